@@ -1,0 +1,230 @@
+"""Who takes part: signing keys, roles, and `federation.toml`.
+
+The federation is the model owner, the two aggregators and the roster of data
+owners with their public keys. The same file lies at every party; its digest is
+in every statement, so two parties with different files find out at once.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+import rfc8785
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from pydantic import Field, StringConstraints, model_validator
+
+from fedsecure import settings
+from fedsecure.encodings import Base64Key, base64url, from_base64url
+from fedsecure.errors import OperatorError, PeerError
+
+Name = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+]
+"""A party's name in the roster: a DNS label, so it is safe in paths and URLs."""
+
+Url = Annotated[str, StringConstraints(pattern=r"^https://[^\s/?#]+$", max_length=255)]
+
+MAX_DATA_OWNERS: Final = 10_000
+
+
+class Role(StrEnum):
+    """What a party is in the federation; a party has one role."""
+
+    MODEL_OWNER = "model-owner"
+    AGGREGATOR = "aggregator"
+    DATA_OWNER = "data-owner"
+
+
+class Party(settings.Settings):
+    """A name and the Ed25519 public key that signs for it."""
+
+    name: Name
+    key: Base64Key
+
+    @cached_property
+    def verifier(self) -> Ed25519PublicKey:
+        """The key as an object that verifies."""
+        return Ed25519PublicKey.from_public_bytes(from_base64url(self.key))
+
+    @property
+    def fingerprint(self) -> str:
+        """What people read to each other over the phone."""
+        return fingerprint(from_base64url(self.key))
+
+
+class AggregatorParty(Party):
+    """An aggregation server and where it listens."""
+
+    url: Url
+
+
+class DataOwnerParty(Party):
+    """A data owner, and the key with which its agent joins Flower's SuperLink."""
+
+    flower_key: str = Field(pattern=r"^ecdsa-sha2-nistp384 [A-Za-z0-9+/=]+$")
+
+
+class Federation(settings.Settings):
+    """The content of `federation.toml`."""
+
+    protocol: Literal[1]
+    name: Name
+    model_owner: Party
+    aggregators: list[AggregatorParty] = Field(min_length=2, max_length=2)
+    data_owners: list[DataOwnerParty] = Field(min_length=1, max_length=MAX_DATA_OWNERS)
+
+    @model_validator(mode="after")
+    def _every_party_is_somebody_else(self) -> Self:
+        for what, values in (
+            ("name", [p.name for p in self.parties()]),
+            ("key", [p.key for p in self.parties()]),
+            ("flower_key", [p.flower_key for p in self.data_owners]),
+        ):
+            if len(set(values)) != len(values):
+                msg = f"two parties have the same {what}"
+                raise ValueError(msg)
+        return self
+
+    def parties(self) -> Iterator[Party]:
+        """Every party, model owner first."""
+        yield self.model_owner
+        yield from self.aggregators
+        yield from self.data_owners
+
+    @cached_property
+    def _by_name(self) -> dict[str, tuple[Role, Party]]:
+        owner = {self.model_owner.name: (Role.MODEL_OWNER, self.model_owner)}
+        servers = {p.name: (Role.AGGREGATOR, p) for p in self.aggregators}
+        holders = {p.name: (Role.DATA_OWNER, p) for p in self.data_owners}
+        return {**owner, **servers, **holders}
+
+    def find(self, name: str) -> tuple[Role, Party]:
+        """Look a party up by its name.
+
+        Raises:
+            PeerError: FS-741 when nobody of that name is in the federation.
+        """
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise PeerError(
+                "FS-741", f"{name!r} is not in federation {self.name}"
+            ) from None
+
+    @cached_property
+    def pair(self) -> tuple[AggregatorParty, AggregatorParty]:
+        """The two aggregators in ascending order of their names."""
+        first, second = sorted(self.aggregators, key=lambda party: party.name)
+        return first, second
+
+    def other_aggregator(self, name: str) -> AggregatorParty:
+        """The aggregator that is not `name`."""
+        first, second = self.pair
+        return second if name == first.name else first
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, in hex, over the canonical content (RFC 8785), not file bytes."""
+        content = self.model_dump(mode="json")
+        for group in ("aggregators", "data_owners"):
+            content[group].sort(key=lambda party: party["name"])
+        return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
+
+
+def load_federation(path: Path) -> Federation:
+    """Read and check `federation.toml`; run by every party at start.
+
+    Raises:
+        OperatorError: FS-801 to FS-803 with the file and the key.
+    """
+    return settings.load(path, Federation)
+
+
+def fingerprint(public_key: bytes) -> str:
+    """Return 32 hex digits of the key's SHA-256 in groups of four."""
+    digits = hashlib.sha256(public_key).hexdigest()[:32]
+    return "-".join(digits[i : i + 4] for i in range(0, 32, 4))
+
+
+def public_key_text(key: Ed25519PrivateKey) -> str:
+    """Return the public half as it stands in `federation.toml`."""
+    return base64url(key.public_key().public_bytes_raw())
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Create a file that only this user can read (0600); never overwrites.
+
+    Raises:
+        OperatorError: FS-743 when the file exists or cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise OperatorError("FS-743", f"{path}: {error.strerror}") from error
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def save_signing_key(path: Path, key: Ed25519PrivateKey) -> None:
+    """Write a signing key as PKCS #8 PEM, readable by this user alone."""
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_private(path, pem)
+
+
+def read_private(path: Path) -> bytes:
+    """Read a private file, refusing one that others can read.
+
+    Raises:
+        OperatorError: FS-744 when the mode lets others in, FS-801 when unreadable.
+    """
+    try:
+        mode = path.stat().st_mode
+        content = path.read_bytes()
+    except OSError as error:
+        raise OperatorError("FS-801", f"{path}: {error.strerror}") from error
+    if mode & 0o077:
+        raise OperatorError("FS-744", f"{path} has mode {mode & 0o777:04o}")
+    return content
+
+
+def load_signing_key(path: Path) -> Ed25519PrivateKey:
+    """Read a signing key.
+
+    Raises:
+        OperatorError: FS-744, FS-801, or FS-745 when it is no Ed25519 key.
+    """
+    try:
+        key = load_pem_private_key(read_private(path), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise OperatorError("FS-745", f"{path} holds no unencrypted key") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise OperatorError("FS-745", f"{path} holds a {type(key).__name__}")
+    return key
+
+
+def require_key_of(federation: Federation, name: str, key: Ed25519PrivateKey) -> None:
+    """Check that a party's private key is the one in the federation file.
+
+    Raises:
+        OperatorError: FS-746 when the federation lists another key for `name`.
+    """
+    _, party = federation.find(name)
+    if party.key != public_key_text(key):
+        raise OperatorError("FS-746", f"{name} in federation {federation.name}")

@@ -1,0 +1,120 @@
+"""A store's ledger: an append-only chain of signed events, the same at every store.
+
+    payload_i = JWS of an Event (entry i, previous = hash_{i-1}, kind, time, body)
+    hash_i    = SHA-256(hash_{i-1} || payload_i), hash_0 = 32 zero bytes
+
+Every other table of a store is a projection of its events: `Ledger.append` writes
+the event and applies its projection in the caller's transaction, and an audit
+projects again and compares. Other parties hold signed heads of the chain, so that
+rewriting it would be seen.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Integer, String, Text, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from fedsecure.errors import PeerError
+from fedsecure.identity import Federation
+from fedsecure.signing import Author, verify
+from fedsecure.statements import Event, LedgerHead
+
+GENESIS: Final = "0" * 64
+
+
+class EventColumns:
+    """Columns of the table `events`, mixed into each store's own base."""
+
+    entry: Mapped[int] = mapped_column(
+        Integer, primary_key=True, autoincrement=False, comment="1, 2, 3 and so on"
+    )
+    hash: Mapped[str] = mapped_column(
+        String(64), comment="SHA-256(previous hash || payload), hex"
+    )
+    kind: Mapped[str] = mapped_column(
+        String(63), index=True, comment="what happened, as in the payload"
+    )
+    at: Mapped[float] = mapped_column(comment="seconds since 1970 UTC, as in payload")
+    payload: Mapped[str] = mapped_column(
+        Text, comment="the signed event, exactly (JWS compact)"
+    )
+
+
+Projection = Callable[[Session, Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Appends events to one store; run by the party that owns the store."""
+
+    author: Author
+    table: type[Any]
+    project: Projection
+
+    def append(
+        self, session: Session, kind: str, body: Mapping[str, Any], at: float
+    ) -> LedgerHead:
+        """Add one event and apply its projection, inside the caller's transaction.
+
+        Args:
+            session: The open transaction; nothing is visible before it commits.
+            kind: What happened.
+            body: Everything that the projection needs (JSON).
+            at: Seconds since 1970.
+        """
+        before = self.head(session)
+        event = Event(
+            federation=self.author.federation.digest,
+            author=self.author.name,
+            entry=before.entries + 1,
+            previous=before.hash,
+            kind=kind,
+            at=at,
+            body=dict(body),
+        )
+        payload = self.author.sign(event).token
+        link = chain(before.hash, payload)
+        session.add(
+            self.table(
+                entry=event.entry, hash=link, kind=kind, at=event.at, payload=payload
+            )
+        )
+        session.flush()
+        self.project(session, event)
+        return LedgerHead(entries=event.entry, hash=link)
+
+    def head(self, session: Session) -> LedgerHead:
+        """Return the chain's length and last hash."""
+        last = session.scalars(
+            select(self.table).order_by(self.table.entry.desc()).limit(1)
+        ).first()
+        if last is None:
+            return LedgerHead(entries=0, hash=GENESIS)
+        return LedgerHead(entries=last.entry, hash=last.hash)
+
+
+def chain(previous: str, payload: str) -> str:
+    """Return the hash that links `payload` to the entry before it."""
+    return hashlib.sha256(bytes.fromhex(previous) + payload.encode("ascii")).hexdigest()
+
+
+def read_chain(
+    session: Session, table: type[Any], federation: Federation
+) -> Iterator[Event]:
+    """Yield every event after checking it; run by an auditor.
+
+    Raises:
+        PeerError: FS-601 naming the first entry that is wrong; those before it hold.
+    """
+    previous = GENESIS
+    rows = session.scalars(select(table).order_by(table.entry))
+    for number, row in enumerate(rows, start=1):
+        event = verify(row.payload, Event, federation).statement
+        expected = (number, previous, chain(previous, row.payload), event.kind)
+        if expected != (event.entry, event.previous, row.hash, row.kind):
+            raise PeerError("FS-601", f"entry {number}, recorded as {row.kind!r}")
+        previous = row.hash
+        yield event

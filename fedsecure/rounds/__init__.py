@@ -1,0 +1,1 @@
+"""The two ends of a round, without Flower: model owner and contributor."""

@@ -1,0 +1,78 @@
+"""Read a party's TOML file into a strict model, with errors a person can act on.
+
+Used by every configuration file (`federation.toml`, `owner.toml`, `agent.toml`,
+`aggregator.toml`): unknown keys, wrong types and missing files are refused with
+the file and the key.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+)
+
+from fedsecure.errors import OperatorError
+
+
+class Settings(BaseModel):
+    """Base of every settings model: strict, frozen, no unknown keys."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _as_path(value: object) -> object:
+    return Path(value) if isinstance(value, str) else value
+
+
+def _from_file(path: Path, info: ValidationInfo) -> Path:
+    folder: Path = (info.context or {}).get("folder", Path())
+    return (folder / path.expanduser()).absolute()
+
+
+RelativePath = Annotated[Path, BeforeValidator(_as_path), AfterValidator(_from_file)]
+"""A path; a relative one is taken from the folder of the file that names it."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse one TOML file.
+
+    Raises:
+        OperatorError: FS-801 when it cannot be read, FS-802 when it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OperatorError("FS-801", f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OperatorError("FS-802", f"{path}: {error}") from error
+
+
+def load(path: Path, model: type[Model]) -> Model:
+    """Read `path` into `model`.
+
+    Raises:
+        OperatorError: FS-801, FS-802, or FS-803 with the first key that is wrong.
+    """
+    try:
+        return model.model_validate(
+            read_toml(path), context={"folder": path.absolute().parent}
+        )
+    except ValidationError as error:
+        raise OperatorError("FS-803", f"{path}: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """Say which key is wrong and why, without repeating the value."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
+    return f"{where}: {first['msg']}"

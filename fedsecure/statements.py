@@ -1,0 +1,267 @@
+"""The signed statements of the protocol, as strict data.
+
+    model owner   round-spec, opening, void, read
+    aggregator    round-grant, receipt, aggregate-share, inclusion, void
+    data owner    report, read
+    any store     event (an entry of its own ledger)
+
+Each is the payload of a JWS (module `signing`) in canonical JSON (RFC 8785).
+A model refuses unknown keys and wrong types by itself; what a statement must say
+in a certain round is checked by those who act on it (`rounds`, `aggregator`).
+Times are whole seconds since 1970, UTC.
+"""
+
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fedsecure.encodings import Digest, ReportId, SealingPublicKey
+from fedsecure.identity import MAX_DATA_OWNERS, Name, Role
+
+MAX_INTEGER: Final = 2**53 - 1  # the largest that canonical JSON carries exactly
+MAX_DIMENSION: Final = 2**31  # parameters
+MAX_SCALARS: Final = 1024
+
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Positive = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Time = Count
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+RunId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Label = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_./-]{0,62}$")]
+
+
+class Purpose(StrEnum):
+    """Why a sum is formed."""
+
+    TRAIN = "train"  # an update and the metrics of the model the round started from
+    EVALUATE = "evaluate"  # metrics alone
+
+
+class Weighting(StrEnum):
+    """What a data owner's weight tells about its number of examples."""
+
+    EQUAL = "equal"  # nothing: everybody weighs the cap
+    ROUNDED = "rounded"  # its power of two, within sums
+    EXACT = "exact"  # the number itself, within sums
+
+
+class Kind(StrEnum):
+    """Which addend of the update a report carries."""
+
+    SEED = "seed"
+    VECTOR = "vector"
+
+
+class Strict(BaseModel):
+    """A part of a statement."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Statement(Strict):
+    """What every statement says: to which federation it belongs."""
+
+    typ: ClassVar[str]
+    federation: Digest
+
+
+class LedgerHead(Strict):
+    """How long the signer's ledger was, and its last hash (64 zeros: empty)."""
+
+    entries: Count
+    hash: Digest
+
+
+class ScalarField(Strict):
+    """A declared entry of the scalars section; without range it is a count."""
+
+    name: Label
+    low: Finite | None = None
+    high: Finite | None = None
+    size: Annotated[int, Field(ge=1, le=MAX_SCALARS)] = 1
+
+
+class RoundSpec(Statement):
+    """What the model owner asks for in one round; its digest names the round."""
+
+    typ: ClassVar[str] = "round-spec"
+    run: RunId
+    round: Count
+    purpose: Annotated[Purpose, Field(strict=False)]
+    attempt: Positive
+    task: Digest
+    dimension: Annotated[int, Field(ge=0, le=MAX_DIMENSION)]
+    scalars: Annotated[list[ScalarField], Field(max_length=MAX_SCALARS)]
+    suite: Label
+    fraction_bits: Annotated[int, Field(ge=-60, le=60)]
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    weight_cap: Positive
+    weighting: Annotated[Weighting, Field(strict=False)]
+    cohort: Annotated[list[Name], Field(min_length=1, max_length=MAX_DATA_OWNERS)]
+    min_cohort: Annotated[int, Field(ge=2, le=MAX_DATA_OWNERS)]
+    deadline: Time
+    sealing_key: SealingPublicKey
+
+    @model_validator(mode="after")
+    def _cohort_is_a_set(self) -> Self:
+        if any(a >= b for a, b in pairwise(self.cohort)):
+            msg = "cohort is not strictly ascending"
+            raise ValueError(msg)
+        return self
+
+
+class RoundGrant(Statement):
+    """An aggregator's consent to a round, and its sealing key for that round."""
+
+    typ: ClassVar[str] = "round-grant"
+    spec: Digest
+    aggregator: Name
+    sealing_key: SealingPublicKey
+    expires: Time
+    head: LedgerHead
+
+
+class ReportHeader(Statement):
+    """What precedes a sealed input share.
+
+    `length` counts the bytes of the payload that follows.
+    """
+
+    typ: ClassVar[str] = "report"
+    spec: Digest
+    reporter: Name
+    aggregator: Name
+    report_id: ReportId
+    kind: Annotated[Kind, Field(strict=False)]
+    length: Positive
+    digest: Digest
+
+
+class Receipt(Statement):
+    """An aggregator's word that a report is stored durably and opens."""
+
+    typ: ClassVar[str] = "receipt"
+    spec: Digest
+    aggregator: Name
+    reporter: Name
+    report_id: ReportId
+    digest: Digest
+    head: LedgerHead
+
+
+class Member(Strict):
+    """One report of the set to open."""
+
+    reporter: Name
+    report_id: ReportId
+
+
+class Opening(Statement):
+    """The set that the model owner wants summed, with everybody's receipts.
+
+    `receipts` holds, for each aggregator, one receipt (compact JWS) per member, in
+    the order of `set`.
+    """
+
+    typ: ClassVar[str] = "opening"
+    spec: Digest
+    set: Annotated[list[Member], Field(min_length=1, max_length=MAX_DATA_OWNERS)]
+    receipts: dict[Name, list[str]]
+
+    @model_validator(mode="after")
+    def _set_is_a_set(self) -> Self:
+        names = [member.reporter for member in self.set]
+        if any(a >= b for a, b in pairwise(names)):
+            msg = "set is not strictly ascending"
+            raise ValueError(msg)
+        return self
+
+
+class AggregateShareHeader(Statement):
+    """What precedes a sealed aggregate share; `digest` is over all of its bytes."""
+
+    typ: ClassVar[str] = "aggregate-share"
+    spec: Digest
+    aggregator: Name
+    opening: Digest
+    set: Digest
+    count: Positive
+    length: Positive
+    digest: Digest
+    head: LedgerHead
+
+
+class Inclusion(Statement):
+    """An aggregator's word to a data owner, given once the round is decided."""
+
+    typ: ClassVar[str] = "inclusion"
+    spec: Digest
+    aggregator: Name
+    reporter: Name
+    report: Digest
+    included: bool
+    opening: Digest | None
+    set: Digest | None
+    count: Count
+    head: LedgerHead
+
+
+class Void(Statement):
+    """The round will never be opened; said by the owner, confirmed by a server."""
+
+    typ: ClassVar[str] = "void"
+    spec: Digest
+    author: Name
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Read(Statement):
+    """A ticket for a read that tells who reported."""
+
+    typ: ClassVar[str] = "read"
+    aggregator: Name
+    reader: Name
+    method: Literal["GET"]
+    path: Annotated[str, Field(max_length=300)]
+    expires: Time
+
+
+class Event(Statement):
+    """One entry of a party's own ledger."""
+
+    typ: ClassVar[str] = "event"
+    author: Name
+    entry: Positive
+    previous: Digest
+    kind: Label
+    at: Finite
+    body: dict[str, Any]
+
+
+SIGNERS: Final[dict[type[Statement], frozenset[Role]]] = {
+    RoundSpec: frozenset({Role.MODEL_OWNER}),
+    RoundGrant: frozenset({Role.AGGREGATOR}),
+    ReportHeader: frozenset({Role.DATA_OWNER}),
+    Receipt: frozenset({Role.AGGREGATOR}),
+    Opening: frozenset({Role.MODEL_OWNER}),
+    AggregateShareHeader: frozenset({Role.AGGREGATOR}),
+    Inclusion: frozenset({Role.AGGREGATOR}),
+    Void: frozenset({Role.MODEL_OWNER, Role.AGGREGATOR}),
+    Read: frozenset({Role.MODEL_OWNER, Role.DATA_OWNER}),
+    Event: frozenset({Role.MODEL_OWNER, Role.AGGREGATOR}),
+}
+"""Which role may sign which statement."""
+
+AUTHOR_FIELD: Final[dict[type[Statement], str]] = {
+    RoundGrant: "aggregator",
+    ReportHeader: "reporter",
+    Receipt: "aggregator",
+    AggregateShareHeader: "aggregator",
+    Inclusion: "aggregator",
+    Void: "author",
+    Read: "reader",
+    Event: "author",
+}
+"""The field that names the signer; it must be the key that signed."""
