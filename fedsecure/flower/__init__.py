@@ -1,0 +1,1 @@
+"""Flower at both ends: the agent's mod, the owner's strategy, and the runtime."""

@@ -1,0 +1,54 @@
+"""The only place that touches Flower's internals; everything else uses this.
+
+Flower's public parts (`flwr.app`, `flwr.clientapp`, `flwr.serverapp`) may be
+imported anywhere. What lies below them changes with every minor version, so it is
+used here alone, for one version, and a test compares it with what is installed.
+
+    agent      `fleet`: join a SuperLink, receive, reply
+    owner      `superlink`: run one; `owned_run`: drive a run on it
+    both       node keys, and a Flower that neither phones home nor prints
+"""
+
+from fedsecure.flower.runtime.environment import (
+    SUPPORTED,
+    flower_environment,
+    quiet,
+    require_supported_flower,
+    task_identity,
+)
+from fedsecure.flower.runtime.fleet import Fleet, fleet
+from fedsecure.flower.runtime.grid import PollingGrid
+from fedsecure.flower.runtime.node_keys import (
+    generate_node_key,
+    load_node_key,
+    node_key_text,
+    node_public_bytes,
+)
+from fedsecure.flower.runtime.owned_run import OwnedRun, owned_run
+from fedsecure.flower.runtime.superlink import (
+    NodeState,
+    Superlink,
+    TlsFiles,
+    superlink,
+)
+
+__all__ = [
+    "SUPPORTED",
+    "Fleet",
+    "NodeState",
+    "OwnedRun",
+    "PollingGrid",
+    "Superlink",
+    "TlsFiles",
+    "fleet",
+    "flower_environment",
+    "generate_node_key",
+    "load_node_key",
+    "node_key_text",
+    "node_public_bytes",
+    "owned_run",
+    "quiet",
+    "require_supported_flower",
+    "superlink",
+    "task_identity",
+]
