@@ -1,0 +1,64 @@
+# Everything starts here: `make demo` and `make test` on a machine with Python 3.11,
+# 3.12 or 3.13 and its venv module; the rest comes from the hashed lock.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.locked-$(shell cksum < requirements.lock | cut -d' ' -f1)
+INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export CUDA_VISIBLE_DEVICES ?= -1
+
+.PHONY: help setup demo test check unit service e2e slow bench lock clean
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(INSTALLED)  ## Make .venv from the hashed lock
+
+$(READY):
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "fedsecure needs Python 3.11, 3.12 or 3.13 ($(PYTHON) is another or missing); try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' \
+	  || { echo "Python's venv module is missing; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(INSTALLED): $(READY) pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup  ## Four hospitals train one model on this machine (ROUNDS=3 for a short one)
+	@$(BIN)/fedsecure demo
+
+# Each stage ends by itself; `timeout` ends one that hangs.
+test: check unit service e2e  ## Everything that must pass before a commit is shared
+
+check: setup  ## Format, lint, types, import layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	timeout 600 $(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup  ## Arithmetic, statements, stores; the protocol in memory
+	timeout 600 $(PYTEST) tests/unit tests/vectors tests/protocol
+
+service: setup  ## Real servers over TLS
+	timeout 600 $(PYTEST) tests/service
+
+e2e: setup  ## A whole federation of real processes
+	timeout 900 $(PYTEST) tests/e2e
+
+slow: setup  ## What takes longer than the gate allows
+	$(PYTEST) tests -m slow --timeout 3600
+
+bench: setup  ## How fast, as ratios measured here
+	$(BIN)/fedsecure bench core
+
+lock:  ## Compile the hashed locks anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --all-extras --group dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra aggregator -c requirements.lock pyproject.toml -o aggregator.lock
+
+clean:  ## Remove what make and the demo made
+	rm -rf $(VENV) runs build *.egg-info
