@@ -1,0 +1,182 @@
+"""Engines for every store: SQLite (WAL) by default, PostgreSQL by URL.
+
+A write transaction on SQLite takes the write lock at its begin (BEGIN IMMEDIATE), so
+that what it read first still holds when it writes. Readers never wait for it. Every
+commit is on the disk when it returns (synchronous FULL): what was recorded before a
+message was sent is there after a crash.
+"""
+
+import sqlite3
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+)
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from fedsecure.errors import OperatorError
+
+BUSY_SECONDS: Final = 30.0
+
+
+def locate(place: str | Path) -> URL:
+    """Return the URL of a store that is named by a URL or by a file.
+
+    Raises:
+        OperatorError: FS-607 when it is neither SQLite nor PostgreSQL.
+    """
+    if "://" not in str(place):
+        return URL.create("sqlite", database=str(place))
+    try:
+        url = make_url(str(place))
+    except ArgumentError as error:
+        raise OperatorError("FS-607", "the database's URL cannot be read") from error
+    if url.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise OperatorError("FS-607", f"{shown(url)} is of an unknown kind")
+    return url
+
+
+def shown(url: URL) -> str:
+    """Return a file's path, or the URL without its password."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or "a database in memory"
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def cause(error: SQLAlchemyError) -> str:
+    """Say what the database said, without statement and values."""
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+
+
+def open_for_writing(url: URL) -> Engine:
+    """Return an engine whose transactions are marked with `writer(engine)`.
+
+    Raises:
+        OperatorError: FS-607 when the driver is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return _create(url)
+
+
+def writer(engine: Engine) -> Engine:
+    """Return the same engine for transactions that write."""
+    return engine.execution_options(fedsecure_writes=True)
+
+
+def open_for_reading(url: URL) -> Engine:
+    """Return an engine that can only read, and leaves no file behind.
+
+    Raises:
+        OperatorError: FS-607 when the driver is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        connect = partial(_connect_read_only, Path(url.database or ""))
+        return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    return _create(url, execution_options={"postgresql_readonly": True})
+
+
+def upgrade(engine: Engine, migrations: Path) -> None:
+    """Bring a database to this version's schema; an empty one gets all of it.
+
+    Args:
+        engine: Of the store.
+        migrations: The folder of the store's Alembic scripts.
+
+    Raises:
+        OperatorError: FS-603 when another version wrote it, FS-607 when it is
+            something else.
+    """
+    with engine.connect() as connection:
+        if _is_current(connection, migrations):
+            return
+    with writer(engine).begin() as connection:
+        # Another process may have been quicker.
+        if not _is_current(connection, migrations):
+            _require_ours(connection, shown(engine.url), migrations)
+            config = _config(migrations)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def require_current(connection: Connection, where: str, migrations: Path) -> None:
+    """Check that this version can read a store.
+
+    Raises:
+        OperatorError: FS-603 when another version wrote it, FS-607 when it is
+            something else.
+    """
+    if not _is_current(connection, migrations):
+        _require_ours(connection, where, migrations)
+        raise OperatorError("FS-603", f"{where} has revision {_revision(connection)}")
+
+
+def _create(url: URL, **options: Any) -> Engine:
+    try:
+        return create_engine(url, **options)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise OperatorError("FS-607", f"{shown(url)}: {error}") from error
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin in _begin_sqlite
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("fedsecure_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    # A store in use has a file "-wal" beside it. Without it nobody has it open, and
+    # `immutable` keeps SQLite from creating that file just to read (it would stay).
+    in_use = path.with_name(path.name + "-wal").exists()
+    mode = "mode=ro" if in_use else "mode=ro&immutable=1"
+    uri = f"file:{quote(str(path.absolute()))}?{mode}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
+
+
+def _scripts(migrations: Path) -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(migrations))
+
+
+def _config(migrations: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    return config
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _is_current(connection: Connection, migrations: Path) -> bool:
+    return _revision(connection) == _scripts(migrations).get_current_head()
+
+
+def _require_ours(connection: Connection, where: str, migrations: Path) -> None:
+    found = _revision(connection)
+    known = {script.revision for script in _scripts(migrations).walk_revisions()}
+    if found is not None and found not in known:
+        raise OperatorError("FS-603", f"{where} has revision {found!r}")
+    if found is None and inspect(connection).get_table_names():
+        raise OperatorError("FS-607", f"{where} holds other tables")
