@@ -1,0 +1,321 @@
+"""HTTP client of one aggregator, for the model owner and for data owners.
+
+Every write is idempotent at the server, so a request whose answer was lost is sent
+again, with the same bytes. What comes back is verified here: an answer that is not
+this aggregator's signed word never leaves this module.
+"""
+
+import ssl
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final, TypeVar
+
+import httpx
+import tenacity
+from pydantic import BaseModel, ValidationError
+
+from fedsecure import signing
+from fedsecure.errors import PROBLEMS, OperatorError, PeerError
+from fedsecure.identity import AggregatorParty, Federation
+from fedsecure.signing import Signed
+from fedsecure.statements import (
+    AggregateShareHeader,
+    Inclusion,
+    Opening,
+    Read,
+    Receipt,
+    ReportHeader,
+    RoundGrant,
+    RoundSpec,
+    Statement,
+    Void,
+)
+
+PIECE: Final = 2**20  # bytes sent or received at once
+MAX_ANSWER: Final = 16 * 2**20  # bytes; larger answers are refused
+HEADER_LENGTH: Final = struct.Struct(">I")
+MAX_HEADER: Final = 16 * 2**10  # bytes
+JOSE: Final = {"Content-Type": "application/jose"}
+
+S = TypeVar("S", bound=Statement)
+Result = TypeVar("Result")
+
+
+class UnreachableError(PeerError):
+    """An aggregator does not answer, or says that it cannot just now."""
+
+
+class Standing(BaseModel):
+    """What an aggregator says about a round: its state, and the receipts it gave."""
+
+    state: str
+    receipts: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to go on trying an aggregator that does not answer (seconds)."""
+
+    seconds: float = 60.0
+    longest_pause: float = 5.0
+    sleep: Callable[[float], None] = tenacity.nap.sleep
+
+
+class AggregatorClient:
+    """One aggregator as others see it.
+
+    Args:
+        party: Its name, address and signing key.
+        federation: The federation that everybody agreed on.
+        authorities: PEM file of the CA that signed its TLS certificate; None for
+            the system's own list.
+        patience: How long a failing request is repeated.
+        transport: Replaces the network in tests.
+    """
+
+    def __init__(
+        self,
+        party: AggregatorParty,
+        federation: Federation,
+        authorities: Path | None,
+        patience: Patience | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.party = party
+        self._federation = federation
+        self._patience = patience or Patience()
+        self._http = httpx.Client(
+            base_url=party.url,
+            verify=_tls(authorities) if transport is None else False,
+            timeout=httpx.Timeout(30.0, read=120.0),
+            transport=transport,
+        )
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def propose(self, spec: Signed[RoundSpec]) -> Signed[RoundGrant]:
+        """Ask for a grant. Run by the model owner.
+
+        Raises:
+            PeerError: The aggregator's own refusal, or FS-551 to FS-553.
+        """
+        path = f"/v1/rounds/{spec.digest}"
+        answer = self._retried(
+            lambda: self._send("PUT", path, content=spec.token.encode(), headers=JOSE)
+        )
+        return self._verified(answer, RoundGrant, spec.digest)
+
+    def report(self, header: Signed[ReportHeader], payload: Path) -> Signed[Receipt]:
+        """Upload one sealed input share. Run by a data owner's agent.
+
+        Args:
+            header: The signed header; its length and digest are the payload's.
+            payload: File of exactly `header.statement.length` bytes.
+
+        Raises:
+            PeerError: The aggregator's own refusal, or FS-551 to FS-553.
+        """
+        said = header.statement
+        path = f"/v1/rounds/{said.spec}/reports/{said.reporter}"
+        token = header.token.encode()
+        length = HEADER_LENGTH.size + len(token) + said.length
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(length),
+        }
+        answer = self._retried(
+            lambda: self._send(
+                "PUT", path, content=_report_body(token, payload), headers=headers
+            )
+        )
+        return self._verified(answer, Receipt, said.spec)
+
+    def open(
+        self, opening: Signed[Opening], sink: Path, limit: int
+    ) -> Signed[AggregateShareHeader]:
+        """Ask for the aggregate share of a set. Run by the model owner.
+
+        Args:
+            opening: The set and everybody's receipts.
+            sink: File that receives the sealed share.
+            limit: Most bytes that the sealed share may have.
+
+        Raises:
+            PeerError: The aggregator's own refusal, or FS-551 to FS-553.
+        """
+        spec = opening.statement.spec
+        token = self._retried(lambda: self._fetch_share(opening, sink, limit))
+        return self._verified(token, AggregateShareHeader, spec)
+
+    def void(self, void: Signed[Void]) -> Signed[Void]:
+        """Say that a round will not be opened. Run by the model owner."""
+        spec = void.statement.spec
+        answer = self._retried(
+            lambda: self._send(
+                "POST",
+                f"/v1/rounds/{spec}/void",
+                content=void.token.encode(),
+                headers=JOSE,
+            )
+        )
+        return self._verified(answer, Void, spec)
+
+    def standing(self, spec: str, ticket: Signed[Read]) -> Standing:
+        """Ask who reported. Run by the model owner, with a ticket of its own."""
+        answer = self._retried(
+            lambda: self._send("GET", f"/v1/rounds/{spec}", headers=_bearer(ticket))
+        )
+        try:
+            return Standing.model_validate_json(answer, strict=True)
+        except ValidationError as error:
+            raise self._refused("FS-553", "its answer is not a standing") from error
+
+    def inclusion(
+        self, spec: str, reporter: str, ticket: Signed[Read]
+    ) -> Signed[Inclusion]:
+        """Ask whether a report was in the opened set. Run by its data owner."""
+        path = f"/v1/rounds/{spec}/inclusion/{reporter}"
+        answer = self._retried(lambda: self._send("GET", path, headers=_bearer(ticket)))
+        return self._verified(answer, Inclusion, spec)
+
+    def _verified(self, token: str, kind: type[S], spec: str) -> Signed[S]:
+        signed = signing.verify(token, kind, self._federation)
+        if (signed.signer, getattr(signed.statement, "spec", "")) != (
+            self.party.name,
+            spec,
+        ):
+            raise self._refused("FS-553", f"a {kind.typ} of another round or party")
+        return signed
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | Iterator[bytes] = b"",
+        headers: dict[str, str],
+    ) -> str:
+        with self._http.stream(
+            method, path, content=content, headers=headers
+        ) as response:
+            body = _read_limited(response)
+            if not response.is_success:
+                raise self._problem(response, body)
+        return body.decode("utf-8", errors="replace")
+
+    def _fetch_share(self, opening: Signed[Opening], sink: Path, limit: int) -> str:
+        path = f"/v1/rounds/{opening.statement.spec}/open"
+        with self._http.stream(
+            "POST", path, content=opening.token.encode(), headers=JOSE
+        ) as response:
+            if not response.is_success:
+                raise self._problem(response, _read_limited(response))
+            stream = _Buffered(response.iter_bytes(PIECE))
+            length = HEADER_LENGTH.unpack(stream.take(HEADER_LENGTH.size))[0]
+            if not length <= MAX_HEADER:
+                raise self._refused("FS-553", f"a header of {length} bytes")
+            token = stream.take(length).decode("ascii", errors="replace")
+            with sink.open("wb") as file:
+                received = 0
+                for piece in stream.rest():
+                    received += file.write(piece)
+                    if not received <= limit:
+                        raise self._refused("FS-553", f"more than {limit} bytes")
+        return token
+
+    def _retried(self, call: Callable[[], Result]) -> Result:
+        """Repeat a request while the aggregator is away or busy."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(UnreachableError),
+            wait=tenacity.wait_random_exponential(0.1, self._patience.longest_pause),
+            stop=tenacity.stop_after_delay(self._patience.seconds),
+            sleep=self._patience.sleep,
+            reraise=True,
+        )
+        result: Result = retrying(self._translated, call)
+        return result
+
+    def _translated(self, call: Callable[[], Result]) -> Result:
+        try:
+            return call()
+        except httpx.HTTPError as error:
+            cause = str(error) or type(error).__name__
+            raise UnreachableError(
+                "FS-551", f"{self.party.name} at {self.party.url}: {cause}"
+            ) from error
+
+    def _problem(self, response: httpx.Response, body: bytes) -> PeerError:
+        """Turn an RFC 9457 problem document into the error that it tells of."""
+        try:
+            document = httpx.Response(200, content=body).json()
+            code, detail = str(document["code"]), str(document["detail"])
+        except (ValueError, KeyError, TypeError):
+            code, detail = "FS-553", f"HTTP {response.status_code} without explanation"
+        if code not in PROBLEMS:
+            code, detail = "FS-552", f"{code} {detail}"
+        error = (
+            UnreachableError
+            if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+            else PeerError
+        )
+        return error(code, f"{self.party.name} says: {detail[:500]}")
+
+    def _refused(self, code: str, what: str) -> PeerError:
+        return PeerError(code, f"{self.party.name} at {self.party.url}: {what}")
+
+
+class _Buffered:
+    """Takes exact lengths off an iterator of pieces."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._held = b""
+
+    def take(self, length: int) -> bytes:
+        while len(self._held) < length:
+            piece = next(self._pieces, None)
+            if piece is None:
+                msg = "the answer ended early"
+                raise httpx.RemoteProtocolError(msg)
+            self._held += piece
+        taken, self._held = self._held[:length], self._held[length:]
+        return taken
+
+    def rest(self) -> Iterator[bytes]:
+        yield self._held
+        yield from self._pieces
+
+
+def _tls(authorities: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+    except (OSError, ssl.SSLError) as error:
+        raise OperatorError("FS-554", f"{authorities}: {error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+
+
+def _bearer(ticket: Signed[Read]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {ticket.token}"}
+
+
+def _report_body(token: bytes, payload: Path) -> Iterator[bytes]:
+    yield HEADER_LENGTH.pack(len(token)) + token
+    with payload.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def _read_limited(response: httpx.Response) -> bytes:
+    body = b""
+    for piece in response.iter_bytes():
+        body += piece
+        if not len(body) <= MAX_ANSWER:
+            msg = f"an answer of more than {MAX_ANSWER} bytes"
+            raise httpx.RemoteProtocolError(msg)
+    return body

@@ -1,0 +1,346 @@
+"""The model owner's end of a round: propose, collect, open, or void.
+
+    propose  sign a spec, get a grant from both aggregators
+    collect  believe a data owner only with the receipts of both aggregators
+    open     name the set, get both aggregate shares, unshard the mean
+    void     say at both aggregators that the round will never be opened
+
+Each step is written to the round store before it can be seen outside. Knows neither
+Flower nor a framework; clock, randomness, storage and network come in from outside.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from fedsecure import identity, signing
+from fedsecure.aggregators import AggregatorClient
+from fedsecure.core import scheme, seal
+from fedsecure.core.params import Params
+from fedsecure.encodings import base64url
+from fedsecure.errors import PeerError
+from fedsecure.identity import Party
+from fedsecure.rounds.parameters import params_of, scalars_of
+from fedsecure.signing import Author, Signed
+from fedsecure.statements import (
+    AggregateShareHeader,
+    Member,
+    Opening,
+    Purpose,
+    Read,
+    Receipt,
+    RoundGrant,
+    RoundSpec,
+    ScalarField,
+    Void,
+    Weighting,
+)
+
+SUITE: Final = "sum32"
+TICKET_SECONDS: Final = 300
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRequest:
+    """What the model owner wants to know in one round. `seconds`: time to report."""
+
+    run: str
+    round: int
+    purpose: Purpose
+    attempt: int
+    task: str
+    dimension: int
+    scalars: Sequence[ScalarField]
+    clip: float
+    weight_cap: int
+    weighting: Weighting
+    cohort: Sequence[str]
+    min_cohort: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A round that both aggregators granted."""
+
+    spec: Signed[RoundSpec]
+    params: Params
+    grants: Mapping[str, Signed[RoundGrant]]
+    key: seal.SealingKey = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What came out of a round."""
+
+    mean: scheme.Mean
+    opening: Signed[Opening]
+    shares: Mapping[str, Signed[AggregateShareHeader]]
+
+
+class RoundLog(Protocol):
+    """The part of the round store that a round in progress needs."""
+
+    def propose(self, spec: Signed[RoundSpec]) -> None:
+        """Record a spec before it is sent."""
+
+    def granted(self, spec_digest: str, grants: Mapping[str, str]) -> None:
+        """Record both grants."""
+
+    def opening(self, opening: Signed[Opening]) -> None:
+        """Record an opening before it is sent."""
+
+
+ReceiptPair = Mapping[str, Signed[Receipt]]  # aggregator name -> its receipt
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOwner:
+    """The model owner in its rounds.
+
+    Args:
+        author: Signs.
+        aggregators: Both, by name.
+        log: The round store.
+        folder: For round keys (0600) and sealed shares on their way.
+        clock: Seconds since 1970.
+        rand: `rand(n)` returns n random bytes.
+    """
+
+    author: Author
+    aggregators: Mapping[str, AggregatorClient]
+    log: RoundLog
+    folder: Path
+    clock: Callable[[], float]
+    rand: Callable[[int], bytes] = field(repr=False)
+
+    def propose(self, request: RoundRequest) -> Proposal:
+        """Sign a spec and get both grants.
+
+        Raises:
+            FedsecureError: FS-2xx when the numbers do not fit, PeerError when an
+                aggregator refuses, answers wrongly (FS-351) or not at all.
+        """
+        key = seal.SealingKey.from_seed(self.rand(seal.SEED_BYTES))
+        spec = self.author.sign(self._spec(request, key))
+        params = params_of(spec.statement)
+        identity.write_private(self._key_file(spec.digest), key.to_bytes())
+        self.log.propose(spec)
+        grants = self._both(lambda client: client.propose(spec))
+        for grant in grants.values():
+            if grant.statement.spec != spec.digest:
+                raise PeerError("FS-351", f"{grant.signer} granted another spec")
+        self.log.granted(spec.digest, {n: g.token for n, g in grants.items()})
+        return Proposal(spec, params, grants, key)
+
+    def collect(
+        self, proposal: Proposal, reporter: str, tokens: Sequence[str]
+    ) -> dict[str, Signed[Receipt]]:
+        """Check the receipts that one data owner replied with.
+
+        Raises:
+            PeerError: FS-352 unless they are one receipt of each aggregator, for one
+                report of this data owner in this round; FS-7xx for signatures.
+        """
+        receipts = {
+            signed.signer: signed
+            for signed in (
+                signing.verify(token, Receipt, self.author.federation)
+                for token in tokens
+            )
+        }
+        said = [signed.statement for signed in receipts.values()]
+        if (
+            set(receipts) != set(self.aggregators)
+            or {r.spec for r in said} != {proposal.spec.digest}
+            or {r.reporter for r in said} != {reporter}
+            or len({r.report_id for r in said}) != 1
+        ):
+            raise PeerError("FS-352", f"{reporter} sent receipts that do not match")
+        return receipts
+
+    def standing(self, proposal: Proposal) -> dict[str, dict[str, Signed[Receipt]]]:
+        """Ask both aggregators who reported: for replies that were lost on the way.
+
+        Returns:
+            For each data owner with matching receipts of both: the receipts.
+        """
+        tokens = self._both(lambda client: self._receipts(client, proposal))
+        found: dict[str, list[str]] = {}
+        for receipts in tokens.values():
+            for token in receipts:
+                signed = signing.verify(token, Receipt, self.author.federation)
+                found.setdefault(signed.statement.reporter, []).append(token)
+        return {
+            reporter: self.collect(proposal, reporter, pair)
+            for reporter, pair in found.items()
+            if len(pair) == len(self.aggregators)
+        }
+
+    def open(self, proposal: Proposal, receipts: Mapping[str, ReceiptPair]) -> Opened:
+        """Open the sum over exactly these reporters; once in the life of a round.
+
+        Args:
+            proposal: The round.
+            receipts: For each member of the set, the receipts of both aggregators.
+
+        Raises:
+            PeerError: FS-353 below min_cohort; FS-354 when the shares do not belong
+                together; an aggregator's refusal.
+        """
+        spec = proposal.spec.statement
+        if not len(receipts) >= spec.min_cohort:
+            raise PeerError(
+                "FS-353", f"{len(receipts)} reported, {spec.min_cohort} needed"
+            )
+        opening = self.author.sign(self._opening(proposal, receipts))
+        self.log.opening(opening)
+        return self.open_again(proposal, opening)
+
+    def open_again(self, proposal: Proposal, opening: Signed[Opening]) -> Opened:
+        """Fetch and combine the shares of an opening that is stored already."""
+        length = seal.sealed_length(proposal.params.plaintext_bytes)
+        spec = proposal.spec.digest
+        shares = self._both(
+            lambda client: client.open(
+                opening, self._share_file(spec, client.party), length
+            )
+        )
+        a, b = (
+            self._unseal(proposal, opening, shares[name]) for name in sorted(shares)
+        )
+        return Opened(scheme.unshard(proposal.params, a, b), opening, shares)
+
+    def void(self, spec: Signed[RoundSpec], reason: str) -> dict[str, Signed[Void]]:
+        """Void a round at both aggregators, and forget its key."""
+        statement = Void(
+            federation=self.author.federation.digest,
+            spec=spec.digest,
+            author=self.author.name,
+            reason=reason,
+        )
+        signed = self.author.sign(statement)
+        confirmed = self._both(lambda client: client.void(signed))
+        self.forget(spec.digest)
+        return confirmed
+
+    def forget(self, spec: str) -> None:
+        """Delete the round's key and sealed shares, once its result is recorded."""
+        self._key_file(spec).unlink(missing_ok=True)
+        for party in self.author.federation.aggregators:
+            self._share_file(spec, party).unlink(missing_ok=True)
+
+    def _spec(self, request: RoundRequest, key: seal.SealingKey) -> RoundSpec:
+        params = Params.derive(
+            dimension=request.dimension,
+            scalars=scalars_of(request.scalars),
+            max_reports=len(request.cohort),
+            clip=request.clip,
+            weight_cap=request.weight_cap,
+        )
+        return RoundSpec(
+            federation=self.author.federation.digest,
+            run=request.run,
+            round=request.round,
+            purpose=request.purpose,
+            attempt=request.attempt,
+            task=request.task,
+            dimension=request.dimension,
+            scalars=list(request.scalars),
+            suite=SUITE,
+            fraction_bits=params.fraction_bits,
+            clip=request.clip,
+            weight_cap=request.weight_cap,
+            weighting=request.weighting,
+            cohort=sorted(request.cohort),
+            min_cohort=request.min_cohort,
+            deadline=int(self.clock() + request.seconds),
+            sealing_key=base64url(key.public_bytes),
+        )
+
+    def _opening(
+        self, proposal: Proposal, receipts: Mapping[str, ReceiptPair]
+    ) -> Opening:
+        names = sorted(receipts)
+        ids = {name: _report_id(receipts[name]) for name in names}
+        return Opening(
+            federation=self.author.federation.digest,
+            spec=proposal.spec.digest,
+            set=[Member(reporter=name, report_id=ids[name]) for name in names],
+            receipts={
+                server: [receipts[name][server].token for name in names]
+                for server in sorted(self.aggregators)
+            },
+        )
+
+    def _receipts(self, client: AggregatorClient, proposal: Proposal) -> list[str]:
+        ticket = Read(
+            federation=self.author.federation.digest,
+            aggregator=client.party.name,
+            reader=self.author.name,
+            method="GET",
+            path=f"/v1/rounds/{proposal.spec.digest}",
+            expires=int(self.clock()) + TICKET_SECONDS,
+        )
+        return client.standing(proposal.spec.digest, self.author.sign(ticket)).receipts
+
+    def _unseal(
+        self,
+        proposal: Proposal,
+        opening: Signed[Opening],
+        share: Signed[AggregateShareHeader],
+    ) -> scheme.AggregateShare:
+        said, params = share.statement, proposal.params
+        path = self._share_file(proposal.spec.digest, self._party(share.signer))
+        # (1) Summed over the very set that was asked for.
+        expected = (opening.digest, signing.set_digest(opening.statement.set))
+        if (said.opening, said.set) != expected or said.count != len(
+            opening.statement.set
+        ):
+            raise PeerError("FS-354", f"{share.signer} opened another set")
+        # (2) The bytes are those that it signed for.
+        if (path.stat().st_size, _sha256(path)) != (said.length, said.digest):
+            raise PeerError("FS-354", f"{share.signer} sent other bytes than it signed")
+        # (3) They open with this round's key, for this opening.
+        info = seal.share_info(
+            bytes.fromhex(self.author.federation.digest),
+            bytes.fromhex(proposal.spec.digest),
+            share.signer,
+            self.author.name,
+            bytes.fromhex(opening.digest),
+        )
+        plaintext = bytearray(params.plaintext_bytes)
+        with path.open("rb") as file:
+            seal.open_sealed(
+                proposal.key, info, file, said.length, memoryview(plaintext)
+            )
+        return scheme.AggregateShare.from_plaintext(params, plaintext, said.count)
+
+    def _both(self, call: Callable[[AggregatorClient], T]) -> dict[str, T]:
+        """Ask both aggregators at the same time; fails if either fails."""
+        names = sorted(self.aggregators)
+        with ThreadPoolExecutor(max_workers=len(names)) as pool:
+            answers = pool.map(lambda name: call(self.aggregators[name]), names)
+            return dict(zip(names, answers, strict=True))
+
+    def _party(self, name: str) -> Party:
+        return self.author.federation.find(name)[1]
+
+    def _key_file(self, spec: str) -> Path:
+        return self.folder / f"{spec}.key"
+
+    def _share_file(self, spec: str, party: Party) -> Path:
+        return self.folder / f"{spec}.{party.name}.share"
+
+
+def _report_id(receipts: ReceiptPair) -> str:
+    return next(iter(receipts.values())).statement.report_id
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
