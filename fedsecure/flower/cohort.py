@@ -1,0 +1,135 @@
+"""Who is asked in a round: the agents that are there and can be expected to answer.
+
+A data owner is eligible when its agent is online and did not miss the last round it
+was asked in. One that missed a round re-enters when its agent joins anew, for a node
+that was killed still counts as online for up to a minute.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from flwr.app import Message
+
+from fedsecure.errors import PeerError
+from fedsecure.flower.runtime import OwnedRun, node_public_bytes
+from fedsecure.identity import Federation
+
+LOOK_EVERY: Final = 0.1  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A data owner's agent at the SuperLink; `activation` changes when it rejoins."""
+
+    node_id: int
+    activation: str
+
+
+class Fleet(Protocol):
+    """The agents of a run, by roster name."""
+
+    def online(self) -> Mapping[str, Node]:
+        """Return who is online now."""
+
+    def ask(self, messages: Sequence[Message], seconds: float) -> Iterable[Message]:
+        """Send messages and return the replies that came within the time."""
+
+
+class RosterFleet:
+    """The agents of Flower's SuperLink whose keys stand in `federation.toml`."""
+
+    def __init__(self, run: OwnedRun, federation: Federation) -> None:
+        self._run = run
+        self._names = {
+            node_public_bytes(party.flower_key): party.name
+            for party in federation.data_owners
+        }
+
+    def online(self) -> Mapping[str, Node]:
+        """Return who is online now."""
+        return {
+            self._names[key]: Node(state.node_id, state.activated_at)
+            for key, state in self._run.nodes().items()
+            if state.online and key in self._names
+        }
+
+    def ask(self, messages: Sequence[Message], seconds: float) -> Iterable[Message]:
+        """Send messages and return the replies that came within the time."""
+        return self._run.grid.send_and_receive(messages, timeout=seconds)
+
+
+class Cohorts:
+    """Gathers the cohort of each round.
+
+    Args:
+        fleet: The agents.
+        roster: Everybody who may take part.
+        min_cohort: How many are needed at least.
+        patience: Seconds to wait for all of the roster, and then as long again for
+            min_cohort of it.
+        clock: Monotonic seconds.
+        sleep: Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        roster: Sequence[str],
+        min_cohort: int,
+        patience: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._fleet = fleet
+        self._roster = frozenset(roster)
+        self._min_cohort = min_cohort
+        self._patience = patience
+        self._clock = clock
+        self._sleep = sleep
+        self._missed: dict[str, str] = {}  # name -> activation in which it missed
+        self._given_up: frozenset[str] = frozenset()  # waited for once, in vain
+
+    def gather(self) -> dict[str, Node]:
+        """Wait for everybody who can be expected, and return them.
+
+        Raises:
+            PeerError: FS-370 when fewer than min_cohort are there after twice the
+                patience.
+        """
+        started = self._clock()
+        while True:
+            nodes = self._eligible()
+            waited = self._clock() - started
+            if len(nodes) >= self._min_cohort and (
+                waited > self._patience or not self._awaited(nodes)
+            ):
+                self._given_up = self._roster - set(nodes)
+                return nodes
+            if waited > self._patience:
+                self._missed.clear()  # who missed a round may be there after all
+            if waited > 2 * self._patience:
+                here = ", ".join(nodes) or "nobody"
+                raise PeerError(
+                    "FS-370", f"{here} joined, {self._min_cohort} are needed"
+                )
+            self._sleep(LOOK_EVERY)
+
+    def note(self, cohort: Mapping[str, Node], absent: Sequence[str]) -> None:
+        """Remember who of a cohort did not report."""
+        for name, node in cohort.items():
+            self._missed.pop(name, None)
+            if name in absent:
+                self._missed[name] = node.activation
+
+    def _eligible(self) -> dict[str, Node]:
+        return {
+            name: node
+            for name, node in sorted(self._fleet.online().items())
+            if name in self._roster and self._missed.get(name) != node.activation
+        }
+
+    def _awaited(self, nodes: Mapping[str, Node]) -> frozenset[str]:
+        """Tell who is worth waiting for: not those who were waited for before."""
+        return self._roster - set(nodes) - set(self._missed) - self._given_up

@@ -1,0 +1,54 @@
+"""`owner.toml`: what a model owner decides, in one file."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from fedsecure import settings
+from fedsecure.identity import Name
+from fedsecure.settings import RelativePath
+
+DATABASE = "rounds.db"
+
+
+class SuperlinkSettings(settings.Settings):
+    """The section `[superlink]`: where agents join, and its TLS files."""
+
+    listen: Annotated[str, Field(pattern=r"^[^\s:/]+:[0-9]{1,5}$")]
+    authority: RelativePath
+    certificate: RelativePath
+    key: RelativePath
+
+
+class OwnerSettings(settings.Settings):
+    """The content of `owner.toml`; paths are taken from the file's own folder.
+
+    `folder` receives the round store, models and logs. `round_seconds` is how long
+    a cohort may take to report, `join_seconds` how long to wait for all agents.
+    """
+
+    name: Name
+    federation: RelativePath
+    key: RelativePath
+    authorities: RelativePath | None = None  # CA file of the aggregators
+    study: RelativePath
+    folder: RelativePath
+    database: str | None = None  # URL; default SQLite in `folder`
+    superlink: SuperlinkSettings
+    round_seconds: Annotated[float, Field(gt=0, le=30 * 86400)] = 300.0
+    join_seconds: Annotated[float, Field(ge=0, le=86400)] = 60.0
+
+    @property
+    def database_url(self) -> str:
+        """Where the round store lies."""
+        return self.database or f"sqlite:///{self.folder / DATABASE}"
+
+
+def load_owner_settings(path: Path) -> OwnerSettings:
+    """Read `owner.toml`; run by the model owner.
+
+    Raises:
+        OperatorError: FS-801 to FS-803 with the file and the key.
+    """
+    return settings.load(path, OwnerSettings)

@@ -1,0 +1,156 @@
+"""Writes each attempt of a round to the round store, models first.
+
+Mean and model are files, on the disk before the one commit that names them; so a
+round is either recorded with both or not at all.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from flwr.app import ArrayRecord
+
+from fedsecure.core.encoding import MeanUpdate
+from fedsecure.core.mask import SEED_BYTES
+from fedsecure.core.seal import sealed_length
+from fedsecure.flower import wire
+from fedsecure.flower.secure_aggregation import Outcome
+from fedsecure.rounds.owner import Opened
+from fedsecure.statements import Purpose, RoundSpec
+from fedsecure.store.files import save_array
+from fedsecure.store.records import (
+    ModelKind,
+    Participation,
+    RoundResult,
+    RoundVoided,
+    Status,
+    StoredModel,
+)
+from fedsecure.store.rounds import RoundStore
+
+MeanMetrics = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundReport:
+    """One line for people: how an attempt at a round ended."""
+
+    round: int
+    purpose: Purpose
+    attempt: int
+    cohort: int
+    included: int
+    receipts: Mapping[str, int]
+    clipped: int
+    metrics: MeanMetrics
+    seconds: float
+    bytes_up: int
+    missing: Sequence[str]
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Records a run's attempts.
+
+    Args:
+        store: The round store.
+        folder: Of the store's files.
+        read_metrics: Turns opened means into the metrics to record.
+        show: Told about every attempt once it is recorded.
+    """
+
+    store: RoundStore
+    folder: Path
+    read_metrics: Callable[[Mapping[str, Sequence[float]]], MeanMetrics]
+    show: Callable[[RoundReport], None] = field(repr=False)
+
+    def save_model(self, run: str, number: int, arrays: ArrayRecord) -> StoredModel:
+        """Store a global model, flat."""
+        _, flat = wire.flatten(arrays)
+        name = f"models/{run}/model-{number:05d}.npy"
+        return save_array(self.folder, name, flat, ModelKind.MODEL)
+
+    def record(self, outcome: Outcome) -> None:
+        """Record one attempt, in one commit."""
+        spec = outcome.proposal.spec.statement
+        if outcome.opened is None:
+            report = self._void(spec, outcome)
+        else:
+            report = self._finish(spec, outcome, outcome.opened)
+        self.show(report)
+
+    def _finish(self, spec: RoundSpec, outcome: Outcome, opened: Opened) -> RoundReport:
+        mean, model = None, None
+        if spec.purpose is Purpose.TRAIN:
+            mean = self._save_mean(spec, opened.mean.update)
+            model = self.save_model(spec.run, spec.round, outcome.arrays)
+        result = RoundResult(
+            spec_digest=outcome.proposal.spec.digest,
+            mean=mean,
+            model=model,
+            metrics=self._metrics(spec, opened),
+            total_weight=opened.mean.total_weight,
+            clipped=opened.mean.clipped,
+            clamped=opened.mean.clamped,
+            participations=_participations(outcome, Status.IN_SET),
+            shares=[opened.shares[name].token for name in sorted(opened.shares)],
+            seconds=outcome.seconds,
+            bytes_up=_bytes_up(outcome),
+        )
+        self.store.finish_round(result)
+        return _report(spec, outcome, result.metrics, opened.mean.clipped)
+
+    def _void(self, spec: RoundSpec, outcome: Outcome) -> RoundReport:
+        self.store.void_round(
+            RoundVoided(
+                spec_digest=outcome.proposal.spec.digest,
+                reason=outcome.reason,
+                participations=_participations(outcome, Status.ROUND_VOID),
+                confirmations={
+                    name: void.token for name, void in outcome.voids.items()
+                },
+            )
+        )
+        return _report(spec, outcome, {}, 0)
+
+    def _metrics(self, spec: RoundSpec, opened: Opened) -> MeanMetrics:
+        names = [scalar.name for scalar in spec.scalars]
+        means = {name: np.atleast_1d(opened.mean.scalars[name]) for name in names}
+        return self.read_metrics({name: means[name].tolist() for name in names})
+
+    def _save_mean(self, spec: RoundSpec, mean: MeanUpdate) -> StoredModel:
+        name = f"models/{spec.run}/mean-{spec.round:05d}-{spec.attempt}.npy"
+        return save_array(self.folder, name, mean, ModelKind.MEAN)
+
+
+def _participations(outcome: Outcome, status: Status) -> list[Participation]:
+    present = [Participation(name, status) for name in outcome.included]
+    return sorted([*present, *outcome.missing], key=lambda one: one.name)
+
+
+def _bytes_up(outcome: Outcome) -> int:
+    """Count the payload bytes that the set uploaded to both aggregators."""
+    vector = sealed_length(outcome.proposal.params.plaintext_bytes)
+    return len(outcome.included) * (vector + sealed_length(SEED_BYTES))
+
+
+def _report(
+    spec: RoundSpec, outcome: Outcome, metrics: MeanMetrics, clipped: int
+) -> RoundReport:
+    opened = outcome.opened is not None
+    return RoundReport(
+        round=spec.round,
+        purpose=spec.purpose,
+        attempt=spec.attempt,
+        cohort=len(spec.cohort),
+        included=len(outcome.included) if opened else 0,
+        receipts=outcome.received,
+        clipped=clipped,
+        metrics=metrics,
+        seconds=sum(outcome.seconds.values()),
+        bytes_up=_bytes_up(outcome),
+        missing=[absent.name for absent in outcome.missing],
+        reason=None if opened else outcome.reason,
+    )

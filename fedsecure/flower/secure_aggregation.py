@@ -1,0 +1,366 @@
+"""`SecureAggregation`: a Flower strategy that never sees an update.
+
+It owns the round loop. In every round the wrapped strategy chooses nodes and writes
+its settings; the model owner's end of the protocol (`rounds.owner`) forms the sum;
+the wrapped strategy then gets replies that all hold the same arrays, global model
+plus mean update, and the mean metrics. Any strategy that is linear in the replies
+computes from these exactly what it would have computed from the real ones.
+
+A round:
+
+    cohort > configure_train > propose > task and grants through Flower > receipts
+    > open > mean + global model > aggregate_train > record
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.serverapp.strategy import (
+    FedAdagrad,
+    FedAdam,
+    FedAvg,
+    FedAvgM,
+    FedProx,
+    FedYogi,
+    Strategy,
+)
+
+from fedsecure.core.scheme import Mean
+from fedsecure.errors import OperatorError, PeerError
+from fedsecure.flower import wire
+from fedsecure.flower.cohort import Cohorts, Fleet, Node
+from fedsecure.rounds.contributor import Offer
+from fedsecure.rounds.owner import (
+    Opened,
+    Proposal,
+    ReceiptPair,
+    RoundOwner,
+    RoundRequest,
+)
+from fedsecure.signing import Signed
+from fedsecure.statements import Purpose, ScalarField, Void, Weighting
+from fedsecure.store.records import Participation, Status
+from fedsecure.study.task import ConfigValue
+
+LINEAR: Final[tuple[type[Strategy], ...]] = (
+    FedAvg,
+    FedAvgM,
+    FedAdam,
+    FedAdagrad,
+    FedYogi,
+    FedProx,
+)
+EXAMPLES: Final = "num-examples"
+MOST_LOOKS: Final = 3  # Flower's strategies look twice when there are enough nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What stays the same over a run.
+
+    Args:
+        run: Its name.
+        rounds: How many train rounds.
+        config: What every ClientApp sees, beside the strategy's own settings.
+        scalars: The metrics that are shared.
+        round_seconds: How long a cohort may take to report.
+        join_seconds: How long to wait for the whole roster before going on with
+            at least min_cohort.
+        attempts: How often a round with too few reports is tried.
+    """
+
+    run: str
+    rounds: int
+    config: Mapping[str, ConfigValue]
+    scalars: Sequence[ScalarField]
+    clip: float
+    weight_cap: int
+    weighting: Weighting
+    min_cohort: int
+    round_seconds: float
+    join_seconds: float
+    attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One attempt at a round, for the record and the screen."""
+
+    proposal: Proposal
+    opened: Opened | None
+    included: Sequence[str]
+    missing: Sequence[Participation]
+    received: Mapping[str, int]  # receipts by aggregator
+    seconds: Mapping[str, float]
+    arrays: ArrayRecord = field(repr=False)  # the global model after this attempt
+    reason: str = ""
+    voids: Mapping[str, Signed[Void]] = field(default_factory=dict)
+
+
+Recorder = Callable[[Outcome], None]
+
+
+class _Sample:
+    """Stands in for Flower's Grid while a strategy chooses nodes."""
+
+    def __init__(self, nodes: Mapping[str, Node]) -> None:
+        self._ids = [node.node_id for node in nodes.values()]
+        self._looks = 0
+
+    def get_node_ids(self) -> list[int]:
+        """Return the nodes that may be asked.
+
+        Raises:
+            PeerError: FS-372 when a strategy keeps looking for more of them: it would
+                wait for ever, for who is asked was decided before.
+        """
+        self._looks += 1
+        if self._looks > MOST_LOOKS:
+            raise PeerError("FS-372", f"{len(self._ids)} can be asked")
+        return self._ids
+
+
+def require_linear(strategy: Strategy, *, declared: bool = False) -> None:
+    """Refuse a strategy that needs to see individual updates.
+
+    Raises:
+        OperatorError: FS-368 with its name.
+    """
+    if not (declared or type(strategy) in LINEAR):
+        raise OperatorError("FS-368", f"{type(strategy).__name__} is not known as such")
+
+
+class SecureAggregation:
+    """Runs a linear Flower strategy over secret-shared updates.
+
+    Args:
+        strategy: The wrapped strategy; it runs unmodified.
+        owner: The model owner's end of the protocol.
+        fleet: The agents.
+        plan: The run.
+        record: Called once per attempt, before the next one starts.
+        clock: Monotonic seconds, for stage times.
+        sleep: Waits so many seconds.
+        linear: The author's word that `strategy` is linear in the replies.
+    """
+
+    def __init__(  # noqa: PLR0913 - one constructor gathers a run's collaborators
+        self,
+        strategy: Strategy,
+        owner: RoundOwner,
+        fleet: Fleet,
+        plan: Plan,
+        *,
+        record: Recorder,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        linear: bool = False,
+    ) -> None:
+        require_linear(strategy, declared=linear)
+        self._strategy = strategy
+        self._owner = owner
+        self._fleet = fleet
+        self._plan = plan
+        self._record = record
+        self._clock = clock
+        self._cohorts = Cohorts(
+            fleet,
+            roster=[party.name for party in owner.author.federation.data_owners],
+            min_cohort=plan.min_cohort,
+            patience=plan.join_seconds,
+            clock=clock,
+            sleep=sleep,
+        )
+
+    def run(self, arrays: ArrayRecord) -> ArrayRecord:
+        """Train from a global model; return the last one.
+
+        Raises:
+            PeerError: FS-369 when a round failed in every attempt; whatever an
+                aggregator refused.
+        """
+        for number in range(1, self._plan.rounds + 1):
+            arrays = self._round(number, Purpose.TRAIN, arrays)
+        return self._round(self._plan.rounds, Purpose.EVALUATE, arrays)
+
+    def _round(self, number: int, purpose: Purpose, arrays: ArrayRecord) -> ArrayRecord:
+        outcome = None
+        for attempt in range(1, self._plan.attempts + 1):
+            outcome = self._attempt(number, purpose, attempt, arrays)
+            self._record(outcome)
+            self._owner.forget(outcome.proposal.spec.digest)
+            if outcome.opened is not None:
+                return outcome.arrays
+        reason = outcome.reason if outcome else "no attempt was allowed"
+        raise PeerError("FS-369", f"{purpose} round {number}: {reason}")
+
+    def _attempt(
+        self, number: int, purpose: Purpose, attempt: int, arrays: ArrayRecord
+    ) -> Outcome:
+        watch = _Stopwatch(self._clock)
+        nodes = self._cohorts.gather()
+        watch.lap("wait")
+        messages = self._configure(number, purpose, arrays, nodes)
+        chosen = {message.metadata.dst_node_id for message in messages}
+        cohort = {name: node for name, node in nodes.items() if node.node_id in chosen}
+        task = _task(purpose, messages[0].content)
+        proposal = self._owner.propose(self._request(number, attempt, task, cohort))
+        watch.lap("propose")
+        receipts, missing = self._ask(proposal, task, cohort)
+        watch.lap("train")
+        self._cohorts.note(cohort, [absent.name for absent in missing])
+        outcome = Outcome(
+            proposal=proposal,
+            opened=None,
+            included=sorted(receipts),
+            missing=missing,
+            received={name: len(receipts) for name in self._owner.aggregators},
+            seconds={},
+            arrays=arrays,
+        )
+        if len(receipts) < self._plan.min_cohort:
+            reason = f"{len(receipts)} reported, {self._plan.min_cohort} needed"
+            voids = self._owner.void(proposal.spec, reason)
+            return replace(outcome, reason=reason, seconds=watch.laps, voids=voids)
+        opened = self._owner.open(proposal, receipts)
+        watch.lap("open")
+        if purpose is Purpose.TRAIN:
+            arrays = self._apply(number, task, messages, sorted(receipts), opened.mean)
+            watch.lap("apply")
+        return replace(outcome, opened=opened, arrays=arrays, seconds=watch.laps)
+
+    def _configure(
+        self,
+        number: int,
+        purpose: Purpose,
+        arrays: ArrayRecord,
+        nodes: Mapping[str, Node],
+    ) -> list[Message]:
+        config = ConfigRecord(dict(self._plan.config))
+        if purpose is Purpose.TRAIN:
+            chosen = self._strategy.configure_train(
+                number, arrays, config, _Sample(nodes)
+            )
+            return list(chosen)
+        config["server-round"] = number
+        content = RecordDict({wire.ARRAYS: arrays, wire.CONFIG: config})
+        return [
+            Message(content, dst_node_id=node.node_id, message_type=purpose.value)
+            for node in nodes.values()
+        ]
+
+    def _request(
+        self, number: int, attempt: int, task: wire.Task, cohort: Mapping[str, Node]
+    ) -> RoundRequest:
+        plan = self._plan
+        return RoundRequest(
+            run=plan.run,
+            round=number,
+            purpose=task.purpose,
+            attempt=attempt,
+            task=task.digest(),
+            dimension=task.weights.size if task.purpose is Purpose.TRAIN else 0,
+            scalars=plan.scalars,
+            clip=plan.clip,
+            weight_cap=plan.weight_cap,
+            weighting=plan.weighting,
+            cohort=sorted(cohort),
+            min_cohort=plan.min_cohort,
+            seconds=math.ceil(plan.round_seconds),
+        )
+
+    def _ask(
+        self, proposal: Proposal, task: wire.Task, cohort: Mapping[str, Node]
+    ) -> tuple[dict[str, ReceiptPair], list[Participation]]:
+        grants = [proposal.grants[name].token for name in sorted(proposal.grants)]
+        content = wire.pack_task(task, Offer(proposal.spec.token, grants))
+        names = {node.node_id: name for name, node in cohort.items()}
+        replies = self._fleet.ask(
+            [
+                Message(content, dst_node_id=node_id, message_type=task.purpose.value)
+                for node_id in names
+            ],
+            self._plan.round_seconds,
+        )
+        receipts: dict[str, ReceiptPair] = {}
+        absent = {
+            name: Participation(name, Status.OFFLINE, "no answer in time")
+            for name in cohort
+        }
+        for reply in replies:
+            # Flower answers itself, under its own node id, for a node that is gone.
+            name = names.get(reply.metadata.src_node_id)
+            if name is None:
+                continue
+            try:
+                tokens = wire.unpack_receipts(reply)
+                receipts[name] = self._owner.collect(proposal, name, tokens)
+            except PeerError as error:
+                absent[name] = _absence(name, reply, error)
+        if set(receipts) != set(cohort):
+            # An answer may be lost although the reports are stored.
+            receipts = {**self._owner.standing(proposal), **receipts}
+        return receipts, [absent[name] for name in cohort if name not in receipts]
+
+    def _apply(
+        self,
+        number: int,
+        task: wire.Task,
+        messages: Sequence[Message],
+        included: Sequence[str],
+        mean: Mean,
+    ) -> ArrayRecord:
+        """Hand the wrapped strategy the average, as everybody's reply."""
+        average = (task.weights.astype(np.float64) + mean.update).astype(np.float32)
+        metrics: dict[str, int | float | list[float]] = {
+            name: list(value) if isinstance(value, Sequence) else value
+            for name, value in mean.scalars.items()
+        }
+        content = RecordDict(
+            {
+                wire.ARRAYS: wire.restore(task.layers, average),
+                "metrics": MetricRecord({**metrics, EXAMPLES: 1}),
+            }
+        )
+        replies = [
+            Message(content, reply_to=message)
+            for message, _ in zip(messages, included, strict=False)
+        ]
+        arrays, _ = self._strategy.aggregate_train(number, replies)
+        if arrays is None:
+            raise OperatorError("FS-371", f"{type(self._strategy).__name__}")
+        return wire.as_float32(arrays)
+
+
+def _absence(name: str, reply: Message, error: PeerError) -> Participation:
+    if reply.has_error():
+        return Participation(name, Status.NOT_REPORTED, "it answered: not reported")
+    return Participation(name, Status.NO_RECEIPT, str(error))
+
+
+class _Stopwatch:
+    """Seconds spent in each stage of an attempt."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last = clock()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        now = self._clock()
+        self.laps[stage], self._last = now - self._last, now
+
+
+def _task(purpose: Purpose, content: RecordDict) -> wire.Task:
+    """Read the one model and the one ConfigRecord that a strategy sends."""
+    arrays, configs = content.array_records, content.config_records
+    if len(arrays) != 1 or len(configs) != 1:
+        raise OperatorError(
+            "FS-368", "it sends more than one ArrayRecord and one ConfigRecord"
+        )
+    layers, weights = wire.flatten(next(iter(arrays.values())))
+    return wire.Task(purpose, layers, dict(next(iter(configs.values()))), weights)

@@ -1,0 +1,169 @@
+"""What travels between model owner and agents inside Flower's messages.
+
+    task    model      ArrayRecord   the global model as ONE flat float32 array
+            config     ConfigRecord  everything else that the ClientApp will see
+            fedsecure  ConfigRecord  layers (JSON), spec, both grants
+    reply   fedsecure  ConfigRecord  two receipts; no array, metric or count
+
+Flower pays one HTTP request per array and hop, hence the flat array. Both sides
+compute the task digest from what this module packs and unpacks, so that nothing
+outside the digest can reach a ClientApp.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from fedsecure.errors import PeerError
+from fedsecure.rounds.contributor import Offer
+from fedsecure.settings import explain
+from fedsecure.statements import Purpose
+from fedsecure.study.task import ConfigValue, Layer, task_digest
+
+MODEL: Final = "model"
+CONFIG: Final = "config"
+OURS: Final = "fedsecure"
+ARRAYS: Final = "arrays"  # the name under which apps and strategies know the model
+FLAT: Final = "flat"
+
+Weights = NDArray[np.float32]  # shape (dimension,), the layers one after the other
+
+_layers = TypeAdapter(list[tuple[str, list[int]]])
+_tokens = TypeAdapter(list[str])
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Everything that a ClientApp gets to see in a round."""
+
+    purpose: Purpose
+    layers: tuple[Layer, ...]
+    config: Mapping[str, ConfigValue]
+    weights: Weights = field(repr=False)
+
+    def digest(self) -> str:
+        """SHA-256, in hex, over all of it."""
+        return task_digest(self.purpose, self.layers, self.config, self.weights).hex()
+
+
+def flatten(arrays: ArrayRecord) -> tuple[tuple[Layer, ...], Weights]:
+    """Lay the layers of a model one after the other.
+
+    Raises:
+        PeerError: FS-361 naming the first layer that is not float32.
+    """
+    layers, parts = [], []
+    for name, array in arrays.items():
+        values = array.numpy()
+        if values.dtype != np.float32:
+            raise PeerError("FS-361", f"layer {name!r} is {values.dtype}")
+        layers.append(Layer(name, values.shape))
+        parts.append(values.ravel())
+    flat = np.concatenate(parts) if parts else np.empty(0, np.float32)
+    return tuple(layers), flat
+
+
+def as_float32(arrays: ArrayRecord) -> ArrayRecord:
+    """Bring a strategy's result back to the model's type; Adam's comes as float64."""
+    return ArrayRecord(
+        {
+            name: Array(array.numpy().astype(np.float32))
+            for name, array in arrays.items()
+        }
+    )
+
+
+def restore(layers: Sequence[Layer], flat: Weights) -> ArrayRecord:
+    """Cut a flat model into its layers again.
+
+    Raises:
+        PeerError: FS-362 when the lengths do not agree.
+    """
+    sizes = [int(np.prod(layer.shape)) for layer in layers]
+    if sum(sizes) != flat.size:
+        raise PeerError(
+            "FS-362", f"layers of {sum(sizes)} weights, model of {flat.size}"
+        )
+    ends = np.cumsum(sizes)
+    return ArrayRecord(
+        {
+            layer.name: Array(flat[end - size : end].reshape(layer.shape))
+            for layer, size, end in zip(layers, sizes, ends, strict=True)
+        }
+    )
+
+
+def pack_task(task: Task, offer: Offer) -> RecordDict:
+    """Build the content of a task message. Run by the model owner."""
+    layers = [(layer.name, list(layer.shape)) for layer in task.layers]
+    return RecordDict(
+        {
+            MODEL: ArrayRecord({FLAT: Array(task.weights)}),
+            CONFIG: ConfigRecord(dict(task.config)),
+            OURS: ConfigRecord(
+                {
+                    "layers": json.dumps(layers, separators=(",", ":")),
+                    "spec": offer.spec,
+                    "grants": list(offer.grants),
+                }
+            ),
+        }
+    )
+
+
+def unpack_task(message: Message) -> tuple[Task, Offer]:
+    """Read a task message. Run by an agent; nothing in it is believed yet.
+
+    Raises:
+        PeerError: FS-363 when the message has another form.
+    """
+    content = message.content
+    kind = message.metadata.message_type
+    if set(content) != {MODEL, CONFIG, OURS} or kind not in set(Purpose):
+        raise PeerError("FS-363", f"a {kind!r} message with {sorted(content)}")
+    ours = content.config_records.get(OURS, ConfigRecord())
+    arrays = content.array_records.get(MODEL, ArrayRecord())
+    config = content.config_records.get(CONFIG)
+    if set(ours) != {"layers", "spec", "grants"} or set(arrays) != {FLAT}:
+        raise PeerError("FS-363", f"{OURS} holds {sorted(ours)}")
+    if config is None:
+        raise PeerError("FS-363", f"{CONFIG} is not a ConfigRecord")
+    flat = arrays[FLAT].numpy()
+    if flat.dtype != np.float32 or flat.ndim != 1:
+        raise PeerError("FS-361", f"the model is {flat.dtype}, {flat.ndim} axes")
+    try:
+        layers = tuple(
+            Layer(name, tuple(shape))
+            for name, shape in _layers.validate_json(str(ours["layers"]))
+        )
+        grants = _tokens.validate_python(ours["grants"], strict=True)
+    except ValidationError as error:
+        raise PeerError("FS-363", f"{OURS}: {explain(error)}") from error
+    task = Task(Purpose(kind), layers, dict(config), flat)
+    return task, Offer(str(ours["spec"]), grants)
+
+
+def pack_receipts(tokens: Sequence[str]) -> RecordDict:
+    """Build the content of a reply. Run by an agent: receipts, and nothing else."""
+    return RecordDict({OURS: ConfigRecord({"receipts": list(tokens)})})
+
+
+def unpack_receipts(message: Message) -> list[str]:
+    """Read a reply. Run by the model owner.
+
+    Raises:
+        PeerError: FS-364 when the agent did not report or the reply is malformed.
+    """
+    if message.has_error():
+        raise PeerError("FS-364", "not_reported")
+    ours = message.content.config_records.get(OURS, ConfigRecord())
+    try:
+        return _tokens.validate_python(ours.get("receipts"), strict=True)
+    except ValidationError as error:
+        raise PeerError("FS-364", "a reply without receipts") from error
