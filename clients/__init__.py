@@ -1,0 +1,1 @@
+"""The data owner's agent: one process that trains, shares and reports."""

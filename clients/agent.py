@@ -1,0 +1,201 @@
+"""The agent's loop: join the SuperLink, answer tasks, never tell more than receipts.
+
+Only the app that is installed here runs; a bundle that a model owner's run carries
+is never fetched. Every reply is built here: two receipts, or `not_reported`. What
+went wrong is written to this data owner's own log and goes nowhere else.
+"""
+
+import importlib
+import secrets
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import structlog
+from flwr.app import Context, Error, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from clients.config import AgentSettings, require_pinned
+from clients.state import AgentState
+from fedsecure import identity
+from fedsecure.aggregators import AggregatorClient
+from fedsecure.errors import FedsecureError, OperatorError, PeerError, RoundStateError
+from fedsecure.flower.mod import Mod, secret_sharing_mod
+from fedsecure.flower.runtime import Fleet, fleet, load_node_key, task_identity
+from fedsecure.identity import Federation
+from fedsecure.rounds.contributor import Contributor
+from fedsecure.signing import Author
+
+NOT_REPORTED: Final = "not_reported"
+ERROR_CODE: Final = 1  # one code for every failure, so that it tells nothing
+FIRST_PAUSE: Final = 1.0  # seconds between two attempts to join
+LONGEST_PAUSE: Final = 15.0
+
+log = structlog.get_logger("agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Everything an agent needs to answer a task."""
+
+    settings: AgentSettings
+    state: AgentState
+    app: ClientApp
+    mod: Mod
+    stop: threading.Event
+    contexts: dict[int, Context] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Answer tasks until told to stop, joining again whenever the link breaks."""
+        pause = FIRST_PAUSE
+        while not self.stop.is_set():
+            try:
+                with self._joined() as link:
+                    pause = FIRST_PAUSE
+                    self._serve(link)
+            except PeerError as error:
+                log.warning("waiting", seconds=pause, **_told(error))
+                self.stop.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    @contextmanager
+    def _joined(self) -> Iterator[Fleet]:
+        address = self.settings.superlink
+        authorities = self.settings.authorities
+        with fleet(
+            address,
+            authorities.read_bytes() if authorities else None,
+            load_node_key(self.settings.flower_key),
+            last_node_id=self.state.last_node(address),
+        ) as link:
+            self.state.joined(address, link.node_id)
+            log.info("joined", superlink=address)
+            yield link
+
+    def _serve(self, link: Fleet) -> None:
+        while not self.stop.is_set():
+            try:
+                message = link.receive()
+                if message is None:
+                    self.stop.wait(self.settings.poll_seconds)
+                    continue
+                reply = self.answer(message, link.node_id)
+                link.reply(reply)
+            except RoundStateError as error:
+                log.info("run is over", **_told(error))
+
+    def answer(self, message: Message, node_id: int) -> Message:
+        """Answer one task; every failure gives the same reply."""
+        run_id = message.metadata.run_id
+        with task_identity(run_id, node_id):
+            reply, outcome = self._report(message, self._context(run_id, node_id))
+        length = sum(len(part) for part in _texts(reply))
+        self.state.replied(outcome, length, time.time())
+        return reply
+
+    def _report(self, message: Message, context: Context) -> tuple[Message, str]:
+        kind = message.metadata.message_type
+        started = time.monotonic()
+        try:
+            reply = self.mod(message, context, self.app)
+        except FedsecureError as error:
+            log.warning(NOT_REPORTED, task=kind, **_told(error))
+        except Exception as error:  # noqa: BLE001 - an app may raise anything
+            # The text of a foreign exception can hold rows; place and type cannot.
+            log.warning(NOT_REPORTED, task=kind, code="FS-380", error=_place(error))
+        else:
+            seconds = round(time.monotonic() - started, 2)
+            log.info("reported", task=kind, seconds=seconds)
+            return reply, "receipts"
+        nothing = Error(code=ERROR_CODE, reason=NOT_REPORTED)
+        return Message(nothing, reply_to=message), NOT_REPORTED
+
+    def _context(self, run_id: int, node_id: int) -> Context:
+        return self.contexts.setdefault(
+            run_id,
+            Context(
+                run_id=run_id,
+                node_id=node_id,
+                node_config={"data": str(self.settings.data)},
+                state=RecordDict(),
+                run_config={},
+            ),
+        )
+
+
+@contextmanager
+def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent]:
+    """Load everything that an agent needs and check it; join nothing yet.
+
+    Raises:
+        OperatorError: FS-8xx settings, FS-7xx keys, FS-821 aggregators' keys, FS-822
+            the app cannot be loaded.
+    """
+    federation = identity.load_federation(settings.federation)
+    key = identity.load_signing_key(settings.key)
+    identity.require_key_of(federation, settings.name, key)
+    require_pinned(settings, federation)
+    app = load_app(settings.app)
+    with ExitStack() as stack:
+        state = stack.enter_context(AgentState(settings.state, federation))
+        clients = _clients(settings, federation, stack)
+        contributor = Contributor(
+            author=Author(settings.name, key, federation),
+            aggregators=clients,
+            outbox=state,
+            require_policy=settings.policy.require,
+            clock=time.time,
+            rand=secrets.token_bytes,
+        )
+        yield Agent(settings, state, app, secret_sharing_mod(contributor), stop)
+
+
+def load_app(reference: str) -> ClientApp:
+    """Import the ClientApp that this data owner installed.
+
+    Raises:
+        OperatorError: FS-822 with the cause.
+    """
+    module, _, name = reference.partition(":")
+    try:
+        app = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise OperatorError("FS-822", f"{reference}: {error}") from error
+    if not isinstance(app, ClientApp):
+        raise OperatorError("FS-822", f"{reference} is a {type(app).__name__}")
+    return app
+
+
+def _clients(
+    settings: AgentSettings, federation: Federation, stack: ExitStack
+) -> Mapping[str, AggregatorClient]:
+    clients = {
+        party.name: AggregatorClient(party, federation, settings.authorities)
+        for party in federation.aggregators
+    }
+    for client in clients.values():
+        stack.callback(client.close)
+    return clients
+
+
+def _told(error: FedsecureError) -> dict[str, str]:
+    return {"code": error.code, "error": f"{error.problem.title}: {error.detail}"}
+
+
+def _place(error: BaseException) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+
+
+def _texts(reply: Message) -> Iterator[str]:
+    if reply.has_error():
+        yield reply.error.reason
+        return
+    for record in reply.content.config_records.values():
+        for value in record.values():
+            yield from value if isinstance(value, list) else [str(value)]

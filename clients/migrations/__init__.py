@@ -1,0 +1,1 @@
+"""How the agent's state came to its present form (Alembic)."""

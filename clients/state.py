@@ -1,0 +1,227 @@
+"""What an agent must not forget: its outbox, its receipts, what it answered.
+
+Sealed reports are stored before the first byte is sent, payloads as files and the
+rest in SQLite. After a crash the agent finds here that it has answered a spec, and
+sends the same bytes again; it never shards a second time.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from sqlalchemy import BigInteger, String, Text, func, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from fedsecure import database
+from fedsecure.identity import Federation
+from fedsecure.rounds.contributor import StoredReport
+from fedsecure.signing import Signed, verify
+from fedsecure.statements import Receipt, ReportHeader, RoundSpec
+
+DATABASE: Final = "agent.db"
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+class Base(DeclarativeBase):
+    """Tables of the agent's state."""
+
+
+class ReportRow(Base):
+    """One sealed input share that this agent made."""
+
+    __tablename__ = "reports"
+
+    spec: Mapped[str] = mapped_column(
+        String(64), primary_key=True, comment="digest of the round's spec"
+    )
+    aggregator: Mapped[str] = mapped_column(
+        String(63), primary_key=True, comment="which aggregator it is sealed for"
+    )
+    run: Mapped[str] = mapped_column(String(63), comment="run of the spec")
+    round: Mapped[int] = mapped_column(BigInteger, comment="round of the spec")
+    purpose: Mapped[str] = mapped_column(String(16), comment="train or evaluate")
+    attempt: Mapped[int] = mapped_column(BigInteger, comment="attempt of the spec")
+    kind: Mapped[str] = mapped_column(String(8), comment="seed or vector")
+    length: Mapped[int] = mapped_column(BigInteger, comment="bytes of the payload")
+    header: Mapped[str] = mapped_column(Text, comment="signed header (JWS)")
+    receipt: Mapped[str | None] = mapped_column(
+        Text, comment="the aggregator's receipt (JWS), once it came"
+    )
+
+
+class ReplyRow(Base):
+    """One reply that this agent sent to the model owner through Flower."""
+
+    __tablename__ = "replies"
+
+    number: Mapped[int] = mapped_column(primary_key=True, comment="1, 2, 3 and so on")
+    at: Mapped[float] = mapped_column(comment="seconds since 1970, UTC")
+    outcome: Mapped[str] = mapped_column(
+        String(16), comment="receipts or not_reported: all that a reply can say"
+    )
+    length: Mapped[int] = mapped_column(BigInteger, comment="bytes of the reply")
+
+
+class MembershipRow(Base):
+    """The agent's last membership in Flower's SuperLink."""
+
+    __tablename__ = "membership"
+
+    superlink: Mapped[str] = mapped_column(
+        String(255), primary_key=True, comment="address of the SuperLink"
+    )
+    node: Mapped[str] = mapped_column(
+        String(32), comment="node id there, needed to sign off after a crash"
+    )
+
+
+class AgentState:
+    """An open state folder; implements `contributor.Outbox`.
+
+    Args:
+        folder: Made if absent, readable by this user alone.
+        federation: For checking stored statements when they are read again.
+    """
+
+    def __init__(self, folder: Path, federation: Federation) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        self._federation = federation
+        engine = database.open_for_writing(database.locate(folder / DATABASE))
+        database.upgrade(engine, MIGRATIONS)
+        self._engine = database.writer(engine)
+
+    def __enter__(self) -> Self:
+        """Return the state itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+    def reports(self, spec: str) -> Sequence[StoredReport]:
+        """Return the stored reports of a spec: none, or both."""
+        with self._transaction() as session:
+            rows = session.scalars(
+                select(ReportRow)
+                .where(ReportRow.spec == spec)
+                .order_by(ReportRow.aggregator)
+            ).all()
+            return [self._report(row) for row in rows]
+
+    def answered(self, spec: RoundSpec) -> str | None:
+        """Return the digest of the spec answered for this very attempt, if any."""
+        with self._transaction() as session:
+            return session.scalars(
+                select(ReportRow.spec)
+                .where(
+                    ReportRow.run == spec.run,
+                    ReportRow.round == spec.round,
+                    ReportRow.purpose == spec.purpose.value,
+                    ReportRow.attempt == spec.attempt,
+                )
+                .limit(1)
+            ).first()
+
+    def payload_path(self, spec: str, aggregator: str) -> Path:
+        """Return where to write a payload before `store`."""
+        folder = self._folder / "outbox" / spec
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder / aggregator
+
+    def store(self, spec: Signed[RoundSpec], reports: Sequence[StoredReport]) -> None:
+        """Make both reports durable: the files first, then both rows at once."""
+        for report in reports:
+            _sync(report.payload)
+        _sync(self._folder / "outbox" / spec.digest)
+        said = spec.statement
+        with self._transaction() as session:
+            session.add_all(
+                ReportRow(
+                    spec=spec.digest,
+                    aggregator=report.header.statement.aggregator,
+                    run=said.run,
+                    round=said.round,
+                    purpose=said.purpose.value,
+                    attempt=said.attempt,
+                    kind=report.header.statement.kind.value,
+                    length=report.header.statement.length,
+                    header=report.header.token,
+                )
+                for report in reports
+            )
+
+    def receive(self, receipt: Signed[Receipt]) -> None:
+        """Keep a receipt; with both, the payloads are not needed any more."""
+        said = receipt.statement
+        with self._transaction() as session:
+            rows = session.scalars(
+                select(ReportRow).where(ReportRow.spec == said.spec)
+            ).all()
+            for row in rows:
+                if row.aggregator == said.aggregator:
+                    row.receipt = receipt.token
+            complete = all(row.receipt for row in rows)
+        if complete:
+            shutil.rmtree(self._folder / "outbox" / said.spec, ignore_errors=True)
+
+    def replied(self, outcome: str, length: int, at: float) -> None:
+        """Count a reply that went to the model owner."""
+        with self._transaction() as session:
+            session.add(ReplyRow(at=at, outcome=outcome, length=length))
+
+    def sent(self) -> dict[str, tuple[int, int]]:
+        """Return messages and bytes sent so far, by receiver; for people to read."""
+        with self._transaction() as session:
+            rows = session.execute(
+                select(
+                    ReportRow.aggregator,
+                    func.count(),
+                    func.sum(ReportRow.length + func.length(ReportRow.header)),
+                ).group_by(ReportRow.aggregator)
+            ).all()
+            replies = session.execute(
+                select(func.count(), func.coalesce(func.sum(ReplyRow.length), 0))
+            ).one()
+        shares = {name: (int(count), int(total)) for name, count, total in rows}
+        return {**shares, "model owner": (int(replies[0]), int(replies[1]))}
+
+    def last_node(self, superlink: str) -> int | None:
+        """Return the node id of the last membership in a SuperLink."""
+        with self._transaction() as session:
+            row = session.get(MembershipRow, superlink)
+            return int(row.node) if row else None
+
+    def joined(self, superlink: str, node: int) -> None:
+        """Remember the node id of a membership."""
+        with self._transaction() as session:
+            session.merge(MembershipRow(superlink=superlink, node=str(node)))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        with Session(self._engine) as session, session.begin():
+            yield session
+
+    def _report(self, row: ReportRow) -> StoredReport:
+        return StoredReport(
+            verify(row.header, ReportHeader, self._federation),
+            self._folder / "outbox" / row.spec / row.aggregator,
+            verify(row.receipt, Receipt, self._federation) if row.receipt else None,
+        )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
