@@ -1,0 +1,5 @@
+"""`python -m fedsecure`: the command line."""
+
+from fedsecure.cli import main
+
+main()

@@ -1,0 +1,85 @@
+"""The command `fedsecure`: one program for all four kinds of people.
+
+Commands of the library are listed here; those of the agent and the aggregator are
+found by the entry-point group `fedsecure.commands`, so that an organisation has the
+commands of what it installed. Errors are printed as what happened, where, and what
+to type next, with their stable code; a traceback only with `--debug`.
+"""
+
+import sys
+from contextlib import suppress
+from importlib import import_module
+from importlib.metadata import entry_points, version
+from typing import Annotated, Final
+
+import click
+import typer
+from rich.console import Console
+
+from fedsecure.errors import FedsecureError
+
+GROUP: Final = "fedsecure.commands"
+COMMANDS: Final = ("train", "rounds", "demo", "bench")  # modules of this package
+
+app = typer.Typer(
+    name="fedsecure",
+    help="Federated learning in which nobody ever sees a data owner's update.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fedsecure {version('fedsecure')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Secure federated learning with two aggregation servers."""
+
+
+def main() -> None:
+    """Run the command line; exits with 1 after an error of ours, 2 for wrong usage."""
+    _mount()
+    try:
+        app(standalone_mode=False)
+    except FedsecureError as error:
+        if "--debug" in sys.argv:
+            raise
+        report(error)
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        Console(stderr=True).print("stopped")
+        sys.exit(130)
+
+
+def report(error: FedsecureError) -> None:
+    """Print an error for a person."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(
+        f"[bold red]{error.code}[/] [bold]{error.problem.title}[/]", markup=True
+    )
+    console.print(f"  {error.detail}", markup=False)
+    console.print(f"  -> {error.problem.remedy}", markup=False)
+
+
+def _mount() -> None:
+    for name in COMMANDS:
+        module = import_module(f"fedsecure.cli.{name}")
+        app.add_typer(module.app, name=name)
+    for point in entry_points(group=GROUP):
+        # An organisation that runs another role has not installed this one's parts.
+        with suppress(ImportError):
+            app.add_typer(point.load(), name=point.name)

@@ -1,0 +1,108 @@
+"""The live table of a training: one row a round, and a line that says what goes on."""
+
+from types import TracebackType
+from typing import Final, Self
+
+from rich.console import Console
+from rich.text import Text
+
+from fedsecure.flower.recorder import RoundReport
+from fedsecure.statements import Purpose
+
+# Title, width and alignment of each column; rows are printed as they come, so that a
+# training of any length scrolls like a log.
+COLUMNS: Final = (
+    ("round", 7),
+    ("sites", 7),
+    ("A", 4),
+    ("B", 4),
+    ("clipped", 9),
+    ("loss", 8),
+    ("AUC", 8),
+    ("accuracy", 10),
+    ("seconds", 9),
+    ("kB up", 9),
+)
+
+
+class RoundTable:
+    """Prints a training's progress; on a terminal with a spinner for the stage."""
+
+    def __init__(self, title: str, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+        self._title = title
+        self._status = self._console.status("starting", spinner_style="cyan")
+        self._printed_header = False
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self._console.print(Text(self._title, style="bold"))
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the spinner."""
+        self._status.stop()
+
+    def stage(self, what: str) -> None:
+        """Say what is going on now."""
+        if self._console.is_terminal:
+            self._status.update(what)
+        else:
+            self._console.print(what)
+
+    def row(self, report: RoundReport) -> None:
+        """Print one attempt at a round."""
+        if not self._printed_header:
+            titles = "".join(title.rjust(width) for title, width in COLUMNS)
+            self._console.print(Text(titles, style="bold cyan"))
+            self._printed_header = True
+        self._console.print(_line(report))
+        self._status.update(f"round {report.round + 1}")
+
+
+def _line(report: RoundReport) -> Text:
+    number = str(report.round)
+    if report.purpose is Purpose.EVALUATE:
+        number = "final"
+    elif report.attempt > 1:
+        number += f".{report.attempt}"
+    sites = f"{report.included}/{report.cohort}"
+    received = [str(report.receipts[name]) for name in sorted(report.receipts)]
+    if report.reason is not None:
+        cells = [number, sites, *received]
+        text = _aligned(cells)
+        return text.append(f"  void: {report.reason}", style="yellow")
+    share = report.clipped / report.included
+    cells = [
+        number,
+        sites,
+        *received,
+        f"{share:.0%}" if report.purpose is Purpose.TRAIN else "",
+        _number(report.metrics.get("loss"), 4),
+        _number(report.metrics.get("auc"), 3),
+        _number(report.metrics.get("accuracy"), 3),
+        f"{report.seconds:.2f}",
+        f"{report.bytes_up / 1000:.1f}",
+    ]
+    text = _aligned(cells)
+    if report.missing:
+        text.append(f"  missing: {', '.join(report.missing)}", style="yellow")
+    return text
+
+
+def _aligned(cells: list[str]) -> Text:
+    widths = [width for _, width in COLUMNS]
+    return Text(
+        "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=False))
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "n/a" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,45 @@
+"""`fedsecure train`: the model owner's command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedsecure.lifeline import interruptible
+
+app = typer.Typer(help="Train a study (model owner).", invoke_without_command=True)
+
+
+@app.callback()
+def train(
+    config: Annotated[Path, typer.Option(help="The model owner's owner.toml.")] = Path(
+        "owner.toml"
+    ),
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Instead of the study's own number.")
+    ] = None,
+) -> None:
+    """Start the SuperLink, wait for the agents, and train round by round.
+
+    Example: fedsecure train --config owner.toml --rounds 20
+    """
+    # TensorFlow and Flower load here, so that `--help` answers at once.
+    from fedsecure.study.tensorflow import load_quietly  # noqa: PLC0415
+
+    load_quietly()
+    from fedsecure.cli.progress import RoundTable  # noqa: PLC0415
+    from fedsecure.flower import training  # noqa: PLC0415
+    from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415
+    from fedsecure.flower.runtime import quiet  # noqa: PLC0415
+    from fedsecure.study.config import load_study  # noqa: PLC0415
+
+    quiet()
+    settings = load_owner_settings(config)
+    study = load_study(settings.study)
+    with (
+        interruptible(),
+        training.open_owner(settings) as owner,
+        RoundTable(study.title) as table,
+    ):
+        progress = training.Progress(stage=table.stage, round=table.row)
+        training.train(owner, study, rounds, progress)
