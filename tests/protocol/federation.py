@@ -1,0 +1,311 @@
+"""A whole federation in memory: real parties, real stores, no Flower, no sockets.
+
+Both aggregators' applications answer through `Wire`, where a test can lose, repeat or
+change what travels. One clock and one source of randomness serve everybody.
+"""
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from numpy.typing import NDArray
+
+from aggregator import grants
+from aggregator.app import create_app
+from aggregator.context import Context
+from aggregator.fold import Fold, Worker
+from aggregator.policy import Policy as AggregatorPolicy
+from aggregator.spool import open_spool
+from aggregator.store import open_store
+from clients.policy import Policy
+from clients.state import AgentState
+from fedsecure.aggregators import AggregatorClient, Patience
+from fedsecure.core.scheme import Measurement
+from fedsecure.identity import Federation, public_key_text
+from fedsecure.rounds.contributor import Accepted, Contributor, Offer, TaskFacts
+from fedsecure.rounds.owner import Proposal, RoundOwner, RoundRequest
+from fedsecure.signing import Author, Signed
+from fedsecure.statements import Purpose, Receipt, ScalarField, Weighting
+from fedsecure.store.records import ModelKind, RunStarted, StoredModel
+from fedsecure.store.rounds import RoundStore
+
+OWNER: Final = "consortium"
+SERVERS: Final = ("north", "south")
+HOSPITALS: Final = ("basel", "bern", "chur", "genf")
+NOW: Final = 1_800_000_000.0  # seconds since 1970
+DIMENSION: Final = 500
+TASK: Final = hashlib.sha256(b"task").hexdigest()
+SCALARS: Final = (ScalarField(name="loss", low=0.0, high=4.0),)
+
+Handler = Callable[[httpx.Request], httpx.Response]
+Fault = Callable[[httpx.Request, Handler], httpx.Response]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Entropy:
+    """Reproducible bytes, never the same twice."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed, self._calls = seed, 0
+
+    def __call__(self, size: int) -> bytes:
+        self._calls += 1
+        return hashlib.shake_256(f"{self._seed} {self._calls}".encode()).digest(size)
+
+
+class Wire(httpx.BaseTransport):
+    """Carries requests to one aggregator's application; `fault` comes in between."""
+
+    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._asgi = httpx.ASGITransport(app)
+        self._loop = loop
+        self.fault: Fault | None = None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if self.fault is None:
+            return self._deliver(request)
+        return self.fault(request, self._deliver)
+
+    def _deliver(self, request: httpx.Request) -> httpx.Response:
+        return asyncio.run_coroutine_threadsafe(
+            self._answer(request), self._loop
+        ).result(30)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        copy = httpx.Request(
+            request.method, request.url, headers=request.headers, content=request.read()
+        )
+        response = await self._asgi.handle_async_request(copy)
+        return httpx.Response(
+            response.status_code,
+            headers=response.headers,
+            content=await response.aread(),
+        )
+
+
+@dataclass
+class Hospital:
+    """A data owner's end, with its state folder."""
+
+    contributor: Contributor
+    state: AgentState
+    running: ExitStack
+
+    def answer(
+        self, proposal: Proposal, measurement: Measurement, **changes: Any
+    ) -> dict[str, Signed[Receipt]]:
+        """Take part in a round as an agent does."""
+        accepted = self.accept(proposal, **changes)
+        if not self.contributor.has_contributed(accepted):
+            self.contributor.contribute(accepted, measurement)
+        return self.contributor.deliver(accepted)
+
+    def accept(self, proposal: Proposal, **changes: Any) -> Accepted:
+        said = proposal.spec.statement
+        facts = TaskFacts(said.purpose, said.task, said.dimension)
+        return self.contributor.accept(offer_of(proposal), replace(facts, **changes))
+
+
+@dataclass
+class MemoryFederation:
+    """Everybody."""
+
+    folder: Path
+    federation: Federation
+    keys: Mapping[str, Ed25519PrivateKey]
+    clock: Clock
+    wires: Mapping[str, Wire]
+    owner: RoundOwner
+    store: RoundStore
+    hospitals: dict[str, Hospital] = field(default_factory=dict)
+    slept: list[float] = field(default_factory=list)
+
+    def author(self, name: str) -> Author:
+        return Author(name, self.keys[name], self.federation)
+
+    def clients(self) -> dict[str, AggregatorClient]:
+        patience = Patience(seconds=0.0, sleep=self.slept.append)
+        return {
+            party.name: AggregatorClient(
+                party,
+                self.federation,
+                None,
+                patience=patience,
+                transport=self.wires[party.name],
+            )
+            for party in self.federation.aggregators
+        }
+
+    def hospital(self, name: str, policy: Policy | None = None) -> Hospital:
+        """Start a data owner's agent, or start it again after a crash."""
+        if name in self.hospitals:
+            self.hospitals[name].running.close()
+        running = ExitStack()
+        state = running.enter_context(AgentState(self.folder / name, self.federation))
+        contributor = Contributor(
+            author=self.author(name),
+            aggregators=self.clients(),
+            outbox=state,
+            require_policy=(policy or Policy()).require,
+            clock=self.clock,
+            rand=Entropy(name),
+        )
+        self.hospitals[name] = Hospital(contributor, state, running)
+        return self.hospitals[name]
+
+    def request(self, **changes: Any) -> RoundRequest:
+        request = RoundRequest(
+            run="run-1",
+            round=1,
+            purpose=Purpose.TRAIN,
+            attempt=1,
+            task=TASK,
+            dimension=DIMENSION,
+            scalars=SCALARS,
+            clip=2.0,
+            weight_cap=1000,
+            weighting=Weighting.ROUNDED,
+            cohort=HOSPITALS,
+            min_cohort=3,
+            seconds=60.0,
+        )
+        return replace(request, **changes)
+
+    def close(self) -> None:
+        for hospital in self.hospitals.values():
+            hospital.running.close()
+
+
+def offer_of(proposal: Proposal) -> Offer:
+    return Offer(
+        proposal.spec.token,
+        [proposal.grants[name].token for name in sorted(proposal.grants)],
+    )
+
+
+def update_of(name: str, dimension: int = DIMENSION) -> NDArray[np.float32]:
+    rng = np.random.default_rng(list(name.encode()))
+    return rng.normal(scale=0.02, size=dimension).astype(np.float32)
+
+
+def measurement_of(name: str, weight: int = 128) -> Measurement:
+    return Measurement(update_of(name), weight, {"loss": 0.25 * len(name)})
+
+
+@contextmanager
+def federate(folder: Path) -> Iterator[MemoryFederation]:
+    """Start both aggregators and the model owner; hospitals start when asked."""
+    names = (OWNER, *SERVERS, *HOSPITALS)
+    keys = {
+        name: Ed25519PrivateKey.from_private_bytes(Entropy(f"key {name}")(32))
+        for name in names
+    }
+    federation = Federation.model_validate(_content(keys))
+    clock = Clock()
+    with ExitStack() as stack:
+        loop = stack.enter_context(_running_loop())
+        wires = {
+            name: Wire(
+                stack.enter_context(
+                    _application(
+                        folder / name, Author(name, keys[name], federation), clock
+                    )
+                ),
+                loop,
+            )
+            for name in SERVERS
+        }
+        author = Author(OWNER, keys[OWNER], federation)
+        store = RoundStore(f"sqlite:///{folder / 'rounds.db'}", author, clock)
+        stack.callback(store.close)
+        rounds = folder / "rounds"
+        rounds.mkdir()
+        owner = RoundOwner(author, {}, store, rounds, clock, Entropy(OWNER))
+        memory = MemoryFederation(folder, federation, keys, clock, wires, owner, store)
+        memory.owner = replace(owner, aggregators=memory.clients())
+        stack.callback(memory.close)
+        store.start_run(_run())
+        for name in HOSPITALS:
+            memory.hospital(name)
+        yield memory
+
+
+@contextmanager
+def _application(folder: Path, author: Author, clock: Clock) -> Iterator[Any]:
+    folder.mkdir()
+    with open_spool(folder) as spool:
+        context = Context(
+            author=author,
+            policy=AggregatorPolicy(),
+            store=open_store(folder / "aggregator.db", author),
+            spool=spool,
+            fold=Fold(spool),
+            clock=clock,
+            rand=Entropy(author.name),
+        )
+        grants.recover(context)
+        worker = Worker()
+        try:
+            yield create_app(context, worker)
+        finally:
+            worker.stop()
+            context.store.close()
+
+
+@contextmanager
+def _running_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def _content(keys: Mapping[str, Ed25519PrivateKey]) -> dict[str, Any]:
+    def party(name: str, **more: str) -> dict[str, str]:
+        return {"name": name, "key": public_key_text(keys[name]), **more}
+
+    return {
+        "protocol": 1,
+        "name": "memory",
+        "model_owner": party(OWNER),
+        "aggregators": [party(name, url=f"https://{name}.test") for name in SERVERS],
+        "data_owners": [
+            party(name, flower_key=f"ecdsa-sha2-nistp384 {name}") for name in HOSPITALS
+        ],
+    }
+
+
+def _run() -> RunStarted:
+    model = StoredModel("models/run-1/model.npy", "0" * 64, 0, ModelKind.MODEL)
+    return RunStarted(
+        run="run-1",
+        study="memory",
+        title="A study in memory",
+        strategy="FedAvg",
+        weighting=Weighting.ROUNDED,
+        planned_rounds=3,
+        min_cohort=3,
+        clip=2.0,
+        settings={},
+        initial_model=model,
+    )

@@ -1,0 +1,248 @@
+"""Each numbered check of the contributor and of the owner, attacked."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from clients.policy import Policy
+from fedsecure.errors import FedsecureError
+from fedsecure.rounds.contributor import Offer, TaskFacts
+from fedsecure.rounds.owner import Proposal
+from fedsecure.signing import Signed, verify
+from fedsecure.statements import (
+    AggregateShareHeader,
+    Purpose,
+    RoundGrant,
+    Weighting,
+)
+from tests.protocol.federation import (
+    HOSPITALS,
+    NOW,
+    OWNER,
+    Handler,
+    MemoryFederation,
+    measurement_of,
+    offer_of,
+)
+
+
+def refused(code: str) -> "pytest.RaisesExc[FedsecureError]":
+    return pytest.RaisesExc(FedsecureError, check=lambda error: error.code == code)
+
+
+def lie(
+    memory: MemoryFederation, proposal: Proposal, signer: str = OWNER, **changes: Any
+) -> Proposal:
+    """Change what the spec says, and have both aggregators grant that as well."""
+    statement = proposal.spec.statement.model_copy(update=changes)
+    spec = memory.author(signer).sign(statement)
+    grants = {
+        name: regrant(memory, grant, spec=spec.digest)
+        for name, grant in proposal.grants.items()
+    }
+    return replace(proposal, spec=spec, grants=grants)
+
+
+def regrant(
+    memory: MemoryFederation, grant: Signed[RoundGrant], **changes: Any
+) -> Signed[RoundGrant]:
+    statement = grant.statement.model_copy(update=changes)
+    return memory.author(grant.signer).sign(statement)
+
+
+CONTRIBUTOR: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    # what is refused: its code, what the spec says, what the agent found itself
+    "a cohort without this data owner": ("FS-341", {"cohort": ["bern", "chur"]}, {}),
+    "an aggregator in the cohort": (
+        "FS-342",
+        {"cohort": ["basel", "bern", "chur", "north"]},
+        {},
+    ),
+    "a cohort smaller than min_cohort": ("FS-343", {"min_cohort": 5}, {}),
+    "a model crafted for this data owner": ("FS-340", {}, {"digest": "f" * 64}),
+    "a model of another size": ("FS-340", {}, {"dimension": 7}),
+    "training where evaluation was signed": (
+        "FS-340",
+        {},
+        {"purpose": Purpose.EVALUATE},
+    ),
+    "a fixed point that wraps": ("FS-203", {"fraction_bits": 40}, {}),
+    "a clip for which no fixed point is safe": ("FS-202", {"clip": 1e30}, {}),
+    "an unknown suite": ("FS-206", {"suite": "sum8"}, {}),
+    "a round that is over": ("FS-347", {"deadline": int(NOW) - 1}, {}),
+    "sums of two": ("FS-410", {"min_cohort": 2}, {}),
+    "too many rounds": ("FS-411", {"round": 1001}, {}),
+    "a weighting that the policy forbids": (
+        "FS-413",
+        {"weighting": Weighting.EXACT},
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", CONTRIBUTOR)
+def test_data_owner_refuses(memory: MemoryFederation, attack: str) -> None:
+    code, spec, facts = CONTRIBUTOR[attack]
+    basel = memory.hospitals["basel"]
+    honest = memory.owner.propose(memory.request())
+    found = {"digest": honest.spec.statement.task, **facts}
+    with refused(code):
+        basel.accept(lie(memory, honest, **spec), **found)
+    assert not basel.state.sent().keys() - {"model owner"}
+
+
+def test_data_owner_refuses_a_spec_of_somebody_else(memory: MemoryFederation) -> None:
+    honest = memory.owner.propose(memory.request())
+    with refused("FS-703"):
+        memory.hospitals["basel"].accept(lie(memory, honest, signer="north"))
+
+
+def test_data_owner_refuses_a_second_spec_for_the_same_attempt(
+    memory: MemoryFederation,
+) -> None:
+    first = memory.owner.propose(memory.request())
+    basel = memory.hospitals["basel"]
+    basel.answer(first, measurement_of("basel"))
+    with refused("FS-348"):
+        basel.accept(lie(memory, first, deadline=int(NOW) + 77))
+
+
+Regrant = Callable[[MemoryFederation, Proposal], list[str]]
+
+
+def only_one(_: MemoryFederation, proposal: Proposal) -> list[str]:
+    return [proposal.grants["north"].token]
+
+
+def the_same_twice(_: MemoryFederation, proposal: Proposal) -> list[str]:
+    return [proposal.grants["north"].token] * 2
+
+
+def for_another_spec(memory: MemoryFederation, proposal: Proposal) -> list[str]:
+    other = regrant(memory, proposal.grants["south"], spec="0" * 64)
+    return [proposal.grants["north"].token, other.token]
+
+
+def with_one_key(memory: MemoryFederation, proposal: Proposal) -> list[str]:
+    key = proposal.grants["north"].statement.sealing_key
+    other = regrant(memory, proposal.grants["south"], sealing_key=key)
+    return [proposal.grants["north"].token, other.token]
+
+
+def with_the_owners_key(memory: MemoryFederation, proposal: Proposal) -> list[str]:
+    key = proposal.spec.statement.sealing_key
+    other = regrant(memory, proposal.grants["south"], sealing_key=key)
+    return [proposal.grants["north"].token, other.token]
+
+
+def expired(memory: MemoryFederation, proposal: Proposal) -> list[str]:
+    other = regrant(memory, proposal.grants["south"], expires=int(NOW) - 1)
+    return [proposal.grants["north"].token, other.token]
+
+
+def by_the_owner(memory: MemoryFederation, proposal: Proposal) -> list[str]:
+    forged = memory.author(OWNER).sign(proposal.grants["south"].statement)
+    return [proposal.grants["north"].token, forged.token]
+
+
+@pytest.mark.parametrize(
+    ("grants", "code"),
+    [
+        (only_one, "FS-344"),
+        (the_same_twice, "FS-344"),
+        (for_another_spec, "FS-345"),
+        (with_one_key, "FS-345"),
+        (with_the_owners_key, "FS-345"),
+        (expired, "FS-345"),
+        (by_the_owner, "FS-703"),
+    ],
+)
+def test_data_owner_refuses_grants(
+    memory: MemoryFederation, grants: Regrant, code: str
+) -> None:
+    proposal = memory.owner.propose(memory.request())
+    basel = memory.hospitals["basel"]
+    said = proposal.spec.statement
+    facts = TaskFacts(said.purpose, said.task, said.dimension)
+    basel.contributor.accept(offer_of(proposal), facts)
+    with refused(code):
+        basel.contributor.accept(
+            Offer(proposal.spec.token, grants(memory, proposal)), facts
+        )
+
+
+def test_data_owner_of_a_stricter_policy_refuses_the_clip(
+    memory: MemoryFederation,
+) -> None:
+    proposal = memory.owner.propose(memory.request())
+    with refused("FS-412"):
+        memory.hospital("basel", Policy(max_clip=1.0)).accept(proposal)
+
+
+def test_owner_refuses_receipts_that_are_not_of_this_round_or_reporter(
+    memory: MemoryFederation,
+) -> None:
+    proposal = memory.owner.propose(memory.request())
+    tokens = {
+        name: [
+            receipt.token
+            for receipt in memory.hospitals[name]
+            .answer(proposal, measurement_of(name))
+            .values()
+        ]
+        for name in HOSPITALS[:2]
+    }
+    basel, bern = tokens["basel"], tokens["bern"]
+    for wrong in ([], basel[:1], [basel[0]] * 2, [basel[0], bern[1]], bern):
+        with refused("FS-352"):
+            memory.owner.collect(proposal, "basel", wrong)
+    assert sorted(memory.owner.collect(proposal, "basel", basel)) == ["north", "south"]
+
+
+def flip_last_byte(request: httpx.Request, deliver: Handler) -> httpx.Response:
+    response = deliver(request)
+    body = response.content
+    return httpx.Response(
+        response.status_code, content=body[:-1] + bytes([body[-1] ^ 1])
+    )
+
+
+def test_owner_refuses_a_share_that_was_changed_on_the_way(
+    memory: MemoryFederation,
+) -> None:
+    proposal = memory.owner.propose(memory.request())
+    receipts = {
+        name: memory.hospitals[name].answer(proposal, measurement_of(name))
+        for name in HOSPITALS
+    }
+    memory.wires["south"].fault = flip_last_byte
+    with refused("FS-354"):
+        memory.owner.open(proposal, receipts)
+
+
+def test_owner_refuses_a_share_over_another_set(memory: MemoryFederation) -> None:
+    proposal = memory.owner.propose(memory.request())
+    receipts = {
+        name: memory.hospitals[name].answer(proposal, measurement_of(name))
+        for name in HOSPITALS
+    }
+
+    def lie_about_the_set(request: httpx.Request, deliver: Handler) -> httpx.Response:
+        body = deliver(request).content
+        length = int.from_bytes(body[:4])
+        token = body[4 : 4 + length].decode()
+        header = verify(token, AggregateShareHeader, memory.federation).statement
+        forged = memory.author("south").sign(
+            header.model_copy(update={"set": "0" * 64})
+        )
+        text = forged.token.encode()
+        return httpx.Response(
+            200, content=len(text).to_bytes(4) + text + body[4 + length :]
+        )
+
+    memory.wires["south"].fault = lie_about_the_set
+    with refused("FS-354"):
+        memory.owner.open(proposal, receipts)
