@@ -1,0 +1,25 @@
+"""Domain separation: every label of the protocol's cryptography, in one table.
+
+A label names one use of one key. No two uses share a label, and each label names
+the version of the protocol, so bytes made for one purpose mean nothing for another.
+"""
+
+from typing import Final
+
+VERSION: Final = b"1"
+
+MASK_TENSOR: Final = b"fedsecure v1 mask tensor"
+MASK_SCALARS: Final = b"fedsecure v1 mask scalars"
+SEAL_REPORT: Final = b"fedsecure v1 seal report"
+SEAL_SHARE: Final = b"fedsecure v1 seal aggregate share"
+
+_LENGTH_BYTES: Final = 2  # big-endian, so one part holds at most 65535 bytes
+
+
+def length_prefixed(*parts: bytes) -> bytes:
+    """Join parts so that no two different lists of parts give the same bytes.
+
+    Raises:
+        OverflowError: A part is longer than 65535 bytes.
+    """
+    return b"".join(len(part).to_bytes(_LENGTH_BYTES) + part for part in parts)

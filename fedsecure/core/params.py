@@ -1,0 +1,208 @@
+"""What a round's parties agree on, and why its sum cannot wrap.
+
+With clip C, weight cap W, n_max data owners and scale S = 2**f, one report holds for
+each coordinate an integer x with |x| <= C * S + 1 (`fedsecure.core.encoding`), and
+
+    n_max * (C * S + 1) < 2**31        so no sum of up to n_max reports wraps;
+    n_max * W * 2**24   < 2**64        the same for weighted metrics.
+
+f is the largest integer for which the first holds. It is a field of the signed spec
+all the same, and every party computes it again in exact rational arithmetic: nobody
+rounds with a scale that another party only claims to be safe.
+
+    >>> params = Params.derive(10, (), max_reports=4, clip=1.0, weight_cap=1)
+    >>> params.fraction_bits
+    28
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from fedsecure.core.modulus import SCALARS, SUM32, Modulus
+from fedsecure.errors import OperatorError, PeerError
+
+CHUNK: Final = 2**20  # bytes: of a buffer, a record, and a piece of key stream
+METRIC_STEPS: Final = 2**24  # a metric's range low..high is cut into so many steps
+COUNTS: Final = ("weight", "clipped", "clamped")  # the scalars that core itself fills
+MAX_SCALARS: Final = CHUNK // SCALARS.word_bytes  # so they need one piece of key stream
+
+_LEAST_STEPS: Final = 2**12  # C * S: below, rounding would be visible in the mean
+_MOST_FRACTION_BITS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One declared number beside the update, or a vector of `size` such numbers.
+
+    With a range low < high it is a metric: opened as the mean, weighted as the update
+    is. Without one it is a count: a non-negative integer, opened as the exact sum.
+
+    Raises:
+        PeerError: FS-205 when name, range or size make no sense.
+    """
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name in COUNTS:
+            raise PeerError("FS-205", f"{self.name!r} cannot name a scalar")
+        if not (type(self.size) is int and 1 <= self.size <= MAX_SCALARS):
+            raise PeerError(
+                "FS-205", f"{self.name} has size {self.size}, not 1 to {MAX_SCALARS}"
+            )
+        if (self.low, self.high) != (None, None):
+            self._require_range()
+
+    @property
+    def is_count(self) -> bool:
+        """Tell a count from a metric."""
+        return self.low is None
+
+    def _require_range(self) -> None:
+        low, high = self.low, self.high
+        if low is None or high is None or not 0 < high - low < math.inf:
+            raise PeerError(
+                "FS-205", f"{self.name} has range {low} to {high}, not low < high"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """The public numbers of one round; the same at every party.
+
+    Args:
+        dimension: d, the update's length; 0 in evaluation rounds.
+        scalars: Declared scalars, after the three counts of `COUNTS`.
+        max_reports: n_max, the cohort's size.
+        clip: C, the largest L2 norm of an update, in model units.
+        weight_cap: W, the largest weight.
+        fraction_bits: f; S = 2**f steps to one model unit.
+        modulus: Of the update; scalars are always mod 2**64.
+
+    Raises:
+        PeerError: FS-200 to FS-205, with the numbers and what would be allowed.
+    """
+
+    dimension: int
+    scalars: tuple[Scalar, ...]
+    max_reports: int
+    clip: float
+    weight_cap: int
+    fraction_bits: int
+    modulus: Modulus = SUM32
+
+    def __post_init__(self) -> None:
+        _require_integer("dimension", self.dimension, at_least=0)
+        _require_integer("max_reports", self.max_reports, at_least=1)
+        _require_integer("weight_cap", self.weight_cap, at_least=1)
+        _require_scalars(self.scalars)
+        _require_weights_fit(self.max_reports, self.weight_cap)
+        bits = _fraction_bits(self.modulus, self.max_reports, self.clip)
+        if self.fraction_bits != bits:
+            raise PeerError(
+                "FS-203",
+                f"the round says 2**{self.fraction_bits}, it must be 2**{bits}",
+            )
+
+    @classmethod
+    def derive(
+        cls,
+        dimension: int,
+        scalars: tuple[Scalar, ...],
+        max_reports: int,
+        clip: float,
+        weight_cap: int,
+        modulus: Modulus = SUM32,
+    ) -> "Params":
+        """Choose the finest fixed point that cannot wrap. Run by the model owner.
+
+        Raises:
+            OperatorError: FS-200 to FS-205, as for `Params`: these are own numbers.
+        """
+        try:
+            bits = _fraction_bits(modulus, max_reports, clip)
+            return cls(dimension, scalars, max_reports, clip, weight_cap, bits, modulus)
+        except PeerError as error:
+            raise OperatorError(error.code, error.detail) from error
+
+    @property
+    def scale(self) -> float:
+        """S, the steps of the fixed point to one model unit; a power of two."""
+        return math.ldexp(1.0, self.fraction_bits)
+
+    @property
+    def scalar_count(self) -> int:
+        """k, the words of the scalars section: three counts and all declared."""
+        return len(COUNTS) + sum(scalar.size for scalar in self.scalars)
+
+    @property
+    def tensor_bytes(self) -> int:
+        """Bytes of the tensor section."""
+        return self.dimension * self.modulus.word_bytes
+
+    @property
+    def plaintext_bytes(self) -> int:
+        """Bytes of both sections: a vector input share, or an aggregate share."""
+        return self.tensor_bytes + self.scalar_count * SCALARS.word_bytes
+
+
+def _fraction_bits(modulus: Modulus, max_reports: int, clip: float) -> int:
+    """Return the largest f with max_reports * (clip * 2**f + 1) < modulus / 2."""
+    _require_integer("max_reports", max_reports, at_least=1)
+    if not 0 < clip < math.inf:
+        raise PeerError("FS-200", f"clip is {clip}; use a finite number above 0")
+    room = Fraction(modulus.half, max_reports) - 1  # C * S must stay below
+    bits = _floor_log2_below(room / Fraction(clip)) if room > 0 else 0
+    if not min(room, Fraction(clip) * Fraction(2) ** bits) >= _LEAST_STEPS:
+        most = modulus.half // (2 * _LEAST_STEPS + 1)
+        raise PeerError(
+            "FS-201",
+            f"{max_reports} data owners leave fewer than {_LEAST_STEPS} steps to the "
+            f"clip; ask at most {most}",
+        )
+    if not abs(bits) <= _MOST_FRACTION_BITS:
+        low = _floor_log2_below(room) - _MOST_FRACTION_BITS
+        high = low + 2 * _MOST_FRACTION_BITS
+        raise PeerError(
+            "FS-202",
+            f"clip {clip} needs a scale of 2**{bits}; use a clip of at least 2**{low} "
+            f"({2.0**low:.2g}) and at most 2**{high} ({2.0**high:.2g})",
+        )
+    return bits
+
+
+def _floor_log2_below(ratio: Fraction) -> int:
+    """Return the largest integer f with 2**f < ratio."""
+    guess = ratio.numerator.bit_length() - ratio.denominator.bit_length()
+    return guess if Fraction(2) ** guess < ratio else guess - 1
+
+
+def _require_integer(name: str, value: int, at_least: int) -> None:
+    # Not isinstance: True is no number of data owners.
+    if not (type(value) is int and value >= at_least):
+        raise PeerError("FS-200", f"{name} is {value}; use an integer >= {at_least}")
+
+
+def _require_scalars(scalars: tuple[Scalar, ...]) -> None:
+    names = [scalar.name for scalar in scalars]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise PeerError("FS-205", f"scalars declared twice: {', '.join(twice)}")
+    total = len(COUNTS) + sum(scalar.size for scalar in scalars)
+    if not total <= MAX_SCALARS:
+        raise PeerError("FS-205", f"{total} scalars, at most {MAX_SCALARS} fit")
+
+
+def _require_weights_fit(max_reports: int, weight_cap: int) -> None:
+    most = (2**SCALARS.bits - 1) // METRIC_STEPS  # of all weights together
+    if not max_reports * weight_cap <= most:
+        raise PeerError(
+            "FS-204",
+            f"{max_reports} data owners of weight up to {weight_cap}; use a weight cap "
+            f"<= {most // max_reports} or at most {most // weight_cap} data owners",
+        )

@@ -1,0 +1,267 @@
+"""Sealed payloads: bytes that one receiver alone can read, for one purpose alone.
+
+    payload = sealed key (1168 bytes) || records
+    sealed key = HPKE (RFC 9180, base mode; ML-KEM-768 with X25519, HKDF-SHA256,
+                 AES-256-GCM) of a 32-byte content key, with `info`
+    record  = AES-256-GCM of 2**20 plaintext bytes (the last: 1 to 2**20), tag behind
+              nonce = index (11 bytes, big-endian) || 0x00, or 0x01 in the last record
+              additional data = SHA-256(info)
+
+`info` binds a payload to its protocol version, federation, round, sender, receiver, and
+to its report or opening: elsewhere it does not open. The record's index and last mark
+keep records from being reordered, dropped or appended; each content key seals one
+payload only.
+
+The **digest** of a payload is SHA-256 over the sealed key and the records' tags in
+order, or over everything if there is one record only or it is an aggregate share. A tag
+stands for its record to everybody but those who know the content key. The digest means
+nothing without the payload's length and kind, which a signed header states beside it.
+
+Works on streams: memory is a few buffers of one record, whatever the payload's size.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from fedsecure.core import domains
+from fedsecure.core.buffers import carve
+from fedsecure.core.mask import Buffer
+from fedsecure.core.params import CHUNK
+from fedsecure.core.payload_digest import (
+    TAG_BYTES,
+    PayloadDigest,
+    sealed_length,
+)
+from fedsecure.core.sealing_key import (
+    PUBLIC_KEY_BYTES,
+    SEALED_KEY_BYTES,
+    SEED_BYTES,
+    SealingKey,
+    seal_key,
+)
+from fedsecure.errors import PeerError
+
+__all__ = [
+    "PUBLIC_KEY_BYTES",
+    "SEED_BYTES",
+    "PayloadDigest",
+    "SealInfo",
+    "Sealed",
+    "SealingKey",
+    "Source",
+    "open_sealed",
+    "report_info",
+    "seal",
+    "sealed_length",
+    "share_info",
+]
+
+_INDEX_BYTES: Final = 11
+
+
+@dataclass(frozen=True, slots=True)
+class SealInfo:
+    """What a payload is bound to, and how its digest is taken. Public."""
+
+    encoded: bytes
+    hashed_whole: bool
+
+    @property
+    def additional_data(self) -> bytes:
+        """The records' additional data."""
+        return hashlib.sha256(self.encoded).digest()
+
+
+def report_info(
+    federation_digest: bytes,
+    spec_digest: bytes,
+    sender: str,
+    receiver: str,
+    report_id: bytes,
+    kind: str,
+) -> SealInfo:
+    """Bind a report's payload: data owner to aggregator, one input share."""
+    subject = (report_id, kind.encode())
+    parties = (sender.encode(), receiver.encode())
+    digests = (federation_digest, spec_digest)
+    return SealInfo(
+        _bind(domains.SEAL_REPORT, *digests, *parties, *subject), hashed_whole=False
+    )
+
+
+def share_info(
+    federation_digest: bytes,
+    spec_digest: bytes,
+    sender: str,
+    receiver: str,
+    opening_digest: bytes,
+) -> SealInfo:
+    """Bind an aggregate share's payload: aggregator to model owner, one opening."""
+    parties = (sender.encode(), receiver.encode())
+    digests = (federation_digest, spec_digest)
+    return SealInfo(
+        _bind(domains.SEAL_SHARE, *digests, *parties, opening_digest),
+        hashed_whole=True,
+    )
+
+
+class Sealed(NamedTuple):
+    """What a header says about a payload."""
+
+    length: int
+    digest: bytes
+
+
+def seal(
+    public_key: bytes,
+    info: SealInfo,
+    content_key: bytes,
+    chunks: Iterable[Buffer],
+    write: Callable[[memoryview], object],
+) -> Sealed:
+    """Seal a stream of plaintext to a public key.
+
+    Args:
+        public_key: PUBLIC_KEY_BYTES, from a signed statement of the receiver.
+        info: From `report_info` or `share_info`.
+        content_key: 32 uniform bytes, for this payload alone.
+        chunks: Buffers of exactly CHUNK bytes but the last, which is not empty. A
+            buffer may be used again once the next but one is asked for.
+        write: Takes all of each piece; the piece's memory is used again afterwards.
+
+    Returns:
+        Length and digest of all that was written.
+
+    Raises:
+        PeerError: FS-722 for a malformed public key.
+        ValueError: The chunks are not as they must be.
+    """
+    sealed_key = seal_key(public_key, info.encoded, content_key)
+    digest = hashlib.sha256(sealed_key)
+    length = len(sealed_key)
+    write(memoryview(sealed_key))
+    cipher, additional_data = AESGCM(content_key), info.additional_data
+    buffer = memoryview(b"")
+    for index, chunk, last in _mark_last(chunks):
+        if index == 0:  # no later chunk is longer
+            buffer = carve(len(chunk) + TAG_BYTES)[0].data
+        record = buffer[: len(chunk) + TAG_BYTES]
+        cipher.encrypt_into(_nonce(index, last), chunk, additional_data, record)
+        whole = info.hashed_whole or (last and index == 0)
+        digest.update(record if whole else record[-TAG_BYTES:])
+        length += len(record)
+        write(record)
+    return Sealed(length, digest.digest())
+
+
+def open_sealed(
+    key: SealingKey,
+    info: SealInfo,
+    source: "Source | Buffer",
+    length: int,
+    out: memoryview,
+) -> None:
+    """Open a payload into the caller's memory, checking every tag and the end.
+
+    Args:
+        key: The receiver's.
+        info: As it was sealed with.
+        source: The payload: a binary file, or memory, which is not copied.
+        length: Of the payload, as its signed header states it.
+        out: Takes the plaintext, as many bytes as this kind of payload has. After an
+            error it may hold records that were opened before: throw them away.
+
+    Raises:
+        PeerError: FS-720 when a key or record does not open, FS-721 for a wrong length.
+    """
+    if not (len(out) >= 1 and length == sealed_length(len(out))):
+        raise PeerError(
+            "FS-721",
+            f"a payload of {length} bytes, this round needs {sealed_length(len(out))}",
+        )
+    longest = max(SEALED_KEY_BYTES, min(len(out), CHUNK) + TAG_BYTES)
+    reader = _Memory(source) if isinstance(source, Buffer) else _File(source, longest)
+    content_key = key.open_key(bytes(reader.take(SEALED_KEY_BYTES)), info.encoded)
+    cipher, additional_data = AESGCM(content_key), info.additional_data
+    for index, start in enumerate(range(0, len(out), CHUNK)):
+        piece = out[start : start + CHUNK]
+        nonce = _nonce(index, last=start + len(piece) == len(out))
+        record = reader.take(len(piece) + TAG_BYTES)
+        try:
+            cipher.decrypt_into(nonce, record, additional_data, piece)
+        except InvalidTag as error:
+            raise PeerError("FS-720", f"record {index} does not open") from error
+    if reader.has_more():
+        raise PeerError("FS-721", f"the payload goes on after {length} bytes")
+
+
+class Source(Protocol):
+    """An open binary file, or what reads like one."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill the buffer's beginning; 0 at the end."""
+
+
+class _File:
+    """Takes a payload's parts from a file, into one buffer."""
+
+    def __init__(self, source: Source, longest: int) -> None:
+        self._source = source
+        self._buffer = carve(longest)[0].data
+
+    def take(self, size: int) -> memoryview:
+        filled = 0
+        while filled < size:
+            got = self._source.readinto(self._buffer[filled:size])
+            if not got:
+                raise PeerError("FS-721", "the payload ends early")
+            filled += got
+        return self._buffer[:size]
+
+    def has_more(self) -> bool:
+        return bool(self._source.readinto(self._buffer[:1]))
+
+
+class _Memory:
+    """Takes a payload's parts from memory, without copying."""
+
+    def __init__(self, payload: Buffer) -> None:
+        self._rest = memoryview(payload)
+
+    def take(self, size: int) -> memoryview:
+        if len(self._rest) < size:
+            raise PeerError("FS-721", "the payload ends early")
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken
+
+    def has_more(self) -> bool:
+        return bool(self._rest)
+
+
+def _bind(label: bytes, *parts: bytes) -> bytes:
+    return domains.length_prefixed(label, domains.VERSION, *parts)
+
+
+def _mark_last(chunks: Iterable[Buffer]) -> Iterator[tuple[int, Buffer, bool]]:
+    """Number the chunks and mark the last one, checking their sizes."""
+    index, following = 0, iter(chunks)
+    chunk = next(following, b"")
+    while True:
+        after = next(following, None)
+        last = after is None
+        if not (1 <= len(chunk) <= CHUNK and (last or len(chunk) == CHUNK)):
+            msg = f"chunk {index} has {len(chunk)} bytes"
+            raise ValueError(msg)
+        yield index, chunk, last
+        if after is None:
+            return
+        index, chunk = index + 1, after
+
+
+def _nonce(index: int, last: bool) -> bytes:
+    return index.to_bytes(_INDEX_BYTES) + (b"\1" if last else b"\0")

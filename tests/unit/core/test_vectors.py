@@ -1,0 +1,202 @@
+"""The committed vectors, made by a second implementation, hold for core."""
+
+import io
+import json
+import subprocess
+import sys
+from hashlib import sha256, shake_128
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from fedsecure.core import scheme, seal
+from fedsecure.core.encoding import TensorEncoder, clamp_weight, encode_scalars
+from fedsecure.core.mask import Mask, ReportContext
+from fedsecure.core.params import Params, Scalar
+from fedsecure.errors import FedsecureError, OperatorError, PeerError
+
+FOLDER = Path(__file__).parents[2] / "vectors"
+
+
+def cases(name: str) -> list[Any]:
+    loaded = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+    return [
+        pytest.param(case, id=case.get("name", str(number)))
+        for number, case in enumerate(loaded)
+    ]
+
+
+def params_of(case: dict[str, Any]) -> Params:
+    return Params(
+        dimension=case["dimension"],
+        scalars=tuple(Scalar(**scalar) for scalar in case["scalars"]),
+        max_reports=case["max_reports"],
+        clip=float(case["clip"]),
+        weight_cap=case["weight_cap"],
+        fraction_bits=case["fraction_bits"],
+    )
+
+
+PARAMS = params_of(json.loads((FOLDER / "params.json").read_text("utf-8"))[0])
+
+
+def measurement_of(case: dict[str, Any]) -> scheme.Measurement:
+    update = np.array([float(number) for number in case["update"]], np.float32)
+    return scheme.Measurement(update, case["weight"], case["metrics"])
+
+
+def test_files_are_what_their_script_writes() -> None:
+    script = [sys.executable, str(FOLDER / "generate.py"), "--check"]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("case", cases("params"))
+def test_params_give_the_sizes_of_the_vectors(case: dict[str, Any]) -> None:
+    params = params_of(case)
+    assert params.scalar_count == case["scalar_count"]
+    assert params.plaintext_bytes == case["plaintext_bytes"]
+
+
+@pytest.mark.parametrize("case", cases("bad_params"))
+def test_bad_params_are_refused(case: dict[str, Any]) -> None:
+    with pytest.raises(PeerError) as caught:
+        params_of(case)
+    assert caught.value.code == case["code"]
+
+
+@pytest.mark.parametrize("case", cases("encoding"))
+def test_measurements_become_the_integers_of_the_vectors(case: dict[str, Any]) -> None:
+    given = measurement_of(case)
+    assert given.update is not None
+    weight = clamp_weight(PARAMS, given.weight)
+    scratch = np.empty(TensorEncoder.scratch_bytes(PARAMS), np.uint8)
+    encoder = TensorEncoder(PARAMS, given.update, weight, scratch)
+    tensor = np.empty(PARAMS.dimension, np.uint32)
+    encoder.write(0, tensor)
+    scalars = encode_scalars(PARAMS, given.weight, encoder.clipped, given.metrics)
+    assert tensor.view(np.int32).tolist() == case["tensor"]
+    assert scalars.tolist() == case["scalars_section"]
+
+
+@pytest.mark.parametrize("case", cases("bad_encoding"))
+def test_bad_measurements_are_refused(case: dict[str, Any]) -> None:
+    with pytest.raises(OperatorError) as caught:
+        scheme.shard(
+            PARAMS, bytes(32), "a", measurement_of(case), bytes(scheme.RAND_BYTES)
+        )
+    assert caught.value.code == case["code"]
+
+
+@pytest.mark.parametrize("case", cases("mask"))
+def test_seeds_expand_to_the_masks_of_the_vectors(case: dict[str, Any]) -> None:
+    mask = Mask.expand(bytes.fromhex(case["seed"]), context_of(case))
+    for section in ("tensor", "scalars"):
+        stream = bytearray(case["size"] + 16)
+        getattr(mask, section).write(case["size"], memoryview(stream))
+        del stream[case["size"] :]
+        assert stream[:32].hex() == case[f"{section}_start"]
+        assert sha256(stream).hexdigest() == case[f"{section}_sha256"]
+
+
+@pytest.mark.parametrize("case", cases("shard"))
+def test_shard_gives_the_input_shares_of_the_vectors(case: dict[str, Any]) -> None:
+    sharding = scheme.shard(
+        PARAMS,
+        bytes.fromhex(case["spec_digest"]),
+        case["reporter"],
+        measurement_of(case),
+        bytes.fromhex(case["rand"]),
+    )
+    assert sharding.report_id.hex() == case["report_id"]
+    assert sharding.seed.hex() == case["seed"]
+    assert sharding.seed_to_first is case["seed_to_first"]
+    assert [key.hex() for key in sharding.content_keys] == case["content_keys"]
+    assert b"".join(sharding.vector).hex() == case["vector"]
+
+
+@pytest.mark.parametrize("case", cases("seal"))
+def test_payloads_of_the_vectors_open(case: dict[str, Any]) -> None:
+    payload, plaintext = payload_of(case), plaintext_of(case)
+    out = bytearray(case["plaintext_bytes"])
+    seal.open_sealed(
+        key_of(case),
+        info_of(case),
+        io.BytesIO(payload),
+        case["length"],
+        memoryview(out),
+    )
+    digest = seal.PayloadDigest(case["length"])
+    digest.update(payload)
+    assert out == plaintext
+    assert digest.digest().hex() == case["digest"]
+
+
+@pytest.mark.parametrize("case", cases("seal"))
+def test_seal_writes_the_records_of_the_vectors(case: dict[str, Any]) -> None:
+    written, plaintext = bytearray(), plaintext_of(case)
+    length, _ = seal.seal(
+        key_of(case).public_bytes,
+        info_of(case),
+        bytes.fromhex(case["content_key"]),
+        [plaintext[start : start + 2**20] for start in range(0, len(plaintext), 2**20)],
+        written.extend,
+    )
+    assert length == len(written) == case["length"]
+    assert written[1168:] == payload_of(case)[1168:]
+
+
+@pytest.mark.parametrize("case", cases("bad_seal"))
+def test_bad_payloads_are_refused(case: dict[str, Any]) -> None:
+    out = memoryview(bytearray(case["plaintext_bytes"]))
+    payload = bytes.fromhex(case["payload"])
+    with pytest.raises(FedsecureError) as caught:
+        seal.open_sealed(key_of(case), info_of(case), payload, case["length"], out)
+    assert caught.value.code == case["code"]
+
+
+def context_of(case: dict[str, Any]) -> ReportContext:
+    return ReportContext(
+        bytes.fromhex(case["spec_digest"]),
+        bytes.fromhex(case["report_id"]),
+        case["reporter"],
+    )
+
+
+def key_of(case: dict[str, Any]) -> seal.SealingKey:
+    return seal.SealingKey.from_seed(bytes.fromhex(case["key_seed"]))
+
+
+def info_of(case: dict[str, Any]) -> seal.SealInfo:
+    info = seal.report_info(
+        bytes.fromhex(case["federation_digest"]),
+        bytes.fromhex(case["spec_digest"]),
+        case["sender"],
+        case["receiver"],
+        bytes.fromhex(case["report_id"]),
+        case["kind"],
+    )
+    assert info.encoded.hex() == case["info"]
+    return info
+
+
+def plaintext_of(case: dict[str, Any]) -> bytes:
+    label = f"fedsecure test {case['plaintext_name']}".encode()
+    return shake_128(label).digest(case["plaintext_bytes"])
+
+
+def payload_of(case: dict[str, Any]) -> bytes:
+    """The payload, made from its parts by the cipher library alone."""
+    cipher = AESGCM(bytes.fromhex(case["content_key"]))
+    data, plaintext = sha256(bytes.fromhex(case["info"])).digest(), plaintext_of(case)
+    payload = bytes.fromhex(case["sealed_key"])
+    for index, tag in enumerate(case["tags"]):
+        last = index == len(case["tags"]) - 1
+        piece = plaintext[index * 2**20 : (index + 1) * 2**20]
+        record = cipher.encrypt(index.to_bytes(11, "big") + bytes([last]), piece, data)
+        assert record[-16:].hex() == tag
+        payload += record
+    return payload
