@@ -1,0 +1,240 @@
+"""The first schema: the ledger and every table that is a projection of it.
+
+Says in full what the models say today, so that it still creates these tables when
+the models have moved on. A test compares the two. There is no way back from a
+revision but a backup.
+"""
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "round_store_1"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+BIG: Final = sa.BigInteger()
+DIGEST: Final = sa.String(64)
+DOUBLE: Final[sa.Double[float]] = sa.Double(53)
+INTEGER: Final = sa.Integer()
+NAME: Final = sa.String(63)
+REPORT_ID: Final = sa.String(32)
+TEXT: Final = sa.Text()
+WORD: Final = sa.String(15)
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    _create_events()
+    _create_models()
+    _create_runs()
+    _create_subjects()
+    _create_rounds()
+    _create_metrics()
+    _create_participations()
+
+
+def _column(
+    name: str, kind: Any, comment: str, *, null: bool = False
+) -> sa.Column[Any]:
+    return sa.Column(name, kind, nullable=null, comment=comment, autoincrement=False)
+
+
+def _key(table: str, *columns: str) -> sa.PrimaryKeyConstraint:
+    return sa.PrimaryKeyConstraint(*columns, name=f"pk_{table}")
+
+
+def _reference(table: str, column: str, target: str) -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint([column], [target], name=f"fk_{table}_{column}")
+
+
+def _create_events() -> None:
+    op.create_table(
+        "events",
+        _column("entry", INTEGER, "1, 2, 3 and so on"),
+        _column("hash", DIGEST, "SHA-256(previous hash || payload), hex"),
+        _column("kind", NAME, "what happened, as in the payload"),
+        _column("at", DOUBLE, "seconds since 1970 UTC, as in payload"),
+        _column("payload", TEXT, "the signed event, exactly (JWS compact)"),
+        _key("events", "entry"),
+        comment="the ledger: a hash chain of signed events",
+    )
+    op.create_index("ix_events_kind", "events", ["kind"])
+
+
+def _create_models() -> None:
+    op.create_table(
+        "models",
+        _column("path", TEXT, "relative to the folder of the store's files"),
+        _column("sha256", DIGEST, "digest of the file's bytes"),
+        _column("bytes", BIG, "size of the file"),
+        _column("kind", WORD, "model (global model) or mean (opened mean update)"),
+        _key("models", "path"),
+        comment="arrays in files",
+    )
+
+
+def _create_runs() -> None:
+    op.create_table(
+        "runs",
+        _column("run", NAME, "the run's id"),
+        _column("entry", INTEGER, "the event with which it began"),
+        _column("study", TEXT, "the study that is trained"),
+        _column("title", TEXT, "what people call it"),
+        _column("strategy", TEXT, "how means change the model"),
+        _column(
+            "weighting", WORD, "equal, rounded or exact: what weights tell about counts"
+        ),
+        _column("planned_rounds", INTEGER, "train rounds that were planned"),
+        _column("min_cohort", INTEGER, "fewest data owners in an opened sum"),
+        _column("clip", DOUBLE, "largest L2 norm of one update, in the model's units"),
+        _column("initial_model", TEXT, "the model that the run started from"),
+        _column("state", WORD, "running, completed, failed or stopped"),
+        _column("reason", TEXT, "why it ended so", null=True),
+        _column("started_at", DOUBLE, "when it began"),
+        _column("finished_at", DOUBLE, "when it ended", null=True),
+        _column("settings", TEXT, "the study's other settings (JSON)"),
+        _key("runs", "run"),
+        _reference("runs", "entry", "events.entry"),
+        _reference("runs", "initial_model", "models.path"),
+        comment="one row per training",
+    )
+
+
+def _create_subjects() -> None:
+    op.create_table(
+        "subjects",
+        _column("entry", INTEGER, "the event"),
+        _column("run", NAME, "the run"),
+        _column(
+            "spec", DIGEST, "digest of the round's spec; null: the whole run", null=True
+        ),
+        _key("subjects", "entry"),
+        _reference("subjects", "entry", "events.entry"),
+        comment="what each event is about",
+    )
+    op.create_index("ix_subjects_run", "subjects", ["run"])
+    op.create_index("ix_subjects_spec", "subjects", ["spec"])
+
+
+def _create_rounds() -> None:
+    op.create_table(
+        "rounds",
+        _column("spec_digest", DIGEST, "digest of the spec, names the round"),
+        _column("entry", INTEGER, "the event with which it was proposed"),
+        _column("run", NAME, "the run"),
+        _column("round", BIG, "number within the run"),
+        _column("purpose", WORD, "train or evaluate"),
+        _column("attempt", BIG, "1, and one more after each void attempt"),
+        _column("state", WORD, "proposed, granted, opening, opened or void"),
+        _column("reason", TEXT, "why it is void", null=True),
+        _column("cohort_size", INTEGER, "data owners that were asked"),
+        _column(
+            "min_cohort", INTEGER, "fewest data owners that the spec lets be opened"
+        ),
+        _column(
+            "set_size",
+            INTEGER,
+            "data owners whose reports are in the opened sum",
+            null=True,
+        ),
+        _column(
+            "set_digest",
+            DIGEST,
+            "digest of the set, the same in both aggregate shares",
+            null=True,
+        ),
+        _column("opening_digest", DIGEST, "digest of the opening", null=True),
+        _column("mean", TEXT, "the opened mean update", null=True),
+        _column("model", TEXT, "the global model after the round", null=True),
+        _column("total_weight", BIG, "sum of the set's weights", null=True),
+        _column(
+            "clipped", BIG, "members of the set whose update was scaled down", null=True
+        ),
+        _column(
+            "clamped",
+            BIG,
+            "scalars of the set that were brought into their range",
+            null=True,
+        ),
+        _column(
+            "bytes_up",
+            BIG,
+            "payload bytes from the set to both aggregators together",
+            null=True,
+        ),
+        _column("proposed_at", DOUBLE, "when the spec was signed"),
+        _column("granted_at", DOUBLE, "when both had granted it", null=True),
+        _column("opening_at", DOUBLE, "when the set was fixed", null=True),
+        _column(
+            "decided_at",
+            DOUBLE,
+            "when the mean was stored, or the round was given up",
+            null=True,
+        ),
+        _column("stage_seconds", TEXT, "duration of each stage (JSON)"),
+        _column("spec", TEXT, "the spec (token)"),
+        _column("grants", TEXT, "aggregator -> its grant (JSON of tokens)"),
+        _column("opening", TEXT, "the opening with every receipt (token)", null=True),
+        _column("shares", TEXT, "headers of both aggregate shares (JSON of tokens)"),
+        _column(
+            "voids", TEXT, "aggregator -> its confirmation of void (JSON of tokens)"
+        ),
+        _key("rounds", "spec_digest"),
+        _reference("rounds", "entry", "events.entry"),
+        _reference("rounds", "mean", "models.path"),
+        _reference("rounds", "model", "models.path"),
+        _reference("rounds", "run", "runs.run"),
+        sa.UniqueConstraint("run", "round", "purpose", "attempt", name="uq_rounds_run"),
+        comment="one row per proposed round; a repeated round has several",
+    )
+
+
+def _create_metrics() -> None:
+    op.create_table(
+        "metrics",
+        _column("spec_digest", DIGEST, "the round"),
+        _column("name", NAME, "such as loss, accuracy, auc"),
+        _column(
+            "value",
+            DOUBLE,
+            "null: undefined, such as the AUC of a single class",
+            null=True,
+        ),
+        _key("metrics", "spec_digest", "name"),
+        _reference("metrics", "spec_digest", "rounds.spec_digest"),
+        comment="train: of the model a round STARTED from; evaluate: of the final one",
+    )
+
+
+def _create_participations() -> None:
+    op.create_table(
+        "participations",
+        _column("spec_digest", DIGEST, "the round"),
+        _column("data_owner", NAME, "name in the roster"),
+        _column("status", WORD, "in set, or what happened instead"),
+        _column("reason", TEXT, "more about the status", null=True),
+        _column(
+            "report_id",
+            REPORT_ID,
+            "of the report in the set, the same at both aggregators",
+            null=True,
+        ),
+        _column(
+            "receipt_a",
+            DIGEST,
+            "digest of the receipt of the aggregator first by name",
+            null=True,
+        ),
+        _column(
+            "receipt_b",
+            DIGEST,
+            "digest of the receipt of the aggregator second by name",
+            null=True,
+        ),
+        _key("participations", "spec_digest", "data_owner"),
+        _reference("participations", "spec_digest", "rounds.spec_digest"),
+        comment="one row per round and data owner of its cohort",
+    )

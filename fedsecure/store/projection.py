@@ -1,0 +1,57 @@
+"""One event of the ledger becomes rows; the only code that writes the tables.
+
+The same function runs when an event is appended and when an audit projects the
+ledger again into an empty database. It knows no clock and reads nothing but the
+event and the rows of earlier events, so both give the same rows.
+
+Rules that it enforces, whoever appends:
+    (1) steps follow one another as in `states`;
+    (2) a round is proposed in a running run, and again only after its last attempt
+        is void: no two attempts can both be opened;
+    (3) the participations of a result name data owners of the cohort, and `in set`
+        is said of exactly the members of the opening;
+    (4) a path in `models` keeps the digest that it got first.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from sqlalchemy.orm import Session
+
+from fedsecure.errors import OperatorError
+from fedsecure.statements import Event
+from fedsecure.store import round_rows, run_rows
+from fedsecure.store.models import Subject
+from fedsecure.store.records import KINDS
+
+_BODIES: Final[dict[str, TypeAdapter[Any]]] = {
+    kind: TypeAdapter(body) for kind, body in KINDS.items()
+}
+_WRITERS: Final[dict[str, Callable[[Session, Event, Any], run_rows.Subject]]] = {
+    "run-started": run_rows.run_started,
+    "run-resumed": run_rows.run_resumed,
+    "run-finished": run_rows.run_finished,
+    "round-proposed": round_rows.round_proposed,
+    "round-granted": round_rows.round_granted,
+    "round-opening": round_rows.round_opening,
+    "round-opened": round_rows.round_opened,
+    "round-void": round_rows.round_void,
+}
+
+
+def project(session: Session, event: Event) -> None:
+    """Write the rows of one event, inside the caller's transaction.
+
+    Raises:
+        RoundStateError: FS-602 when the step does not fit what was before.
+        OperatorError: FS-603 for a kind of event that this version does not know.
+    """
+    if event.kind not in KINDS:
+        raise OperatorError(
+            "FS-603", f"entry {event.entry} is a {event.kind!r}, which is unknown here"
+        )
+    body = _BODIES[event.kind].validate_python(event.body)
+    run, spec = _WRITERS[event.kind](session, event, body)
+    session.add(Subject(entry=event.entry, run=run, spec=spec))
+    session.flush()

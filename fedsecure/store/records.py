@@ -1,0 +1,210 @@
+"""What the round store takes and gives back.
+
+The first part are the bodies of its events, by kind; together with the signed
+statements in them they hold everything that the tables show:
+
+    run-started  run-resumed  run-finished
+    round-proposed  round-granted  round-opening  round-opened  round-void
+
+The second part is what readers get. No field is secret.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+from fedsecure.statements import Purpose, Weighting
+from fedsecure.store.states import RoundState, RunState
+
+
+class ModelKind(StrEnum):
+    """What a stored array is."""
+
+    MODEL = "model"  # a global model, flat
+    MEAN = "mean"  # the opened mean update of one round
+
+
+class Status(StrEnum):
+    """What became of one data owner of the cohort in one round."""
+
+    ASKED = "asked"  # the round is not decided yet
+    IN_SET = "in set"  # its report is in the opened sum
+    REPORTED = "reported"  # both aggregators have its report, but the round is void
+    NOT_REPORTED = "not reported"  # it answered that it sends nothing
+    NO_RECEIPT = "no receipt"  # it did not show the receipts of both aggregators
+    OFFLINE = "offline"  # it did not answer before the deadline
+    ROUND_VOID = "round void"  # it may have reported; the round was given up
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """An array in a file; `path` is relative to the folder of the store's files."""
+
+    path: str
+    sha256: str  # of the file's bytes, hex
+    bytes: int
+    kind: ModelKind
+
+
+@dataclass(frozen=True, slots=True)
+class Participation:
+    """One data owner of the cohort in one round; `reason` is for people."""
+
+    name: str
+    status: Status
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins. `settings`: everything else of the study, as JSON."""
+
+    run: str
+    study: str
+    title: str
+    strategy: str
+    weighting: Weighting
+    planned_rounds: int
+    min_cohort: int
+    clip: float  # L2 norm, model units
+    settings: Mapping[str, Any]
+    initial_model: StoredModel
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """A run goes on after it failed, was stopped, or was killed."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """A run is over: completed, failed or stopped."""
+
+    run: str
+    outcome: RunState
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundProposed:
+    """A spec (token) is about to be sent."""
+
+    spec: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoundGranted:
+    """Both aggregators granted the round: aggregator -> grant (token)."""
+
+    spec_digest: str
+    grants: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOpening:
+    """An opening (token) is about to be sent."""
+
+    opening: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """A round was opened.
+
+    The metrics of a train round are of the model that the round started from; those
+    of an evaluate round are of the model as it is. None or NaN: undefined, such as
+    the AUC of a single class.
+
+    `clipped` counts members of the set whose update was scaled down, `clamped` the
+    scalars that were brought into their range. `shares` are the headers of both
+    aggregate shares (tokens), `seconds` durations by stage, and `bytes_up` what the
+    set uploaded to both aggregators together.
+    """
+
+    spec_digest: str
+    mean: StoredModel | None = None
+    model: StoredModel | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    total_weight: int = 0
+    clipped: int = 0
+    clamped: int = 0
+    participations: Sequence[Participation] = ()
+    shares: Sequence[str] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    bytes_up: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RoundVoided:
+    """A round was given up. `confirmations`: aggregator -> its signed void (token)."""
+
+    spec_digest: str
+    reason: str
+    participations: Sequence[Participation] = ()
+    confirmations: Mapping[str, str] = field(default_factory=dict)
+
+
+Body: TypeAlias = (
+    RunStarted
+    | RunResumed
+    | RunFinished
+    | RoundProposed
+    | RoundGranted
+    | RoundOpening
+    | RoundResult
+    | RoundVoided
+)
+
+KINDS: Final[dict[str, type[Body]]] = {
+    "run-started": RunStarted,
+    "run-resumed": RunResumed,
+    "run-finished": RunFinished,
+    "round-proposed": RoundProposed,
+    "round-granted": RoundGranted,
+    "round-opening": RoundOpening,
+    "round-opened": RoundResult,
+    "round-void": RoundVoided,
+}
+"""The kind of event that carries each body."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as it stands; times are seconds since 1970."""
+
+    run: str
+    study: str
+    title: str
+    strategy: str
+    weighting: Weighting
+    planned_rounds: int
+    min_cohort: int
+    clip: float
+    settings: Mapping[str, Any]
+    initial_model: StoredModel
+    state: RunState
+    reason: str | None
+    started_at: float
+    finished_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """A round as it stands, with the tokens that a resuming model owner needs."""
+
+    spec_digest: str
+    run: str
+    round: int
+    purpose: Purpose
+    attempt: int
+    state: RoundState
+    spec: str
+    grants: Mapping[str, str]
+    opening: str | None
+    shares: Sequence[str]
+    mean: StoredModel | None
+    model: StoredModel | None
+    metrics: Mapping[str, float | None]

@@ -1,0 +1,207 @@
+"""The model owner's record of its rounds.
+
+    with RoundStore("sqlite:////srv/study/rounds.db", author, time.time) as store:
+        store.start_run(RunStarted(...))
+        store.propose(spec)                      # before the spec is sent
+        store.granted(spec.digest, grants)
+        store.opening(opening)                   # before the opening is sent
+        store.finish_round(RoundResult(...))     # mean, model and round at once
+        store.finish_run(RunFinished("heart-1", RunState.COMPLETED))
+
+Every method is one event of the ledger, its rows, and one commit that is on the disk
+when the method returns. A step that does not fit is refused and leaves no trace.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from fedsecure import database
+from fedsecure.errors import OperatorError
+from fedsecure.ledger import Ledger
+from fedsecure.signing import Author, Signed
+from fedsecure.statements import LedgerHead, Opening, RoundSpec
+from fedsecure.store import queries, records
+from fedsecure.store.models import Event
+from fedsecure.store.projection import project
+from fedsecure.store.records import (
+    Body,
+    RoundRecord,
+    RoundResult,
+    RoundVoided,
+    RunFinished,
+    RunRecord,
+    RunStarted,
+    StoredModel,
+)
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_KIND_OF: Final = {body: kind for kind, body in records.KINDS.items()}
+
+
+class RoundStore:
+    """The round store of one model owner; one process writes it at a time.
+
+    Args:
+        url: `sqlite:///...`, a file's path, or `postgresql://...`.
+        author: Signs the ledger.
+        clock: Seconds since 1970.
+
+    Raises:
+        OperatorError: FS-603 when another version wrote the database, FS-604 when it
+            cannot be opened, FS-607 when it is no round store.
+    """
+
+    def __init__(self, url: str, author: Author, clock: Callable[[], float]) -> None:
+        location = database.locate(url)
+        self._where = database.shown(location)
+        self._ledger = Ledger(author, Event, project)
+        self._clock = clock
+        self._engine = database.open_for_writing(location)
+        self._writer = database.writer(self._engine)
+        try:
+            with self._reported("open"):
+                database.upgrade(self._engine, MIGRATIONS)
+        except OperatorError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back; SQLite then folds its log into the file."""
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self, name: str) -> Iterator[Session]:
+        """Run a named transaction that writes: all of it is committed, or nothing.
+
+        Raises:
+            OperatorError: FS-604, with the transaction's name, when the database
+                refuses.
+        """
+        with self._reported(name), Session(self._writer) as session, session.begin():
+            yield session
+
+    def start_run(self, start: RunStarted) -> None:
+        """Record that a run begins, with the model that it starts from."""
+        self._append("start run", start)
+
+    def resume_run(self, run: str) -> None:
+        """Record that a run goes on after a failure, a stop or a crash."""
+        self._append("resume run", records.RunResumed(run))
+
+    def propose(self, spec: Signed[RoundSpec]) -> None:
+        """Record a spec before it is sent."""
+        self._append("propose round", records.RoundProposed(spec.token))
+
+    def granted(self, spec_digest: str, grants: Mapping[str, str]) -> None:
+        """Record both grants: aggregator -> token."""
+        self._append("grant round", records.RoundGranted(spec_digest, grants))
+
+    def opening(self, opening: Signed[Opening]) -> None:
+        """Record an opening before it is sent: the set is fixed from now on."""
+        self._append("fix the set", records.RoundOpening(opening.token))
+
+    def finish_round(self, result: RoundResult) -> None:
+        """Record mean, model, metrics and the round itself, in one commit.
+
+        Whoever is in the opening is `in set`; data owners of the cohort of whom the
+        result says nothing are `not reported`.
+        """
+        metrics = {name: _defined(value) for name, value in result.metrics.items()}
+        self._append("finish round", dataclasses.replace(result, metrics=metrics))
+
+    def void_round(self, void: RoundVoided) -> None:
+        """Record that a round is given up.
+
+        Data owners of the cohort of whom it says nothing are `round void`.
+        """
+        self._append("void round", void)
+
+    def finish_run(self, end: RunFinished) -> None:
+        """Record how a run ended."""
+        self._append("finish run", end)
+
+    def run(self, run: str) -> RunRecord:
+        """Return one run.
+
+        Raises:
+            OperatorError: FS-861 when there is none of that name.
+        """
+        with self._reading("run") as session:
+            return queries.run(session, run)
+
+    def latest_run(self) -> RunRecord | None:
+        """Return the run that was started last, if there is any."""
+        with self._reading("latest run") as session:
+            return queries.latest_run(session)
+
+    def rounds(self, run: str) -> list[RoundRecord]:
+        """Return every attempt at a round of a run, in order of proposal."""
+        with self._reading("rounds") as session:
+            return queries.rounds(session, run)
+
+    def open_rounds(self, run: str) -> list[RoundRecord]:
+        """Return the rounds that were left neither opened nor void."""
+        with self._reading("open rounds") as session:
+            return queries.open_rounds(session, run)
+
+    def means(self, run: str) -> list[StoredModel]:
+        """Return the opened means of the train rounds, in order of the rounds."""
+        with self._reading("means") as session:
+            return queries.means(session, run)
+
+    def last_model(self, run: str) -> StoredModel:
+        """Return the newest global model: the initial one, if no round was opened.
+
+        Raises:
+            OperatorError: FS-861 when there is no such run.
+        """
+        with self._reading("last model") as session:
+            return queries.last_model(session, run)
+
+    def head(self) -> LedgerHead:
+        """Return length and last hash of the ledger."""
+        with self._reading("head") as session:
+            return self._ledger.head(session)
+
+    def _append(self, name: str, body: Body) -> None:
+        with self.transaction(name) as session:
+            kind = _KIND_OF[type(body)]
+            self._ledger.append(session, kind, dataclasses.asdict(body), self._clock())
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[Session]:
+        with self._reported(name), Session(self._engine) as session:
+            yield session
+
+    @contextmanager
+    def _reported(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise OperatorError(
+                "FS-604",
+                f"{self._where}, transaction {name!r}: {database.cause(error)}",
+            ) from error
+
+
+def _defined(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

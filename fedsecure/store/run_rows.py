@@ -1,0 +1,83 @@
+"""The events of a run as rows; see module `projection`."""
+
+from sqlalchemy.orm import Session
+
+from fedsecure.errors import RoundStateError
+from fedsecure.statements import Event
+from fedsecure.store.models import Model, Run
+from fedsecure.store.records import RunFinished, RunResumed, RunStarted, StoredModel
+from fedsecure.store.states import RunState, advance
+
+Subject = tuple[str, str | None]  # a run; and the spec's digest, if about a round
+
+
+def run_started(session: Session, event: Event, body: RunStarted) -> Subject:
+    """Write the run and the model that it starts from."""
+    if session.get(Run, body.run) is not None:
+        raise RoundStateError("FS-602", f"run {body.run} exists already")
+    session.add(
+        Run(
+            run=body.run,
+            entry=event.entry,
+            study=body.study,
+            title=body.title,
+            strategy=body.strategy,
+            weighting=body.weighting.value,
+            planned_rounds=body.planned_rounds,
+            min_cohort=body.min_cohort,
+            clip=body.clip,
+            initial_model=keep_model(session, body.initial_model),
+            state=RunState.RUNNING.value,
+            started_at=event.at,
+            settings=dict(body.settings),
+        )
+    )
+    return body.run, None
+
+
+def run_resumed(session: Session, _event: Event, body: RunResumed) -> Subject:
+    """Set the run going again."""
+    run = find_run(session, body.run)
+    run.state = advance(f"run {run.run}", RunState(run.state), RunState.RUNNING).value
+    run.reason = run.finished_at = None
+    return body.run, None
+
+
+def run_finished(session: Session, event: Event, body: RunFinished) -> Subject:
+    """Note how the run ended."""
+    run = find_run(session, body.run)
+    if body.outcome is RunState.RUNNING:
+        raise RoundStateError("FS-602", f"run {run.run} cannot end as running")
+    run.state = advance(f"run {run.run}", RunState(run.state), body.outcome).value
+    run.reason, run.finished_at = body.reason, event.at
+    return body.run, None
+
+
+def find_run(session: Session, name: str) -> Run:
+    """Return a run that was started, or refuse with FS-602."""
+    row = session.get(Run, name)
+    if row is None:
+        raise RoundStateError("FS-602", f"run {name} was never started")
+    return row
+
+
+def keep_model(session: Session, stored_model: StoredModel | None) -> str | None:
+    """Write the row of an array, once, and return its path."""
+    if stored_model is None:
+        return None
+    row = session.get(Model, stored_model.path)
+    if row is None:
+        session.add(
+            Model(
+                path=stored_model.path,
+                sha256=stored_model.sha256,
+                bytes=stored_model.bytes,
+                kind=stored_model.kind.value,
+            )
+        )
+        session.flush()
+    elif row.sha256 != stored_model.sha256:
+        raise RoundStateError(
+            "FS-602", f"{stored_model.path} was recorded with another content"
+        )
+    return stored_model.path

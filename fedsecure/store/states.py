@@ -1,0 +1,62 @@
+"""The states of runs and rounds, and the one function that changes them.
+
+round   proposed > granted > opening > opened, and void from all but opened
+run     running > completed | failed | stopped;  failed and stopped may resume
+"""
+
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from fedsecure.errors import RoundStateError
+
+
+class RoundState(StrEnum):
+    """How far a round is, in the eyes of the model owner."""
+
+    PROPOSED = "proposed"  # the spec is signed and perhaps sent
+    GRANTED = "granted"  # both aggregators granted it; data owners may be at work
+    OPENING = "opening"  # the set is fixed for good and perhaps sent
+    OPENED = "opened"  # the mean is stored; final
+    VOID = "void"  # never to be opened, or given up after one server did; final
+
+
+class RunState(StrEnum):
+    """How far a run is."""
+
+    RUNNING = "running"  # or killed: nobody was there to record the end
+    COMPLETED = "completed"  # every planned round is decided; final
+    FAILED = "failed"  # ended by an error, may be resumed
+    STOPPED = "stopped"  # ended by a person, may be resumed
+
+
+State = TypeVar("State", RoundState, RunState)
+
+_NEXT: Final[dict[RoundState | RunState, frozenset[RoundState | RunState]]] = {
+    RoundState.PROPOSED: frozenset({RoundState.GRANTED, RoundState.VOID}),
+    RoundState.GRANTED: frozenset({RoundState.OPENING, RoundState.VOID}),
+    RoundState.OPENING: frozenset({RoundState.OPENED, RoundState.VOID}),
+    RoundState.OPENED: frozenset(),
+    RoundState.VOID: frozenset(),
+    RunState.RUNNING: frozenset(RunState),
+    RunState.COMPLETED: frozenset(),
+    RunState.FAILED: frozenset({RunState.RUNNING}),
+    RunState.STOPPED: frozenset({RunState.RUNNING}),
+}
+
+UNDECIDED: Final = (RoundState.PROPOSED, RoundState.GRANTED, RoundState.OPENING)
+
+
+def advance(what: str, now: State, to: State) -> State:
+    """Return `to` if it may follow `now`.
+
+    Args:
+        what: The run or round, for the message.
+        now: Its state.
+        to: The state that is asked for.
+
+    Raises:
+        RoundStateError: FS-602 when it may not.
+    """
+    if to not in _NEXT[now]:
+        raise RoundStateError("FS-602", f"{what} is {now} and cannot become {to}")
+    return to

@@ -1,0 +1,232 @@
+# ruff: noqa: S608 - every piece of these queries is written here
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import event, given, settings, strategies as st
+from round_story import (
+    FEDERATION,
+    HOSPITALS,
+    RUN,
+    Clock,
+    author,
+    grants,
+    open_store,
+    opening,
+    run_started,
+    spec,
+)
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from fedsecure import database
+from fedsecure.errors import OperatorError, PeerError, RoundStateError
+from fedsecure.ledger import read_chain
+from fedsecure.signing import Signed
+from fedsecure.statements import Event, RoundSpec
+from fedsecure.store import models
+from fedsecure.store.projection import project
+from fedsecure.store.records import (
+    ModelKind,
+    RoundResult,
+    RoundVoided,
+    RunFinished,
+    StoredModel,
+)
+from fedsecure.store.replay import Difference, differences, rebuild
+from fedsecure.store.rounds import MIGRATIONS, RoundStore
+from fedsecure.store.states import RunState
+from fedsecure.store.views import VIEWS
+
+
+@contextmanager
+def opened(place: str) -> Iterator[Session]:
+    engine = database.open_for_writing(database.locate(place))
+    try:
+        database.upgrade(engine, MIGRATIONS)
+        with Session(database.writer(engine)) as session:
+            yield session
+    finally:
+        engine.dispose()
+
+
+def change(place: str, *statements: str) -> None:
+    with opened(place) as session, session.begin():
+        for statement in statements:
+            session.execute(text(statement))
+
+
+def test_every_event_is_the_owners_and_follows_the_one_before(told: str) -> None:
+    with opened(told) as session:
+        events = list(read_chain(session, models.Event, FEDERATION))
+    assert [one.entry for one in events] == list(range(1, 22))
+    assert [one.kind for one in events][:5] == [
+        "run-started",
+        "round-proposed",
+        "round-granted",
+        "round-opening",
+        "round-opened",
+    ]
+
+
+def test_projecting_the_ledger_again_gives_the_same_tables(told: str) -> None:
+    with opened(told) as session:
+        assert differences(session, FEDERATION) == []
+
+
+def test_a_database_rebuilt_from_the_ledger_looks_the_same(
+    told: str, tmp_path: Path
+) -> None:
+    with opened(told) as source, opened(str(tmp_path / "again.db")) as target:
+        rebuild(source, target, FEDERATION)
+        for view in VIEWS:
+            query = text(f"SELECT * FROM {view.name}")
+            rows = source.execute(query).all()
+            assert rows
+            assert target.execute(query).all() == rows
+
+
+TAMPERED = {
+    "rounds": "UPDATE rounds SET set_size = 4 WHERE set_size = 3",
+    "metrics": "UPDATE metrics SET value = 0.01 WHERE name = 'loss' AND value < 0.3",
+    "participations": "UPDATE participations SET reason = '' WHERE status = 'offline'",
+    "models": "UPDATE models SET sha256 = '00' WHERE path LIKE '%model-2%'",
+    "runs": "UPDATE runs SET settings = '{}'",
+    "subjects": "UPDATE subjects SET spec = NULL WHERE entry = 4",
+    "events": "UPDATE events SET at = at - 86400 WHERE entry = 4",
+}
+
+
+@pytest.mark.parametrize("table", TAMPERED)
+def test_a_row_that_was_changed_is_found(told: str, table: str) -> None:
+    change(told, TAMPERED[table])
+    with opened(told) as session:
+        found = differences(session, FEDERATION)
+    assert {(one.table, one.finding) for one in found} == {(table, "changed")}
+
+
+def test_rows_that_were_added_or_removed_are_found(told: str) -> None:
+    digest = spec(2).digest
+    change(
+        told,
+        f"DELETE FROM metrics WHERE spec_digest = '{digest}' AND name = 'loss'",
+        f"INSERT INTO metrics VALUES ('{digest}', 'lossless', 0.1)",
+    )
+    with opened(told) as session:
+        assert differences(session, FEDERATION) == [
+            Difference("metrics", (digest, "loss"), "removed"),
+            Difference("metrics", (digest, "lossless"), "added"),
+        ]
+
+
+def test_events_cut_off_at_the_end_leave_rows_that_nothing_explains(told: str) -> None:
+    change(
+        told,
+        "DELETE FROM subjects WHERE entry = 21",
+        "DELETE FROM events WHERE entry = 21",
+    )
+    with opened(told) as session:
+        assert differences(session, FEDERATION) == [
+            Difference("runs", (RUN,), "changed")
+        ]
+
+
+BROKEN = {
+    "hash": f"hash = '{'0' * 64}'",
+    "kind": "kind = 'round-void'",
+    "signature": "payload = substr(payload, 1, length(payload) - 9) || 'AAAAAAAAA'",
+    "order": "payload = (SELECT payload FROM events WHERE entry = 8)",
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_ledger_that_was_changed_is_refused_at_the_entry(
+    told: str, what: str
+) -> None:
+    change(told, f"UPDATE events SET {BROKEN[what]} WHERE entry = 9")
+    with opened(told) as session, pytest.raises(PeerError, match=r"FS-[67]0") as caught:
+        differences(session, FEDERATION)
+    assert caught.value.code == ("FS-704" if what == "signature" else "FS-601")
+
+
+def test_a_ledger_that_somebody_else_wrote_does_not_count(place: str) -> None:
+    with RoundStore(place, author("aggregator-a"), Clock()) as store:
+        store.start_run(
+            run_started(RUN, StoredModel("m", "0" * 64, 1, ModelKind.MODEL))
+        )
+    with opened(place) as session, pytest.raises(PeerError, match=r"FS-706.*tor-a"):
+        differences(session, FEDERATION)
+
+
+LIFE = ["propose", "grant", "name", "finish"]
+LIVES = st.lists(
+    st.tuples(
+        st.integers(1, 2),  # round
+        st.integers(1, 2),  # attempt
+        st.sampled_from([LIFE, LIFE[:3], LIFE[1:], [*LIFE[:2], "void"], ["void"]]),
+        st.sampled_from([[], ["void"], ["stop"], ["stop", "resume"], ["finish"]]),
+    ),
+    max_size=5,
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(LIVES)
+def test_whatever_is_tried_no_round_is_opened_twice_and_the_tables_stay_a_projection(
+    lives: list[tuple[int, int, list[str], list[str]]],
+) -> None:
+    first = StoredModel("m", "0" * 64, 1, ModelKind.MODEL)
+    with open_store("sqlite://") as store:
+        store.start_run(run_started(RUN, first))
+        for number, attempt, steps, more in lives:
+            for step in (*steps, *more):
+                attempt_step(store, step, spec(number, attempt))
+        done = [one.round for one in store.rounds(RUN) if one.state == "opened"]
+        assert len(set(done)) == len(done)
+        with store.transaction("audit") as session:
+            assert differences(session, FEDERATION) == []
+        event(f"{len(done)} opened")
+
+
+def attempt_step(store: RoundStore, step: str, asked: Signed[RoundSpec]) -> None:
+    """Take a step: one entry more if it fits, none if it is refused."""
+    before = store.head()
+    try:
+        take(store, step, asked)
+    except RoundStateError:
+        assert store.head() == before
+    else:
+        assert store.head().entries == before.entries + 1
+
+
+def take(store: RoundStore, step: str, asked: Signed[RoundSpec]) -> None:
+    calls = {
+        "propose": lambda: store.propose(asked),
+        "grant": lambda: store.granted(asked.digest, grants(asked)),
+        "name": lambda: store.opening(opening(asked, HOSPITALS)),
+        "finish": lambda: store.finish_round(
+            RoundResult(asked.digest, metrics={"loss": 1.0}, seconds={"train": 1.0})
+        ),
+        "void": lambda: store.void_round(RoundVoided(asked.digest, "given up")),
+        "stop": lambda: store.finish_run(RunFinished(RUN, RunState.STOPPED)),
+        "resume": lambda: store.resume_run(RUN),
+    }
+    calls[step]()
+
+
+def test_an_event_of_an_unknown_kind_is_not_guessed_at(told: str) -> None:
+    said = Event(
+        federation=FEDERATION.digest,
+        author="consortium",
+        entry=1,
+        previous="0" * 64,
+        kind="round-doubled",
+        at=1.0,
+        body={},
+    )
+    with (
+        opened(told) as session,
+        pytest.raises(OperatorError, match=r"FS-603.*doubled"),
+    ):
+        project(session, said)

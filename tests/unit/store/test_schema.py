@@ -1,0 +1,120 @@
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from round_story import open_store
+from sqlalchemy import create_engine, inspect, text
+
+from fedsecure import database
+from fedsecure.errors import OperatorError
+from fedsecure.store.models import Base
+from fedsecure.store.rounds import MIGRATIONS
+from fedsecure.store.views import VIEWS
+
+
+def schema(path: Path) -> dict[str, list[str]]:
+    """Return each table's and view's parts, in an order of their own."""
+    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+    connection = sqlite3.connect(path)
+    rows = dict(connection.execute(query).fetchall())
+    connection.close()
+    return {
+        name: sorted(" ".join(sql.split()).removesuffix(" )").split(", CONSTRAINT "))
+        for name, sql in rows.items()
+    }
+
+
+def test_the_revisions_create_exactly_the_tables_of_the_models(tmp_path: Path) -> None:
+    with open_store(str(tmp_path / "revisions.db")):
+        pass
+    engine = create_engine(f"sqlite:///{tmp_path / 'models.db'}")
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    migrated = schema(tmp_path / "revisions.db")
+    assert migrated.pop("alembic_version")
+    for view in VIEWS:
+        assert migrated.pop(view.name)
+    assert migrated == schema(tmp_path / "models.db")
+
+
+def test_every_column_of_tables_and_views_is_commented_in_the_schema(
+    place: str, tmp_path: Path
+) -> None:
+    with open_store(place):
+        pass
+    columns = [c for table in Base.metadata.sorted_tables for c in table.columns]
+    assert [str(c) for c in columns if not c.comment] == []
+    if place.startswith("sqlite"):
+        parts = schema(tmp_path / "rounds.db").values()
+        stored = " ".join(text for texts in parts for text in texts)
+        wanted = [f"/* {c.comment} */" for c in columns]
+        wanted += [f"/* {c.comment} */" for view in VIEWS for c in view.columns]
+        assert [comment for comment in wanted if comment not in stored] == []
+    else:
+        engine = create_engine(place)
+        for name in [*Base.metadata.tables, *(view.name for view in VIEWS)]:
+            for column in inspect(engine).get_columns(name):
+                assert column["comment"], (name, column["name"])
+        engine.dispose()
+
+
+def test_a_store_of_a_newer_version_is_refused_and_not_touched(place: str) -> None:
+    with open_store(place) as store, store.transaction("pretend") as session:
+        session.execute(text("UPDATE alembic_version SET version_num = 'from_2031'"))
+        session.execute(text("DROP VIEW v_event"))
+    with pytest.raises(OperatorError, match=r"FS-603.*from_2031"):
+        open_store(place)
+    engine = create_engine(place)
+    assert "v_event" not in inspect(engine).get_view_names()
+    engine.dispose()
+
+
+def test_a_database_of_something_else_is_refused(place: str) -> None:
+    engine = create_engine(place)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE patients (name varchar(9))"))
+    engine.dispose()
+    with pytest.raises(OperatorError, match=r"FS-607.*other tables"):
+        open_store(place)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rounds.db").write_text("Dear auditor, " * 99)
+    with pytest.raises(OperatorError, match=r"FS-604.*rounds\.db.*not a database"):
+        open_store(str(tmp_path / "rounds.db"))
+    with pytest.raises(OperatorError, match=r"FS-604.*unable to open"):
+        open_store(str(tmp_path / "missing" / "rounds.db"))
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:hunter2@host/d", "nonsense://u:hunter2@host/d"]
+)
+def test_another_kind_of_database_is_refused_without_showing_its_password(
+    url: str,
+) -> None:
+    with pytest.raises(OperatorError, match="FS-607") as caught:
+        open_store(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_is_never_shown() -> None:
+    url = database.locate(
+        "postgresql://owner:hunter2@db.example/rounds?password=swordfish"
+    )
+    assert database.shown(url) == "postgresql://owner:***@db.example/rounds"
+
+
+def test_two_processes_that_open_an_empty_database_at_once_both_succeed(
+    tmp_path: Path,
+) -> None:
+    place = f"sqlite:///{tmp_path / 'rounds.db'}"
+
+    def start(_number: int) -> None:
+        engine = database.open_for_writing(database.locate(place))
+        database.upgrade(engine, MIGRATIONS)
+        engine.dispose()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(start, range(4)))) == 4
+    assert "rounds" in schema(tmp_path / "rounds.db")
