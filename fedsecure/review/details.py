@@ -1,0 +1,153 @@
+"""One round in full: from the views, and from the statements that were signed."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fedsecure.review import rows
+from fedsecure.review.rows import EventRow, ParticipationRow, RoundRow, RunRow
+from fedsecure.signing import Signed
+from fedsecure.statements import (
+    AggregateShareHeader,
+    Opening,
+    Receipt,
+    RoundGrant,
+    RoundSpec,
+    Statement,
+    Void,
+)
+from fedsecure.store.models import Metric, Model, Round
+from fedsecure.store.tokens import stored
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """Statements of one type and signer; `digest` is set when it is just one.
+
+    `ledger_entries`: how long the signer's own ledger was when it signed.
+    """
+
+    statement: str
+    signer: str
+    number: int
+    digest: str | None
+    ledger_entries: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """An array that the round left in a file."""
+
+    kind: str
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundDetail:
+    """Everything that the round store knows about one attempt at a round."""
+
+    run: RunRow
+    round: RoundRow
+    spec: RoundSpec
+    metrics: Mapping[str, float | None]
+    clipped: int | None
+    clamped: int | None
+    stage_seconds: Mapping[str, float]
+    files: Sequence[FileRow]
+    participations: Sequence[ParticipationRow]
+    statements: Sequence[StatementRow]
+    events: Sequence[EventRow]
+    other_attempts: Sequence[RoundRow]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the same with stable keys, ready for `json.dumps`."""
+        content = {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+        }
+        plain = {name: _plain(value) for name, value in content.items()}
+        return {**plain, "spec": self.spec.model_dump(mode="json")}
+
+
+def read_detail(session: Session, run: RunRow, which: str) -> RoundDetail:
+    """Read one attempt at a round; `which` as for `rows.find_round`.
+
+    Raises:
+        OperatorError: FS-862 when there is no such round.
+        PeerError: FS-701 when a stored statement was changed.
+    """
+    row = rows.find_round(session, run.run, which)
+    stored_round = session.get_one(Round, row.spec_digest)
+    same = [one for one in rows.rounds(session, run.run) if _is_same_round(one, row)]
+    return RoundDetail(
+        run=run,
+        round=row,
+        spec=stored(stored_round.spec, RoundSpec).statement,
+        metrics=_metrics(session, row.spec_digest),
+        clipped=stored_round.clipped,
+        clamped=stored_round.clamped,
+        stage_seconds=stored_round.stage_seconds,
+        files=_files(session, stored_round),
+        participations=rows.participations(session, row.spec_digest),
+        statements=list(_statements(stored_round)),
+        events=rows.events(session, row),
+        other_attempts=[one for one in same if one != row],
+    )
+
+
+def _plain(value: object) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _is_same_round(one: RoundRow, other: RoundRow) -> bool:
+    return (one.round, one.purpose) == (other.round, other.purpose)
+
+
+def _metrics(session: Session, spec_digest: str) -> dict[str, float | None]:
+    chosen = select(Metric).filter_by(spec_digest=spec_digest).order_by(Metric.name)
+    return {metric.name: metric.value for metric in session.scalars(chosen)}
+
+
+def _files(session: Session, row: Round) -> list[FileRow]:
+    paths = [path for path in (row.mean, row.model) if path is not None]
+    models = (session.get_one(Model, path) for path in paths)
+    return [FileRow(one.kind, one.path, one.sha256, one.bytes) for one in models]
+
+
+def _statements(row: Round) -> Iterator[StatementRow]:
+    yield _of(stored(row.spec, RoundSpec))
+    for grant in row.grants.values():
+        yield _of(stored(grant, RoundGrant))
+    if row.opening is not None:
+        opening = stored(row.opening, Opening)
+        tokens = opening.statement.receipts.values()
+        receipts = (stored(token, Receipt) for group in tokens for token in group)
+        yield from _counted(Counter(one.signer for one in receipts))
+        yield _of(opening)
+    for share in row.shares:
+        yield _of(stored(share, AggregateShareHeader))
+    for void in row.voids.values():
+        yield _of(stored(void, Void))
+
+
+def _of(signed: Signed[Any]) -> StatementRow:
+    statement: Statement = signed.statement
+    head = getattr(statement, "head", None)
+    return StatementRow(
+        statement.typ, signed.signer, 1, signed.digest, head and head.entries
+    )
+
+
+def _counted(signers: Counter[str]) -> Iterator[StatementRow]:
+    for signer, number in sorted(signers.items()):
+        yield StatementRow(Receipt.typ, signer, number, None, None)

@@ -1,0 +1,179 @@
+"""One round in full, for a terminal."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from fedsecure.review.details import FileRow, RoundDetail, StatementRow
+from fedsecure.review.rows import EventRow, ParticipationRow
+from fedsecure.review.tables import (
+    MEDIUM_WIDTH,
+    TINY_WIDTH,
+    Column,
+    digest,
+    moment,
+    number,
+    outcome,
+    percent,
+    plain,
+    size,
+    stated,
+    table,
+)
+
+INDENT: Final = 2
+
+
+def round_page(detail: RoundDetail, width: int) -> RenderableType:
+    """Return everything about one attempt at a round.
+
+    Args:
+        detail: What to show.
+        width: Characters of the terminal.
+    """
+    sections: list[tuple[str, RenderableType]] = [
+        ("What was asked", _facts(_asked(detail))),
+        ("What came of it", _facts(_came(detail))),
+        (_metrics_title(detail), _facts(_metrics(detail))),
+        ("Data owners", table(_PARTICIPATIONS, detail.participations, width)),
+        ("Signed statements", table(_STATEMENTS, detail.statements, width)),
+        ("Entries of the ledger", table(_EVENTS, detail.events, width)),
+        ("Files", table(_FILES, detail.files, width)),
+        ("Other attempts", _facts(_attempts(detail))),
+    ]
+    shown = [_section(title, body) for title, body in sections if _holds(body)]
+    return Group(_title(detail), *shown)
+
+
+def _title(detail: RoundDetail) -> Text:
+    row = detail.round
+    name = row.label if row.purpose == "train" else f"{row.round} ({row.label})"
+    return Text.assemble(
+        plain(f"Round {name} of {detail.run.run}", "bold"),
+        ": ",
+        stated(detail.round.state),
+        ", " if detail.round.state == "opened" else " ",
+        outcome(detail.round) if detail.round.state == "opened" else _why(detail),
+    )
+
+
+def _why(detail: RoundDetail) -> Text:
+    return plain(f"({detail.round.verdict.removeprefix('void: ')})")
+
+
+def _section(title: str, body: RenderableType) -> RenderableType:
+    heading = Text(title, style="bold cyan")
+    return Group(Text(), heading, Padding(body, (0, 0, 0, INDENT), expand=False))
+
+
+def _holds(body: RenderableType) -> bool:
+    return not isinstance(body, Table) or body.row_count > 0
+
+
+def _facts(facts: Iterable[tuple[str, Text]]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in facts:
+        grid.add_row(name, value)
+    return grid
+
+
+def _asked(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
+    spec, row = detail.spec, detail.round
+    scalars = ", ".join(scalar.name for scalar in spec.scalars)
+    yield "purpose", plain(f"{spec.purpose}, attempt {spec.attempt}")
+    yield "proposed", Text.assemble(moment(row.proposed_at), " UTC")
+    yield "cohort", plain(f"{row.cohort} asked, at least {row.min_cohort} to open")
+    yield "weights", plain(f"{spec.weighting}, at most {spec.weight_cap:,}")
+    if spec.dimension:
+        yield "update", plain(f"{spec.dimension:,} parameters, clip {spec.clip:g}")
+        step = f"{spec.suite}, steps of 2^{-spec.fraction_bits}"
+        yield "fixed point", plain(step)
+    yield "scalars", plain(scalars)
+    yield "task", plain(spec.task)
+    yield "spec", plain(row.spec_digest)
+
+
+def _came(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
+    row = detail.round
+    if row.decided_at:
+        seconds = number(row.seconds, 1)
+        yield (
+            "decided",
+            Text.assemble(moment(row.decided_at), " UTC, after ", seconds, " s"),
+        )
+    if detail.stage_seconds:
+        yield "stages", _stages(detail.stage_seconds)
+    if row.in_set is not None:
+        yield "set", plain(f"{row.in_set} of {row.cohort} data owners")
+        yield "set digest", plain(row.set_digest)
+    if row.state == "opened":
+        yield "weight", plain(f"{row.total_weight:,} in all")
+        if detail.round.clip_rate is not None:
+            yield "clipped", _clipped(detail)
+        yield "clamped", plain(f"{detail.clamped} scalars brought into their range")
+        yield "sent", Text.assemble(size(row.bytes_up), " to both aggregators together")
+
+
+def _stages(seconds: Mapping[str, float]) -> Text:
+    longest_first = sorted(seconds.items(), key=lambda stage: -stage[1])
+    return plain(", ".join(f"{name} {value:.2f} s" for name, value in longest_first))
+
+
+def _clipped(detail: RoundDetail) -> Text:
+    updates = f"{detail.clipped} of {detail.round.in_set} updates"
+    return Text.assemble(updates, " (", percent(detail.round.clip_rate), ")")
+
+
+def _metrics_title(detail: RoundDetail) -> str:
+    if detail.round.purpose == "evaluate":
+        return "Metrics of the final model"
+    return "Metrics of the model that the round started from"
+
+
+def _metrics(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
+    for name, value in detail.metrics.items():
+        yield name, plain("undefined" if value is None else f"{value:.6g}")
+
+
+def _attempts(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
+    for row in detail.other_attempts:
+        yield f"{row.round}.{row.attempt}", outcome(row)
+
+
+def _receipts(row: ParticipationRow) -> Text:
+    both = [one for one in (row.receipt_a, row.receipt_b) if one is not None]
+    return plain(" ".join(both) or None)
+
+
+_PARTICIPATIONS: Final[tuple[Column[ParticipationRow], ...]] = (
+    Column("data owner", lambda row: plain(row.data_owner), folds=True),
+    Column("status", lambda row: stated(row.status)),
+    Column("report", lambda row: digest(row.report_id), least=TINY_WIDTH),
+    Column("receipts of both aggregators", _receipts, least=MEDIUM_WIDTH),
+    Column("reason", lambda row: plain(row.reason), folds=True),
+)
+_STATEMENTS: Final[tuple[Column[StatementRow], ...]] = (
+    Column("statement", lambda row: plain(row.statement)),
+    Column("signed by", lambda row: plain(row.signer), folds=True),
+    Column("number", lambda row: plain(row.number), "right", TINY_WIDTH),
+    Column("digest", lambda row: digest(row.digest)),
+    Column("ledger entry", lambda row: plain(row.ledger_entries), "right", 72),
+)
+_EVENTS: Final[tuple[Column[EventRow], ...]] = (
+    Column("entry", lambda row: plain(row.entry), "right"),
+    Column("at (UTC)", lambda row: moment(row.at)),
+    Column("kind", lambda row: plain(row.kind)),
+    Column("hash", lambda row: digest(row.hash), least=TINY_WIDTH),
+)
+_FILES: Final[tuple[Column[FileRow], ...]] = (
+    Column("kind", lambda row: plain(row.kind)),
+    Column("path", lambda row: plain(row.path), folds=True),
+    Column("SHA-256", lambda row: digest(row.sha256)),
+    Column("size", lambda row: size(row.bytes), "right"),
+)

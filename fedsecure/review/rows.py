@@ -1,0 +1,197 @@
+"""The rows of the round store's views as data: one field per column, same names."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Final, Protocol, TypeVar
+
+from sqlalchemy import column, select, table
+from sqlalchemy.orm import Session
+
+from fedsecure.errors import OperatorError
+
+_ROUND: Final = re.compile(r"(?P<number>\d{1,7})(?:\.(?P<attempt>\d{1,7}))?")
+_DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
+FINAL: Final = "final"
+
+
+class _Row(Protocol):
+    VIEW: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+R = TypeVar("R", bound=_Row)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A row of v_run."""
+
+    VIEW: ClassVar[str] = "v_run"
+    run: str
+    study: str
+    title: str
+    state: str
+    started_at: str
+    finished_at: str | None
+    planned_rounds: int
+    opened_rounds: int
+    void_rounds: int
+    strategy: str
+    weighting: str
+    min_cohort: int
+    clip: float
+    model: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRow:
+    """A row of v_round: one attempt at a round."""
+
+    VIEW: ClassVar[str] = "v_round"
+    run: str
+    round: int
+    purpose: str
+    attempt: int
+    state: str
+    proposed_at: str
+    decided_at: str | None
+    cohort: int
+    min_cohort: int
+    in_set: int | None
+    missing: str | None
+    total_weight: int | None
+    clip_rate: float | None
+    loss: float | None
+    accuracy: float | None
+    auc: float | None
+    seconds: float | None
+    bytes_up: int | None
+    model: str | None
+    verdict: str
+    set_digest: str | None
+    spec_digest: str
+
+    @property
+    def label(self) -> str:
+        """How people name it: `3`, or `3.1` when another attempt follows; `final`."""
+        number = str(self.round) if self.purpose == "train" else FINAL
+        alone = self.attempt == 1 and self.state != "void"
+        return number if alone else f"{number}.{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipationRow:
+    """A row of v_participation."""
+
+    VIEW: ClassVar[str] = "v_participation"
+    run: str
+    round: int
+    purpose: str
+    attempt: int
+    data_owner: str
+    status: str
+    reason: str | None
+    receipt_a: str | None
+    receipt_b: str | None
+    report_id: str | None
+    spec_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A row of v_event."""
+
+    VIEW: ClassVar[str] = "v_event"
+    entry: int
+    at: str
+    kind: str
+    run: str | None
+    round: int | None
+    purpose: str | None
+    attempt: int | None
+    hash: str
+
+
+def runs(session: Session) -> Sequence[RunRow]:
+    """Return every run, oldest first."""
+    return _read(session, RunRow)
+
+
+def find_run(session: Session, name: str | None = None) -> RunRow:
+    """Return a run; without a name the latest.
+
+    Raises:
+        OperatorError: FS-861 when there is none of that name, FS-863 when there is
+            none at all.
+    """
+    found = runs(session)
+    if not found:
+        raise OperatorError("FS-863", "its table of runs is empty")
+    if name is None:
+        return found[-1]
+    for row in found:
+        if row.run == name:
+            return row
+    known = ", ".join(row.run for row in found[-5:])
+    raise OperatorError("FS-861", f"there is no run {name!r}; the last are {known}")
+
+
+def rounds(session: Session, run: str) -> Sequence[RoundRow]:
+    """Return every attempt at a round of a run, in order of proposal."""
+    return _read(session, RoundRow, run=run)
+
+
+def find_round(session: Session, run: str, which: str) -> RoundRow:
+    """Return the attempt at a round that a person means.
+
+    Args:
+        session: An open round store.
+        run: The run's id.
+        which: `3` (the last attempt at a train round), `3.1` (its first), `final`
+            (the last evaluation), or at least eight digits of a spec's digest.
+
+    Raises:
+        OperatorError: FS-862 when there is no such round.
+    """
+    found = [row for row in rounds(session, run) if _is(row, which)]
+    if not found:
+        raise OperatorError("FS-862", f"there is no round {which!r} in run {run}")
+    return found[-1]
+
+
+def participations(session: Session, spec_digest: str) -> Sequence[ParticipationRow]:
+    """Return the cohort of one attempt at a round, by name."""
+    return _read(session, ParticipationRow, spec_digest=spec_digest)
+
+
+def events(session: Session, row: RoundRow) -> Sequence[EventRow]:
+    """Return the ledger's entries about one attempt at a round."""
+    return _read(
+        session,
+        EventRow,
+        run=row.run,
+        round=row.round,
+        purpose=row.purpose,
+        attempt=row.attempt,
+    )
+
+
+def _is(row: RoundRow, which: str) -> bool:
+    if which == FINAL:
+        return row.purpose == "evaluate"
+    if which == row.label:
+        return True
+    if _DIGEST.fullmatch(which):
+        return row.spec_digest.startswith(which)
+    match = _ROUND.fullmatch(which)
+    if match is None or (row.purpose, row.round) != ("train", int(match["number"])):
+        return False
+    return match["attempt"] is None or row.attempt == int(match["attempt"])
+
+
+def _read(session: Session, kind: type[R], **equal: object) -> list[R]:
+    view = table(kind.VIEW, *(column(field.name) for field in fields(kind)))
+    chosen = select(view).where(*(view.c[name] == equal[name] for name in equal))
+    return [kind(*row) for row in session.execute(chosen)]

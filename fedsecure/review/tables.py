@@ -1,0 +1,204 @@
+"""Runs and rounds for a terminal; narrow ones get fewer columns, not broken ones.
+
+Everything is `rich.Text`, never markup, and what is not printable is replaced: a
+reason may quote what another party sent.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, Literal, TypeVar
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fedsecure.review.rows import RoundRow, RunRow
+
+T = TypeVar("T")
+SHORT: Final = 12  # digits of a digest
+MEDIUM_WIDTH: Final = 96  # terminals from here on get more columns
+WIDE_WIDTH: Final = 136
+TINY_WIDTH: Final = 60  # terminals below get the least
+STYLES: Final = {
+    "opened": "green",
+    "completed": "green",
+    "in set": "green",
+    "void": "red",
+    "failed": "red",
+    "stopped": "yellow",
+    "running": "cyan",
+    "offline": "yellow",
+    "not reported": "yellow",
+    "no receipt": "yellow",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[T]):
+    """A column of a table, shown in terminals of at least `least` characters.
+
+    `folds`: its texts may be broken into lines.
+    """
+
+    title: str
+    cell: Callable[[T], Text]
+    justify: Literal["left", "right"] = "left"
+    least: int = 0
+    folds: bool = False
+
+
+def table(columns: Iterable[Column[T]], rows: Iterable[T], width: int) -> Table:
+    """Return a table with those columns that fit."""
+    fitting = [column for column in columns if width >= column.least]
+    result = Table(
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        header_style="bold",
+        show_edge=False,
+        collapse_padding=True,
+    )
+    for column in fitting:
+        result.add_column(
+            column.title,
+            justify=column.justify,
+            overflow="fold",
+            no_wrap=not column.folds,
+        )
+    for row in rows:
+        result.add_row(*(column.cell(row) for column in fitting))
+    return result
+
+
+def plain(value: object, style: str = "") -> Text:
+    """Return one line of text for a terminal; None becomes `-`."""
+    shown = "-" if value is None else str(value)
+    return Text(
+        "".join(char if char.isprintable() else "?" for char in shown), style=style
+    )
+
+
+def stated(value: str) -> Text:
+    """Return a state or status in its colour."""
+    return plain(value, STYLES.get(value, ""))
+
+
+def number(value: float | None, digits: int) -> Text:
+    """Return a number with a fixed number of digits after the point."""
+    return plain(None if value is None else f"{value:,.{digits}f}")
+
+
+def percent(value: float | None) -> Text:
+    """Return a fraction as a percentage."""
+    return plain(None if value is None else f"{value:.0%}")
+
+
+def size(value: int | None) -> Text:
+    """Return bytes as B, kB, MB or GB (powers of ten)."""
+    if value is None or value < 1000:
+        return plain(value if value is None else f"{value} B")
+    scaled = float(value)
+    for unit in ("kB", "MB"):
+        scaled /= 1000
+        if scaled < 1000:
+            return plain(f"{scaled:,.1f} {unit}")
+    return plain(f"{scaled / 1000:,.1f} GB")
+
+
+def moment(value: str | None) -> Text:
+    """Return an instant of a view as people write it, in UTC."""
+    return plain(value and value.replace("T", " ").removesuffix("Z"))
+
+
+def digest(value: str | None) -> Text:
+    """Return what people compare of a digest."""
+    return plain(value and value[:SHORT])
+
+
+def run_list(runs: Sequence[RunRow], width: int) -> RenderableType:
+    """Return a table of runs."""
+    return table(_RUN_COLUMNS, runs, width)
+
+
+def round_list(
+    run: RunRow, rounds: Sequence[RoundRow], others: Sequence[str], width: int
+) -> RenderableType:
+    """Return a run, its rounds, and the names of the other runs."""
+    parts = [*run_heading(run), Text(), table(_ROUND_COLUMNS, rounds, width), Text()]
+    notes = [
+        "Metrics are of the model that a round started from; of the final model "
+        "in `final`."
+    ]
+    if others:
+        notes.append(f"Other runs (--run): {', '.join(others)}")
+    return Group(*parts, *(plain(note, "dim") for note in notes))
+
+
+def run_heading(run: RunRow) -> list[RenderableType]:
+    """Return what is worth knowing about a run, in a few lines."""
+    done = f"{run.opened_rounds} of {run.planned_rounds} rounds opened"
+    if run.void_rounds:
+        done += f", {run.void_rounds} void"
+    rules = (
+        f"{run.strategy}, weights {run.weighting}, clip {run.clip:g}, sums of at least "
+        f"{run.min_cohort} data owners"
+    )
+    return [
+        Text.assemble(plain(run.run, "bold"), "  ", plain(run.title)),
+        Text.assemble(stated(run.state), ", ", done, *_because(run)),
+        _times(run),
+        plain(rules),
+    ]
+
+
+def _because(run: RunRow) -> list[Text]:
+    return [plain(f": {run.reason}")] if run.reason else []
+
+
+def _times(run: RunRow) -> Text:
+    text = Text.assemble("started ", moment(run.started_at), " UTC")
+    if run.finished_at:
+        text.append_text(Text.assemble(", ended ", moment(run.finished_at), " UTC"))
+    return text
+
+
+def outcome(row: RoundRow) -> Text:
+    """Say in words how an attempt at a round ended."""
+    if row.state == "void":
+        return plain(row.verdict, "red")
+    if row.state != "opened":
+        return plain(f"{row.verdict} ({row.state})", "cyan")
+    if row.missing:
+        return plain(f"missing: {row.missing}", "yellow")
+    return plain(row.verdict, "green")
+
+
+def _set(row: RoundRow) -> Text:
+    return plain(f"{'-' if row.in_set is None else row.in_set}/{row.cohort}")
+
+
+_RUN_COLUMNS: Final[tuple[Column[RunRow], ...]] = (
+    Column("run", lambda row: plain(row.run, "bold")),
+    Column("state", lambda row: stated(row.state)),
+    Column("rounds", lambda row: plain(f"{row.opened_rounds}/{row.planned_rounds}")),
+    Column("void", lambda row: plain(row.void_rounds), "right"),
+    Column("started (UTC)", lambda row: moment(row.started_at)),
+    Column("strategy", lambda row: plain(row.strategy), least=MEDIUM_WIDTH),
+    Column("model", lambda row: digest(row.model), least=MEDIUM_WIDTH),
+    Column("title", lambda row: plain(row.title), folds=True),
+)
+
+_ROUND_COLUMNS: Final[tuple[Column[RoundRow], ...]] = (
+    Column("round", lambda row: plain(row.label, "bold"), "right"),
+    Column("decided (UTC)", lambda row: moment(row.decided_at), least=WIDE_WIDTH),
+    Column("set", _set, "right"),
+    Column("weight", lambda row: number(row.total_weight, 0), "right", WIDE_WIDTH),
+    Column("clipped", lambda row: percent(row.clip_rate), "right", MEDIUM_WIDTH),
+    Column("loss", lambda row: number(row.loss, 4), "right"),
+    Column("accuracy", lambda row: number(row.accuracy, 3), "right", TINY_WIDTH),
+    Column("AUC", lambda row: number(row.auc, 3), "right"),
+    Column("seconds", lambda row: number(row.seconds, 1), "right", TINY_WIDTH),
+    Column("sent", lambda row: size(row.bytes_up), "right", MEDIUM_WIDTH),
+    Column("model", lambda row: digest(row.model), "left", WIDE_WIDTH),
+    Column("outcome", outcome, folds=True),
+)
