@@ -94,7 +94,6 @@ TAMPERED = {
     "models": "UPDATE models SET sha256 = '00' WHERE path LIKE '%model-2%'",
     "runs": "UPDATE runs SET settings = '{}'",
     "subjects": "UPDATE subjects SET spec = NULL WHERE entry = 4",
-    "events": "UPDATE events SET at = at - 86400 WHERE entry = 4",
 }
 
 
@@ -104,6 +103,15 @@ def test_a_row_that_was_changed_is_found(told: str, table: str) -> None:
     with opened(told) as session:
         found = differences(session, FEDERATION)
     assert {(one.table, one.finding) for one in found} == {(table, "changed")}
+
+
+def test_a_time_that_was_changed_breaks_the_chain_there(told: str) -> None:
+    change(told, "UPDATE events SET at = at - 86400 WHERE entry = 4")
+    with (
+        opened(told) as session,
+        pytest.raises(PeerError, match=r"FS-601 .*entry 4"),
+    ):
+        differences(session, FEDERATION)
 
 
 def test_rows_that_were_added_or_removed_are_found(told: str) -> None:
