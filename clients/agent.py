@@ -29,10 +29,13 @@ from fedsecure.flower.mod import Mod, secret_sharing_mod
 from fedsecure.flower.runtime import Fleet, fleet, load_node_key, task_identity
 from fedsecure.identity import Federation
 from fedsecure.rounds.contributor import Contributor
+from fedsecure.rounds.settlement import Settlement
 from fedsecure.signing import Author
 
 NOT_REPORTED: Final = "not_reported"
 ERROR_CODE: Final = 1  # one code for every failure, so that it tells nothing
+UNDECIDED: Final = "FS-330"
+SETTLE_SECONDS: Final = 2.0  # between two looks at what became of reports
 FIRST_PAUSE: Final = 1.0  # seconds between two attempts to join
 LONGEST_PAUSE: Final = 15.0
 
@@ -47,6 +50,7 @@ class Agent:
     state: AgentState
     app: ClientApp
     mod: Mod
+    settlement: Settlement
     stop: threading.Event
     contexts: dict[int, Context] = field(default_factory=dict)
 
@@ -60,6 +64,7 @@ class Agent:
                     self._serve(link)
             except PeerError as error:
                 log.warning("waiting", seconds=pause, **_told(error))
+                self.settle()
                 self.stop.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -78,16 +83,34 @@ class Agent:
             yield link
 
     def _serve(self, link: Fleet) -> None:
+        settled = time.monotonic()
         while not self.stop.is_set():
             try:
                 message = link.receive()
-                if message is None:
-                    self.stop.wait(self.settings.poll_seconds)
+                if message is not None:
+                    link.reply(self.answer(message, link.node_id))
                     continue
-                reply = self.answer(message, link.node_id)
-                link.reply(reply)
             except RoundStateError as error:
                 log.info("run is over", **_told(error))
+            if time.monotonic() - settled > SETTLE_SECONDS:
+                self.settle()
+                settled = time.monotonic()
+            self.stop.wait(self.settings.poll_seconds)
+
+    def settle(self) -> None:
+        """Ask what became of rounds that were answered, as far as it is decided."""
+        for spec in self.state.unsettled():
+            reports = {
+                report.header.statement.aggregator: report
+                for report in self.state.reports(spec)
+            }
+            try:
+                fate = self.settlement.settle(reports)
+            except FedsecureError as error:
+                if error.code != UNDECIDED:
+                    log.warning("not settled", round=spec[:12], **_told(error))
+                return  # the next time; rounds are decided in their order
+            log.info("settled", round=spec[:12], fate=fate.value)
 
     def answer(self, message: Message, node_id: int) -> Message:
         """Answer one task; every failure gives the same reply."""
@@ -144,15 +167,18 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
     with ExitStack() as stack:
         state = stack.enter_context(AgentState(settings.state, federation))
         clients = _clients(settings, federation, stack)
+        author = Author(settings.name, key, federation)
         contributor = Contributor(
-            author=Author(settings.name, key, federation),
+            author=author,
             aggregators=clients,
             outbox=state,
             require_policy=settings.policy.require,
             clock=time.time,
             rand=secrets.token_bytes,
         )
-        yield Agent(settings, state, app, secret_sharing_mod(contributor), stop)
+        settlement = Settlement(author, clients, state, time.time)
+        mod = secret_sharing_mod(contributor)
+        yield Agent(settings, state, app, mod, settlement, stop)
 
 
 def load_app(reference: str) -> ClientApp:

@@ -48,17 +48,20 @@ def status(
     """
     settings = load_agent_settings(config)
     with AgentState(settings.state, load_federation(settings.federation)) as state:
-        sent = state.sent()
+        sent, fates = state.sent(), state.fates()
     if as_json:
         counts = {
             name: {"messages": n, "bytes": size} for name, (n, size) in sent.items()
         }
-        typer.echo(json.dumps({"name": settings.name, "sent": counts}, indent=2))
+        answer = {"name": settings.name, "sent": counts, "rounds": fates}
+        typer.echo(json.dumps(answer, indent=2))
         return
     table = Table("to", "messages", "bytes", title=f"sent by {settings.name}")
     for name, (count, size) in sent.items():
         table.add_row(name, f"{count:,}", f"{size:,}")
     Console().print(table)
+    for fate, number in fates.items():
+        Console().print(f"{number} rounds {fate}")
 
 
 def _run(config: Path) -> None:

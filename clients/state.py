@@ -7,7 +7,7 @@ sends the same bytes again; it never shards a second time.
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +20,10 @@ from fedsecure import database
 from fedsecure.identity import Federation
 from fedsecure.rounds.contributor import StoredReport
 from fedsecure.signing import Signed, verify
-from fedsecure.statements import Receipt, ReportHeader, RoundSpec
+from fedsecure.statements import Inclusion, Receipt, ReportHeader, RoundSpec
 
 DATABASE: Final = "agent.db"
+REPORTS: Final = 2  # of each round, one for each aggregator
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -50,6 +51,12 @@ class ReportRow(Base):
     header: Mapped[str] = mapped_column(Text, comment="signed header (JWS)")
     receipt: Mapped[str | None] = mapped_column(
         Text, comment="the aggregator's receipt (JWS), once it came"
+    )
+    inclusion: Mapped[str | None] = mapped_column(
+        Text, comment="what the aggregator said became of it (JWS), once decided"
+    )
+    fate: Mapped[str | None] = mapped_column(
+        String(16), comment="included, left out or void; both aggregators agree"
     )
 
 
@@ -173,6 +180,38 @@ class AgentState:
             complete = all(row.receipt for row in rows)
         if complete:
             shutil.rmtree(self._folder / "outbox" / said.spec, ignore_errors=True)
+
+    def unsettled(self) -> Sequence[str]:
+        """Return the specs whose reports were received, but not yet decided."""
+        with self._transaction() as session:
+            rows = session.scalars(
+                select(ReportRow.spec)
+                .where(ReportRow.receipt.is_not(None), ReportRow.fate.is_(None))
+                .group_by(ReportRow.spec)
+                .having(func.count() == REPORTS)
+                .order_by(func.min(ReportRow.round))
+            )
+            return list(rows)
+
+    def settle(self, inclusions: Mapping[str, Signed[Inclusion]], fate: str) -> None:
+        """Keep what both aggregators said about one round, in one step."""
+        with self._transaction() as session:
+            for name, signed in inclusions.items():
+                row = session.get_one(ReportRow, (signed.statement.spec, name))
+                row.inclusion, row.fate = signed.token, fate
+
+    def fates(self) -> dict[str, int]:
+        """Return how many rounds ended how; for people to read."""
+        with self._transaction() as session:
+            rows = session.execute(
+                select(
+                    func.coalesce(ReportRow.fate, "not decided yet"),
+                    func.count(ReportRow.spec.distinct()),
+                )
+                .where(ReportRow.receipt.is_not(None))
+                .group_by(ReportRow.fate)
+            ).all()
+            return {str(fate): int(count) for fate, count in rows}
 
     def replied(self, outcome: str, length: int, at: float) -> None:
         """Count a reply that went to the model owner."""

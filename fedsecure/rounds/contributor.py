@@ -71,6 +71,11 @@ class StoredReport:
     payload: Path
     receipt: Signed[Receipt] | None = None
 
+    @property
+    def spec(self) -> str:
+        """The digest of the round's spec."""
+        return self.header.statement.spec
+
 
 class Outbox(Protocol):
     """Durable storage of sealed reports and receipts (`clients.state`)."""

@@ -23,6 +23,8 @@ def upgrade() -> None:
         sa.Column("length", sa.BigInteger, nullable=False),
         sa.Column("header", sa.Text, nullable=False),
         sa.Column("receipt", sa.Text),
+        sa.Column("inclusion", sa.Text),
+        sa.Column("fate", sa.String(16)),
     )
     op.create_table(
         "replies",

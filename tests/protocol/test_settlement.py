@@ -1,0 +1,93 @@
+"""What a data owner learns of its report afterwards, and keeps."""
+
+import httpx
+import pytest
+
+from fedsecure.errors import FedsecureError
+from fedsecure.rounds.owner import Proposal
+from fedsecure.rounds.settlement import Fate, Settlement
+from fedsecure.signing import Signed, verify
+from fedsecure.statements import Inclusion, Receipt
+from tests.protocol.federation import (
+    HOSPITALS,
+    Handler,
+    MemoryFederation,
+    measurement_of,
+)
+
+
+def refused(code: str) -> "pytest.RaisesExc[FedsecureError]":
+    return pytest.RaisesExc(FedsecureError, check=lambda error: error.code == code)
+
+
+def settle(memory: MemoryFederation, name: str, proposal: Proposal) -> Fate:
+    state = memory.hospitals[name].state
+    settlement = Settlement(memory.author(name), memory.clients(), state, memory.clock)
+    reports = state.reports(proposal.spec.digest)
+    return settlement.settle(
+        {report.header.statement.aggregator: report for report in reports}
+    )
+
+
+def report_all(
+    memory: MemoryFederation, proposal: Proposal
+) -> dict[str, dict[str, Signed[Receipt]]]:
+    return {
+        name: memory.hospitals[name].answer(proposal, measurement_of(name))
+        for name in HOSPITALS
+    }
+
+
+def test_a_report_is_included_or_left_out_as_both_aggregators_say(
+    memory: MemoryFederation,
+) -> None:
+    proposal = memory.owner.propose(memory.request())
+    receipts = report_all(memory, proposal)
+    late = receipts.pop("genf")
+    assert late
+    state = memory.hospitals["basel"].state
+    assert state.unsettled() == [proposal.spec.digest]
+    with refused("FS-330"):
+        settle(memory, "basel", proposal)
+    memory.owner.open(proposal, receipts)
+    assert settle(memory, "basel", proposal) is Fate.INCLUDED
+    assert settle(memory, "genf", proposal) is Fate.LEFT_OUT
+    assert state.unsettled() == []
+    assert state.fates() == {"included": 1}
+
+
+def test_a_void_round_settles_as_void(memory: MemoryFederation) -> None:
+    proposal = memory.owner.propose(memory.request())
+    report_all(memory, proposal)
+    memory.owner.void(proposal.spec, "a test")
+    assert settle(memory, "bern", proposal) is Fate.VOID
+
+
+def test_aggregators_that_disagree_are_found_out(memory: MemoryFederation) -> None:
+    proposal = memory.owner.propose(memory.request())
+    memory.owner.open(proposal, report_all(memory, proposal))
+
+    def deny(request: httpx.Request, deliver: Handler) -> httpx.Response:
+        token = deliver(request).text
+        honest = verify(token, Inclusion, memory.federation).statement
+        lie = honest.model_copy(update={"included": False})
+        return httpx.Response(200, text=memory.author("south").sign(lie).token)
+
+    memory.wires["south"].fault = deny
+    with refused("FS-350"):
+        settle(memory, "chur", proposal)
+    assert memory.hospitals["chur"].state.unsettled() == [proposal.spec.digest]
+
+
+def test_nobody_else_may_ask(memory: MemoryFederation) -> None:
+    proposal = memory.owner.propose(memory.request())
+    memory.owner.open(proposal, report_all(memory, proposal))
+    basel = memory.hospitals["basel"]
+    curious = Settlement(
+        memory.author("bern"), memory.clients(), basel.state, memory.clock
+    )
+    reports = basel.state.reports(proposal.spec.digest)
+    with refused("FS-333"):
+        curious.settle(
+            {report.header.statement.aggregator: report for report in reports}
+        )
