@@ -19,6 +19,7 @@ from rich.console import Console
 from fedsecure.errors import FedsecureError
 
 GROUP: Final = "fedsecure.commands"
+STOPPED: Final = 130  # what shells expect of a command that Ctrl-C ended
 COMMANDS: Final = ("train", "rounds", "demo", "bench")  # modules of this package
 
 app = typer.Typer(
@@ -48,10 +49,13 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; exits with 1 after an error of ours, 2 for wrong usage."""
+    """Run the command line.
+
+    Exits with 1 after an error of ours, 2 for wrong usage, 130 when it was stopped.
+    """
     _mount()
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except FedsecureError as error:
         if "--debug" in sys.argv:
             raise
@@ -60,9 +64,11 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except click.Abort:
+        code = STOPPED
+    if code == STOPPED:
         Console(stderr=True).print("stopped")
-        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def report(error: FedsecureError) -> None:

@@ -15,7 +15,7 @@ from fedsecure.core.encoding import MeanUpdate
 from fedsecure.core.mask import SEED_BYTES
 from fedsecure.core.seal import sealed_length
 from fedsecure.flower import wire
-from fedsecure.flower.secure_aggregation import Outcome
+from fedsecure.flower.secure_aggregation import WAIT, Outcome
 from fedsecure.rounds.owner import Opened
 from fedsecure.statements import Purpose, RoundSpec
 from fedsecure.store.files import save_array
@@ -34,7 +34,10 @@ MeanMetrics = Mapping[str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class RoundReport:
-    """One line for people: how an attempt at a round ended."""
+    """One line for people: how an attempt at a round ended.
+
+    `seconds` counts from the proposal on, not the wait for agents to come online.
+    """
 
     round: int
     purpose: Purpose
@@ -107,7 +110,7 @@ class Recorder:
             RoundVoided(
                 spec_digest=outcome.proposal.spec.digest,
                 reason=outcome.reason,
-                participations=_participations(outcome, Status.ROUND_VOID),
+                participations=_participations(outcome, Status.REPORTED),
                 confirmations={
                     name: void.token for name, void in outcome.voids.items()
                 },
@@ -149,7 +152,7 @@ def _report(
         receipts=outcome.received,
         clipped=clipped,
         metrics=metrics,
-        seconds=sum(outcome.seconds.values()),
+        seconds=sum(t for stage, t in outcome.seconds.items() if stage != WAIT),
         bytes_up=_bytes_up(outcome),
         missing=[absent.name for absent in outcome.missing],
         reason=None if opened else outcome.reason,

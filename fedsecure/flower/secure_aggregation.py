@@ -55,6 +55,7 @@ LINEAR: Final[tuple[type[Strategy], ...]] = (
     FedProx,
 )
 EXAMPLES: Final = "num-examples"
+WAIT: Final = "wait"  # the stage before a round is proposed
 MOST_LOOKS: Final = 3  # Flower's strategies look twice when there are enough nodes
 
 
@@ -203,7 +204,7 @@ class SecureAggregation:
     ) -> Outcome:
         watch = _Stopwatch(self._clock)
         nodes = self._cohorts.gather()
-        watch.lap("wait")
+        watch.lap(WAIT)
         messages = self._configure(number, purpose, arrays, nodes)
         chosen = {message.metadata.dst_node_id for message in messages}
         cohort = {name: node for name, node in nodes.items() if node.node_id in chosen}

@@ -1,0 +1,90 @@
+"""The demo as people use it: interrupted, then run again in the same folder."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import ROOT
+
+pytestmark = pytest.mark.e2e
+
+PATIENCE = 180.0  # seconds
+
+
+def start(folder: Path, rounds: int, output: Path) -> "subprocess.Popen[bytes]":
+    with output.open("wb") as file:
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "fedsecure", "demo"),
+                *("--folder", str(folder), "--rounds", str(rounds)),
+            ],
+            cwd=ROOT,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def wait_for(text: str, output: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while text not in output.read_text(encoding="utf-8"):
+        assert time.monotonic() < deadline, output.read_text(encoding="utf-8")
+        time.sleep(0.2)
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Return the command lines of all processes that name the folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue  # it has just ended
+            if str(folder).encode() in command:
+                found.append(command.replace(b"\0", b" ").decode())
+    return found
+
+
+@pytest.mark.timeout(500)
+def test_demo_leaves_nothing_running_when_interrupted_and_then_runs_again(
+    tmp_path: Path,
+) -> None:
+    folder, output = tmp_path / "demo", tmp_path / "output.txt"
+    first = start(folder, rounds=500, output=output)
+    try:
+        wait_for("0.6", output)  # the loss of round 1: training is going on
+        assert len(processes_of(folder)) >= 8
+        first.send_signal(signal.SIGINT)
+        assert first.wait(60) == 130
+    finally:
+        first.kill()
+        first.wait()
+    assert processes_of(folder) == []
+
+    second = start(folder, rounds=1, output=output)
+    try:
+        assert second.wait(PATIENCE) == 0, output.read_text(encoding="utf-8")
+    finally:
+        second.kill()
+        second.wait()
+    assert processes_of(folder) == []
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    assert result["rounds"] == 1
+    assert result["bytes_up"] > 0
+    assert 0.0 < result["auc"]["federated"] <= 1.0
+
+
+def test_demo_deletes_no_folder_that_it_did_not_make(tmp_path: Path) -> None:
+    precious = tmp_path / "thesis.txt"
+    precious.write_text("ten years of work", encoding="utf-8")
+    output = tmp_path.parent / "refused.txt"
+    demo = start(tmp_path, rounds=1, output=output)
+    assert demo.wait(60) == 1
+    assert precious.read_text(encoding="utf-8") == "ten years of work"
+    assert "FS-870" in output.read_text(encoding="utf-8")
