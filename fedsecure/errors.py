@@ -34,16 +34,781 @@ PROBLEMS: Final[dict[str, Problem]] = {
     row.code: row
     for row in (
         # 1xx data
+        Problem(
+            "FS-100",
+            "The data file cannot be read",
+            "Check the path and the permissions of the file that `data` in agent.toml "
+            "names.",
+        ),
+        Problem(
+            "FS-101",
+            "The data file is not a table",
+            "Export it again as CSV (UTF-8, separated by commas, one header row) or as "
+            "Parquet.",
+        ),
+        Problem(
+            "FS-102",
+            "A column of the study is missing",
+            "Add the columns that are named to the file; spelling and case count.",
+        ),
+        Problem(
+            "FS-103",
+            "A cell does not hold a number",
+            "Mend the row that is named; numbers have a decimal point and no unit.",
+        ),
+        Problem(
+            "FS-104",
+            "A number is out of range",
+            "Mend the row that is named, or ask the model owner to widen the range in "
+            "schema.toml.",
+        ),
+        Problem(
+            "FS-105",
+            "A value is not one the study knows",
+            "Mend the row that is named; the values and spellings stand in "
+            "schema.toml.",
+        ),
+        Problem(
+            "FS-106",
+            "A value is missing where the study needs one",
+            "Fill the row that is named, or ask the model owner to allow a missing "
+            "code for this column.",
+        ),
+        Problem(
+            "FS-107",
+            "A row has no label of the study",
+            "Mend the label of the row that is named, or leave the row out.",
+        ),
+        Problem(
+            "FS-108",
+            "The data file is empty",
+            "Export it again with a header row and at least two rows.",
+        ),
+        Problem(
+            "FS-109",
+            "The data file's format is not supported",
+            "Export the table as .csv or .parquet.",
+        ),
+        Problem(
+            "FS-110",
+            "Too few rows to train on",
+            "A study needs at least two rows that differ: one to train on, one held "
+            "out.",
+        ),
         # 2xx numbers
+        Problem(
+            "FS-200",
+            "A number of the round is out of range",
+            "Correct that number in the study and propose the round again.",
+        ),
+        Problem(
+            "FS-201",
+            "Too many data owners for one sum",
+            "Ask fewer data owners in one round; the largest number is named.",
+        ),
+        Problem(
+            "FS-202",
+            "The clip cannot be represented",
+            "Set `clip` in the study to a value within the range that is named.",
+        ),
+        Problem(
+            "FS-203",
+            "The round's fixed point is not the one that its numbers give",
+            "The model owner runs another version or is broken; compare `fedsecure "
+            "--version` on both sides.",
+        ),
+        Problem(
+            "FS-204",
+            "Weighted sums could wrap",
+            "Lower the weight cap, or ask fewer data owners, as named.",
+        ),
+        Problem(
+            "FS-205",
+            "A scalar is declared wrongly",
+            "Correct its name, range or size in the study.",
+        ),
+        Problem(
+            "FS-206",
+            "The round's suite is not known",
+            "Bring both sides to the same version; see `fedsecure --version`.",
+        ),
+        Problem(
+            "FS-210",
+            "The update is not finite",
+            "Training diverged here: lower the learning rate or check the data. "
+            "Nothing was sent.",
+        ),
+        Problem(
+            "FS-211",
+            "The update has the wrong shape or type",
+            "The app must return the weights of the model it got, as float32. "
+            "Nothing was sent.",
+        ),
+        Problem(
+            "FS-212",
+            "The metrics are not those that the round declares",
+            "Make the app return exactly the study's metrics. Nothing was sent.",
+        ),
+        Problem(
+            "FS-230",
+            "Training did not stay finite",
+            "Nothing was sent. Ask the model owner for a lower learning rate, or for "
+            "`clipnorm` in the optimizer.",
+        ),
+        Problem(
+            "FS-231",
+            "The global model is not finite",
+            "Nothing was trained. Ask the model owner to go back to an earlier round.",
+        ),
         # 3xx rounds
+        Problem(
+            "FS-300",
+            "Unknown round",
+            "Send the round's spec to this aggregator first.",
+            HTTPStatus.NOT_FOUND,
+        ),
+        Problem(
+            "FS-301",
+            "The address names another round than the message",
+            "Use the digest of the round's spec, in hex, as the round's id.",
+        ),
+        Problem(
+            "FS-302",
+            "Another spec was granted for this round",
+            "Send the same spec again, or void it at both aggregators and propose a "
+            "new attempt.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-303",
+            "Another attempt at this round stands in the way",
+            "Void the other attempt at both aggregators, then propose a higher one.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-304",
+            "This round was opened already",
+            "A round is opened once: ask for the same set again, or go on with the "
+            "next round.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-305",
+            "This round is void",
+            "Propose a new attempt; nothing of a void round is kept.",
+            HTTPStatus.GONE,
+        ),
+        Problem(
+            "FS-306",
+            "The round's deadline has passed",
+            "Wait for the next round; compare the clocks if this comes too early.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-307",
+            "Nothing was reported in this round yet",
+            "Wait for receipts, then open the round.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-308",
+            "The round's grant has expired",
+            "Go on with the next round; its key and reports were deleted.",
+            HTTPStatus.GONE,
+        ),
+        Problem(
+            "FS-310",
+            "A report does not belong to this round",
+            "Send it to the round, the aggregator and the address that its header "
+            "names; if this comes again, compare `fedsecure --version` on both sides.",
+        ),
+        Problem(
+            "FS-311",
+            "This data owner is not in the round's cohort",
+            "Nothing to do: only the cohort of the spec may report.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-312",
+            "Another report of this data owner is stored",
+            "Send the stored bytes again; a data owner reports once per round.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-313",
+            "A report's bytes are not those of its header",
+            "The upload was cut or changed on its way: send the same bytes again.",
+        ),
+        Problem(
+            "FS-314",
+            "A report does not open",
+            "It was sealed for another key, round or aggregator, or changed; nothing "
+            "was counted. If it happens in the next round too, compare `fedsecure "
+            "--version` on both sides.",
+        ),
+        Problem(
+            "FS-315",
+            "A message is longer than it can be",
+            "Compare the model's size with the round's spec.",
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        ),
+        Problem(
+            "FS-316",
+            "A message does not say how long it is",
+            "Send Content-Length; a proxy in between may have removed it.",
+            HTTPStatus.LENGTH_REQUIRED,
+        ),
+        Problem(
+            "FS-317",
+            "A message has a content encoding",
+            "Send it without Content-Encoding; a proxy in between may have added it.",
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        ),
+        Problem(
+            "FS-318",
+            "Too many uploads of one data owner at once",
+            "Wait until the earlier upload ends, then send the same bytes again.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
+            "FS-319",
+            "An upload stood still for too long",
+            "Check the line, then send the same bytes again.",
+            HTTPStatus.REQUEST_TIMEOUT,
+        ),
+        Problem(
+            "FS-320",
+            "Too few reports to open",
+            "Wait for more receipts, or void the round; this aggregator's minimum "
+            "stands in its aggregator.toml.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-321",
+            "A member of the set may not be in it",
+            "Ask only for members of the spec's cohort that are on the roster.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-322",
+            "A member of the set has no such report here",
+            "Leave out data owners of whom this aggregator gave no receipt.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-323",
+            "A receipt is missing or does not fit",
+            "Send one receipt of each aggregator for every member, in the set's order.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-324",
+            "The set is too close to one opened before",
+            "The difference of both sums would tell about a few data owners: take "
+            "the earlier set, or one that differs from it by more members.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-330",
+            "The round is not decided yet",
+            "Ask again once the round is opened or void.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-331",
+            "No report of this data owner",
+            "It did not report to this aggregator in this round.",
+            HTTPStatus.NOT_FOUND,
+        ),
+        Problem(
+            "FS-332",
+            "A ticket is needed",
+            "Send `Authorization: Bearer` with a signed read ticket.",
+            HTTPStatus.UNAUTHORIZED,
+        ),
+        Problem(
+            "FS-333",
+            "The ticket is for something else",
+            "Sign a ticket for this aggregator, method and path that has not expired; "
+            "compare the clocks.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-334",
+            "The run is older than a restore of this aggregator's store",
+            "Start a new run: what was opened before the restore is not known here.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-340",
+            "The task is not the one that the spec names",
+            "Do not take part: ask the model owner why this party got "
+            "another task than the signed one.",
+        ),
+        Problem(
+            "FS-341",
+            "The round does not ask this data owner",
+            "Nothing to do: the round asks others.",
+        ),
+        Problem(
+            "FS-342",
+            "Somebody who is no data owner is in the cohort",
+            "Do not take part: ask the model owner about the party that is named.",
+        ),
+        Problem(
+            "FS-343",
+            "The cohort is smaller than min_cohort",
+            "Model owner: wait for more data owners, or lower min_cohort "
+            "in study.toml.",
+        ),
+        Problem(
+            "FS-344",
+            "A round needs the grants of both aggregators",
+            "Do not take part: compare federation.toml with both aggregators.",
+        ),
+        Problem(
+            "FS-345",
+            "A grant does not fit the round",
+            "Do not take part: the model owner must propose the round "
+            "anew; if it happens again, ask both aggregators.",
+        ),
+        Problem(
+            "FS-346",
+            "There is nothing to weigh",
+            "Check the data file that agent.toml names: no row is left for training.",
+        ),
+        Problem(
+            "FS-347",
+            "The round came after its deadline",
+            "Compare this machine's clock with the model owner's; nothing was sent.",
+        ),
+        Problem(
+            "FS-348",
+            "This round was answered already",
+            "Nothing to do: a data owner never shards twice for one round.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-349",
+            "A receipt is for another report",
+            "Ask the aggregator that is named; the report counts as not received.",
+        ),
+        Problem(
+            "FS-350",
+            "The aggregators do not agree on what became of a report",
+            "Keep the agent's state folder as evidence, and ask both aggregators and "
+            "the model owner what was opened.",
+        ),
+        Problem(
+            "FS-351",
+            "A grant is for another round",
+            "Ask the aggregator that is named; nothing was sent to data owners.",
+        ),
+        Problem(
+            "FS-352",
+            "Receipts do not match",
+            "Ask the data owner that is named to update its agent; it is "
+            "left out of the round.",
+        ),
+        Problem(
+            "FS-353",
+            "Fewer reports than the round's min_cohort",
+            "Wait until more data owners are online; fewer than "
+            "min_cohort are never opened.",
+        ),
+        Problem(
+            "FS-354",
+            "The aggregate shares do not belong together",
+            "Ask the aggregator that is named; the round cannot be used.",
+        ),
+        Problem(
+            "FS-361",
+            "Weights are not float32",
+            "Build the model with dtype float32 (Keras: "
+            "keras.config.set_floatx('float32')).",
+        ),
+        Problem(
+            "FS-362",
+            "The layers do not fit the model",
+            "The sender runs another version or is broken; compare "
+            "`fedsecure --version` on both sides.",
+        ),
+        Problem(
+            "FS-363",
+            "Not a task of fedsecure",
+            "Start the run with `fedsecure train`; other Flower runs are not answered.",
+        ),
+        Problem(
+            "FS-364",
+            "A data owner did not report",
+            "Ask the data owner that is named to read its agent's log; "
+            "the reason stays there.",
+        ),
+        Problem(
+            "FS-365",
+            "The ClientApp failed",
+            "Read this agent's log above this line.",
+        ),
+        Problem(
+            "FS-366",
+            "The ClientApp's metrics are incomplete",
+            "Return one MetricRecord with num-examples and every metric "
+            "that the study declares.",
+        ),
+        Problem(
+            "FS-367",
+            "The ClientApp's arrays do not fit the task",
+            "Return one ArrayRecord with the same names and shapes as the "
+            "one received.",
+        ),
+        Problem(
+            "FS-368",
+            "A strategy must be linear in the updates",
+            "Use FedAvg, FedAvgM, FedAdam, FedAdagrad, FedYogi or "
+            "FedProx, or declare your own with linear=True; strategies "
+            "that look at single updates cannot work on sums.",
+        ),
+        Problem(
+            "FS-369",
+            "A round failed in every attempt",
+            "Read the reason, start the agents that are missing, then "
+            "start training again.",
+        ),
+        Problem(
+            "FS-370",
+            "Too few data owners are online",
+            "Start more agents (`fedsecure agent --config agent.toml` at "
+            "each data owner), then start training again.",
+        ),
+        Problem(
+            "FS-371",
+            "The strategy returned no model",
+            "Use a strategy that returns arrays from aggregate_train.",
+        ),
+        Problem(
+            "FS-372",
+            "The strategy waits for more data owners than there are",
+            "Lower min_train_nodes and min_available_nodes in the strategy's options "
+            "to min_cohort or less.",
+        ),
+        Problem(
+            "FS-380",
+            "The ClientApp raised an error",
+            "See the place that is named; run the agent with --debug to "
+            "see more on this machine.",
+        ),
         # 4xx policy
+        Problem(
+            "FS-420",
+            "The model is not made of allowed parts alone",
+            "Use Keras' own layers, losses and optimizers as docs/your-own-study.md "
+            "lists them; for other code, data owners install a package.",
+        ),
+        Problem(
+            "FS-421",
+            "The task is not well-formed",
+            "The model owner runs another version or is broken; compare `fedsecure "
+            "--version` on both sides.",
+        ),
+        Problem(
+            "FS-422",
+            "The model's weights are not float32",
+            "Build the model with the policy float32 and without layers that count, "
+            "such as an adapted Normalization.",
+        ),
+        Problem(
+            "FS-423",
+            "The task asks for something this app does not do",
+            "Use a strategy that sets no other values than server-round and "
+            "proximal-mu.",
+        ),
+        Problem(
+            "FS-424",
+            "The model does not fit the task",
+            "Compare the model's input and output with the columns and classes of "
+            "schema.toml.",
+        ),
+        Problem(
+            "FS-400",
+            "The cohort is smaller than this aggregator allows",
+            "Ask more data owners, or agree with the aggregator on a lower min_cohort.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-401",
+            "The model is larger than this aggregator allows",
+            "Agree with the aggregator on a higher max_dimension.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-402",
+            "Too many rounds are open at this aggregator",
+            "Open or void the earlier rounds first.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
+            "FS-403",
+            "The round's deadline is not acceptable",
+            "Choose one in the future and within max_round_seconds; compare the "
+            "clocks.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-404",
+            "The cohort names somebody who is not a data owner",
+            "Take the cohort from the roster in federation.toml.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-410",
+            "Sums would be of fewer data owners than this policy allows",
+            "Model owner: raise min_cohort in study.toml. Data owner: lower min_cohort "
+            "in agent.toml, section [policy], if you agree.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-411",
+            "More rounds than this policy allows",
+            "Data owner: raise max_rounds in agent.toml, section [policy], if you "
+            "agree to more.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-412",
+            "The clip is larger than this policy allows",
+            "Model owner: lower clip in study.toml. Data owner: raise max_clip in "
+            "agent.toml, section [policy], if you agree.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-413",
+            "This policy does not allow the weighting",
+            "Model owner: set weighting to 'equal' in study.toml. Data owner: add the "
+            "weighting to weightings in agent.toml, section [policy], if you agree; "
+            "docs/sharp-edges.md says what each gives away.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-414",
+            "This policy does not allow the purpose",
+            "Data owner: add it to purposes in agent.toml, section [policy], if you "
+            "agree.",
+            HTTPStatus.FORBIDDEN,
+        ),
         # 5xx servers and network
+        Problem(
+            "FS-500",
+            "This version of Flower is not supported",
+            "Type `pip install 'flwr==1.41.*'` in this environment.",
+        ),
+        Problem(
+            "FS-501",
+            "The SuperLink is out of reach",
+            "It listens while the model owner runs `fedsecure train`; if it should, "
+            "check the address and the network. The agent keeps trying.",
+        ),
+        Problem(
+            "FS-502",
+            "A TLS certificate is not trusted",
+            "Check that the root certificate in the configuration is the one that "
+            "signed the SuperLink's, and that its names hold the address.",
+        ),
+        Problem(
+            "FS-503",
+            "The SuperLink does not admit this agent",
+            "If it was killed it is admitted within half a minute; else check that "
+            "its Flower key stands in the model owner's federation.toml, that no "
+            "second agent uses it, and both clocks.",
+        ),
+        Problem(
+            "FS-504",
+            "Not a Flower node key",
+            "Name the P-384 key (OpenSSH, no passphrase) of this data owner, or "
+            "make one with `fedsecure keygen`.",
+        ),
+        Problem(
+            "FS-505",
+            "The SuperLink refused a request",
+            "The reason is in the model owner's superlink.log.",
+        ),
+        Problem(
+            "FS-506",
+            "The run is over",
+            "Nothing to do: the agent waits for the next one.",
+        ),
+        Problem(
+            "FS-507",
+            "A message cannot be read",
+            "The other side runs another version or is broken; compare `fedsecure "
+            "--version` on both sides.",
+        ),
+        Problem(
+            "FS-508",
+            "A reply could not be delivered",
+            "The round goes on without it; if it happens again, look into the model "
+            "owner's superlink.log.",
+        ),
+        Problem(
+            "FS-509",
+            "The SuperLink runs another version of Flower",
+            "Agree with the model owner on one version of fedsecure and install it "
+            "on both sides.",
+        ),
+        Problem(
+            "FS-510",
+            "The SuperLink's port is taken",
+            "Another program, or another `fedsecure train`, listens there: stop it "
+            "or choose another port in owner.toml.",
+        ),
+        Problem(
+            "FS-511",
+            "The SuperLink did not start",
+            "Its last lines are shown; most often a certificate and its key do not "
+            "match.",
+        ),
+        Problem(
+            "FS-512",
+            "The SuperLink stopped by itself",
+            "Its last lines are shown. Start `fedsecure train` again: it resumes the "
+            "run.",
+        ),
+        Problem(
+            "FS-513",
+            "The SuperLink does not let this process run",
+            "Start `fedsecure train` again: it resumes the run.",
+        ),
+        Problem(
+            "FS-514",
+            "Not an address",
+            "Write host:port, such as train.example.org:8000 or [::1]:8000.",
+        ),
+        Problem(
+            "FS-520",
+            "The address cannot be listened on",
+            "Another program may hold the port: choose another in `listen`, or stop "
+            "that program.",
+        ),
+        Problem(
+            "FS-521",
+            "The data folder cannot be used",
+            "Check `data` in aggregator.toml: this user must be able to write there.",
+        ),
+        Problem(
+            "FS-522",
+            "Another aggregator uses this data folder",
+            "Stop the other process, or give each aggregator a folder of its own.",
+        ),
+        Problem(
+            "FS-523",
+            "The disk is full",
+            "Make room on the disk of the data folder; senders try again by "
+            "themselves.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
+            "FS-524",
+            "A disk failed",
+            "See the server's log and the system's, then restart the aggregator.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
+            "FS-525",
+            "The database does not answer",
+            "Check `database` in aggregator.toml and the database server.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
+            "FS-527",
+            "The TLS certificate or its key cannot be used",
+            "Check [tls] in aggregator.toml: PEM files, and a key that belongs to "
+            "the certificate.",
+        ),
+        Problem(
+            "FS-530",
+            "Nothing at this address",
+            "Compare the path with docs/protocol.md and both sides' versions.",
+            HTTPStatus.NOT_FOUND,
+        ),
+        Problem(
+            "FS-531",
+            "This address does not take that method",
+            "Compare the method with docs/protocol.md and both sides' versions.",
+            HTTPStatus.METHOD_NOT_ALLOWED,
+        ),
+        Problem(
+            "FS-532",
+            "A request is not well formed",
+            "Compare the request with docs/protocol.md and both sides' versions.",
+        ),
+        Problem(
+            "FS-540",
+            "The server failed",
+            "Its operator finds the reason in its log; the request can be repeated.",
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+        ),
+        Problem(
+            "FS-551",
+            "An aggregator cannot be reached",
+            "Check that it runs and that outbound TCP to its address is open.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
+            "FS-552",
+            "An aggregator refused with a code unknown here",
+            "Update this party to the aggregator's version.",
+        ),
+        Problem(
+            "FS-553",
+            "An aggregator's answer makes no sense",
+            "Check that the address in federation.toml is an "
+            "aggregator's, with no proxy in between that changes answers.",
+        ),
+        Problem(
+            "FS-554",
+            "The CA file cannot be used",
+            "Name a PEM file with the certificate authority of the servers.",
+        ),
         # 6xx audit
         Problem(
             "FS-601",
             "A ledger was changed afterwards",
             "The entries before the one that is named are sound; ask the store's "
             "owner for a backup and compare.",
+        ),
+        Problem(
+            "FS-602",
+            "A step does not fit the state of the round or run",
+            "`fedsecure rounds show` tells how far it is; only one `fedsecure train` "
+            "may work with a round store at a time.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-603",
+            "A database was written by another version",
+            "Use the fedsecure that wrote it, or a newer one: the program that owns a "
+            "database brings it up to date. Nothing was changed.",
+        ),
+        Problem(
+            "FS-604",
+            "A database cannot be used",
+            "Check the path, the disk's free space and permissions; then start again, "
+            "the run resumes where it was.",
+        ),
+        Problem(
+            "FS-605",
+            "A stored model is not the one that was recorded",
+            "Restore the file that is named from a backup, or start a new run.",
+        ),
+        Problem(
+            "FS-606",
+            "A model's file cannot be read or written",
+            "Check the path, the disk's free space and permissions.",
+        ),
+        Problem(
+            "FS-607",
+            "Not a database of this kind",
+            "Name an SQLite file that fedsecure wrote, such as rounds.db, or a "
+            "postgresql:// URL whose driver (psycopg) is installed.",
         ),
         # 7xx statements and identities
         Problem(
@@ -75,7 +840,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "FS-705",
             "The other side has another federation.toml",
             "Compare the digests; copy the agreed file to the party whose file "
-            "differs and restart it.",
+            "differs and restart it. A ledger is checked with the file under which it "
+            "was written.",
             HTTPStatus.CONFLICT,
         ),
         Problem(
@@ -113,7 +879,72 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Name the key whose public half stands in federation.toml, or hand in "
             "the new public key.",
         ),
+        Problem(
+            "FS-720",
+            "A sealed payload does not open",
+            "It was changed on the way, or sealed for another round or receiver; the "
+            "sender must send the stored bytes again.",
+        ),
+        Problem(
+            "FS-721",
+            "A sealed payload has the wrong length",
+            "It was cut or extended on the way; the sender must send the stored "
+            "bytes again.",
+        ),
+        Problem(
+            "FS-722",
+            "A sealing key is malformed",
+            "The party whose key it is must make another one: void the round and "
+            "propose it again.",
+        ),
+        Problem(
+            "FS-723",
+            "A share has the wrong size",
+            "The sender runs another version or is broken; compare `fedsecure "
+            "--version` on both sides.",
+        ),
+        Problem(
+            "FS-724",
+            "The aggregate shares do not hold the same number of reports",
+            "One aggregator is wrong: compare its records with `fedsecure audit "
+            "verify`; the round cannot be used.",
+        ),
+        Problem(
+            "FS-725",
+            "The opened sum is impossible",
+            "One aggregator added wrongly, or a data owner sent a bad share: compare "
+            "records with `fedsecure audit verify`; the round cannot be used.",
+        ),
+        Problem(
+            "FS-726",
+            "A report's identifiers are malformed",
+            "The sender runs another version or is broken; compare `fedsecure "
+            "--version` on both sides.",
+        ),
         # 8xx configuration
+        Problem(
+            "FS-840",
+            "A study's file is wrong",
+            "Mend the line that is named; docs/your-own-study.md lists every key.",
+        ),
+        Problem(
+            "FS-841",
+            "The study's model.py does not run",
+            'Mend model.py; `python -c "import model; model.build()"` in the study\'s '
+            "folder must run.",
+        ),
+        Problem(
+            "FS-842",
+            "The study's model is not a compiled Keras model",
+            "Let build() call model.compile(optimizer=..., loss=...) and return the "
+            "model.",
+        ),
+        Problem(
+            "FS-843",
+            "The study's model does not fit its schema",
+            "Set the model's input to the width that is named, and its output to 1 "
+            "(two classes) or to the number of classes.",
+        ),
         Problem(
             "FS-801",
             "A file cannot be read",
@@ -129,6 +960,92 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "A setting is wrong",
             "Mend the key that is named; docs/ lists every key with its meaning.",
         ),
+        Problem(
+            "FS-810",
+            "This party is not an aggregator",
+            "Set `name` in aggregator.toml to one of the two aggregators of "
+            "federation.toml.",
+        ),
+        Problem(
+            "FS-811",
+            "Not an address to listen on",
+            'Write `listen = "host:port"`, such as "0.0.0.0:8443".',
+        ),
+        Problem(
+            "FS-821",
+            "An aggregator's fingerprint is not the one in agent.toml",
+            "Ask the aggregator itself, by phone, not the model owner; "
+            "correct [aggregators] in agent.toml only if it confirms.",
+        ),
+        Problem(
+            "FS-822",
+            "The ClientApp cannot be loaded",
+            "Install its package, and name it in agent.toml as app = "
+            "'package.module:app'.",
+        ),
+        Problem(
+            "FS-823",
+            "The study's strategy cannot be built",
+            "Check strategy and options in study.toml, section [aggregation].",
+        ),
+        Problem(
+            "FS-824",
+            "No run to go on with",
+            "Type `fedsecure rounds list` to see the runs of this store.",
+        ),
+        Problem(
+            "FS-860",
+            "No round store found",
+            "Name it with `--db` (a file, or a postgresql:// URL), or go to the folder "
+            "in which `fedsecure train` runs.",
+        ),
+        Problem(
+            "FS-861",
+            "No such run",
+            "`fedsecure rounds list --runs` shows every run of the store.",
+        ),
+        Problem(
+            "FS-862",
+            "No such round",
+            "`fedsecure rounds list` shows every round of the run.",
+        ),
+        Problem(
+            "FS-863",
+            "The round store holds no run yet",
+            "`fedsecure train` starts one; the first round shows up within seconds.",
+        ),
+        Problem(
+            "FS-870",
+            "The folder holds something else than a demo",
+            "Name another folder with --folder, or move this one away; "
+            "nothing was deleted.",
+        ),
+        Problem(
+            "FS-871",
+            "A process of the demo ended",
+            "Read the lines of its log that are shown, and the whole log "
+            "in its folder.",
+        ),
+        Problem(
+            "FS-872",
+            "A server of the demo did not get ready",
+            "Read the log in the server's folder; on a slow machine try again.",
+        ),
+        Problem(
+            "FS-873",
+            "The study has too few data files",
+            "Put one CSV file for each site into the study's folder data/.",
+        ),
+        Problem(
+            "FS-874",
+            "The training of the demo failed",
+            "Read the error above; the parties' logs are in the demo's folder.",
+        ),
+        Problem(
+            "FS-875",
+            "Another demo runs in this folder",
+            "Stop it (Ctrl-C), or name another folder with --folder.",
+        ),
     )
 }
 
@@ -142,7 +1059,7 @@ class FedsecureError(Exception):
     """
 
     def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
+        super().__init__(code, detail)  # with both, it can be copied and pickled
         self.problem = PROBLEMS[code]
         self.detail = detail
 

@@ -5,13 +5,16 @@ owners with their public keys. The same file lies at every party; its digest is
 in every statement, so two parties with different files find out at once.
 """
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
 import rfc8785
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -25,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from fedsecure import settings
 from fedsecure.encodings import Base64Key, base64url, from_base64url
@@ -36,9 +39,34 @@ Name = Annotated[
 ]
 """A party's name in the roster: a DNS label, so it is safe in paths and URLs."""
 
-Url = Annotated[str, StringConstraints(pattern=r"^https://[^\s/?#]+$", max_length=255)]
+
+def _with_a_host(url: str) -> str:
+    # What passes here, libraries take; what they refuse, each refuses in its own way.
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if ":" in host or host.replace(".", "").isdecimal():
+        ip_address(host)
+    elif not all(0 < len(label) < 64 for label in host.split(".")):
+        msg = "not a host name"
+        raise ValueError(msg)
+    if parts.port == 0:  # one above 65535 is refused by looking at it
+        msg = "port 0 cannot be reached"
+        raise ValueError(msg)
+    return url
+
+
+Url = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$",
+        max_length=255,
+    ),
+    AfterValidator(_with_a_host),
+]
+"""Scheme, host and port: no path, and no user name or password."""
 
 MAX_DATA_OWNERS: Final = 10_000
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Role(StrEnum):
@@ -92,6 +120,7 @@ class Federation(settings.Settings):
         for what, values in (
             ("name", [p.name for p in self.parties()]),
             ("key", [p.key for p in self.parties()]),
+            ("url", [p.url for p in self.aggregators]),
             ("flower_key", [p.flower_key for p in self.data_owners]),
         ):
             if len(set(values)) != len(values):
@@ -168,18 +197,36 @@ def public_key_text(key: Ed25519PrivateKey) -> str:
 def write_private(path: Path, content: bytes) -> None:
     """Create a file that only this user can read (0600); never overwrites.
 
+    Guarantee: when this returns, the file is on disk; when it raises, there is none.
+
     Raises:
-        OperatorError: FS-743 when the file exists or cannot be written.
+        OperatorError: FS-743 when the file exists or cannot be written, FS-523 when
+            the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o600)  # the umask may have taken more
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
+            _sync_folder(path.parent)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        raise OperatorError("FS-743", f"{path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        code = "FS-523" if error.errno in DISK_FULL else "FS-743"
+        raise OperatorError(code, f"{path}: {error.strerror}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def save_signing_key(path: Path, key: Ed25519PrivateKey) -> None:
@@ -195,8 +242,9 @@ def read_private(path: Path) -> bytes:
         OperatorError: FS-744 when the mode lets others in, FS-801 when unreadable.
     """
     try:
-        mode = path.stat().st_mode
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            content = file.read()
     except OSError as error:
         raise OperatorError("FS-801", f"{path}: {error.strerror}") from error
     if mode & 0o077:
@@ -223,8 +271,12 @@ def require_key_of(federation: Federation, name: str, key: Ed25519PrivateKey) ->
     """Check that a party's private key is the one in the federation file.
 
     Raises:
-        OperatorError: FS-746 when the federation lists another key for `name`.
+        OperatorError: FS-741 when `name` is not in the federation, FS-746 when it
+            stands there with another key.
     """
-    _, party = federation.find(name)
+    try:
+        _, party = federation.find(name)
+    except PeerError as error:  # here the name is this party's own
+        raise OperatorError(error.code, error.detail) from error
     if party.key != public_key_text(key):
         raise OperatorError("FS-746", f"{name} in federation {federation.name}")

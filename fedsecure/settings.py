@@ -7,7 +7,7 @@ the file and the key.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -24,10 +24,16 @@ from fedsecure.errors import OperatorError
 class Settings(BaseModel):
     """Base of every settings model: strict, frozen, no unknown keys."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+MAX_KEY: Final = 200  # characters of a key in an error
+MAX_ERRORS: Final = 1000  # described one by one; making the texts takes long
 
 
 def _as_path(value: object) -> object:
@@ -36,7 +42,14 @@ def _as_path(value: object) -> object:
 
 def _from_file(path: Path, info: ValidationInfo) -> Path:
     folder: Path = (info.context or {}).get("folder", Path())
-    return (folder / path.expanduser()).absolute()
+    if "\0" in str(path):
+        msg = "a path cannot hold a zero byte"
+        raise ValueError(msg)
+    try:
+        return (folder / path.expanduser()).absolute()
+    except RuntimeError as error:
+        msg = "nobody of that name has a home folder here"
+        raise ValueError(msg) from error
 
 
 RelativePath = Annotated[Path, BeforeValidator(_as_path), AfterValidator(_from_file)]
@@ -50,10 +63,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         OperatorError: FS-801 when it cannot be read, FS-802 when it is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors on Windows put a byte order mark in front.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise OperatorError("FS-801", f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise OperatorError("FS-802", f"{path}: {error}") from error
 
 
@@ -73,6 +87,11 @@ def load(path: Path, model: type[Model]) -> Model:
 
 def explain(error: ValidationError) -> str:
     """Say which key is wrong and why, without repeating the value."""
+    if error.error_count() > MAX_ERRORS:
+        return f"{error.error_count()} values are wrong"
     first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
-    return f"{where}: {first['msg']}"
+    why = first["msg"].removeprefix("Value error, ")
+    where = ".".join(str(part) for part in first["loc"])[:MAX_KEY]
+    # A key may come from another party, and what is printed may steer a terminal.
+    where = where if where.isprintable() else ascii(where)
+    return f"{where}: {why}" if where else why

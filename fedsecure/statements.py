@@ -15,7 +15,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import rfc8785
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from fedsecure.encodings import Digest, ReportId, SealingPublicKey
 from fedsecure.identity import MAX_DATA_OWNERS, Name, Role
@@ -30,6 +31,28 @@ Time = Count
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 RunId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Label = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_./-]{0,62}$")]
+Text = Annotated[
+    str, Field(pattern=r"^[^\p{Cc}\p{Cf}]*$", min_length=1, max_length=200)
+]
+"""One line for people; nothing in it steers a terminal or turns the writing round."""
+
+
+def _as_doubles(value: Any) -> Any:
+    # Canonical JSON writes doubles up to 1e21 without a point, so they are read as
+    # integers; beyond 2**53 they must become doubles again, or have no such form.
+    if isinstance(value, dict):
+        return {key: _as_doubles(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_doubles(item) for item in value]
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        if not abs(value) < 10**21 or rfc8785.dumps(float(value)) != b"%d" % value:
+            msg = "an integer is beyond 2**53"
+            raise ValueError(msg)
+        return float(value)
+    return value
+
+
+Body = Annotated[dict[str, Any], AfterValidator(_as_doubles)]
 
 
 class Purpose(StrEnum):
@@ -57,7 +80,9 @@ class Kind(StrEnum):
 class Strict(BaseModel):
     """A part of a statement."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
 
 class Statement(Strict):
@@ -207,6 +232,17 @@ class Inclusion(Statement):
     count: Count
     head: LedgerHead
 
+    @model_validator(mode="after")
+    def _nobody_is_in_what_was_not_opened(self) -> Self:
+        opened = self.opening is not None
+        if (self.set is not None, self.count > 0) != (opened, opened):
+            msg = "opening, set and count contradict each other"
+            raise ValueError(msg)
+        if self.included and not opened:
+            msg = "included in what was not opened"
+            raise ValueError(msg)
+        return self
+
 
 class Void(Statement):
     """The round will never be opened; said by the owner, confirmed by a server."""
@@ -214,7 +250,7 @@ class Void(Statement):
     typ: ClassVar[str] = "void"
     spec: Digest
     author: Name
-    reason: Annotated[str, Field(min_length=1, max_length=200)]
+    reason: Text
 
 
 class Read(Statement):
@@ -237,7 +273,7 @@ class Event(Statement):
     previous: Digest
     kind: Label
     at: Finite
-    body: dict[str, Any]
+    body: Body
 
 
 SIGNERS: Final[dict[type[Statement], frozenset[Role]]] = {
