@@ -5,7 +5,6 @@ is never fetched. Every reply is built here: two receipts, or `not_reported`. Wh
 went wrong is written to this data owner's own log and goes nowhere else.
 """
 
-import importlib
 import secrets
 import threading
 import time
@@ -31,6 +30,7 @@ from fedsecure.identity import Federation
 from fedsecure.rounds.contributor import Contributor
 from fedsecure.rounds.settlement import Settlement
 from fedsecure.signing import Author
+from fedsecure.study.tensorflow import import_quietly
 
 NOT_REPORTED: Final = "not_reported"
 ERROR_CODE: Final = 1  # one code for every failure, so that it tells nothing
@@ -189,7 +189,7 @@ def load_app(reference: str) -> ClientApp:
     """
     module, _, name = reference.partition(":")
     try:
-        app = getattr(importlib.import_module(module), name)
+        app = getattr(import_quietly(module), name)
     except (ImportError, AttributeError) as error:
         raise OperatorError("FS-822", f"{reference}: {error}") from error
     if not isinstance(app, ClientApp):

@@ -15,7 +15,6 @@ from rich.table import Table
 from clients.config import load_agent_settings
 from clients.state import AgentState
 from fedsecure.identity import load_federation
-from fedsecure.study.tensorflow import load_quietly
 
 app = typer.Typer(help="Run this data owner's agent.", invoke_without_command=True)
 
@@ -65,8 +64,7 @@ def status(
 
 
 def _run(config: Path) -> None:
-    # TensorFlow and Flower load here, so that `--help` answers at once.
-    load_quietly()
+    # Flower and the app's framework load here, so that `--help` answers at once.
     from clients.agent import open_agent  # noqa: PLC0415
     from fedsecure.flower.runtime import quiet  # noqa: PLC0415
 

@@ -24,9 +24,9 @@ def train(
     Example: fedsecure train --config owner.toml --rounds 20
     """
     # TensorFlow and Flower load here, so that `--help` answers at once.
-    from fedsecure.study.tensorflow import load_quietly  # noqa: PLC0415
+    from fedsecure.study.tensorflow import import_quietly  # noqa: PLC0415
 
-    load_quietly()
+    import_quietly("keras")
     from fedsecure.cli.progress import RoundTable  # noqa: PLC0415
     from fedsecure.flower import training  # noqa: PLC0415
     from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415

@@ -1,9 +1,8 @@
-"""The Keras ClientApp, and a note of every update in a folder the test names.
+"""The Keras ClientApp, with a note of every update for the test.
 
-Installed at the data owners of the test in place of `clients.app:app`.
+Installed at the data owners of a test in place of `clients.app:app`.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from flwr.clientapp import ClientApp
 
 from clients import app as keras
 from fedsecure.flower.wire import flatten
+from tests.e2e.federation import note
 
 app = ClientApp()
 
@@ -23,11 +23,10 @@ def train(message: Message, context: Context) -> Message:
     _, after = flatten(reply.content["arrays"])
     site = Path(str(context.node_config["data"])).stem
     number = message.content["config"]["server-round"]
-    examples = reply.content["metrics"]["num-examples"]
     np.savez(
-        Path(os.environ["FEDSECURE_TEST_NOTES"]) / f"{site}-{number}.npz",
+        note(f"{site}-{number}.npz"),
         update=after - before,
-        examples=examples,
+        examples=reply.content["metrics"]["num-examples"],
     )
     return reply
 

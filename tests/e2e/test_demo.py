@@ -4,12 +4,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ROOT
+from tests.e2e.federation import ROOT, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -28,13 +27,6 @@ def start(folder: Path, rounds: int, output: Path) -> "subprocess.Popen[bytes]":
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-
-
-def wait_for(text: str, output: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while text not in output.read_text(encoding="utf-8"):
-        assert time.monotonic() < deadline, output.read_text(encoding="utf-8")
-        time.sleep(0.2)
 
 
 def processes_of(folder: Path) -> list[str]:
@@ -58,7 +50,7 @@ def test_demo_leaves_nothing_running_when_interrupted_and_then_runs_again(
     folder, output = tmp_path / "demo", tmp_path / "output.txt"
     first = start(folder, rounds=500, output=output)
     try:
-        wait_for("0.6", output)  # the loss of round 1: training is going on
+        wait_until(lambda: "4/4" in output.read_text(encoding="utf-8"), "round 1")
         assert len(processes_of(folder)) >= 8
         first.send_signal(signal.SIGINT)
         assert first.wait(60) == 130

@@ -18,7 +18,8 @@ from fedsecure.rounds.parameters import params_of
 from fedsecure.signing import verify
 from fedsecure.statements import RoundSpec
 from fedsecure.store.models import Event
-from tests.e2e.conftest import ROUNDS, Trained
+from tests.e2e.conftest import ROUNDS
+from tests.e2e.federation import Federation
 
 pytestmark = pytest.mark.e2e
 
@@ -32,7 +33,7 @@ def clipped(update: NDArray[np.float32], clip: float) -> list[Fraction]:
 
 @pytest.mark.parametrize("number", range(1, ROUNDS + 1))
 def test_opened_mean_is_the_mean_of_the_sites_own_updates_within_the_guarantee(
-    trained: Trained, number: int
+    trained: Federation, number: int
 ) -> None:
     (row,) = trained.rows(
         trained.owner_db,
@@ -57,7 +58,7 @@ def test_opened_mean_is_the_mean_of_the_sites_own_updates_within_the_guarantee(
     assert 0 < worst <= bound * Fraction(11, 10)
 
 
-def test_each_model_is_the_one_before_plus_the_opened_mean(trained: Trained) -> None:
+def test_each_model_is_the_one_before_plus_the_opened_mean(trained: Federation) -> None:
     rows = trained.rows(
         trained.owner_db,
         "SELECT mean, model FROM rounds WHERE purpose = 'train' "
@@ -74,7 +75,7 @@ def test_each_model_is_the_one_before_plus_the_opened_mean(trained: Trained) -> 
         assert np.abs(np.load(owner / row["mean"])).max() > 1e-5
 
 
-def test_the_same_rounds_stand_in_all_three_stores(trained: Trained) -> None:
+def test_the_same_rounds_stand_in_all_three_stores(trained: Federation) -> None:
     query = "SELECT spec{0} AS spec FROM v_round WHERE state = 'opened' ORDER BY 1"
     owner = trained.rows(trained.owner_db, query.format("_digest"))
     assert len(owner) == ROUNDS + 1  # and the evaluation of the last model
@@ -83,7 +84,7 @@ def test_the_same_rounds_stand_in_all_three_stores(trained: Trained) -> None:
 
 
 def test_an_aggregator_got_one_share_of_each_update_of_either_kind(
-    trained: Trained,
+    trained: Federation,
 ) -> None:
     query = "SELECT run, round, purpose, reporter, kind FROM v_report ORDER BY 1,2,3,4"
     first, second = (trained.rows(trained.aggregator_db(n), query) for n in AGGREGATORS)
@@ -93,7 +94,7 @@ def test_an_aggregator_got_one_share_of_each_update_of_either_kind(
         assert a == b
 
 
-def test_no_payload_and_no_private_key_of_a_round_is_left(trained: Trained) -> None:
+def test_no_payload_and_no_private_key_of_a_round_is_left(trained: Federation) -> None:
     root = trained.folder.root
     for name in AGGREGATORS:
         kept = {path.name for path in (root / name / "rounds").rglob("*")}
@@ -104,7 +105,7 @@ def test_no_payload_and_no_private_key_of_a_round_is_left(trained: Trained) -> N
         assert not list((root / site / "state" / "outbox").iterdir())
 
 
-def test_the_owners_ledger_holds(trained: Trained) -> None:
+def test_the_owners_ledger_holds(trained: Federation) -> None:
     federation = load_federation(trained.folder.root / "federation.toml")
     with open_round_store(trained.owner_db) as session:
         kinds = [event.kind for event in read_chain(session, Event, federation)]
@@ -113,7 +114,7 @@ def test_the_owners_ledger_holds(trained: Trained) -> None:
     assert kinds.count("round-opened") == ROUNDS + 1
 
 
-def test_what_everybody_saw_counts_every_message(trained: Trained) -> None:
+def test_what_everybody_saw_counts_every_message(trained: Federation) -> None:
     seen = what_everybody_saw(trained.folder)
     reports = (ROUNDS + 1) * len(trained.folder.sites)
     for name in AGGREGATORS:
@@ -122,7 +123,7 @@ def test_what_everybody_saw_counts_every_message(trained: Trained) -> None:
     assert replies.messages == reports
 
 
-def test_rounds_list_prints_them_as_json(trained: Trained) -> None:
+def test_rounds_list_prints_them_as_json(trained: Federation) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "fedsecure", "rounds", "list", "--json"),

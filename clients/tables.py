@@ -1,0 +1,135 @@
+"""Read a data owner's table as text, in blocks of rows.
+
+Whatever the format, a cell arrives as text and a missing cell as "", so that only the
+study's schema decides what it means. Rows are numbered as a spreadsheet shows them:
+the header is row 1. Values are never repeated in an error.
+"""
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from fedsecure.errors import OperatorError
+
+BLOCK_ROWS: Final = 16_384
+MAX_CELL: Final = 4096  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows in the order of the file.
+
+    `columns` holds one list of cells for each column of the header; `rows` the number
+    of each row.
+    """
+
+    rows: list[int]
+    columns: dict[str, list[str]]
+
+
+def read_blocks(path: Path) -> Iterator[Block]:
+    """Yield the rows of a table; the first block may have none but has the header.
+
+    Raises:
+        OperatorError: FS-100 no such file or not readable, FS-101 not a table, FS-109
+            a format that is not supported.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        known = ", ".join(sorted(READERS))
+        raise OperatorError("FS-109", f"{path} ends in none of {known}")
+    try:
+        yield from reader(path)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OperatorError("FS-100", f"{path}: {reason}") from error
+
+
+def _read_csv(path: Path) -> Iterator[Block]:
+    # The byte-order mark that spreadsheets write is not part of the first name.
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            yield from _csv_blocks(path, csv.reader(file, strict=True))
+        except (csv.Error, UnicodeDecodeError) as error:
+            kind = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error
+            raise OperatorError("FS-101", f"{path}: {kind}") from error
+
+
+def _csv_blocks(path: Path, lines: Iterator[list[str]]) -> Iterator[Block]:
+    header = _header(path, next(lines, []))
+    rows: list[int] = []
+    records: list[list[str]] = []
+    yield _block(header, rows, records)
+    for row, record in enumerate(lines, start=2):
+        if not record:  # a blank line has no cells
+            continue
+        if len(record) != len(header):
+            raise OperatorError(
+                "FS-101",
+                f"{path} row {row} has {len(record)} cells, "
+                f"the header {len(header)} columns",
+            )
+        rows.append(row)
+        records.append(record)
+        if len(rows) == BLOCK_ROWS:
+            yield _block(header, rows, records)
+            rows, records = [], []
+    yield _block(header, rows, records)
+
+
+def _block(header: list[str], rows: list[int], records: list[list[str]]) -> Block:
+    cells = list(zip(*records, strict=True)) or [()] * len(header)
+    stripped = ([cell.strip() for cell in column] for column in cells)
+    return Block(rows, dict(zip(header, stripped, strict=True)))
+
+
+def _header(path: Path, record: list[str]) -> list[str]:
+    names = [name.strip() for name in record]
+    if not any(names):
+        raise OperatorError("FS-108", f"{path} has no header in row 1")
+    if len(names) == 1 and ";" in names[0]:
+        raise OperatorError("FS-101", f"{path} is separated by ; and not by ,")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OperatorError("FS-101", f"{path} names columns twice: {', '.join(twice)}")
+    return names
+
+
+def _read_parquet(path: Path) -> Iterator[Block]:
+    import pyarrow as pa  # noqa: PLC0415, slow: loaded when needed
+    import pyarrow.parquet as pq  # noqa: PLC0415, slow: loaded when needed
+
+    with path.open("rb") as file:
+        try:
+            table = pq.ParquetFile(file)
+            yield Block([], {name: [] for name in table.schema_arrow.names})
+            first = 2
+            for batch in table.iter_batches(batch_size=BLOCK_ROWS):
+                yield _parquet_block(batch, first)
+                first += batch.num_rows
+        except pa.ArrowException as error:
+            reason = type(error).__name__
+            raise OperatorError("FS-101", f"{path} is not Parquet: {reason}") from error
+
+
+def _parquet_block(batch: Any, first: int) -> Block:
+    columns = {
+        name: [_as_text(cell) for cell in batch.column(name).to_pylist()]
+        for name in batch.schema.names
+    }
+    return Block(list(range(first, first + batch.num_rows)), columns)
+
+
+def _as_text(cell: object) -> str:
+    """Return a typed cell as CSV would hold it; null and NaN are missing."""
+    if cell is None or cell != cell:  # noqa: PLR0124, only NaN differs from itself
+        return ""
+    return str(cell).strip()
+
+
+READERS: Final[dict[str, Callable[[Path], Iterator[Block]]]] = {
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+}

@@ -1,0 +1,152 @@
+"""Federations of real processes for tests, by the users' own commands."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import tomli_w
+
+from fedsecure.demo.play import find_sites
+from fedsecure.demo.processes import Processes
+from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder, provision
+
+ROOT: Final = Path(__file__).parents[2]
+HEART: Final = ROOT / "studies" / "heart"
+NOTES: Final = "FEDSECURE_TEST_NOTES"  # where the tests' own apps write
+PATIENCE: Final = 240.0  # seconds
+
+Changes = Mapping[str, Any]
+
+
+@dataclass
+class Federation:
+    """Two aggregators and the sites' agents, running; the owner comes on demand."""
+
+    folder: DemoFolder
+    notes: Path
+    processes: Processes
+    agents: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def start_agent(self, site: str) -> None:
+        config = self.folder.config(site)
+        self.agents[site] = self.processes.start(
+            site, ["agent", "--config", str(config)], config.parent / "log.txt"
+        )
+
+    def kill_agent(self, site: str) -> None:
+        agent = self.agents.pop(site)
+        agent.send_signal(signal.SIGKILL)
+        agent.wait()
+
+    def start_training(self, rounds: int) -> "subprocess.Popen[bytes]":
+        config = self.folder.config(OWNER)
+        arguments = ["train", "--config", str(config), "--rounds", str(rounds)]
+        return self.processes.start(OWNER, arguments, self.owner_log)
+
+    def train(self, rounds: int) -> None:
+        training = self.start_training(rounds)
+        assert training.wait(PATIENCE) == 0, self.said()
+
+    @property
+    def owner_log(self) -> Path:
+        return self.folder.config(OWNER).parent / "log.txt"
+
+    def said(self) -> str:
+        """Return what the model owner's command has printed."""
+        return self.owner_log.read_text(encoding="utf-8")
+
+    @property
+    def owner_db(self) -> Path:
+        return self.folder.root / "owner" / "rounds.db"
+
+    def aggregator_db(self, name: str) -> Path:
+        return self.folder.root / name / "aggregator.db"
+
+    def rows(self, database: Path, query: str, *values: object) -> list[dict[str, Any]]:
+        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+        connection.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in connection.execute(query, values)]
+        finally:
+            connection.close()
+
+    def last_model(self) -> Path:
+        query = "SELECT model FROM rounds WHERE model IS NOT NULL ORDER BY round"
+        return self.folder.root / "owner" / self.rows(self.owner_db, query)[-1]["model"]
+
+
+def wait_until(ready: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not ready():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.1)
+
+
+def change_toml(path: Path, changes: Changes) -> None:
+    """Change keys of a TOML file; tables are merged."""
+
+    def merged(old: Any, new: Any) -> Any:
+        if not (isinstance(old, dict) and isinstance(new, Mapping)):
+            return new
+        return {**old, **{key: merged(old.get(key), new[key]) for key in new}}
+
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    path.write_text(tomli_w.dumps(merged(content, changes)), encoding="utf-8")
+
+
+@contextmanager
+def federation(
+    root: Path,
+    *,
+    app: str | None = None,
+    agent: Changes | None = None,
+    owner: Changes | None = None,
+    study: Changes | None = None,
+) -> Iterator[Federation]:
+    """Provision the heart study and start everybody but the model owner.
+
+    Args:
+        root: An empty folder.
+        app: The ClientApp of every agent instead of their own.
+        agent: Changes of every agent.toml.
+        owner: Changes of owner.toml.
+        study: Changes of study.toml, in a copy.
+    """
+    notes, folder = root / "notes", root / "study"
+    notes.mkdir()
+    shutil.copytree(HEART, folder)
+    change_toml(folder / "study.toml", study or {})
+    demo = provision(root / "demo", folder, find_sites(folder))
+    change_toml(demo.config(OWNER), owner or {})
+    with pytest.MonkeyPatch.context() as patch, Processes() as processes:
+        patch.setenv(NOTES, str(notes))
+        patch.setenv("PYTHONPATH", str(ROOT))
+        running = Federation(demo, notes, processes)
+        for name in AGGREGATORS:
+            config = demo.config(name)
+            arguments = ["aggregator", "--config", str(config)]
+            processes.start(name, arguments, config.parent / "log.txt")
+        processes.wait_ready(demo.urls, demo.authority, PATIENCE)
+        for site in demo.sites:
+            change_toml(demo.config(site), {**(agent or {}), **named(app)})
+            running.start_agent(site)
+        yield running
+
+
+def named(app: str | None) -> dict[str, str]:
+    return {} if app is None else {"app": app}
+
+
+def note(name: str) -> Path:
+    """Return a file in the test's notes; for apps that run at the sites."""
+    return Path(os.environ[NOTES]) / name
