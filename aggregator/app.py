@@ -1,0 +1,217 @@
+"""The HTTP routes of an aggregator. Every write is idempotent.
+
+    PUT  /v1/rounds/{id}                        spec > grant          model owner
+    PUT  /v1/rounds/{id}/reports/{reporter}     report > receipt      data owner
+    GET  /v1/rounds/{id}                        ticket > standing     model owner
+    POST /v1/rounds/{id}/open                   opening > share       model owner
+    POST /v1/rounds/{id}/void                   void > void           model owner
+    GET  /v1/rounds/{id}/inclusion/{reporter}   ticket > inclusion    data owner
+    GET  /v1/identity   /health/live   /health/ready   /metrics
+
+`{id}` is the digest of the round's spec, in hex. Bodies and answers are tokens (JWS
+compact) but for reports and aggregate shares, which follow their header (`framing`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from typing import Annotated, Final, TypeVar
+
+from fastapi import APIRouter, FastAPI, Header, Path, Request
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.concurrency import run_in_threadpool
+
+from aggregator import framing, grants, openings, reads, store
+from aggregator.context import Context
+from aggregator.fold import Worker
+from aggregator.intake import Intake, read_all
+from aggregator.metrics import Metrics
+from aggregator.openings import SealedShare
+from aggregator.problems import add_handlers
+from aggregator.rounds import RoundState
+from fedsecure import PROTOCOL_VERSION
+from fedsecure.encodings import Digest
+from fedsecure.identity import Name
+from fedsecure.signing import Signed, verify
+from fedsecure.statements import Opening, RoundSpec, Statement, Void
+
+TIDY_SECONDS: Final = 30.0
+MAX_SPEC: Final = 4 * 2**20  # bytes; 10,000 names and 1,024 scalars take 1.2 MiB
+MAX_VOID: Final = 16 * 2**10  # bytes
+
+S = TypeVar("S", bound=Statement)
+
+RoundId = Annotated[Digest, Path()]
+Reporter = Annotated[Name, Path()]
+Ticket = Annotated[str | None, Header(alias="authorization")]
+
+
+class Routes:
+    """The handlers, bound to one aggregator."""
+
+    def __init__(self, context: Context, worker: Worker, metrics: Metrics) -> None:
+        self._context = context
+        self._worker = worker
+        self._metrics = metrics
+        self._intake = Intake(context, worker)
+
+    async def grant(self, round_id: RoundId, request: Request) -> Response:
+        """Consent to a round."""
+        spec = await self._verified(request, MAX_SPEC, RoundSpec)
+        answer = await self._worker.run(grants.grant, self._context, round_id, spec)
+        return _token(answer)
+
+    async def report(
+        self, round_id: RoundId, reporter: Reporter, request: Request
+    ) -> Response:
+        """Take a report in."""
+        receipt = await self._intake.receive(request, round_id, reporter)
+        self._metrics.reports.inc()
+        self._metrics.received.inc(int(request.headers["content-length"]))
+        return _token(receipt)
+
+    async def standing(
+        self, round_id: RoundId, request: Request, authorization: Ticket = None
+    ) -> dict[str, object]:
+        """Tell the model owner who reported."""
+        owner = self._context.federation.model_owner.name
+        self._require_ticket(request, authorization, owner)
+        return await run_in_threadpool(reads.standing, self._context, round_id)
+
+    async def open(self, round_id: RoundId, request: Request) -> Response:
+        """Open a round."""
+        most = await run_in_threadpool(openings.most_bytes, self._context, round_id)
+        opening = await self._verified(request, most, Opening)
+        with self._metrics.opening_seconds.time():
+            share = await self._worker.run(
+                openings.open_round, self._context, round_id, opening
+            )
+        prefix = framing.prefix(share.header)
+        return StreamingResponse(
+            _share_body(prefix, share),
+            media_type="application/octet-stream",
+            headers={"Content-Length": str(len(prefix) + share.length)},
+        )
+
+    async def void(self, round_id: RoundId, request: Request) -> Response:
+        """Give a round up."""
+        void = await self._verified(request, MAX_VOID, Void)
+        answer = await self._worker.run(grants.void, self._context, round_id, void)
+        return _token(answer)
+
+    async def inclusion(
+        self,
+        round_id: RoundId,
+        reporter: Reporter,
+        request: Request,
+        authorization: Ticket = None,
+    ) -> Response:
+        """Tell a data owner whether its report was in the set."""
+        self._require_ticket(request, authorization, reporter)
+        return _token(
+            await run_in_threadpool(reads.inclusion, self._context, round_id, reporter)
+        )
+
+    async def identity(self) -> dict[str, object]:
+        """Say who this is, for comparing before a federation starts."""
+        federation = self._context.federation
+        _, party = federation.find(self._context.name)
+        return {
+            "protocol": PROTOCOL_VERSION,
+            "version": version("fedsecure"),
+            "name": self._context.name,
+            "federation": federation.digest,
+            "fingerprint": party.fingerprint,
+        }
+
+    async def live(self) -> dict[str, str]:
+        """Answer as long as the server runs."""
+        return {"status": "live"}
+
+    async def ready(self) -> dict[str, str]:
+        """Answer with success only if rounds can be granted and reports stored."""
+        await run_in_threadpool(self._states)
+        await run_in_threadpool(self._context.spool.require_space, 0)
+        return {"status": "ready"}
+
+    async def metrics(self) -> Response:
+        """Return the metrics, which tell nothing about who takes part."""
+        page = self._metrics.page(await run_in_threadpool(self._states))
+        return Response(page, media_type=CONTENT_TYPE_LATEST)
+
+    async def _verified(self, request: Request, limit: int, kind: type[S]) -> Signed[S]:
+        """Read a statement; whatever nobody signed never reaches the worker."""
+        token = await read_all(request, limit)
+        return await run_in_threadpool(verify, token, kind, self._context.federation)
+
+    def _states(self) -> dict[RoundState, int]:
+        with self._context.store.reading("count rounds") as session:
+            return store.count_states(session)
+
+    def _require_ticket(
+        self, request: Request, authorization: str | None, reader: str
+    ) -> None:
+        reads.require_ticket(self._context, authorization, request.url.path, reader)
+
+
+def create_app(context: Context, worker: Worker) -> FastAPI:
+    """Return the application of one aggregator; run by `aggregator.server`."""
+    metrics = Metrics()
+    app = FastAPI(
+        lifespan=lambda _: _tidying(context, worker),
+        openapi_url=None,
+        title="fedsecure",
+    )
+    add_handlers(app, metrics)
+    app.include_router(_router(Routes(context, worker, metrics)))
+    return app
+
+
+def _router(routes: Routes) -> APIRouter:
+    router = APIRouter()
+    for method, path, handler in (
+        ("PUT", "/v1/rounds/{round_id}", routes.grant),
+        ("GET", "/v1/rounds/{round_id}", routes.standing),
+        ("PUT", "/v1/rounds/{round_id}/reports/{reporter}", routes.report),
+        ("POST", "/v1/rounds/{round_id}/open", routes.open),
+        ("POST", "/v1/rounds/{round_id}/void", routes.void),
+        ("GET", "/v1/rounds/{round_id}/inclusion/{reporter}", routes.inclusion),
+        ("GET", "/v1/identity", routes.identity),
+        ("GET", "/health/live", routes.live),
+        ("GET", "/health/ready", routes.ready),
+        ("GET", "/metrics", routes.metrics),
+    ):
+        router.add_api_route(path, handler, methods=[method], response_model=None)
+    return router
+
+
+@asynccontextmanager
+async def _tidying(context: Context, worker: Worker) -> AsyncIterator[None]:
+    """Delete what has expired, now and then, as long as the server runs."""
+    task = asyncio.create_task(_tidy_forever(context, worker))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await run_in_threadpool(worker.stop)
+
+
+async def _tidy_forever(context: Context, worker: Worker) -> None:
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        await worker.run(grants.tidy, context)
+
+
+def _token(token: str) -> Response:
+    return PlainTextResponse(token, media_type="application/jose")
+
+
+def _share_body(prefix: bytes, share: SealedShare) -> Iterator[bytes]:
+    yield prefix
+    with share.path.open("rb") as file:
+        while piece := file.read(framing.PIECE):
+            yield piece

@@ -1,0 +1,113 @@
+"""`aggregator.toml`: who this aggregator is, where it listens and stores, its policy.
+
+    name = "north"
+    federation = "federation.toml"
+    key = "north.pem"
+    listen = "0.0.0.0:8443"
+    data = "data"
+
+    [tls]
+    certificate = "tls.pem"
+    key = "tls.key"
+
+    [policy]
+    min_cohort = 3
+
+Paths are taken from the file's own folder.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import Field
+
+from aggregator.policy import Policy
+from fedsecure import settings
+from fedsecure.errors import OperatorError
+from fedsecure.identity import (
+    Federation,
+    Name,
+    Role,
+    load_federation,
+    load_signing_key,
+    require_key_of,
+)
+from fedsecure.settings import RelativePath, Settings
+from fedsecure.signing import Author
+
+
+class Tls(Settings):
+    """The server's certificate chain and its private key, PEM files."""
+
+    certificate: RelativePath
+    key: RelativePath
+
+
+class AggregatorSettings(Settings):
+    """The content of `aggregator.toml`.
+
+    `listen` is `host:port`, port 0 for any free one. `database` is a SQLAlchemy
+    URL; without it the store is an SQLite file in the data folder.
+    """
+
+    name: Name
+    federation: RelativePath
+    key: RelativePath
+    listen: str
+    tls: Tls
+    data: Annotated[RelativePath, Field(validate_default=True)] = Path("data")
+    database: str | None = Field(default=None, repr=False)
+    policy: Policy = Policy()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on.
+
+        Raises:
+            OperatorError: FS-811.
+        """
+        host, colon, port = self.listen.rpartition(":")
+        if not (colon and host and port.isdecimal() and int(port) < 2**16):
+            raise OperatorError("FS-811", f"listen is {self.listen!r}")
+        return host.strip("[]"), int(port)
+
+    @property
+    def store(self) -> str | Path:
+        """Where the store is: a URL or a file."""
+        return self.database or self.data / "aggregator.db"
+
+    def author(self) -> Author:
+        """Read federation and key, and check that they belong together.
+
+        Raises:
+            OperatorError: FS-744 to FS-746, FS-801 to FS-803, FS-810.
+        """
+        federation = load_federation(self.federation)
+        _require_aggregator(federation, self.name)
+        return Author(self.name, _own_key(federation, self), federation)
+
+
+def load(path: Path) -> AggregatorSettings:
+    """Read `aggregator.toml`; run once at start.
+
+    Raises:
+        OperatorError: FS-801 to FS-803 with the file and the key.
+    """
+    return settings.load(path, AggregatorSettings)
+
+
+def _require_aggregator(federation: Federation, name: str) -> None:
+    names = [party.name for party in federation.pair]
+    if name not in names:
+        raise OperatorError(
+            "FS-810",
+            f"name is {name!r}; {Role.AGGREGATOR}s of {federation.name} are "
+            f"{' and '.join(names)}",
+        )
+
+
+def _own_key(federation: Federation, own: AggregatorSettings) -> Ed25519PrivateKey:
+    key = load_signing_key(own.key)
+    require_key_of(federation, own.name, key)
+    return key

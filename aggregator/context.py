@@ -1,0 +1,62 @@
+"""What every request is answered with: identity, policy, storage, clock, randomness."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from aggregator.fold import Fold
+from aggregator.policy import Policy
+from aggregator.spool import Spool
+from aggregator.store import Store
+from fedsecure.identity import Federation
+from fedsecure.signing import Author
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One aggregator.
+
+    Args:
+        author: Its name and signing key.
+        policy: What it refuses.
+        store: Its database.
+        spool: Its data folder.
+        fold: Its sums.
+        clock: Seconds since 1970.
+        rand: `rand(n)` returns n uniform bytes.
+    """
+
+    author: Author
+    policy: Policy
+    store: Store
+    spool: Spool
+    fold: Fold
+    clock: Callable[[], float]
+    rand: Callable[[int], bytes] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """This aggregator's name."""
+        return self.author.name
+
+    @property
+    def federation(self) -> Federation:
+        """The federation that it belongs to."""
+        return self.author.federation
+
+    @contextmanager
+    def change(self, name: str) -> Iterator[Session]:
+        """Make one change, then note in the spool how far the ledger is.
+
+        Run by the worker's thread alone.
+
+        Raises:
+            OperatorError: FS-523 to FS-525; what was committed stays.
+        """
+        with self.store.transaction(name) as session:
+            yield session
+            head = self.store.head(session)
+        if head != self.spool.ledger_head():
+            self.spool.note_ledger_head(head)

@@ -1,0 +1,240 @@
+"""A round's life at this aggregator: granted, given up, expired, found again at start.
+
+A grant is a promise with a key: whoever sees it may seal a report to the key. So the
+key is on disk before the grant is committed, and the grant before it is sent. When a
+round ends without being opened, key and reports are deleted with the commit that says
+so; whatever a crash leaves behind is deleted by `tidy`.
+"""
+
+from typing import Final
+
+import structlog
+from sqlalchemy.orm import Session
+
+from aggregator import openings, policy, store
+from aggregator.context import Context
+from aggregator.projection import Happened, spec_of
+from aggregator.rounds import (
+    UNDECIDED,
+    RoundState,
+    Step,
+    advance,
+    require_next_attempt,
+    require_not_void,
+    require_round,
+)
+from aggregator.tables import RoundRow
+from fedsecure.core import sealing_key
+from fedsecure.encodings import base64url, from_base64url
+from fedsecure.errors import FedsecureError, PeerError, RoundStateError
+from fedsecure.rounds.parameters import params_of
+from fedsecure.signing import Signed
+from fedsecure.statements import RoundGrant, RoundSpec, Void
+
+LOST_KEY: Final = "its key is lost"
+EXPIRED: Final = "its grant expired"
+OTHER_FEDERATION: Final = "the federation changed"
+RESTORED: Final = "the store was restored"
+
+log = structlog.get_logger()
+
+
+def grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str:
+    """Consent to a round and return the signed grant; the same one if asked again.
+
+    Raises:
+        PeerError: FS-301, FS-2xx for its numbers, FS-4xx by policy.
+        RoundStateError: FS-302 to FS-305, FS-334, FS-402.
+    """
+    require_round(digest, spec.digest)
+    with context.change("grant round") as session:
+        row = session.get(RoundRow, digest)
+        if row is None:
+            _require_grantable(context, session, spec)
+            row = _grant(context, session, spec)
+        require_not_void(digest, row.state, row.void_reason)
+        return _grant_token(context, session, row)
+
+
+def void(context: Context, digest: str, said: Signed[Void]) -> str:
+    """Give a round up for its owner, and confirm it; also if it is void already.
+
+    Raises:
+        PeerError: FS-301, FS-703 unless the model owner says it.
+        RoundStateError: FS-300, FS-304 when it was opened.
+    """
+    require_round(digest, said.statement.spec)
+    if said.signer != context.federation.model_owner.name:
+        raise PeerError("FS-703", f"{said.signer} voids a round of the model owner")
+    with context.change("void round") as session:
+        row = store.find_round(session, digest)
+        if row.state is not RoundState.VOID:
+            _give_up(context, session, row, said.statement.reason, said.token)
+        confirmation = _void_token(context, row)
+    _forget(context, digest)
+    return confirmation
+
+
+def recover(context: Context) -> None:
+    """Make sense of what the last run left behind; run once, before listening.
+
+    The steps, in order:
+        (1) a database older than the spool was restored: its runs are closed;
+        (2) undecided rounds that cannot go on are void;
+        (3) leftovers are deleted;
+        (4) openings that were committed get their shares.
+    """
+    with context.change("recover") as session:
+        if _was_restored(context, session):  # (1)
+            runs = sorted({*store.known_runs(session), *context.spool.runs()})
+            context.store.append(
+                session, Happened.RESTORED, {"runs": runs}, context.clock()
+            )
+            log.warning("store was restored", runs=len(runs))
+        for row in store.undecided_rounds(session):  # (2)
+            reason = _why_hopeless(context, session, row)
+            if reason:
+                _give_up(context, session, row, reason)
+    tidy(context)  # (3)
+    for digest in context.spool.rounds():  # (4)
+        _resume(context, digest)
+
+
+def tidy(context: Context) -> None:
+    """Delete by the clock, and what a crash left; run at start and now and then."""
+    for digest in context.spool.rounds():
+        try:
+            _tidy(context, digest)
+        except FedsecureError as error:
+            # A full disk or a database that is away: the next time may do.
+            log.error("cannot tidy", round=digest, code=error.code, detail=error.detail)
+
+
+def _require_grantable(
+    context: Context, session: Session, spec: Signed[RoundSpec]
+) -> None:
+    said = spec.statement
+    # (1) Sums cannot wrap, by this party's own computation.
+    params_of(said)
+    # (2) The owner's key is one that a share can be sealed to.
+    sealing_key.seal_key(
+        from_base64url(said.sealing_key),
+        b"",
+        context.rand(sealing_key.CONTENT_KEY_BYTES),
+    )
+    # (3) This aggregator's own policy agrees.
+    policy.require_acceptable(said, context.policy, context.federation, context.clock())
+    # (4) Nothing is known to be forgotten about the run.
+    if store.is_closed(session, said.run):
+        raise RoundStateError("FS-334", f"run {said.run}")
+    # (5) One spec per attempt, one attempt at a time, and never after an opening.
+    earlier = store.earlier_attempts(session, said, spec.signer)
+    require_next_attempt(spec.digest, said, earlier)
+    # (6) There is room.
+    policy.require_room(len(store.undecided_rounds(session)), context.policy)
+
+
+def _grant(context: Context, session: Session, spec: Signed[RoundSpec]) -> RoundRow:
+    said = spec.statement
+    key = sealing_key.SealingKey.from_seed(context.rand(sealing_key.SEED_BYTES))
+    context.spool.remember_run(said.run)
+    context.spool.save_key(spec.digest, key)
+    body = {
+        "spec": spec.digest,
+        "owner": spec.signer,
+        "min_cohort": context.policy.least_members(said),
+        "expires": said.deadline + context.policy.grant_seconds,
+        "sealing_key": base64url(key.public_bytes),
+        "token": spec.token,
+    }
+    context.store.append(session, Happened.GRANTED, body, context.clock())
+    log.info("round granted", round=spec.digest, cohort=len(said.cohort))
+    return store.find_round(session, spec.digest)
+
+
+def _grant_token(context: Context, session: Session, row: RoundRow) -> str:
+    statement = RoundGrant(
+        federation=context.federation.digest,
+        spec=row.spec,
+        aggregator=context.name,
+        sealing_key=row.sealing_key,
+        expires=row.expires,
+        head=store.head_at(session, row.granted_entry),
+    )
+    return context.author.sign(statement).token
+
+
+def _void_token(context: Context, row: RoundRow) -> str:
+    statement = Void(
+        federation=context.federation.digest,
+        spec=row.spec,
+        author=context.name,
+        reason=str(row.void_reason),
+    )
+    return context.author.sign(statement).token
+
+
+def _give_up(
+    context: Context,
+    session: Session,
+    row: RoundRow,
+    reason: str,
+    token: str | None = None,
+) -> None:
+    advance(row.state, Step.VOID)  # before anything is written
+    body = {"spec": row.spec, "reason": reason, "void": token}
+    context.store.append(session, Happened.VOID, body, context.clock())
+    log.info("round void", round=row.spec, by_owner=token is not None)
+
+
+def _tidy(context: Context, digest: str) -> None:
+    with context.change("tidy round") as session:
+        row = session.get(RoundRow, digest)
+        if row is not None and row.state in UNDECIDED and _is_over(context, row):
+            _give_up(context, session, row, EXPIRED)
+        opening = store.find_opening(session, digest)
+        known = {report.reporter for report in store.reports_of(session, digest)}
+    if row is None or row.state is RoundState.VOID or _share_is_over(context, row):
+        _forget(context, digest)
+    elif opening is not None and (opening.share_digest or _is_over(context, row)):
+        context.spool.scrub(digest)
+    else:
+        context.spool.drop_reports(digest, known)
+
+
+def _forget(context: Context, digest: str) -> None:
+    context.fold.forget(digest)
+    context.spool.discard_round(digest)
+
+
+def _was_restored(context: Context, session: Session) -> bool:
+    noted = context.spool.ledger_head()
+    if noted is None:
+        return context.store.head(session).entries > 0
+    return store.head_at(session, noted.entries) != noted
+
+
+def _why_hopeless(context: Context, session: Session, row: RoundRow) -> str | None:
+    if store.is_closed(session, row.run):
+        return RESTORED
+    if not context.spool.has_key(row.spec):
+        return LOST_KEY
+    if spec_of(row.token).federation != context.federation.digest:
+        return OTHER_FEDERATION
+    return None
+
+
+def _is_over(context: Context, row: RoundRow) -> bool:
+    return not context.clock() < row.expires
+
+
+def _share_is_over(context: Context, row: RoundRow) -> bool:
+    return not context.clock() < row.expires + context.policy.share_seconds
+
+
+def _resume(context: Context, digest: str) -> None:
+    try:
+        openings.resume(context, digest)
+    except FedsecureError as error:
+        # The owner hears the same when it asks; the other rounds go on.
+        log.error("opening cannot be resumed", round=digest, code=error.code)

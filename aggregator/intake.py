@@ -1,0 +1,207 @@
+"""One upload, from the wire into the spool: never more in memory than a piece of it.
+
+The header is checked before the payload is read, so only a data owner of the round's
+cohort can make this server write, and only as many bytes as its report has.
+"""
+
+import asyncio
+import os
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from aggregator import framing, reports
+from aggregator.context import Context
+from aggregator.fold import Worker
+from aggregator.reports import Expected
+from aggregator.spool import disk
+from fedsecure.core.seal import PayloadDigest
+from fedsecure.errors import PeerError, RoundStateError
+
+DECIMAL: Final = re.compile("[0-9]{1,18}")
+STILL_SECONDS: Final = 60  # an upload may stand still for so long
+UPLOADS_EACH: Final = 2  # of one data owner in one round: one that hangs, one that runs
+
+
+class Body:
+    """A request's body, taken off the wire piece by piece."""
+
+    def __init__(self, request: Request) -> None:
+        self._pieces = aiter(request.stream())
+        self._held = b""
+
+    async def take(self, length: int) -> bytes:
+        """Return exactly `length` bytes.
+
+        Raises:
+            PeerError: FS-313 when the body ends before, FS-319 when it stands still.
+        """
+        while len(self._held) < length:
+            piece = await self._next()
+            if not piece:
+                raise PeerError("FS-313", "the body ends within the header")
+            self._held += piece
+        taken, self._held = self._held[:length], self._held[length:]
+        return taken
+
+    async def rest(self) -> AsyncIterator[bytes]:
+        """Yield all that follows.
+
+        Raises:
+            PeerError: FS-319 when it stands still.
+        """
+        if self._held:
+            yield self._held
+        while piece := await self._next():
+            yield piece
+
+    async def _next(self) -> bytes:
+        """Return the next piece that is not empty; nothing at the end."""
+        try:
+            async with asyncio.timeout(STILL_SECONDS):
+                async for piece in self._pieces:
+                    if piece:
+                        return piece
+        except TimeoutError as error:
+            raise PeerError("FS-319", f"{STILL_SECONDS} s without a byte") from error
+        return b""
+
+
+async def read_all(request: Request, limit: int) -> str:
+    """Return a body that is one token.
+
+    Raises:
+        PeerError: FS-315 when it is longer than `limit` bytes, FS-316, FS-317,
+            FS-319, or FS-532 when it is not ASCII.
+    """
+    require_length(request, limit)
+    body = b"".join([piece async for piece in Body(request).rest()])
+    try:
+        return body.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise PeerError("FS-532", "the body is not a compact JWS") from error
+
+
+def require_length(request: Request, limit: int) -> int:
+    """Return how long a body says it is; the server holds it to that.
+
+    Raises:
+        PeerError: FS-315, FS-316 or FS-317.
+    """
+    if "content-encoding" in request.headers:
+        raise PeerError("FS-317", request.headers["content-encoding"][:40])
+    length = request.headers.get("content-length", "")
+    if not DECIMAL.fullmatch(length):
+        raise PeerError("FS-316", "no Content-Length")
+    if not int(length) <= limit:
+        raise PeerError("FS-315", f"{length} bytes, at most {limit}")
+    return int(length)
+
+
+class Intake:
+    """Takes reports in. One for each server."""
+
+    def __init__(self, context: Context, worker: Worker) -> None:
+        self._context = context
+        self._worker = worker
+        self._under_way: Counter[tuple[str, str]] = Counter()
+
+    async def receive(self, request: Request, digest: str, reporter: str) -> str:
+        """Stream a report into the spool and return its receipt.
+
+        Raises:
+            PeerError: FS-301, FS-310 to FS-319, FS-7xx.
+            RoundStateError: FS-300, FS-304 to FS-306, FS-312, FS-318.
+            OperatorError: FS-523 to FS-525.
+        """
+        longest = await run_in_threadpool(reports.most_bytes, self._context, digest)
+        limit = framing.LENGTH.size + framing.MAX_HEADER + longest
+        length = require_length(request, limit)
+        body = Body(request)
+        token = await _header(body)
+        expected = await run_in_threadpool(
+            reports.expect, self._context, digest, reporter, token
+        )
+        offset = framing.offset_after(token)
+        _require_exact(length, offset, expected)
+        # Not before the header is verified, or strangers could take all the slots.
+        with self._slot(digest, reporter):
+            if expected.stored:
+                await self._compare(body, expected)
+                return await run_in_threadpool(
+                    reports.receipt, self._context, digest, reporter
+                )
+            path = await self._store(body, token, expected)
+            return await self._worker.run(
+                reports.accept, self._context, expected, path, offset
+            )
+
+    @contextmanager
+    def _slot(self, digest: str, reporter: str) -> Iterator[None]:
+        slot = (digest, reporter)
+        if not self._under_way[slot] < UPLOADS_EACH:
+            raise RoundStateError("FS-318", f"{reporter} has {UPLOADS_EACH} under way")
+        self._under_way[slot] += 1
+        try:
+            yield
+        finally:
+            self._under_way[slot] -= 1
+            if not self._under_way[slot]:
+                del self._under_way[slot]
+
+    async def _compare(self, body: Body, expected: Expected) -> None:
+        digest = PayloadDigest(expected.header.statement.length)
+        async for piece in body.rest():
+            digest.update(piece)
+        _require_digest(digest, expected)
+
+    async def _store(self, body: Body, token: str, expected: Expected) -> Path:
+        """Write a report to the spool; on disk, and what its header says, on return."""
+        self._context.spool.require_space(expected.header.statement.length)
+        path = self._context.spool.incoming()
+        digest = PayloadDigest(expected.header.statement.length)
+        try:
+            with disk("incoming report"), path.open("xb") as file:
+                file.write(framing.prefix(token))
+                async for piece in body.rest():
+                    digest.update(piece)
+                    file.write(piece)
+                _require_digest(digest, expected)
+                await run_in_threadpool(_sync, file)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+
+async def _header(body: Body) -> str:
+    (length,) = framing.LENGTH.unpack(await body.take(framing.LENGTH.size))
+    if not length <= framing.MAX_HEADER:
+        raise PeerError("FS-315", f"a header of {length} bytes")
+    try:
+        return (await body.take(length)).decode("ascii")
+    except UnicodeDecodeError as error:
+        raise PeerError("FS-532", "the header is not a compact JWS") from error
+
+
+def _require_exact(length: int, offset: int, expected: Expected) -> None:
+    whole = offset + expected.header.statement.length
+    if length != whole:
+        raise PeerError("FS-310", f"a body of {length} bytes, its header says {whole}")
+
+
+def _require_digest(digest: PayloadDigest, expected: Expected) -> None:
+    if digest.digest().hex() != expected.header.statement.digest:
+        report = expected.header.statement.report_id
+        raise PeerError("FS-313", f"payload of report {report}")
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())

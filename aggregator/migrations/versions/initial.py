@@ -1,0 +1,218 @@
+"""Tables and views of the aggregator store."""
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+from alembic import op
+
+revision: Final = "aggregator_1"
+down_revision: Final = None
+
+DIGEST: Final = sa.String(64)
+NAME: Final = sa.String(63)
+
+
+def _column(name: str, kind: Any, comment: str, **options: Any) -> sa.Column[Any]:
+    return sa.Column(
+        name, kind, nullable=options.pop("nullable", False), comment=comment, **options
+    )
+
+
+def upgrade() -> None:
+    _events()
+    _rounds()
+    _reports()
+    _openings()
+    _closed_runs()
+    for name, query in VIEWS.items():
+        op.execute(f"CREATE VIEW {name} AS {query}")
+
+
+def downgrade() -> None:
+    for name in VIEWS:
+        op.execute(f"DROP VIEW {name}")
+    for table in ("closed_runs", "openings", "reports", "rounds", "events"):
+        op.drop_table(table)
+
+
+def _events() -> None:
+    op.create_table(
+        "events",
+        sa.Column(
+            "entry",
+            sa.Integer,
+            primary_key=True,
+            autoincrement=False,
+            comment="1, 2, 3 and so on",
+        ),
+        _column("hash", DIGEST, "SHA-256(previous hash || payload), hex"),
+        _column("kind", NAME, "what happened, as in the payload", index=True),
+        _column("at", sa.Double, "seconds since 1970 UTC, as in payload"),
+        _column("payload", sa.Text, "the signed event, exactly (JWS compact)"),
+    )
+
+
+def _round_columns() -> list[sa.Column[Any]]:
+    return [
+        _column("owner", NAME, "model owner that signed"),
+        _column("run", NAME, "run, as in the spec"),
+        _column("round", sa.BigInteger, "round, as in the spec"),
+        _column("purpose", sa.String(16), "train or evaluate"),
+    ]
+
+
+def _task_column() -> sa.Column[Any]:
+    return _column("task", DIGEST, "digest of the task, as in the spec", index=True)
+
+
+def _rounds() -> None:
+    op.create_table(
+        "rounds",
+        _column("spec", DIGEST, "digest of the round's spec, hex", primary_key=True),
+        *_round_columns(),
+        _column("attempt", sa.BigInteger, "attempt, as in the spec"),
+        _task_column(),
+        _column(
+            "dimension",
+            sa.BigInteger,
+            "parameters of the model; 0 in evaluation rounds",
+        ),
+        _column("cohort", sa.Integer, "data owners asked"),
+        _column(
+            "min_cohort",
+            sa.Integer,
+            "fewest members to open, of spec and this server's policy",
+        ),
+        _column(
+            "deadline",
+            sa.BigInteger,
+            "last second for new reports, seconds since 1970",
+        ),
+        _column(
+            "expires",
+            sa.BigInteger,
+            "when key and payloads are deleted, seconds since 1970",
+        ),
+        _column(
+            "state", sa.String(16), "granted, collecting, opened or void", index=True
+        ),
+        _column(
+            "sealing_key",
+            sa.Text,
+            "public half of this round's sealing key, base64url",
+        ),
+        _column(
+            "granted_entry",
+            sa.Integer,
+            "ledger entry of the grant; its hash is the grant's head",
+        ),
+        _column("granted_at", sa.Double, "seconds since 1970"),
+        _column("void_at", sa.Double, "seconds since 1970", nullable=True),
+        _column("void_reason", sa.String(200), "why it was given up", nullable=True),
+        _column("token", sa.Text, "the signed spec (JWS compact)"),
+        sa.UniqueConstraint(
+            "owner", "run", "round", "purpose", "attempt", name="one_spec_per_attempt"
+        ),
+    )
+
+
+def _reports() -> None:
+    op.create_table(
+        "reports",
+        _column(
+            "spec",
+            DIGEST,
+            "digest of the spec",
+            primary_key=True,
+        ),
+        _column("reporter", NAME, "data owner", primary_key=True),
+        _column(
+            "report_id",
+            sa.String(32),
+            "16 random bytes in hex, the same at both aggregators",
+        ),
+        _column("kind", sa.String(8), "seed or vector"),
+        _column("length", sa.BigInteger, "bytes of the payload"),
+        _column("digest", DIGEST, "of the payload, hex"),
+        _column("header", sa.Text, "the data owner's signed header (JWS compact)"),
+        _column(
+            "receipt_entry",
+            sa.Integer,
+            "length of the ledger when it was stored: the receipt's head",
+        ),
+        _column("stored_at", sa.Double, "seconds since 1970"),
+        sa.ForeignKeyConstraint(["spec"], ["rounds.spec"]),
+    )
+
+
+def _openings() -> None:
+    op.create_table(
+        "openings",
+        _column("spec", DIGEST, "digest of the spec", primary_key=True),
+        *_round_columns(),
+        _task_column(),
+        _column("opening", DIGEST, "digest of the owner's signed opening, hex"),
+        _column("set_digest", DIGEST, "digest of the set of reports, hex"),
+        _column(
+            "members",
+            sa.Text,
+            "the set: JSON list of [reporter, report id, report digest]",
+        ),
+        _column("count", sa.Integer, "reports in the set"),
+        _column("opened_at", sa.Double, "seconds since 1970"),
+        _column(
+            "share_digest",
+            DIGEST,
+            "SHA-256 of the sealed aggregate share; null until stored",
+            nullable=True,
+        ),
+        _column(
+            "share_length",
+            sa.BigInteger,
+            "bytes of the sealed aggregate share; null until stored",
+            nullable=True,
+        ),
+        _column(
+            "share_entry",
+            sa.Integer,
+            "ledger entry of the stored share: its header's head",
+            nullable=True,
+        ),
+        sa.ForeignKeyConstraint(["spec"], ["rounds.spec"]),
+        sa.UniqueConstraint("owner", "run", "round", "purpose", name="opened_once"),
+    )
+
+
+def _closed_runs() -> None:
+    op.create_table(
+        "closed_runs",
+        _column("run", NAME, "the run", primary_key=True),
+        _column("entry", sa.Integer, "ledger entry of the restore"),
+    )
+
+
+VIEWS: Final = {
+    # One row for each round that was granted here: who asked, how many reported and
+    # how many are in the opened sum (null when it was not opened).
+    "v_round": """
+        SELECT r.run, r.round, r.purpose, r.attempt, r.state, r.owner, r.cohort,
+               r.min_cohort,
+               (SELECT COUNT(*) FROM reports p WHERE p.spec = r.spec) AS reports,
+               o.count AS opened, r.dimension, r.granted_at, r.deadline, r.expires,
+               o.opened_at, r.void_at, r.void_reason, r.spec
+        FROM rounds r LEFT JOIN openings o ON o.spec = r.spec
+    """,
+    # One row for each report that is or was stored: from whom, when, how many bytes.
+    "v_report": """
+        SELECT r.run, r.round, r.purpose, r.attempt, p.reporter, p.report_id, p.kind,
+               p.length AS bytes, p.digest, p.stored_at, p.spec
+        FROM reports p JOIN rounds r ON r.spec = p.spec
+    """,
+    # One row for each opened round: the set as digest and as JSON, and its share.
+    "v_opening": """
+        SELECT o.run, o.round, o.purpose, o.owner, o.count, o.members, o.set_digest,
+               o.opening, o.opened_at, o.share_digest, o.share_length AS share_bytes,
+               o.spec
+        FROM openings o
+    """,
+}

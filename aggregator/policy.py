@@ -1,0 +1,81 @@
+"""What this aggregator refuses whatever the model owner signs."""
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from fedsecure.errors import PeerError, RoundStateError
+from fedsecure.identity import Federation, Role
+from fedsecure.settings import Settings
+from fedsecure.statements import MAX_DIMENSION, RoundSpec
+
+DAY: Final = 86_400  # seconds
+
+Seconds = Annotated[int, Field(ge=1, le=366 * DAY)]
+
+
+class Policy(Settings):
+    """Section `[policy]` of aggregator.toml.
+
+    `min_cohort` is the fewest data owners whose sum is opened. A grant lives
+    `grant_seconds` beyond the round's deadline, for resuming after a failure; a
+    sealed aggregate share is kept `share_seconds` beyond the grant, for asking again.
+    """
+
+    min_cohort: Annotated[int, Field(ge=2)] = 3
+    max_dimension: Annotated[int, Field(ge=0, le=MAX_DIMENSION)] = 100_000_000
+    max_open_rounds: Annotated[int, Field(ge=1)] = 64
+    max_round_seconds: Seconds = 7 * DAY
+    grant_seconds: Seconds = DAY
+    share_seconds: Seconds = 7 * DAY
+
+    def least_members(self, spec: RoundSpec) -> int:
+        """Return the fewest members with which a round of `spec` is opened."""
+        return max(self.min_cohort, spec.min_cohort)
+
+
+def require_acceptable(
+    spec: RoundSpec, policy: Policy, federation: Federation, now: float
+) -> None:
+    """Check a new round's spec against this aggregator's own policy.
+
+    Raises:
+        PeerError: FS-400, FS-401, FS-403 or FS-404 with both numbers or the name.
+    """
+    least = policy.least_members(spec)
+    if not len(spec.cohort) >= least:
+        raise PeerError("FS-400", f"{len(spec.cohort)} data owners, at least {least}")
+    if not spec.dimension <= policy.max_dimension:
+        raise PeerError(
+            "FS-401", f"{spec.dimension} parameters, at most {policy.max_dimension}"
+        )
+    ahead = spec.deadline - now
+    if not 0 < ahead <= policy.max_round_seconds:
+        raise PeerError(
+            "FS-403", f"it is {ahead:.0f} s ahead, at most {policy.max_round_seconds}"
+        )
+    for name in spec.cohort:
+        require_data_owner(federation, name)
+
+
+def require_room(open_rounds: int, policy: Policy) -> None:
+    """Check that one more round may be open.
+
+    Raises:
+        RoundStateError: FS-402.
+    """
+    if not open_rounds < policy.max_open_rounds:
+        raise RoundStateError(
+            "FS-402", f"{open_rounds} are, at most {policy.max_open_rounds} may be"
+        )
+
+
+def require_data_owner(federation: Federation, name: str) -> None:
+    """Check that a party is on the roster of data owners.
+
+    Raises:
+        PeerError: FS-404 when it has another role, FS-741 when it is unknown.
+    """
+    role, _ = federation.find(name)
+    if role is not Role.DATA_OWNER:
+        raise PeerError("FS-404", f"{name} is {role} in federation {federation.name}")

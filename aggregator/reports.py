@@ -1,0 +1,226 @@
+"""Reports: what an upload must be before its first byte is read, and its receipt.
+
+A receipt says "stored durably, and it opens". So a report is on disk and all its tags
+hold before its row is committed, and the row before the receipt is signed. Receipts are
+signed anew from the row whenever they are asked for, always to the same bytes.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from sqlalchemy.orm import Session
+
+from aggregator import store
+from aggregator.context import Context
+from aggregator.fold import Upload
+from aggregator.policy import require_data_owner
+from aggregator.projection import Happened, spec_of
+from aggregator.rounds import (
+    RoundState,
+    Step,
+    advance,
+    require_not_void,
+    require_round,
+)
+from aggregator.tables import ReportRow, RoundRow
+from fedsecure.core import scheme, seal
+from fedsecure.core.params import Params
+from fedsecure.errors import PeerError, RoundStateError
+from fedsecure.rounds.parameters import params_of
+from fedsecure.signing import Signed, digest_of, verify
+from fedsecure.statements import LedgerHead, Receipt, ReportHeader, RoundSpec
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A report whose header is right; its payload is still to come."""
+
+    header: Signed[ReportHeader]
+    params: Params
+    stored: bool  # already: the payload is only compared
+
+
+def most_bytes(context: Context, digest: str) -> int:
+    """Return the longest payload that a round's reports can have; reads only.
+
+    Raises:
+        RoundStateError: FS-300.
+    """
+    with context.store.reading("find round") as session:
+        params = params_of(spec_of(store.find_round(session, digest).token))
+    return max(
+        seal.sealed_length(scheme.input_share_bytes(params, kind))
+        for kind in ("seed", "vector")
+    )
+
+
+def expect(context: Context, digest: str, reporter: str, token: str) -> Expected:
+    """Check a report's header before its payload is read; reads only.
+
+    The steps, in order:
+        (1) the data owner signed it, in this federation;
+        (2) it is for this round, this data owner and this aggregator;
+        (3) the data owner is in the round's cohort and on the roster;
+        (4) it is as long as this round's reports of its kind are;
+        (5) if one is stored already, it is the same one;
+        (6) otherwise the round still takes reports.
+
+    Raises:
+        PeerError: FS-301, FS-310, FS-311, FS-404, FS-7xx.
+        RoundStateError: FS-300, FS-304 to FS-306, FS-312.
+    """
+    header = verify(token, ReportHeader, context.federation)  # (1)
+    require_round(digest, header.statement.spec)  # (2)
+    _require_address(context, header.statement, reporter)
+    with context.store.reading("expect report") as session:
+        row = store.find_round(session, digest)
+        spec = spec_of(row.token)
+        _require_member(context, spec, reporter)  # (3)
+        _require_length(spec, header.statement)  # (4)
+        stored = store.find_report(session, digest, reporter)
+        if stored is None:
+            _require_open(context, row)  # (6)
+        else:
+            _require_same(row, stored, header)  # (5)
+        return Expected(header, params_of(spec), stored is not None)
+
+
+def accept(context: Context, expected: Expected, path: Path, offset: int) -> str:
+    """Open an upload that is on disk, keep it, count it, and return its receipt.
+
+    Run by the worker's thread alone. The file is gone or in its place afterwards.
+
+    Raises:
+        PeerError: FS-314 when it does not open; nothing was counted.
+        RoundStateError: As `expect`, for what happened since.
+    """
+    said = expected.header.statement
+    try:
+        # Again, for what happened while it was under way.
+        now = expect(context, said.spec, said.reporter, expected.header.token)
+        if now.stored:
+            return receipt(context, said.spec, said.reporter)
+        return _keep(context, now, Upload(path, said, offset))
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def receipt(context: Context, digest: str, reporter: str) -> str:
+    """Sign a stored report's receipt.
+
+    Raises:
+        RoundStateError: FS-331 when none is stored.
+    """
+    with context.store.reading("find report") as session:
+        row = require_report(session, digest, reporter)
+        return receipt_of(context, session, row)
+
+
+def receipt_of(context: Context, session: Session, row: ReportRow) -> str:
+    """Sign the receipt of a row; the same bytes each time."""
+    return _receipt_token(context, row, store.head_at(session, row.receipt_entry))
+
+
+def require_report(session: Session, digest: str, reporter: str) -> ReportRow:
+    """Return a stored report's row.
+
+    Raises:
+        RoundStateError: FS-331.
+    """
+    row = store.find_report(session, digest, reporter)
+    if row is None:
+        raise RoundStateError("FS-331", f"{reporter} in round {digest[:12]}")
+    return row
+
+
+def _keep(context: Context, report: Expected, upload: Upload) -> str:
+    said = upload.header
+    share = context.fold.check(report.params, upload)
+    context.spool.keep(upload.path, context.spool.report_file(said.spec, said.reporter))
+    with context.change("put report") as session:
+        row = _put_row(context, session, report.header)
+        head = context.store.head(session)
+    # After the commit: a sum must never hold a report that has no row.
+    context.fold.add(report.params, upload, share)
+    log.info("report stored", round=said.spec, report=said.report_id, bytes=said.length)
+    return _receipt_token(context, row, head)
+
+
+def _put_row(
+    context: Context, session: Session, header: Signed[ReportHeader]
+) -> ReportRow:
+    said = header.statement
+    if store.find_round(session, said.spec).state is RoundState.GRANTED:
+        body = {"spec": said.spec}
+        context.store.append(session, Happened.COLLECTING, body, context.clock())
+    row = ReportRow(
+        spec=said.spec,
+        reporter=said.reporter,
+        report_id=said.report_id,
+        kind=said.kind,
+        length=said.length,
+        digest=said.digest,
+        header=header.token,
+        receipt_entry=context.store.head(session).entries,
+        stored_at=context.clock(),
+    )
+    session.add(row)
+    return row
+
+
+def _receipt_token(context: Context, row: ReportRow, head: LedgerHead) -> str:
+    statement = Receipt(
+        federation=context.federation.digest,
+        spec=row.spec,
+        aggregator=context.name,
+        reporter=row.reporter,
+        report_id=row.report_id,
+        digest=row.digest,
+        head=head,
+    )
+    return context.author.sign(statement).token
+
+
+def _require_address(context: Context, said: ReportHeader, reporter: str) -> None:
+    for what, inside, here in (
+        ("reporter", said.reporter, reporter),
+        ("aggregator", said.aggregator, context.name),
+    ):
+        if inside != here:
+            raise PeerError("FS-310", f"{what} is {inside!r} inside, {here!r} here")
+
+
+def _require_member(context: Context, spec: RoundSpec, reporter: str) -> None:
+    if reporter not in spec.cohort:
+        raise PeerError("FS-311", f"{reporter} in round {spec.round} of {spec.run}")
+    require_data_owner(context.federation, reporter)
+
+
+def _require_length(spec: RoundSpec, said: ReportHeader) -> None:
+    plaintext = scheme.input_share_bytes(params_of(spec), said.kind)
+    length = seal.sealed_length(plaintext)
+    if said.length != length:
+        raise PeerError(
+            "FS-310",
+            f"a {said.kind} of {said.length} bytes, this round's have {length}",
+        )
+
+
+def _require_same(
+    row: RoundRow, stored: ReportRow, header: Signed[ReportHeader]
+) -> None:
+    require_not_void(row.spec, row.state, row.void_reason)
+    if digest_of(stored.header) != header.digest:
+        raise RoundStateError(
+            "FS-312", f"{stored.reporter} reported {stored.report_id} before"
+        )
+
+
+def _require_open(context: Context, row: RoundRow) -> None:
+    advance(row.state, Step.REPORT)
+    late = context.clock() - row.deadline
+    if not late < 0:
+        raise RoundStateError("FS-306", f"{late:.1f} s ago in round {row.spec[:12]}")

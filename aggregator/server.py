@@ -1,0 +1,121 @@
+"""Runs one aggregator: sockets, TLS, signals, and the order of start and stop.
+
+start   read settings, take the data folder, bring the store up to date, make sense
+        of what the last run left (`grants.recover`), only then listen
+stop    on SIGTERM or SIGINT: take no more connections, finish what was begun, exit 0
+"""
+
+import secrets
+import signal
+import socket
+import ssl
+import sys
+import time
+from contextlib import closing
+from types import FrameType
+from typing import Final, NoReturn
+
+import structlog
+import uvicorn
+
+from aggregator import grants, logs
+from aggregator.app import create_app
+from aggregator.config import AggregatorSettings
+from aggregator.context import Context
+from aggregator.fold import Fold, Worker
+from aggregator.spool import Spool, open_spool
+from aggregator.store import Store, open_store
+from fedsecure.errors import OperatorError
+from fedsecure.signing import Author
+
+STOP_SECONDS: Final = 20  # what is under way may take so long to finish
+IDLE_SECONDS: Final = 60  # connections stay open between two requests
+BACKLOG: Final = 512  # connections waiting to be accepted
+
+log = structlog.get_logger()
+
+
+def serve(settings: AggregatorSettings) -> None:
+    """Run an aggregator until it is told to stop.
+
+    Raises:
+        OperatorError: FS-520 to FS-527, FS-603, FS-607, FS-744 to FS-746, FS-801
+            to FS-811.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)  # until the server listens
+    logs.configure()
+    author, tls = settings.author(), _tls(settings)
+    with (
+        _listen(*settings.address) as listener,
+        open_spool(settings.data) as spool,
+        closing(open_store(settings.store, author)) as store,
+    ):
+        context = _context(settings, author, spool, store)
+        grants.recover(context)
+        _run(context, listener, tls)
+    log.info("stopped", name=author.name)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, but a signal that stops it is not raised again afterwards."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.should_exit = True
+
+
+def _context(
+    settings: AggregatorSettings, author: Author, spool: Spool, store: Store
+) -> Context:
+    return Context(
+        author=author,
+        policy=settings.policy,
+        store=store,
+        spool=spool,
+        fold=Fold(spool),
+        clock=time.time,
+        rand=secrets.token_bytes,
+    )
+
+
+def _run(context: Context, listener: socket.socket, tls: ssl.SSLContext) -> None:
+    config = uvicorn.Config(
+        create_app(context, Worker()),
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ssl_context_factory=lambda _config, _default: tls,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    host, port = listener.getsockname()[:2]
+    log.info("listening", name=context.name, host=host, port=port)
+    _Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind and listen: from now on connections wait until the server takes them."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise OperatorError(
+            "FS-520", f"{host}:{port}: {error.strerror or error}"
+        ) from error
+
+
+def _tls(settings: AggregatorSettings) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(settings.tls.certificate, settings.tls.key)
+    except (OSError, ssl.SSLError) as error:
+        where = f"{settings.tls.certificate}, {settings.tls.key}"
+        raise OperatorError("FS-527", f"{where}: {error.strerror or error}") from error
+    return context
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)

@@ -1,0 +1,249 @@
+"""Sealed bytes and round keys on disk: what a database must never hold.
+
+    <data>/lock                          held as long as this aggregator runs
+    <data>/ledger-head                   how long the ledger was, at the last commit
+    <data>/runs/<run>                    every run that was ever granted here (empty)
+    <data>/incoming/<number>             uploads under way, and shares being sealed
+    <data>/rounds/<spec>/key             private sealing key of the round, mode 0600
+    <data>/rounds/<spec>/reports/<name>  header length, header, payload, as received
+    <data>/rounds/<spec>/share           the sealed aggregate share
+
+Files come into place by rename after they and their folder are on disk, so each is
+there whole or not at all. Deleting is unlinking: snapshots of the disk are not reached.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import IO, Final
+
+from pydantic import ValidationError
+
+from fedsecure.core.seal import SealingKey
+from fedsecure.errors import OperatorError
+from fedsecure.identity import DISK_FULL, read_private, write_private
+from fedsecure.statements import LedgerHead
+
+NOTE_BYTES: Final = 128  # of the ledger's head; padded with spaces
+MARGIN: Final = 64 * 2**20  # bytes of disk that stay free for the database
+
+
+@contextmanager
+def disk(what: str) -> Iterator[None]:
+    """Turn the operating system's errors into ours.
+
+    Raises:
+        OperatorError: FS-523 when the disk is full, FS-524 for any other failure.
+    """
+    try:
+        yield
+    except OSError as error:
+        code = "FS-523" if error.errno in DISK_FULL else "FS-524"
+        raise OperatorError(code, f"{what}: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """The data folder of one aggregator. Made by `open_spool`."""
+
+    folder: Path
+    numbers: Iterator[int]
+
+    def round_folder(self, spec: str) -> Path:
+        """Return where a round's key, reports and share are."""
+        return self.folder / "rounds" / spec
+
+    def report_file(self, spec: str, reporter: str) -> Path:
+        """Return where a stored report is."""
+        return self.round_folder(spec) / "reports" / reporter
+
+    def share_file(self, spec: str) -> Path:
+        """Return where a round's sealed aggregate share is."""
+        return self.round_folder(spec) / "share"
+
+    def has_key(self, spec: str) -> bool:
+        """Tell whether a round's private key is still there."""
+        return self._key_file(spec).is_file()
+
+    def save_key(self, spec: str, key: SealingKey) -> None:
+        """Keep a new round's private key; on disk when this returns.
+
+        Raises:
+            OperatorError: FS-523, FS-524, or FS-743.
+        """
+        with disk(f"key of round {spec[:12]}"):
+            self.discard_round(spec)  # of a grant that was never committed
+            self.report_file(spec, "-").parent.mkdir(parents=True)
+            write_private(self._key_file(spec), key.to_bytes())
+            sync_folder(self.folder / "rounds")
+
+    def load_key(self, spec: str) -> SealingKey:
+        """Read a round's private key.
+
+        Raises:
+            OperatorError: FS-744, FS-801.
+        """
+        return SealingKey.from_bytes(read_private(self._key_file(spec)))
+
+    def incoming(self) -> Path:
+        """Return a new name for a file under way."""
+        return self.folder / "incoming" / str(next(self.numbers))
+
+    def keep(self, upload: Path, place: Path) -> None:
+        """Move a file, already on disk, to where it stays.
+
+        Raises:
+            OperatorError: FS-523, FS-524.
+        """
+        with disk("keep a file"):
+            upload.rename(place)
+            sync_folder(place.parent)
+
+    def drop_reports(self, spec: str, known: set[str]) -> None:
+        """Delete reports that a crash left without their row."""
+        with disk(f"round {spec[:12]}"):
+            for reporter in {*self.reports(spec)} - known:
+                self.report_file(spec, reporter).unlink(missing_ok=True)
+
+    def scrub(self, spec: str) -> None:
+        """Delete a round's private key and all reports; its share stays.
+
+        Not forced to disk: what a power cut brings back is deleted at the next start.
+        """
+        with disk(f"round {spec[:12]}"):
+            self._key_file(spec).unlink(missing_ok=True)
+            _remove(self.round_folder(spec) / "reports")
+
+    def discard_round(self, spec: str) -> None:
+        """Delete all that is left of a round.
+
+        Raises:
+            OperatorError: FS-524 when something could not be deleted.
+        """
+        with disk(f"round {spec[:12]}"):
+            _remove(self.round_folder(spec))
+
+    def rounds(self) -> list[str]:
+        """Return the rounds of which something is here."""
+        return sorted(entry.name for entry in (self.folder / "rounds").iterdir())
+
+    def reports(self, spec: str) -> list[str]:
+        """Return the reporters of whom a report is here."""
+        folder = self.round_folder(spec) / "reports"
+        return (
+            sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+        )
+
+    def remember_run(self, run: str) -> None:
+        """Note a run outside the database, so that a restore knows it too."""
+        note = self.folder / "runs" / run
+        if not note.exists():
+            with disk(f"run {run}"):
+                note.touch()
+                sync_folder(note.parent)
+
+    def runs(self) -> list[str]:
+        """Return every run that was ever granted here."""
+        return sorted(entry.name for entry in (self.folder / "runs").iterdir())
+
+    def ledger_head(self) -> LedgerHead | None:
+        """Read the head noted last; None in a new folder.
+
+        Raises:
+            OperatorError: FS-521 when the note is damaged.
+        """
+        if not self._note.exists():
+            return None
+        try:
+            return LedgerHead.model_validate_json(self._note.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise OperatorError("FS-521", f"{self._note} cannot be read") from error
+
+    def note_ledger_head(self, head: LedgerHead) -> None:
+        """Note the head after a commit: an older database will be recognised.
+
+        Written in place, within one sector, and not forced to disk: after a power cut
+        the note may be an older one, which only recognises less.
+        """
+        text = head.model_dump_json().encode().ljust(NOTE_BYTES)
+        with disk("ledger-head"):
+            if not self._note.exists():
+                upload = self.incoming()
+                with durable(upload) as file:
+                    file.write(text)
+                self.keep(upload, self._note)
+            with self._note.open("r+b") as file:
+                file.write(text)
+
+    def require_space(self, size: int) -> None:
+        """Check, before reading an upload, that there is room for it.
+
+        Raises:
+            OperatorError: FS-523 with what is free and what is needed.
+        """
+        free = shutil.disk_usage(self.folder).free
+        if not free >= size + MARGIN:
+            raise OperatorError("FS-523", f"{free} bytes free, {size + MARGIN} needed")
+
+    @property
+    def _note(self) -> Path:
+        return self.folder / "ledger-head"
+
+    def _key_file(self, spec: str) -> Path:
+        return self.round_folder(spec) / "key"
+
+
+@contextmanager
+def open_spool(folder: Path) -> Iterator[Spool]:
+    """Take the data folder for this process, and sweep uploads that were cut off.
+
+    Raises:
+        OperatorError: FS-521 when it cannot be used, FS-522 when another has it.
+    """
+    try:
+        for part in ("rounds", "runs"):
+            (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise OperatorError("FS-521", f"{folder}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OperatorError("FS-522", f"{folder}") from error
+        shutil.rmtree(folder / "incoming", ignore_errors=True)
+        (folder / "incoming").mkdir(mode=0o700)
+        yield Spool(folder, count())
+
+
+@contextmanager
+def durable(path: Path) -> Iterator[IO[bytes]]:
+    """Write a new file, on disk when the block ends; gone if it fails."""
+    try:
+        with path.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _remove(folder: Path) -> None:
+    # Not `ignore_errors`: a key that stays behind must not go unnoticed.
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's entries on disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

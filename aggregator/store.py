@@ -1,0 +1,187 @@
+"""The aggregator store: one transaction per change, each with a name.
+
+SQLite in the data folder by default (WAL, every commit on disk before it returns),
+PostgreSQL by URL. Only the worker's thread writes, so entries of the ledger never race;
+any thread reads.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from aggregator import migrations
+from aggregator.projection import Happened, members_of, project
+from aggregator.rounds import UNDECIDED, Attempt, RoundState
+from aggregator.tables import (
+    ClosedRunRow,
+    EventRow,
+    OpeningRow,
+    ReportRow,
+    RoundRow,
+)
+from fedsecure import database
+from fedsecure.errors import OperatorError, RoundStateError
+from fedsecure.ledger import GENESIS, Ledger
+from fedsecure.signing import Author
+from fedsecure.statements import LedgerHead, RoundSpec
+
+MIGRATIONS: Final = Path(migrations.__file__).parent
+EMPTY: Final = LedgerHead(entries=0, hash=GENESIS)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The database of one aggregator. Made by `open_store`."""
+
+    engine: Engine = field(repr=False)
+    ledger: Ledger
+
+    @contextmanager
+    def transaction(self, name: str) -> Iterator[Session]:
+        """Commit when the block ends, or nothing of it.
+
+        Raises:
+            OperatorError: FS-525 naming the transaction when the database fails.
+        """
+        with (
+            _failing(name),
+            Session(database.writer(self.engine), expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[Session]:
+        """Read one state of the store; waits for no writer.
+
+        Raises:
+            OperatorError: FS-525 naming what was read when the database fails.
+        """
+        with _failing(name), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    def append(
+        self, session: Session, kind: Happened, body: Mapping[str, Any], at: float
+    ) -> LedgerHead:
+        """Add one entry to the ledger, and what follows from it to the tables."""
+        return self.ledger.append(session, kind, body, at)
+
+    def head(self, session: Session) -> LedgerHead:
+        """Return the ledger's length and last hash, without reading its last entry."""
+        last = select(EventRow.entry, EventRow.hash).order_by(EventRow.entry.desc())
+        row = session.execute(last.limit(1)).first()
+        return LedgerHead(entries=row.entry, hash=row.hash) if row else EMPTY
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def open_store(place: str | Path, author: Author) -> Store:
+    """Connect, bring the tables up to date, and return the store; run at start.
+
+    Args:
+        place: URL, or path of an SQLite file.
+        author: Signs the ledger.
+
+    Raises:
+        OperatorError: FS-525 when the database fails, FS-603 when it is of another
+            version, FS-607 when it is something else.
+    """
+    engine = database.open_for_writing(database.locate(place))
+    try:
+        with _failing("start"):
+            database.upgrade(engine, MIGRATIONS)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Store(engine, Ledger(author, EventRow, project))
+
+
+def find_round(session: Session, spec: str) -> RoundRow:
+    """Return a round.
+
+    Raises:
+        RoundStateError: FS-300 when it was never granted here.
+    """
+    row = session.get(RoundRow, spec)
+    if row is None:
+        raise RoundStateError("FS-300", f"round {spec[:12]} was never granted here")
+    return row
+
+
+def earlier_attempts(session: Session, spec: RoundSpec, owner: str) -> list[Attempt]:
+    """Return what was granted for the same owner's run, round and purpose."""
+    rows = session.scalars(
+        select(RoundRow)
+        .where(RoundRow.owner == owner, RoundRow.run == spec.run)
+        .where(RoundRow.round == spec.round, RoundRow.purpose == spec.purpose)
+        .order_by(RoundRow.attempt)
+    )
+    return [Attempt(row.spec, row.attempt, row.state) for row in rows]
+
+
+def undecided_rounds(session: Session) -> list[RoundRow]:
+    """Return every round that is neither opened nor void."""
+    rows = session.scalars(select(RoundRow).where(RoundRow.state.in_(UNDECIDED)))
+    return list(rows)
+
+
+def count_states(session: Session) -> dict[RoundState, int]:
+    """Return how many rounds are in each state."""
+    rows = session.execute(
+        select(RoundRow.state, func.count().label("number")).group_by(RoundRow.state)
+    )
+    return {row.state: row.number for row in rows}
+
+
+def find_report(session: Session, spec: str, reporter: str) -> ReportRow | None:
+    """Return a data owner's stored report, if there is one."""
+    return session.get(ReportRow, (spec, reporter))
+
+
+def reports_of(session: Session, spec: str) -> list[ReportRow]:
+    """Return a round's stored reports in the order of their reporters."""
+    rows = session.scalars(select(ReportRow).where(ReportRow.spec == spec))
+    return sorted(rows, key=lambda row: row.reporter)
+
+
+def find_opening(session: Session, spec: str) -> OpeningRow | None:
+    """Return a round's opening, if it was opened."""
+    return session.get(OpeningRow, spec)
+
+
+def sets_opened(session: Session, task: str) -> list[frozenset[str]]:
+    """Return the members of every set opened for a task, in whatever run."""
+    rows = session.scalars(select(OpeningRow).where(OpeningRow.task == task))
+    return [frozenset(name for name, _, _ in members_of(row)) for row in rows]
+
+
+def is_closed(session: Session, run: str) -> bool:
+    """Tell whether a run is older than a restore of this store."""
+    return session.get(ClosedRunRow, run) is not None
+
+
+def known_runs(session: Session) -> list[str]:
+    """Return every run of which a round was granted."""
+    return sorted(session.scalars(select(RoundRow.run).distinct()))
+
+
+def head_at(session: Session, entry: int) -> LedgerHead:
+    """Return the ledger's head as it was after `entry` entries."""
+    link = session.scalar(select(EventRow.hash).where(EventRow.entry == entry))
+    return LedgerHead(entries=entry, hash=link or GENESIS)
+
+
+@contextmanager
+def _failing(name: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise OperatorError("FS-525", f"{name}: {database.cause(error)}") from error

@@ -1,0 +1,208 @@
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import tomli_w
+
+from fedsecure.certificates import Authority
+from fedsecure.identity import save_signing_key
+from tests.unit.aggregator.world import OWNER, SERVERS, Report, Round, World
+
+START_SECONDS = 60
+
+
+@dataclass
+class Process:
+    """One real aggregator process over TLS, on a free port of loopback."""
+
+    name: str
+    world: World
+    folder: Path
+    tls: ssl.SSLContext
+    child: subprocess.Popen[bytes] = field(init=False)
+    http: httpx.Client = field(init=False)
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            begin = log.tell()
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", "aggregator", "--config", "aggregator.toml"],
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        port = self._wait_for("listening", begin)["port"]
+        self.http = httpx.Client(
+            base_url=f"https://127.0.0.1:{port}", verify=self.tls, timeout=60
+        )
+
+    def _wait_for(self, event: str, begin: int) -> dict[str, Any]:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.child.poll() is None:
+            for line in self.log_lines(begin):
+                if line.get("event") == event:
+                    return line
+            time.sleep(0.05)
+        pytest.fail(f"{self.name} did not start: {(self.folder / 'log').read_text()}")
+
+    def log_lines(self, begin: int = 0) -> list[dict[str, Any]]:
+        text = (self.folder / "log").read_bytes()[begin:].decode()
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End this process and return its exit code."""
+        self.http.close()
+        os.kill(self.child.pid, number)
+        return self.child.wait(START_SECONDS)
+
+    def restart(self, number: int = signal.SIGKILL) -> None:
+        self.stop(number)
+        self.start()
+
+    def grant(self, asked: Round) -> httpx.Response:
+        return self.http.put(f"/v1/rounds/{asked.digest}", content=asked.spec.token)
+
+    def send(self, report: Report) -> httpx.Response:
+        return self.send_body(report, report.body)
+
+    def send_body(self, report: Report, body: bytes) -> httpx.Response:
+        said = report.header.statement
+        return self.http.put(
+            f"/v1/rounds/{said.spec}/reports/{said.reporter}", content=body
+        )
+
+    def open(self, asked: Round, token: str) -> httpx.Response:
+        return self.http.post(f"/v1/rounds/{asked.digest}/open", content=token)
+
+    def void(self, asked: Round) -> httpx.Response:
+        return self.http.post(
+            f"/v1/rounds/{asked.digest}/void", content=self.world.void(asked)
+        )
+
+    def read(self, path: str, reader: str) -> httpx.Response:
+        expires = int(time.time()) + 60
+        ticket = self.world.ticket(self.name, reader, path, expires)
+        return self.http.get(path, headers={"Authorization": f"Bearer {ticket}"})
+
+    def standing(self, asked: Round) -> dict[str, Any]:
+        answer = self.read(f"/v1/rounds/{asked.digest}", OWNER)
+        assert answer.status_code == 200, answer.text
+        content: dict[str, Any] = answer.json()
+        return content
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+
+@dataclass
+class Federation:
+    """Both aggregator processes, and everybody who talks to them."""
+
+    world: World
+    servers: dict[str, Process]
+
+    @property
+    def north(self) -> Process:
+        return self.servers["north"]
+
+    def propose(self, **changes: Any) -> Round:
+        """A round of its own run, so that tests do not see each other's."""
+        number = int.from_bytes(self.world.rand(6))
+        fresh = {
+            "run": f"run-{number}",
+            "task": self.world.rand(32).hex(),
+            "deadline": int(time.time()) + 300,
+        }
+        return self.world.propose(**{**fresh, **changes})
+
+    def grant(self, asked: Round) -> dict[str, str]:
+        answers = {name: server.grant(asked) for name, server in self.servers.items()}
+        assert {a.status_code for a in answers.values()} == {200}, answers
+        return {name: answer.text for name, answer in answers.items()}
+
+    def collect(self, asked: Round, *reporters: str) -> dict[str, dict[str, str]]:
+        grants = self.grant(asked)
+        receipts = {}
+        for reporter in reporters:
+            sealed = self.world.report(asked, grants, reporter)
+            answers = {name: self.servers[name].send(sealed[name]) for name in SERVERS}
+            assert {a.status_code for a in answers.values()} == {200}, answers
+            receipts[reporter] = {name: a.text for name, a in answers.items()}
+        return receipts
+
+    def require_mean(
+        self, asked: Round, receipts: dict[str, dict[str, str]], *reporters: str
+    ) -> None:
+        """Open at both, and assert that the mean is exactly over these reporters."""
+        opening = self.world.opening(
+            asked, {name: receipts[name] for name in reporters}
+        )
+        shares = []
+        for server in self.servers.values():
+            answer = server.open(asked, opening.token)
+            assert answer.status_code == 200, answer.text
+            shares.append(self.world.unseal(asked, opening, answer.content))
+        self.world.require_mean(asked, shares, reporters)
+
+
+def prepare(world: World, name: str, folder: Path, authority: Authority) -> None:
+    """Write what one aggregator's operator writes."""
+    folder.mkdir()
+    now = datetime.now(UTC)
+    certified = authority.certify(["127.0.0.1"], now, timedelta(days=1))
+    (folder / "tls.pem").write_bytes(certified.certificate)
+    (folder / "tls.key").write_bytes(certified.key)
+    save_signing_key(folder / "key.pem", world.keys[name])
+    (folder / "federation.toml").write_text(tomli_w.dumps(world.federation_content()))
+    settings = {
+        "name": name,
+        "federation": "federation.toml",
+        "key": "key.pem",
+        "listen": "127.0.0.1:0",
+        "tls": {"certificate": "tls.pem", "key": "tls.key"},
+        "policy": {"max_open_rounds": 1000},
+    }
+    (folder / "aggregator.toml").write_text(tomli_w.dumps(settings))
+
+
+@pytest.fixture(scope="session")
+def start_federation(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Federation]]:
+    """Start two aggregators of a federation of their own."""
+    started: list[Process] = []
+
+    def start(seed: str) -> Federation:
+        world, folder = World(seed), tmp_path_factory.mktemp(seed)
+        authority = Authority.create("test", datetime.now(UTC), timedelta(days=1))
+        (folder / "ca.pem").write_bytes(authority.pem)
+        tls = ssl.create_default_context(cafile=folder / "ca.pem")
+        servers = {}
+        for name in SERVERS:
+            prepare(world, name, folder / name, authority)
+            servers[name] = Process(name, world, folder / name, tls)
+            servers[name].start()
+            started.append(servers[name])
+        return Federation(world, servers)
+
+    yield start
+    for process in started:
+        if process.child.poll() is None:
+            process.stop()
+
+
+@pytest.fixture(scope="session")
+def federation(start_federation: Callable[[str], Federation]) -> Federation:
+    return start_federation("shared")

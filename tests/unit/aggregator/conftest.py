@@ -1,0 +1,146 @@
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from aggregator import grants, openings, reports
+from aggregator.context import Context
+from aggregator.fold import Fold
+from aggregator.framing import offset_after
+from aggregator.policy import Policy
+from aggregator.spool import open_spool
+from aggregator.store import open_store
+from fedsecure.signing import Signed, verify
+from fedsecure.statements import Opening, Statement, Void
+from tests.unit.aggregator.world import (
+    SERVERS,
+    Clock,
+    Entropy,
+    Report,
+    Round,
+    World,
+)
+
+S = TypeVar("S", bound=Statement)
+
+
+@dataclass
+class Server:
+    """One aggregator without HTTP, on a folder of its own."""
+
+    context: Context
+    folder: Path
+    clock: Clock
+    running: ExitStack
+
+    def grant(self, asked: Round) -> str:
+        return grants.grant(self.context, asked.digest, self.verified(asked.spec))
+
+    def void(self, asked: Round, token: str) -> str:
+        said = verify(token, Void, self.context.federation)
+        return grants.void(self.context, asked.digest, said)
+
+    def verified(self, signed: Signed[S]) -> Signed[S]:
+        """What arrives: only the token is believed."""
+        kind = type(signed.statement)
+        return verify(signed.token, kind, self.context.federation)
+
+    def report(self, report: Report) -> str:
+        said = report.header.statement
+        expected = reports.expect(
+            self.context, said.spec, said.reporter, report.header.token
+        )
+        path = self.context.spool.incoming()
+        path.write_bytes(report.body)
+        return reports.accept(
+            self.context, expected, path, offset_after(report.header.token)
+        )
+
+    def open(self, asked: Round, opening: Signed[Opening]) -> bytes:
+        said = self.verified(opening)
+        share = openings.open_round(self.context, asked.digest, said)
+        header = share.header.encode()
+        return len(header).to_bytes(4) + header + share.path.read_bytes()
+
+    def key_file(self, asked: Round) -> Path:
+        return self.folder / "rounds" / asked.digest / "key"
+
+    def report_files(self, asked: Round) -> list[str]:
+        return self.context.spool.reports(asked.digest)
+
+
+@dataclass
+class Pair:
+    """Both aggregators of a world."""
+
+    world: World
+    servers: dict[str, Server]
+
+    @property
+    def north(self) -> Server:
+        return self.servers["north"]
+
+    def grant(self, asked: Round) -> dict[str, str]:
+        return {name: server.grant(asked) for name, server in self.servers.items()}
+
+    def collect(self, asked: Round, *reporters: str) -> dict[str, dict[str, str]]:
+        """Let data owners report at both; receipts by reporter and aggregator."""
+        tokens = self.grant(asked)
+        receipts = {}
+        for reporter in reporters:
+            sealed = self.world.report(asked, tokens, reporter)
+            receipts[reporter] = {
+                name: self.servers[name].report(report)
+                for name, report in sealed.items()
+            }
+        return receipts
+
+    def restart(self, name: str) -> Server:
+        """Stop one aggregator as if by a power cut, and start it again."""
+        before = self.servers[name]
+        before.running.close()
+        before.context.store.close()
+        self.servers[name] = start(self.world, name, before.folder, before.clock)
+        grants.recover(self.servers[name].context)
+        return self.servers[name]
+
+
+def start(world: World, name: str, folder: Path, clock: Clock) -> Server:
+    running = ExitStack()
+    spool = running.enter_context(open_spool(folder))
+    author = world.author(name)
+    context = Context(
+        author=author,
+        policy=Policy(),
+        store=open_store(folder / "aggregator.db", author),
+        spool=spool,
+        fold=Fold(spool),
+        clock=clock,
+        rand=Entropy(f"{name} {folder.stat().st_mtime_ns}"),
+    )
+    return Server(context, folder, clock, running)
+
+
+def with_policy(server: Server, **changes: int) -> None:
+    server.context = replace(server.context, policy=Policy(**changes))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def pair(world: World, tmp_path: Path) -> Iterator[Pair]:
+    clock = Clock()
+    servers = {name: start(world, name, tmp_path / name, clock) for name in SERVERS}
+    for server in servers.values():
+        grants.recover(server.context)
+    both = Pair(world, servers)
+    yield both
+    for server in both.servers.values():
+        server.running.close()
+        server.context.store.close()

@@ -1,0 +1,257 @@
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from aggregator import grants, store
+from aggregator.policy import DAY
+from aggregator.rounds import RoundState
+from aggregator.tables import EventRow
+from fedsecure.errors import FedsecureError
+from fedsecure.signing import verify
+from fedsecure.statements import RoundGrant, Void
+from tests.unit.aggregator.conftest import Pair, Server, with_policy
+from tests.unit.aggregator.world import HOSPITALS, NOW, OWNER, Round, World
+
+
+def state_of(server: Server, asked: Round) -> RoundState:
+    with server.context.store.reading("test") as session:
+        return store.find_round(session, asked.digest).state
+
+
+def refused(call: Callable[[], object]) -> str:
+    with pytest.raises(FedsecureError) as caught:
+        call()
+    return caught.value.code
+
+
+def test_the_same_spec_gets_the_same_grant_also_after_a_restart(pair: Pair) -> None:
+    asked = pair.world.propose()
+    first = pair.north.grant(asked)
+    other = pair.world.propose(run="run-2")
+    pair.north.grant(other)
+    assert pair.north.grant(asked) == first
+    assert pair.restart("north").grant(asked) == first
+
+
+def test_each_grant_has_a_sealing_key_of_its_own(pair: Pair) -> None:
+    tokens = [
+        *pair.grant(pair.world.propose()).values(),
+        *pair.grant(pair.world.propose(run="run-2")).values(),
+    ]
+    said = [verify(t, RoundGrant, pair.world.federation).statement for t in tokens]
+    assert len({grant.sealing_key for grant in said}) == 4
+    assert {grant.expires for grant in said} == {NOW + 600 + DAY}
+
+
+def test_a_second_spec_for_a_granted_round_is_refused(pair: Pair) -> None:
+    pair.north.grant(pair.world.propose())
+    other = pair.world.propose(task="0" * 64)
+    assert refused(lambda: pair.north.grant(other)) == "FS-302"
+
+
+def test_a_new_attempt_is_granted_only_after_the_older_is_void(pair: Pair) -> None:
+    first, second = pair.world.propose(), pair.world.propose(attempt=2)
+    pair.north.grant(first)
+    assert refused(lambda: pair.north.grant(second)) == "FS-303"
+    pair.north.void(first, pair.world.void(first))
+    pair.north.grant(second)
+    assert refused(lambda: pair.north.grant(first)) == "FS-305"
+
+
+def test_an_opened_round_gets_no_new_attempt(pair: Pair) -> None:
+    asked = pair.world.propose()
+    receipts = pair.collect(asked, *HOSPITALS)
+    pair.north.open(asked, pair.world.opening(asked, receipts))
+    again = pair.world.propose(attempt=2)
+    assert refused(lambda: pair.north.grant(again)) == "FS-304"
+
+
+@pytest.mark.parametrize(
+    ("code", "changes"),
+    [
+        ("FS-203", {"fraction_bits": 3}),
+        ("FS-206", {"suite": "sum8"}),
+        ("FS-400", {"cohort": ["basel", "bern"], "min_cohort": 2}),
+        ("FS-400", {"min_cohort": 5}),
+        ("FS-401", {"dimension": 100_000_001}),
+        ("FS-403", {"deadline": NOW}),
+        ("FS-403", {"deadline": NOW + 7 * DAY + 1}),
+        ("FS-404", {"cohort": ["basel", "bern", "chur", OWNER]}),
+        ("FS-741", {"cohort": ["basel", "bern", "chur", "zug"]}),
+        ("FS-722", {"sealing_key": "____" + "A" * 1618}),
+        ("FS-705", {"federation": "0" * 64}),
+    ],
+)
+def test_specs_that_break_the_rules_are_refused(
+    pair: Pair, code: str, changes: dict[str, Any]
+) -> None:
+    asked = pair.world.propose(**changes)
+    assert refused(lambda: pair.north.grant(asked)) == code
+    assert not pair.north.context.spool.rounds()
+
+
+def test_only_the_model_owner_proposes_and_voids(pair: Pair) -> None:
+    forged = pair.world.propose(signer="basel")
+    assert refused(lambda: pair.north.grant(forged)) == "FS-703"
+    asked = pair.world.propose()
+    pair.north.grant(asked)
+    for author in ("basel", "south", "north"):
+        token = pair.world.void(asked, author)
+        call = lambda: pair.north.void(asked, token)  # noqa: B023, E731
+        assert refused(call) == "FS-703"
+
+
+def test_only_so_many_rounds_are_open_at_once(pair: Pair) -> None:
+    with_policy(pair.north, max_open_rounds=1)
+    pair.north.grant(pair.world.propose())
+    other = pair.world.propose(run="run-2")
+    assert refused(lambda: pair.north.grant(other)) == "FS-402"
+
+
+def test_nothing_is_left_of_a_void_round(pair: Pair) -> None:
+    asked = pair.world.propose()
+    pair.collect(asked, *HOSPITALS)
+    token = pair.north.void(asked, pair.world.void(asked))
+    said = verify(token, Void, pair.world.federation).statement
+    assert (said.author, said.spec, said.reason) == ("north", asked.digest, "a test")
+    assert pair.north.context.spool.rounds() == []
+    again = pair.north.void(asked, pair.world.void(asked))
+    assert again == token
+
+
+def test_an_expired_round_is_void_and_gone(pair: Pair) -> None:
+    asked = pair.world.propose()
+    pair.collect(asked, *HOSPITALS)
+    pair.north.clock.now = NOW + 600 + DAY - 1
+    grants.tidy(pair.north.context)
+    assert state_of(pair.north, asked) is RoundState.COLLECTING
+    assert pair.north.report_files(asked) == list(HOSPITALS)
+    pair.north.clock.now += 1
+    grants.tidy(pair.north.context)
+    assert state_of(pair.north, asked) is RoundState.VOID
+    assert pair.north.context.spool.rounds() == []
+
+
+def test_a_share_is_kept_after_the_grant_and_then_deleted(pair: Pair) -> None:
+    asked = pair.world.propose()
+    opening = pair.world.opening(asked, pair.collect(asked, *HOSPITALS))
+    answer = pair.north.open(asked, opening)
+    pair.north.clock.now = NOW + 600 + 8 * DAY - 1
+    grants.tidy(pair.north.context)
+    assert pair.north.open(asked, opening) == answer
+    pair.north.clock.now += 1
+    grants.tidy(pair.north.context)
+    assert refused(lambda: pair.north.open(asked, opening)) == "FS-308"
+
+
+def test_a_start_without_the_key_voids_the_round(pair: Pair) -> None:
+    asked = pair.world.propose()
+    pair.collect(asked, *HOSPITALS)
+    pair.north.key_file(asked).unlink()
+    north = pair.restart("north")
+    assert state_of(north, asked) is RoundState.VOID
+    assert north.context.spool.rounds() == []
+
+
+def test_a_start_in_another_federation_voids_undecided_rounds(pair: Pair) -> None:
+    asked = pair.world.propose()
+    pair.north.grant(asked)
+    content = {**pair.world.federation_content(), "name": "lung"}
+    pair.world.federation = type(pair.world.federation).model_validate(content)
+    assert state_of(pair.restart("north"), asked) is RoundState.VOID
+
+
+def test_a_start_sweeps_what_a_crash_left(pair: Pair) -> None:
+    asked = pair.world.propose()
+    pair.collect(asked, "basel")
+    folder = pair.north.folder
+    left = [
+        folder / "incoming" / "7",
+        folder / "rounds" / ("0" * 64) / "key",  # of a grant that was not committed
+        folder / "rounds" / asked.digest / "reports" / "bern",  # of no row
+    ]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"left")
+    north = pair.restart("north")
+    assert not any(path.exists() for path in left)
+    assert north.report_files(asked) == ["basel"]
+
+
+def test_a_restored_store_closes_the_runs_it_may_have_forgotten(pair: Pair) -> None:
+    north, world = pair.north, pair.world
+    asked = world.propose()
+    pair.collect(asked, *HOSPITALS)
+    north.context.store.close()
+    backup = north.folder.parent / "backup.sqlite"
+    shutil.copy(north.folder / "aggregator.db", backup)
+    later = world.propose(run="run-2")  # of which the backup knows nothing
+    north.grant(later)
+    north.context.store.close()
+    shutil.copy(backup, north.folder / "aggregator.db")
+    north = pair.restart("north")
+    assert state_of(north, asked) is RoundState.VOID
+    for run in ("run-1", "run-2"):
+        again = world.propose(run=run, round=2)
+        assert refused(lambda: north.grant(again)) == "FS-334"  # noqa: B023
+    north.grant(world.propose(run="run-3"))
+    with north.context.store.reading("test") as session:
+        kinds = list(session.scalars(select(EventRow.kind).order_by(EventRow.entry)))
+    assert kinds[-3:] == ["store-restored", "round-void", "round-granted"]
+
+
+def test_a_lost_database_closes_every_run_too(pair: Pair) -> None:
+    pair.north.grant(pair.world.propose())
+    pair.north.context.store.close()
+    for file in pair.north.folder.glob("aggregator.db*"):
+        file.unlink()
+    north = pair.restart("north")
+    again = pair.world.propose(round=2)
+    assert refused(lambda: north.grant(again)) == "FS-334"
+
+
+def test_a_plain_restart_closes_no_run(pair: Pair) -> None:
+    asked = pair.world.propose()
+    receipts = pair.collect(asked, *HOSPITALS)
+    north = pair.restart("north")
+    assert state_of(north, asked) is RoundState.COLLECTING
+    opening = pair.world.opening(asked, receipts)
+    shares = [
+        pair.world.unseal(asked, opening, server.open(asked, opening))
+        for server in pair.servers.values()
+    ]
+    pair.world.require_mean(asked, shares, HOSPITALS)
+
+
+def test_a_crash_after_the_opening_resumes_that_set_and_no_other(pair: Pair) -> None:
+    asked = pair.world.propose()
+    receipts = pair.collect(asked, *HOSPITALS)
+    opening = pair.world.opening(asked, receipts)
+    healthy = pair.north.context
+
+    def power_cut(_: int) -> bytes:
+        raise SystemExit
+
+    pair.north.context = replace(healthy, rand=power_cut)
+    with pytest.raises(SystemExit):
+        pair.north.open(asked, opening)
+    north = pair.restart("north")
+    fewer = {name: receipts[name] for name in HOSPITALS[:3]}
+    other = pair.world.opening(asked, fewer)
+    assert refused(lambda: north.open(asked, other)) == "FS-304"
+    assert not north.key_file(asked).exists()
+    assert north.report_files(asked) == []
+    shares = [
+        pair.world.unseal(asked, opening, server.open(asked, opening))
+        for server in pair.servers.values()
+    ]
+    pair.world.require_mean(asked, shares, HOSPITALS)
+
+
+def test_two_worlds_do_not_understand_each_other(pair: Pair) -> None:
+    stranger = World("elsewhere").propose()
+    assert refused(lambda: pair.north.grant(stranger)) == "FS-704"
