@@ -207,7 +207,9 @@ def run_scheme(
     ):
         sharding = shard(params, spec_digest, f"{reporter}", measurement, rand)
         context = ReportContext(spec_digest, sharding.report_id, f"{reporter}")
-        seed, vector = sharding.seed, b"".join(sharding.vector)
+        # The pieces come in two buffers by turns, so each is copied as it comes.
+        vector = b"".join(bytes(piece) for piece in sharding.vector)
+        seed = sharding.seed
         seeds, vectors = (first, second) if sharding.seed_to_first else (second, first)
         aggregate(seeds, prepare(params, context, "seed", seed, scratch))
         aggregate(vectors, prepare(params, context, "vector", vector, scratch))

@@ -387,3 +387,16 @@ def test_protecting_an_update_takes_at_most_16_mib_whatever_its_size(
         tracemalloc.stop()
     assert sealed.length == seal.sealed_length(params.plaintext_bytes)
     assert peak <= 16 * 2**20
+
+
+def test_the_whole_scheme_opens_an_update_of_many_chunks(rounds: Rounds) -> None:
+    dimension = 900_000  # 3.4 chunks: the buffers have come round again
+    params = rounds.params(dimension)
+    measurement = rounds.measurement(dimension)
+    mean = scheme.run_scheme(params, [measurement], [rounds.rand()])
+    assert measurement.update is not None
+    length = np.linalg.norm(measurement.update.astype(np.float64))
+    clipped = measurement.update * min(1.0, params.clip / length)
+    np.testing.assert_allclose(
+        mean.update, clipped, atol=params.weight_cap / params.scale
+    )
