@@ -36,6 +36,7 @@ from fedsecure.statements import (
 
 PIECE: Final = 2**20  # bytes sent or received at once
 MAX_ANSWER: Final = 16 * 2**20  # bytes; larger answers are refused
+MAX_DETAIL: Final = 500  # characters of a server's own words
 HEADER_LENGTH: Final = struct.Struct(">I")
 MAX_HEADER: Final = 16 * 2**10  # bytes
 JOSE: Final = {"Content-Type": "application/jose"}
@@ -263,7 +264,7 @@ class AggregatorClient:
             if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
             else PeerError
         )
-        return error(code, f"{self.party.name} says: {detail[:500]}")
+        return error(code, f"{self.party.name} says: {_printable(detail)}")
 
     def _refused(self, code: str, what: str) -> PeerError:
         return PeerError(code, f"{self.party.name} at {self.party.url}: {what}")
@@ -298,6 +299,11 @@ def _tls(authorities: Path | None) -> ssl.SSLContext:
         raise OperatorError("FS-554", f"{authorities}: {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
+
+
+def _printable(text: str) -> str:
+    """Keep what a server says from steering the terminal that shows it."""
+    return "".join(one if one.isprintable() else "?" for one in text[:MAX_DETAIL])
 
 
 def _bearer(ticket: Signed[Read]) -> dict[str, str]:

@@ -41,6 +41,7 @@ from fedsecure.statements import (
 
 SUITE: Final = "sum32"
 TICKET_SECONDS: Final = 300
+NEVER_GRANTED: Final = "FS-300"  # an aggregator's answer about an unknown round
 T = TypeVar("T")
 
 
@@ -216,7 +217,11 @@ class RoundOwner:
         return Opened(scheme.unshard(proposal.params, a, b), opening, shares)
 
     def void(self, spec: Signed[RoundSpec], reason: str) -> dict[str, Signed[Void]]:
-        """Void a round at both aggregators, and forget its key."""
+        """Void a round at both aggregators, and forget its key.
+
+        Returns:
+            The confirmations, by aggregator; none of one that never granted it.
+        """
         statement = Void(
             federation=self.author.federation.digest,
             spec=spec.digest,
@@ -224,9 +229,9 @@ class RoundOwner:
             reason=reason,
         )
         signed = self.author.sign(statement)
-        confirmed = self._both(lambda client: client.void(signed))
+        answers = self._both(lambda client: _void_at(client, signed))
         self.forget(spec.digest)
-        return confirmed
+        return {name: void for name, void in answers.items() if void is not None}
 
     def forget(self, spec: str) -> None:
         """Delete the round's key and sealed shares, once its result is recorded."""
@@ -335,6 +340,15 @@ class RoundOwner:
 
     def _share_file(self, spec: str, party: Party) -> Path:
         return self.folder / f"{spec}.{party.name}.share"
+
+
+def _void_at(client: AggregatorClient, void: Signed[Void]) -> Signed[Void] | None:
+    try:
+        return client.void(void)
+    except PeerError as error:
+        if error.code != NEVER_GRANTED:
+            raise
+        return None  # nothing to open there, and earlier attempts are refused
 
 
 def _report_id(receipts: ReceiptPair) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from fedsecure.errors import FedsecureError
+from fedsecure.signing import Signed
+from fedsecure.statements import RoundSpec
 from fedsecure.store.records import RoundVoided
 from tests.protocol.federation import (
     DIMENSION,
@@ -146,6 +148,23 @@ def test_a_void_round_opens_nothing_and_a_new_attempt_goes_on(
     assert len(memory.owner.standing(second)) == len(HOSPITALS)
 
 
+def test_a_round_that_one_aggregator_never_granted_is_void_at_the_other(
+    memory: MemoryFederation,
+) -> None:
+    specs: list[Signed[RoundSpec]] = []
+    memory.wires["south"].fault = unreachable
+
+    class Remember(NoLog):
+        def propose(self, spec: Signed[RoundSpec]) -> None:
+            specs.append(spec)
+
+    with refused("FS-551"):
+        replace(memory.owner, log=Remember()).propose(memory.request())
+    memory.wires["south"].fault = None
+    assert sorted(memory.owner.void(specs[0], "south was away")) == ["north"]
+    memory.owner.propose(memory.request(attempt=2))
+
+
 def test_fewer_than_min_cohort_are_never_opened(memory: MemoryFederation) -> None:
     proposal = memory.owner.propose(memory.request())
     receipts = {
@@ -175,7 +194,7 @@ def test_what_an_owner_learns_is_the_same_for_a_metric_that_is_not_a_number(
 class NoLog:
     """The record of a model owner that keeps none."""
 
-    def propose(self, spec: object) -> None: ...
+    def propose(self, spec: Signed[RoundSpec]) -> None: ...
 
     def granted(self, spec_digest: str, grants: object) -> None: ...
 
