@@ -1,0 +1,179 @@
+"""A study folder: what the model owner writes.
+
+    study.toml    name, training, aggregation, metrics
+    schema.toml   what a row means (module `schema`)
+    model.py      `def build()`: a compiled Keras model
+
+Only the model owner runs model.py. Data owners receive the model as data.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from fedsecure.errors import OperatorError, PeerError
+from fedsecure.study.architecture import ModelData, model_to_data, require_fit
+from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
+from fedsecure.study.schema import FeatureSchema, load_schema
+from fedsecure.study.strict import Strict, read_strict
+from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, Task
+
+if TYPE_CHECKING:
+    import keras
+
+STUDY_FILE: Final = "study.toml"
+MAX_ROUNDS: Final = 100_000
+
+
+class Training(Strict):
+    """The section `[training]`: what one round does at a data owner.
+
+    The learning rate is the optimizer's, in model.py; the optimizer starts afresh in
+    every round.
+    """
+
+    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)]
+    local_epochs: Annotated[int, Field(ge=1, le=MAX_EPOCHS)] = 1
+    batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH)] = 32
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.25
+
+
+class Aggregation(Strict):
+    """The section `[aggregation]`: how updates become one.
+
+    `options` are the strategy's own, by Flower's names. `clip` is the largest L2 norm
+    of one update, in model units; `weight_cap` the largest weight.
+    """
+
+    strategy: str = "FedAvg"
+    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    clip: Annotated[float, Field(gt=0)]
+    weighting: Literal["equal", "rounded", "exact"] = "equal"
+    weight_cap: Annotated[int, Field(ge=1, le=2**31)] = 1
+    min_cohort: Annotated[int, Field(ge=2)] = 3
+
+
+class StudyFile(Strict):
+    """What study.toml holds."""
+
+    version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    title: Annotated[str, Field(max_length=200)]
+    model: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*:[A-Za-z_]\w*$")]
+    features: Annotated[str, Field(alias="schema")]
+    training: Training
+    aggregation: Aggregation
+    metrics: Metrics = Metrics()
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study as its folder describes it."""
+
+    folder: Path
+    name: str
+    title: str
+    model: str
+    features: FeatureSchema
+    training: Training
+    aggregation: Aggregation
+    metrics: Metrics
+
+    def task(self, data: ModelData) -> Task:
+        """Return what every data owner is asked to do."""
+        return Task(
+            study=self.name,
+            model=data.model,
+            compilation=data.compilation,
+            features=self.features,
+            local_epochs=self.training.local_epochs,
+            batch_size=self.training.batch_size,
+            seed=self.training.seed,
+            holdout=self.training.holdout,
+            metrics=self.metrics,
+        )
+
+
+def load_study(folder: Path) -> Study:
+    """Read a study folder, but for model.py; run by the model owner.
+
+    Raises:
+        OperatorError: FS-801, FS-802, or FS-840 with the line that is wrong.
+    """
+    file = read_strict(folder / STUDY_FILE, StudyFile)
+    return Study(
+        folder=folder,
+        name=file.name,
+        title=file.title,
+        model=file.model,
+        features=load_schema(folder / file.features),
+        training=file.training,
+        aggregation=file.aggregation,
+        metrics=file.metrics,
+    )
+
+
+def declared_scalars(study: Study) -> tuple[ScalarDeclaration, ...]:
+    """Return the metrics that every data owner of the study reports, in order."""
+    return declare(study.metrics, len(study.features.label.class_names))
+
+
+def build_model(study: Study) -> tuple["keras.Model", ModelData]:
+    """Run the study's model.py; only ever run by the model owner, whose file it is.
+
+    The initial weights follow from the study's seed.
+
+    Returns:
+        The compiled model with its initial weights, and the model as data.
+
+    Raises:
+        OperatorError: FS-841, model.py is missing or raises; FS-842, it returns no
+            compiled Keras model; FS-843, the model does not fit the schema; FS-420,
+            FS-421, FS-422, data owners would refuse the model.
+    """
+    import keras  # noqa: PLC0415, slow: loaded when needed
+
+    build = _builder(study)
+    keras.utils.set_random_seed(study.training.seed % 2**32)
+    model = _run(study, build)
+    if not isinstance(model, keras.Model):
+        kind = type(model).__name__
+        raise OperatorError("FS-842", f"{study.model} returned a {kind}")
+    data = model_to_data(model)
+    try:
+        require_fit(model, study.features)
+    except PeerError as error:
+        raise OperatorError("FS-843", error.detail) from error
+    return model, data
+
+
+def _builder(study: Study) -> Callable[[], Any]:
+    module_name, name = study.model.split(":")
+    path = study.folder / f"{module_name}.py"
+    if not path.is_file():
+        raise OperatorError("FS-841", f"{path} does not exist")
+    spec = importlib.util.spec_from_file_location(f"_study_{module_name}", path)
+    if spec is None or spec.loader is None:
+        raise OperatorError("FS-841", f"{path} is not a Python file")
+    module: ModuleType = importlib.util.module_from_spec(spec)
+    loader = spec.loader
+    _run(study, lambda: loader.exec_module(module))
+    build = getattr(module, name, None)
+    if not callable(build):
+        raise OperatorError("FS-841", f"{path} defines no function {name}")
+    return build  # type: ignore[no-any-return]
+
+
+def _run(study: Study, step: Callable[[], Any]) -> Any:
+    try:
+        return step()
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        where = f"{study.folder}, {study.model}"
+        raise OperatorError("FS-841", f"{where}: {reason}") from error

@@ -1,0 +1,130 @@
+"""The metrics that a study shares, and how the model owner reads their means.
+
+Every data owner reports, over its held-out rows: `loss`; `accuracy`; and for two
+classes the score histograms `scores-positive` and `scores-negative`. A bin holds the
+FRACTION of the held-out rows that are of that class and score in that bin, so that
+with equal weights no sum of it is a number of examples. Only the (weighted) mean over
+a set of data owners is ever opened. The AUC comes from the opened mean histograms: it
+is that of the mixture in which every data owner weighs as much as its weight.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+
+from fedsecure.study.columns import Bounds
+from fedsecure.study.strict import Strict
+
+LOSS: Final = "loss"
+ACCURACY: Final = "accuracy"
+SCORES_POSITIVE: Final = "scores-positive"
+SCORES_NEGATIVE: Final = "scores-negative"
+
+MIN_BINS: Final = 8
+MAX_BINS: Final = 256
+
+
+class Metrics(Strict):
+    """The section `[metrics]` of study.toml: ranges, and the bins of histograms.
+
+    A value outside its range counts as the nearer end, and the sum says how often
+    that happened.
+    """
+
+    loss: Bounds = Bounds(low=0.0, high=4.0)
+    accuracy: Bounds = Bounds(low=0.0, high=1.0)
+    score_bins: Annotated[int, Field(ge=MIN_BINS, le=MAX_BINS)] = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarDeclaration:
+    """One metric of a round: its name, its range and how many entries it has."""
+
+    name: str
+    low: float
+    high: float
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MeanMetrics:
+    """What the model owner reads from one opened round.
+
+    `auc` is None when the study has more than two classes, or when the rows of the
+    whole set are of one class.
+    """
+
+    loss: float
+    accuracy: float
+    auc: float | None
+
+
+def declare(metrics: Metrics, classes: int) -> tuple[ScalarDeclaration, ...]:
+    """Return the metrics that a study with `classes` classes shares, in order."""
+    means = (
+        ScalarDeclaration(LOSS, metrics.loss.low, metrics.loss.high),
+        ScalarDeclaration(ACCURACY, metrics.accuracy.low, metrics.accuracy.high),
+    )
+    if classes != 2:
+        return means
+    return means + tuple(
+        ScalarDeclaration(name, 0.0, 1.0, metrics.score_bins)
+        for name in (SCORES_POSITIVE, SCORES_NEGATIVE)
+    )
+
+
+def score_histogram(
+    scores: NDArray[np.float32], chosen: NDArray[np.bool_], bins: int
+) -> list[float]:
+    """Return how the scores of the chosen rows spread, as fractions of all rows.
+
+    Run by a data owner.
+
+    Args:
+        scores: Shape (n,), probabilities of the positive class; n > 0. What is outside
+            [0, 1] counts in the nearer bin, NaN in the lowest.
+        chosen: Shape (n,), the rows to count.
+        bins: Number of equal bins of [0, 1].
+    """
+    inside = np.clip(np.nan_to_num(scores[chosen], nan=0.0), 0.0, 1.0)
+    place = np.minimum(np.floor(inside.astype(np.float64) * bins), bins - 1)
+    counts = np.bincount(place.astype(np.intp), minlength=bins)
+    return [float(count / len(scores)) for count in counts]
+
+
+def auc_from_histograms(positive: ArrayLike, negative: ArrayLike) -> float | None:
+    """Return the area under the ROC curve; run by the model owner.
+
+    The probability that a positive row scores higher than a negative one, where
+    two rows of one bin count one half (the trapezoid rule).
+
+    Args:
+        positive: Shape (bins,), mass of positive rows by rising score.
+        negative: Shape (bins,), mass of negative rows by rising score.
+
+    Returns:
+        The area, or None when either class has no mass.
+    """
+    up = np.asarray(positive, dtype=np.float64)
+    down = np.asarray(negative, dtype=np.float64)
+    total = up.sum() * down.sum()
+    if not total > 0:
+        return None
+    below = np.cumsum(down) - down
+    return float(np.sum(up * (below + down / 2)) / total)
+
+
+def read_means(means: Mapping[str, Sequence[float]]) -> MeanMetrics:
+    """Return what the opened means of one round say; run by the model owner.
+
+    Args:
+        means: By declared name, the mean of each of its entries.
+    """
+    auc = None
+    if SCORES_POSITIVE in means:
+        auc = auc_from_histograms(means[SCORES_POSITIVE], means[SCORES_NEGATIVE])
+    return MeanMetrics(float(means[LOSS][0]), float(means[ACCURACY][0]), auc)

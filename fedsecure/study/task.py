@@ -1,0 +1,178 @@
+"""What a data owner is asked to do, and the digest that names it.
+
+The task is everything that the data owner's ClientApp can see. An agent refuses a
+round whose task is not the one that the signed spec names by digest: otherwise a model
+owner could give all data owners but one a model that cannot learn, and read that one's
+update from the sum [PFA22].
+
+[PFA22] Pasquini, Francati, Ateniese, "Eluding secure aggregation in federated learning
+via model inconsistency", CCS 2022.
+"""
+
+import hashlib
+import math
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from fedsecure.errors import PeerError
+from fedsecure.settings import explain
+from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
+from fedsecure.study.schema import FeatureSchema
+from fedsecure.study.strict import Strict, canonical
+
+DOMAIN: Final = b"fedsecure v1 task digest"
+MAX_TASK: Final = 8 * 2**20  # characters of one task's text
+MAX_EPOCHS: Final = 1000
+MAX_BATCH: Final = 2**16  # rows
+MAX_SEED: Final = 2**53 - 1  # the largest integer that canonical JSON carries
+
+Scalar = str | bytes | bool | int | float
+ConfigValue = Scalar | Sequence[Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One array of weights: its name in the model and its shape, always float32."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """How many parameters the array holds."""
+        return math.prod(self.shape)
+
+
+class Task(Strict):
+    """All that a data owner needs to train and evaluate, but for the weights.
+
+    Travels as one canonical JSON text, the config value `study`. `model` and
+    `compilation` are Keras' own JSON (module `architecture`).
+    """
+
+    study: str
+    model: str
+    compilation: str
+    features: FeatureSchema
+    local_epochs: Annotated[int, Field(ge=1, le=MAX_EPOCHS)]
+    batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH)]
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
+    holdout: Annotated[float, Field(gt=0, lt=1)]
+    metrics: Metrics
+
+    @property
+    def text(self) -> str:
+        """The canonical JSON text."""
+        return canonical(self)
+
+    @property
+    def scalars(self) -> tuple[ScalarDeclaration, ...]:
+        """The metrics that a data owner reports."""
+        return declare(self.metrics, len(self.features.label.class_names))
+
+
+def parse_task(text: str) -> Task:
+    """Read a task that came over the network; run by a data owner.
+
+    Raises:
+        PeerError: FS-421, it is not one canonical text of a task.
+    """
+    if not len(text) <= MAX_TASK:
+        raise PeerError("FS-421", f"{len(text)} characters, at most {MAX_TASK}")
+    try:
+        task = Task.model_validate_json(text)
+    except ValidationError as error:
+        raise PeerError("FS-421", f"the task: {explain(error)}") from error
+    # A duplicate key or another spelling parses, but does not come out as it went in.
+    if task.text != text:
+        raise PeerError("FS-421", "the task is not in canonical JSON")
+    return task
+
+
+def task_digest(
+    purpose: str,
+    layers: Sequence[Layer],
+    config: Mapping[str, ConfigValue],
+    weights: NDArray[np.float32],
+) -> bytes:
+    """Return the 32-byte name of a task; run by model owner and data owner alike.
+
+    Guarantee: two tasks have the same digest only if purpose, layers, every config
+    value with its type, and the weights' bytes are the same (SHA-256 over an encoding
+    in which every part bears its type and length). The order of `config` is nothing.
+
+    Args:
+        purpose: Why the round is held, such as `train`.
+        layers: Names and shapes of the weights, in order.
+        config: What Flower's ConfigRecord holds for the ClientApp.
+        weights: Shape (sum of the layers' sizes,), the global model.
+
+    Raises:
+        PeerError: FS-424, weights do not fill the layers; FS-421, a config value
+            of a type that a ConfigRecord does not have.
+    """
+    size = sum(layer.size for layer in layers)
+    if any(length < 0 for layer in layers for length in layer.shape):
+        raise PeerError("FS-424", "a layer has a negative length")
+    if weights.shape != (size,) or weights.dtype != np.float32:
+        raise PeerError(
+            "FS-424",
+            f"weights are {weights.dtype} {weights.shape}, "
+            f"layers need float32 ({size},)",
+        )
+    digest = hashlib.sha256()
+    for part in _encode(purpose, layers, config):
+        digest.update(part)
+    digest.update(np.ascontiguousarray(weights, dtype="<f4").data)
+    return digest.digest()
+
+
+def _encode(
+    purpose: str, layers: Sequence[Layer], config: Mapping[str, ConfigValue]
+) -> Iterator[bytes]:
+    yield from _value(DOMAIN)
+    yield from _value(purpose)
+    yield _length(len(layers))
+    for layer in layers:
+        yield from _value(layer.name)
+        yield from _value(list(layer.shape))
+    yield _length(len(config))
+    for key in sorted(config):
+        yield from _value(key)
+        yield from _value(config[key])
+
+
+def _value(value: ConfigValue) -> Iterator[bytes]:
+    """Encode as type (1 byte), length (8 bytes, big-endian), content."""
+    match value:
+        case bool():  # before int, which it also is
+            yield _tagged(b"b", bytes([value]))
+        case int():
+            yield _tagged(b"i", str(value).encode())
+        case float():
+            yield _tagged(b"f", struct.pack(">d", value))
+        case str():
+            yield _tagged(b"s", value.encode())
+        case bytes():
+            yield _tagged(b"y", value)
+        case list() | tuple():
+            yield b"l" + _length(len(value))
+            for item in value:
+                yield from _value(item)
+        case _:
+            kind = type(value).__name__
+            raise PeerError("FS-421", f"a config value is a {kind}")
+
+
+def _tagged(tag: bytes, content: bytes) -> bytes:
+    return tag + _length(len(content)) + content
+
+
+def _length(count: int) -> bytes:
+    return struct.pack(">Q", count)

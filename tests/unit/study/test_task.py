@@ -1,0 +1,170 @@
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from fedsecure.errors import PeerError
+from fedsecure.study.task import ConfigValue, Layer, Task, parse_task, task_digest
+
+NONE = np.zeros(0, dtype=np.float32)
+SCALARS = (
+    st.integers()
+    | st.booleans()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.binary(max_size=5)
+)
+CONFIGS = st.dictionaries(
+    st.text(max_size=5), SCALARS | st.lists(SCALARS, max_size=3), max_size=4
+)
+
+
+def digest(config: Mapping[str, ConfigValue]) -> bytes:
+    return task_digest("train", [], config, NONE)
+
+
+def typed(value: ConfigValue) -> object:
+    """Tell 1, 1.0 and True apart, and 0.0 from -0.0, as the digest must."""
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    sign = math.copysign(1, value) if isinstance(value, float) else None
+    return type(value), value, sign
+
+
+@given(CONFIGS, CONFIGS)
+def test_two_configs_have_one_digest_only_if_they_are_the_same(
+    one: dict[str, ConfigValue], other: dict[str, ConfigValue]
+) -> None:
+    same = {k: typed(v) for k, v in one.items()} == {
+        k: typed(v) for k, v in other.items()
+    }
+    assert (digest(one) == digest(other)) == same
+
+
+@given(CONFIGS)
+def test_the_order_of_the_config_is_nothing(config: dict[str, ConfigValue]) -> None:
+    assert digest(config) == digest(dict(reversed(config.items())))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"a": 1}, {"a": True}),
+        ({"a": 1}, {"a": 1.0}),
+        ({"a": 1}, {"a": "1"}),
+        ({"a": "1"}, {"a": b"1"}),
+        ({"a": 0.0}, {"a": -0.0}),
+        ({"a": ["x", "y"]}, {"a": ["xy"]}),
+        ({"a": ["x"]}, {"a": "x"}),
+        ({"a": []}, {}),
+        ({"a": "b", "c": "d"}, {"a": "bcd"}),
+        ({"ab": "c"}, {"a": "bc"}),
+    ],
+)
+def test_neighbours_have_different_digests(
+    one: dict[str, ConfigValue], other: dict[str, ConfigValue]
+) -> None:
+    assert digest(one) != digest(other)
+
+
+def test_purpose_layers_and_weights_are_part_of_the_digest() -> None:
+    weights = np.arange(6, dtype=np.float32)
+    touched = weights.copy()
+    touched[5] = np.nextafter(touched[5], 7, dtype=np.float32)
+    layers = [Layer("a", (2, 2)), Layer("b", (2,))]
+    digests = {
+        task_digest("train", layers, {}, weights),
+        task_digest("evaluate", layers, {}, weights),
+        task_digest("train", layers, {}, touched),
+        task_digest("train", [Layer("a", (4,)), Layer("b", (2,))], {}, weights),
+        task_digest("train", [Layer("a", (2,)), Layer("b", (2, 2))], {}, weights),
+        task_digest("train", [Layer("b", (2, 2)), Layer("a", (2,))], {}, weights),
+        task_digest("train", [Layer("ab", (6,))], {}, weights),
+    }
+    assert len(digests) == 7
+
+
+def test_the_digest_is_over_the_documented_bytes() -> None:
+    def tagged(tag: bytes, content: bytes) -> bytes:
+        return tag + struct.pack(">Q", len(content)) + content
+
+    layers = [Layer("w", (1, 2))]
+    config: dict[str, ConfigValue] = {
+        "study": "{}",
+        "server-round": 3,
+        "proximal-mu": 0.5,
+    }
+    weights = np.array([1.5, -2.0], dtype=np.float32)
+    expected = hashlib.sha256(
+        tagged(b"y", b"fedsecure v1 task digest")
+        + tagged(b"s", b"train")
+        + struct.pack(">Q", 1)
+        + tagged(b"s", b"w")
+        + b"l"
+        + struct.pack(">Q", 2)
+        + tagged(b"i", b"1")
+        + tagged(b"i", b"2")
+        + struct.pack(">Q", 3)
+        + tagged(b"s", b"proximal-mu")
+        + tagged(b"f", struct.pack(">d", 0.5))
+        + tagged(b"s", b"server-round")
+        + tagged(b"i", b"3")
+        + tagged(b"s", b"study")
+        + tagged(b"s", b"{}")
+        + struct.pack("<2f", 1.5, -2.0)
+    )
+    assert task_digest("train", layers, config, weights) == expected.digest()
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [np.zeros(3, np.float32), np.zeros(2, np.float64), np.zeros((2, 1), "f4")],
+)
+def test_weights_that_do_not_fill_the_layers_are_refused(
+    weights: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+) -> None:
+    with pytest.raises(PeerError, match="weights are"):
+        task_digest("train", [Layer("w", (2,))], {}, weights)
+
+
+def test_layers_of_negative_lengths_are_refused() -> None:
+    with pytest.raises(PeerError, match="negative"):
+        task_digest("train", [Layer("w", (-1, -2))], {}, np.zeros(2, np.float32))
+
+
+def test_a_config_value_of_an_unknown_type_is_refused() -> None:
+    with pytest.raises(PeerError) as caught:
+        digest({"a": None})  # type: ignore[dict-item]
+    assert caught.value.code == "FS-421"
+
+
+def test_a_task_survives_its_text(task: Task) -> None:
+    assert parse_task(task.text) == task
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text + " ",
+        lambda text: text.replace("{", "{ ", 1),
+        lambda text: '{"batch_size":1,' + text[1:],
+        lambda text: text.replace('"seed":', '"sede":'),
+        lambda text: text.replace('"seed":', '"extra":1,"seed":'),
+        lambda text: json.dumps(json.loads(text) | {"holdout": 1.0}),
+        lambda text: json.dumps(json.loads(text) | {"local_epochs": 10**9}),
+        lambda text: text.replace('"holdout":0.25', '"holdout":NaN'),
+        lambda _: "[]",
+        lambda _: "[" * 100_000,
+    ],
+)
+def test_anything_but_the_canonical_text_of_a_task_is_refused(
+    task: Task, spoil: Callable[[str], str]
+) -> None:
+    with pytest.raises(PeerError) as caught:
+        parse_task(spoil(task.text))
+    assert caught.value.code == "FS-421"
