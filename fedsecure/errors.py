@@ -623,8 +623,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
         Problem(
             "FS-504",
             "Not a Flower node key",
-            "Name the P-384 key (OpenSSH, no passphrase) of this data owner, or "
-            "make one with `fedsecure keygen`.",
+            "Name the P-384 key (OpenSSH, no passphrase) of this data owner; "
+            "`ssh-keygen -t ecdsa -b 384 -N '' -C '' -f flower.key` makes one.",
         ),
         Problem(
             "FS-505",
@@ -669,13 +669,14 @@ PROBLEMS: Final[dict[str, Problem]] = {
         Problem(
             "FS-512",
             "The SuperLink stopped by itself",
-            "Its last lines are shown. Start `fedsecure train` again: it resumes the "
-            "run.",
+            "Its last lines are shown. Start `fedsecure train` again: it begins a new "
+            "run, and the rounds of this one stay on record.",
         ),
         Problem(
             "FS-513",
             "The SuperLink does not let this process run",
-            "Start `fedsecure train` again: it resumes the run.",
+            "Start `fedsecure train` again: it begins a new run, and the rounds of "
+            "this one stay on record.",
         ),
         Problem(
             "FS-514",
@@ -791,8 +792,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
         Problem(
             "FS-604",
             "A database cannot be used",
-            "Check the path, the disk's free space and permissions; then start again, "
-            "the run resumes where it was.",
+            "Check the path, the disk's free space and permissions, then start again; "
+            "what was committed is kept.",
         ),
         Problem(
             "FS-605",
@@ -906,14 +907,14 @@ PROBLEMS: Final[dict[str, Problem]] = {
         Problem(
             "FS-724",
             "The aggregate shares do not hold the same number of reports",
-            "One aggregator is wrong: compare its records with `fedsecure audit "
-            "verify`; the round cannot be used.",
+            "One aggregator is wrong: ask both to compare what v_opening of their "
+            "stores says about the round; it cannot be used.",
         ),
         Problem(
             "FS-725",
             "The opened sum is impossible",
-            "One aggregator added wrongly, or a data owner sent a bad share: compare "
-            "records with `fedsecure audit verify`; the round cannot be used.",
+            "One aggregator added wrongly, or a data owner sent a bad share; it cannot "
+            "be told who. The round cannot be used: propose the next one.",
         ),
         Problem(
             "FS-726",
@@ -1013,6 +1014,33 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "FS-863",
             "The round store holds no run yet",
             "`fedsecure train` starts one; the first round shows up within seconds.",
+        ),
+        Problem(
+            "FS-864",
+            "There is nothing to draw yet",
+            "Wait until a round is opened; `fedsecure rounds list` says how each one "
+            "ended.",
+        ),
+        Problem(
+            "FS-865",
+            "Not a kind of picture that is known",
+            "Name a file that ends in .png (screens) or .svg (documents).",
+        ),
+        Problem(
+            "FS-866",
+            "The picture cannot be written",
+            "Check that the folder exists, its permissions and the disk's free space.",
+        ),
+        Problem(
+            "FS-867",
+            "Pictures need a package that is not installed",
+            "Type `pip install 'fedsecure[owner]'`.",
+        ),
+        Problem(
+            "FS-868",
+            "The curves of the demo were not drawn",
+            "Read the error above; the training itself is complete. Type the command "
+            "that is named once its cause is mended.",
         ),
         Problem(
             "FS-870",

@@ -2,6 +2,8 @@
 
 import fcntl
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +28,8 @@ def play(root: Path, study: Path, rounds: int | None) -> None:
     """Run the demo; Ctrl-C stops everything it started.
 
     Raises:
-        OperatorError: FS-87x when the demo cannot start or one of its processes ends.
+        OperatorError: FS-87x when the demo cannot start or one of its processes ends,
+            FS-868 when its curves cannot be drawn.
     """
     console = Console(highlight=False)
     with _alone(root), interruptible(), Processes() as processes:
@@ -49,6 +52,7 @@ def play(root: Path, study: Path, rounds: int | None) -> None:
         f"\n{result['rounds']} rounds in {seconds:.0f} s (start-up of TensorFlow and "
         f"Flower included); AUC on held-out rows {_shown_auc(result)}"
     )
+    _draw_curves(folder)
 
 
 def find_sites(study: Path) -> dict[str, Path]:
@@ -101,6 +105,17 @@ def _train(processes: Processes, folder: DemoFolder, rounds: int | None) -> None
         raise OperatorError(
             "FS-874", f"`fedsecure train` ended with {training.returncode}"
         )
+
+
+def _draw_curves(folder: DemoFolder) -> None:
+    """Have the model owner's own command draw the run, and say where."""
+    store, output = folder.root / "owner" / "rounds.db", folder.root / "curves.png"
+    command = ["rounds", "plot", "--db", str(store), "--output", str(output)]
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "fedsecure", *command], check=False
+    )
+    if done.returncode:
+        raise OperatorError("FS-868", f"`fedsecure {' '.join(command)}` failed")
 
 
 def _log(config: Path) -> Path:
