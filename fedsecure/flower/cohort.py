@@ -1,8 +1,8 @@
 """Who is asked in a round: the agents that are there and can be expected to answer.
 
-A data owner is eligible when its agent is online and did not miss the last round it
-was asked in. One that missed a round re-enters when its agent joins anew, for a node
-that was killed still counts as online for up to a minute.
+A data owner is eligible when its agent is online and answered in the last round that
+it was asked in, be it that it does not report. One that did not answer re-enters when
+its agent joins anew, for a node that was killed counts as online for some time yet.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -116,11 +116,11 @@ class Cohorts:
                 )
             self._sleep(LOOK_EVERY)
 
-    def note(self, cohort: Mapping[str, Node], absent: Sequence[str]) -> None:
-        """Remember who of a cohort did not report."""
+    def note(self, cohort: Mapping[str, Node], silent: Sequence[str]) -> None:
+        """Remember who of a cohort did not answer at all."""
         for name, node in cohort.items():
             self._missed.pop(name, None)
-            if name in absent:
+            if name in silent:
                 self._missed[name] = node.activation
 
     def _eligible(self) -> dict[str, Node]:

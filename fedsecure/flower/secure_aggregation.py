@@ -213,7 +213,8 @@ class SecureAggregation:
         watch.lap("propose")
         receipts, missing = self._ask(proposal, task, cohort)
         watch.lap("train")
-        self._cohorts.note(cohort, [absent.name for absent in missing])
+        silent = [one.name for one in missing if one.status is Status.OFFLINE]
+        self._cohorts.note(cohort, silent)
         outcome = Outcome(
             proposal=proposal,
             opened=None,

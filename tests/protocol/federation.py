@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import httpx
 import numpy as np
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
@@ -29,6 +30,7 @@ from clients.policy import Policy
 from clients.state import AgentState
 from fedsecure.aggregators import AggregatorClient, Patience
 from fedsecure.core.scheme import Measurement
+from fedsecure.errors import FedsecureError
 from fedsecure.identity import Federation, public_key_text
 from fedsecure.rounds.contributor import Accepted, Contributor, Offer, TaskFacts
 from fedsecure.rounds.owner import Proposal, RoundOwner, RoundRequest
@@ -189,6 +191,11 @@ class MemoryFederation:
     def close(self) -> None:
         for hospital in self.hospitals.values():
             hospital.running.close()
+
+
+def refused(code: str) -> "pytest.RaisesExc[FedsecureError]":
+    """Expect an error of this code."""
+    return pytest.RaisesExc(FedsecureError, check=lambda error: error.code == code)
 
 
 def offer_of(proposal: Proposal) -> Offer:

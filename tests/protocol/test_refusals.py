@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from clients.policy import Policy
-from fedsecure.errors import FedsecureError
 from fedsecure.rounds.contributor import Offer, TaskFacts
 from fedsecure.rounds.owner import Proposal
 from fedsecure.signing import Signed, verify
@@ -26,11 +25,8 @@ from tests.protocol.federation import (
     MemoryFederation,
     measurement_of,
     offer_of,
+    refused,
 )
-
-
-def refused(code: str) -> "pytest.RaisesExc[FedsecureError]":
-    return pytest.RaisesExc(FedsecureError, check=lambda error: error.code == code)
 
 
 def lie(

@@ -7,7 +7,6 @@ import httpx
 import numpy as np
 import pytest
 
-from fedsecure.errors import FedsecureError
 from fedsecure.signing import Signed
 from fedsecure.statements import RoundSpec
 from fedsecure.store.records import RoundVoided
@@ -17,12 +16,9 @@ from tests.protocol.federation import (
     Handler,
     MemoryFederation,
     measurement_of,
+    refused,
     update_of,
 )
-
-
-def refused(code: str) -> "pytest.RaisesExc[FedsecureError]":
-    return pytest.RaisesExc(FedsecureError, check=lambda error: error.code == code)
 
 
 def exact_mean(weights: dict[str, int]) -> list[Fraction]:

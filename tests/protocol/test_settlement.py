@@ -1,9 +1,7 @@
 """What a data owner learns of its report afterwards, and keeps."""
 
 import httpx
-import pytest
 
-from fedsecure.errors import FedsecureError
 from fedsecure.rounds.owner import Proposal
 from fedsecure.rounds.settlement import Fate, Settlement
 from fedsecure.signing import Signed, verify
@@ -13,11 +11,8 @@ from tests.protocol.federation import (
     Handler,
     MemoryFederation,
     measurement_of,
+    refused,
 )
-
-
-def refused(code: str) -> "pytest.RaisesExc[FedsecureError]":
-    return pytest.RaisesExc(FedsecureError, check=lambda error: error.code == code)
 
 
 def settle(memory: MemoryFederation, name: str, proposal: Proposal) -> Fate:
