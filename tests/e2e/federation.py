@@ -8,7 +8,7 @@ import subprocess
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,14 @@ import tomli_w
 
 from fedsecure.demo.play import find_sites
 from fedsecure.demo.processes import Processes
-from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder, provision
+from fedsecure.demo.provision import (
+    AGGREGATORS,
+    HOST,
+    OWNER,
+    DemoFolder,
+    provision,
+)
+from tests.e2e.tap import Tap, tapping
 
 ROOT: Final = Path(__file__).parents[2]
 HEART: Final = ROOT / "studies" / "heart"
@@ -35,6 +42,7 @@ class Federation:
     folder: DemoFolder
     notes: Path
     processes: Processes
+    tap: Tap | None = None
     agents: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def start_agent(self, site: str) -> None:
@@ -112,6 +120,7 @@ def federation(
     agent: Changes | None = None,
     owner: Changes | None = None,
     study: Changes | None = None,
+    tapped: bool = False,
 ) -> Iterator[Federation]:
     """Provision the heart study and start everybody but the model owner.
 
@@ -121,6 +130,7 @@ def federation(
         agent: Changes of every agent.toml.
         owner: Changes of owner.toml.
         study: Changes of study.toml, in a copy.
+        tapped: Whether agents reach the SuperLink through a tap.
     """
     notes, folder = root / "notes", root / "study"
     notes.mkdir()
@@ -128,19 +138,38 @@ def federation(
     change_toml(folder / "study.toml", study or {})
     demo = provision(root / "demo", folder, find_sites(folder))
     change_toml(demo.config(OWNER), owner or {})
-    with pytest.MonkeyPatch.context() as patch, Processes() as processes:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        ExitStack() as stack,
+        Processes() as processes,
+    ):
         patch.setenv(NOTES, str(notes))
         patch.setenv("PYTHONPATH", str(ROOT))
-        running = Federation(demo, notes, processes)
+        tap = stack.enter_context(superlink_tap(demo)) if tapped else None
+        running = Federation(demo, notes, processes, tap)
         for name in AGGREGATORS:
             config = demo.config(name)
             arguments = ["aggregator", "--config", str(config)]
             processes.start(name, arguments, config.parent / "log.txt")
         processes.wait_ready(demo.urls, demo.authority, PATIENCE)
         for site in demo.sites:
-            change_toml(demo.config(site), {**(agent or {}), **named(app)})
+            changes = {**(agent or {}), **named(app), **through(tap)}
+            change_toml(demo.config(site), changes)
             running.start_agent(site)
         yield running
+
+
+@contextmanager
+def superlink_tap(demo: DemoFolder) -> Iterator[Tap]:
+    home = demo.config(OWNER).parent
+    content = tomllib.loads(demo.config(OWNER).read_text(encoding="utf-8"))
+    port = int(content["superlink"]["listen"].rpartition(":")[2])
+    with tapping(port, home / "tls.pem", home / "tls.key") as tap:
+        yield tap
+
+
+def through(tap: Tap | None) -> dict[str, str]:
+    return {} if tap is None else {"superlink": f"{HOST}:{tap.port}"}
 
 
 def named(app: str | None) -> dict[str, str]:

@@ -31,4 +31,6 @@ def train(message: Message, context: Context) -> Message:
     return reply
 
 
-app.evaluate()(keras.evaluate)
+@app.evaluate()
+def evaluate(message: Message, context: Context) -> Message:
+    return keras.evaluate(message, context)
