@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from aggregator import grants, logs
 from aggregator.app import create_app
@@ -62,6 +63,16 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Closed in good order, an idle connection would first wait for its client to
+        # say goodbye, and a client that sleeps does not.
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpToolsProtocol) and (
+                connection.cycle is None or connection.cycle.response_complete
+            ):
+                connection.transport.abort()
+        await super().shutdown(sockets)
 
 
 def _context(

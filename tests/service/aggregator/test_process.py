@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from aggregator.server import STOP_SECONDS
 from fedsecure import PROTOCOL_VERSION
 from tests.service.aggregator.conftest import Federation
 from tests.unit.aggregator.world import HOSPITALS
@@ -49,6 +50,17 @@ def test_a_signal_ends_it_with_success_and_it_starts_again(
     assert killed.north.log_lines()[-1]["event"] == "stopped"
     killed.north.start()
     killed.require_mean(asked, receipts, *THREE)
+
+
+def test_a_client_that_sleeps_does_not_keep_it_from_stopping(
+    killed: Federation,
+) -> None:
+    server = killed.north
+    server.http.get("/health/live")  # its connection stays open, and idle
+    server.child.send_signal(signal.SIGTERM)
+    assert server.child.wait(STOP_SECONDS / 2) == 0
+    server.http.close()
+    server.start()
 
 
 def test_it_says_who_it_is_and_how_it_is(federation: Federation) -> None:
