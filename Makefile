@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export CUDA_VISIBLE_DEVICES ?= -1
 
-.PHONY: help setup demo test check unit service e2e slow bench lock clean
+.PHONY: help setup demo test check unit service e2e compose slow bench lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -49,6 +49,9 @@ service: setup  ## Real servers over TLS
 
 e2e: setup  ## A whole federation of real processes
 	timeout 900 $(PYTEST) tests/e2e
+
+compose: setup  ## The aggregators' image and compose file in a Docker engine
+	timeout --kill-after 60 900 $(PYTEST) tests/compose
 
 slow: setup  ## What takes longer than the gate allows
 	$(PYTEST) tests -m slow --timeout 3600
