@@ -20,7 +20,8 @@ from fedsecure.errors import FedsecureError
 
 GROUP: Final = "fedsecure.commands"
 STOPPED: Final = 130  # what shells expect of a command that Ctrl-C ended
-COMMANDS: Final = ("train", "rounds", "demo", "bench")  # modules of this package
+# Modules of this package.
+COMMANDS: Final = ("train", "rounds", "demo", "bench", "explain")
 
 app = typer.Typer(
     name="fedsecure",

@@ -1,0 +1,333 @@
+"""docs/protocol.md says what the code does: tables, steps, and the worked example."""
+
+import hashlib
+import hmac
+import importlib
+import inspect
+import json
+import re
+import tomllib
+from base64 import urlsafe_b64decode
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import (
+    X25519PrivateKey,
+    X25519PublicKey,
+)
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from fastapi.routing import APIRoute
+
+from aggregator.app import Routes, _router
+from aggregator.problems import RETRY_SECONDS
+from aggregator.projection import Happened
+from fedsecure.core import domains, scheme
+from fedsecure.identity import Federation, Role
+from fedsecure.statements import (
+    AUTHOR_FIELD,
+    SIGNERS,
+    LedgerHead,
+    Member,
+    ScalarField,
+    Statement,
+)
+from fedsecure.store.records import KINDS
+from fedsecure.study.task import Layer, task_digest
+from tests.unit.docs import page
+from tests.vectors import reference
+
+VECTORS = page.ROOT / "tests" / "vectors"
+PAGE = page.read("protocol.md")
+EXAMPLES = page.blocks(PAGE, "example")
+SIGNED_BY = {
+    frozenset({Role.MODEL_OWNER}): "the model owner",
+    frozenset({Role.AGGREGATOR}): "an aggregator",
+    frozenset({Role.DATA_OWNER}): "a data owner",
+    frozenset(
+        {Role.MODEL_OWNER, Role.AGGREGATOR}
+    ): "the model owner or by an aggregator",
+    frozenset(
+        {Role.MODEL_OWNER, Role.DATA_OWNER}
+    ): "the model owner or by a data owner",
+}
+
+
+def case(file: str, name: str) -> dict[str, Any]:
+    """Return one case of a file of vectors, by its name or its place."""
+    cases = json.loads((VECTORS / file).read_text("utf-8"))
+    if name.isdecimal():
+        return cast(dict[str, Any], cases[int(name)])
+    return cast(dict[str, Any], next(one for one in cases if one["name"] == name))
+
+
+def example(file: str, name: str) -> dict[str, Any]:
+    """Return the values of an example in the page, as JSON."""
+    label = name if name.isdecimal() else f'"{name}"'
+    return {
+        key: json.loads(value)
+        for key, value in page.values(EXAMPLES[f"{file} {label}"]).items()
+    }
+
+
+@pytest.mark.parametrize("kind", SIGNERS, ids=lambda kind: kind.typ)
+def test_every_statement_is_there_with_its_fields_and_signers(
+    kind: type[Statement],
+) -> None:
+    text = page.section(PAGE, kind.typ)
+    fields = {page.code(row[0]): row[1] for row in page.table(text)}
+    assert list(fields) == list(kind.model_fields)
+    for name, field in kind.model_fields.items():
+        nullable = type(None) in getattr(field.annotation, "__args__", ())
+        assert nullable == fields[name].endswith("or null"), name
+    author = AUTHOR_FIELD.get(kind)
+    named = f" (`{author}`)" if author else ""
+    first = re.split(r"[.,]", " ".join(text.split()))[0]
+    assert first == f"Signed by {SIGNED_BY[SIGNERS[kind]]}{named}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "statement", "field"),
+    [(ScalarField, "round-spec", "scalars"), (Member, "opening", "set")],
+)
+def test_parts_of_statements_are_there_with_their_fields(
+    kind: type[Any], statement: str, field: str
+) -> None:
+    rows = {row[0]: row for row in page.table(page.section(PAGE, statement))}
+    named = re.findall(r"`(\w+)`", " ".join(rows[f"`{field}`"][1:]))
+    assert set(named) == set(kind.model_fields)
+
+
+def test_a_head_is_there_with_its_fields() -> None:
+    rows = {row[0]: row[1] for row in page.table(page.section(PAGE, "Signed"))}
+    assert set(re.findall(r'"(\w+)":', rows["head"])) == set(LedgerHead.model_fields)
+
+
+def test_no_statement_is_described_that_does_not_exist() -> None:
+    parts = PAGE.split("\n## ")
+    (text,) = (part for part in parts if part.startswith("Signed statements"))
+    assert set(re.findall(r"^### (\S+)$", text, re.MULTILINE)) == {
+        kind.typ for kind in SIGNERS
+    }
+
+
+def test_every_route_is_there() -> None:
+    rows = page.table(page.section(PAGE, "HTTP of an aggregator"))
+    described = {page.code(row[0]).replace("{id}", "{round_id}") for row in rows}
+    router = _router(Routes(*cast(Any, (None, None, None))))
+    assert described == {
+        f"{method} {route.path}"
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+
+
+def test_the_codes_that_may_pass_are_there() -> None:
+    text = " ".join(page.section(PAGE, "HTTP of an aggregator").split())
+    (listed,) = re.findall(r"Codes that may pass \((.+?)\)", text)
+    assert set(listed.split(", ")) == set(RETRY_SECONDS)
+
+
+# Where numbered steps stand in the code, with those of the page.
+CHECKS = re.findall(
+    r"^### [^\n]*\(`([\w.]+)`\)\n(.*?)(?=^##)", PAGE, re.DOTALL | re.MULTILINE
+)
+
+
+@pytest.mark.parametrize(("where", "text"), CHECKS, ids=lambda value: value[:40])
+def test_the_steps_of_a_check_are_those_of_the_code(where: str, text: str) -> None:
+    source = inspect.getsource(_find(where))
+    numbered = {int(number) for number in re.findall(r"\((\d+)\)", source)}
+    steps = [int(number) for number in re.findall(r"^(\d+)\. ", text, re.MULTILINE)]
+    if not numbered:  # a check without numbers has no list either
+        assert steps == []
+        return
+    assert steps == sorted(numbered) == list(range(1, len(steps) + 1))
+
+
+def _find(where: str) -> Any:
+    parts = where.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:end]))
+        except ModuleNotFoundError:
+            continue
+        for name in parts[end:]:
+            found = getattr(found, name)
+        return found
+    raise LookupError(where)
+
+
+def test_every_label_of_the_cryptography_is_there() -> None:
+    labels = {
+        value.decode()
+        for name, value in vars(domains).items()
+        if name.startswith(("MASK_", "SEAL_"))
+    }
+    assert len(labels) == 4
+    assert [label for label in labels if label not in PAGE] == []
+
+
+def test_the_random_bytes_of_a_report_are_all_there() -> None:
+    rows = page.table(page.section(PAGE, "Shares"))
+    assert sum(int(row[0]) for row in rows) == scheme.RAND_BYTES
+    assert f"{scheme.RAND_BYTES} random bytes" in PAGE
+
+
+def test_every_kind_of_event_is_there() -> None:
+    rows = page.table(page.section(PAGE, "Ledger"))
+    described = {row[0]: set(re.findall(r"`([\w-]+)`", row[1])) for row in rows}
+    assert described == {
+        "model owner": set(KINDS),
+        "aggregator": {kind.value for kind in Happened},
+    }
+
+
+def test_the_federation_of_the_page_has_the_digest_of_the_vector() -> None:
+    known = case("federation.json", "sorted")
+    federation = tomllib.loads(EXAMPLES['federation.json "sorted"'])
+    assert federation == known["content"]
+    assert Federation.model_validate(federation).digest == known["digest"]
+    assert known["digest"] in page.section(PAGE, "federation.toml")
+
+
+def test_the_statement_of_the_page_is_the_vector() -> None:
+    known = case("statements.json", "void")
+    shown = page.values(EXAMPLES['statements.json "void"'])
+    header, payload, _ = shown["token"].split(".")
+    assert (shown["token"], shown["digest"]) == (known["token"], known["digest"])
+    for part, text in ((header, shown["header"]), (payload, shown["payload"])):
+        assert urlsafe_b64decode(part + "=" * (-len(part) % 4)) == text.encode()
+    seeds = case("federation.json", "sorted")["seeds"]
+    assert f"`{seeds[known['signer']]}`" in page.section(PAGE, "Worked example")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("params.json", "0"),
+        ("encoding.json", "within the clip"),
+        ("shard.json", "within the clip"),
+        ("seal.json", "seed"),
+    ],
+)
+def test_the_values_of_an_example_are_those_of_the_vectors(
+    file: str, name: str
+) -> None:
+    known = case(file, name) | (derived(name) if file == "shard.json" else {})
+    shown = example(file, name)
+    assert len(shown) >= 5
+    for key, value in shown.items():
+        if isinstance(value, str) and value.endswith("..."):
+            assert str(known[key]).startswith(value[:-3])
+        else:
+            assert value == known[key], key
+
+
+def derived(name: str) -> dict[str, str]:
+    """What the page computes from a case of shard.json."""
+    given = case("shard.json", name)
+    facts = (
+        bytes.fromhex(given["spec_digest"]),
+        bytes.fromhex(given["report_id"]),
+        given["reporter"],
+    )
+    seed = bytes.fromhex(given["seed"])
+    keys = {
+        part: reference.hkdf(
+            seed, reference.mask_info(f"fedsecure v1 mask {part}", *facts)
+        )
+        for part in ("tensor", "scalars")
+    }
+    return {
+        "tensor_key": keys["tensor"].hex(),
+        "scalars_key": keys["scalars"].hex(),
+        "tensor_mask": reference.key_stream(keys["tensor"], 16).hex(),
+        "scalars_mask": reference.key_stream(keys["scalars"], 64).hex(),
+    }
+
+
+def test_the_words_of_the_example_follow_from_each_other() -> None:
+    numbers = example("encoding.json", "within the clip")
+    shares = example("shard.json", "within the clip")
+    vector, mask = (
+        np.frombuffer(bytes.fromhex(shares[key])[:16], "<u4")
+        for key in ("vector", "tensor_mask")
+    )
+    assert (vector + mask).view("<i4").tolist() == numbers["tensor"]
+    line = " ".join(page.section(PAGE, "Worked example").split())
+    assert f"33554432 - {mask[0]:#x} mod 2^32 = {vector[0]:#x}" in line
+
+
+def test_the_sealed_key_opens_by_the_documents_alone() -> None:
+    """HPKE and X-Wing written out: the page's identifiers are the right ones."""
+    given = case("seal.json", "seed")
+    sealed, info = bytes.fromhex(given["sealed_key"]), bytes.fromhex(given["info"])
+    expanded = hashlib.shake_256(bytes.fromhex(given["key_seed"])).digest(96)
+    mlkem = MLKEM768PrivateKey.from_seed_bytes(expanded[:64])
+    x25519 = X25519PrivateKey.from_private_bytes(expanded[64:])
+    ephemeral = sealed[1088:1120]
+    secret = hashlib.sha3_256(
+        mlkem.decapsulate(sealed[:1088])
+        + x25519.exchange(X25519PublicKey.from_public_bytes(ephemeral))
+        + ephemeral
+        + x25519.public_key().public_bytes_raw()
+        + b"\\.//^\\"
+    ).digest()
+    kem, kdf, aead = re.findall(r"(?:KEM|KDF|AEAD) (0x\w{4})", PAGE)
+    suite = b"HPKE" + b"".join(int(one, 16).to_bytes(2) for one in (kem, kdf, aead))
+
+    def extract(salt: bytes, label: bytes, value: bytes) -> bytes:
+        salt = salt or bytes(32)
+        return hmac.digest(salt, b"HPKE-v1" + suite + label + value, "sha256")
+
+    def expand(key: bytes, label: bytes, about: bytes, size: int) -> bytes:
+        text = size.to_bytes(2) + b"HPKE-v1" + suite + label + about + b"\1"
+        return hmac.digest(key, text, "sha256")[:size]
+
+    about = b"\0" + extract(b"", b"psk_id_hash", b"") + extract(b"", b"info_hash", info)
+    base = extract(secret, b"secret", b"")
+    key, nonce = (
+        expand(base, label, about, size)
+        for label, size in ((b"key", 32), (b"base_nonce", 12))
+    )
+    opened = AESGCM(key).decrypt(nonce, sealed[1120:], b"")
+    assert (
+        opened.hex()
+        == given["content_key"]
+        == example("seal.json", "seed")["content_key"]
+    )
+
+
+def test_the_task_digest_of_the_page_is_right() -> None:
+    layers = [Layer("0", (2, 1)), Layer("1", (1,))]
+    weights = np.array([1, 2, 3], np.float32)
+    digest = task_digest("train", layers, {"server-round": 1}, weights).hex()
+    assert json.loads(page.values(EXAMPLES["task"])["digest"]) == digest
+
+    def n(count: int) -> bytes:
+        return count.to_bytes(8)
+
+    def v(tag: bytes, content: bytes) -> bytes:
+        return tag + n(len(content)) + content
+
+    def shape(*sizes: int) -> bytes:
+        items = b"".join(v(b"i", str(size).encode()) for size in sizes)
+        return b"l" + n(len(sizes)) + items
+
+    encoded = (
+        v(b"y", b"fedsecure v1 task digest")
+        + v(b"s", b"train")
+        + n(2)
+        + v(b"s", b"0")
+        + shape(2, 1)
+        + v(b"s", b"1")
+        + shape(1)
+        + n(1)
+        + v(b"s", b"server-round")
+        + v(b"i", b"1")
+        + weights.astype("<f4").tobytes()
+    )
+    assert hashlib.sha256(encoded).hexdigest() == digest
