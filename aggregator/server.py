@@ -14,6 +14,7 @@ import time
 from contextlib import closing
 from types import FrameType
 from typing import Final, NoReturn
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -27,6 +28,7 @@ from aggregator.fold import Fold, Worker
 from aggregator.spool import Spool, open_spool
 from aggregator.store import Store, open_store
 from fedsecure.errors import OperatorError
+from fedsecure.identity import Federation
 from fedsecure.signing import Author
 
 STOP_SECONDS: Final = 20  # what is under way may take so long to finish
@@ -47,6 +49,7 @@ def serve(settings: AggregatorSettings) -> None:
         signal.signal(number, _leave)  # until the server listens
     logs.configure()
     author, tls = settings.author(), _tls(settings)
+    _warn_of_one_host(author.federation)
     with (
         _listen(*settings.address) as listener,
         open_spool(settings.data) as spool,
@@ -56,6 +59,12 @@ def serve(settings: AggregatorSettings) -> None:
         grants.recover(context)
         _run(context, listener, tls)
     log.info("stopped", name=author.name)
+
+
+def _warn_of_one_host(federation: Federation) -> None:
+    hosts = {urlsplit(party.url).hostname for party in federation.aggregators}
+    if len(hosts) == 1:
+        log.warning("both aggregators are on one host, which gives no secrecy")
 
 
 class _Server(uvicorn.Server):
