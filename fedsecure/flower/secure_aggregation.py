@@ -14,6 +14,7 @@ A round:
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -30,7 +31,7 @@ from flwr.serverapp.strategy import (
 )
 
 from fedsecure.core.scheme import Mean
-from fedsecure.errors import OperatorError, PeerError
+from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.flower import wire
 from fedsecure.flower.cohort import Cohorts, Fleet, Node
 from fedsecure.rounds.contributor import Offer
@@ -89,17 +90,26 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One attempt at a round, for the record and the screen."""
+    """One attempt at a round, for the record and the screen.
+
+    `arrays` is the global model after it, `received` counts receipts by aggregator,
+    `opened` is None for a round that was voided for `reason`.
+    """
 
     proposal: Proposal
-    opened: Opened | None
-    included: Sequence[str]
-    missing: Sequence[Participation]
-    received: Mapping[str, int]  # receipts by aggregator
-    seconds: Mapping[str, float]
-    arrays: ArrayRecord = field(repr=False)  # the global model after this attempt
-    reason: str = ""
+    arrays: ArrayRecord = field(repr=False)
+    opened: Opened | None = None
+    receipts: Mapping[str, ReceiptPair] = field(default_factory=dict, repr=False)
+    missing: Sequence[Participation] = ()
+    received: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
     voids: Mapping[str, Signed[Void]] = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def included(self) -> list[str]:
+        """Those with receipts of both aggregators, in ascending order."""
+        return sorted(self.receipts)
 
 
 Recorder = Callable[[Outcome], None]
@@ -211,29 +221,58 @@ class SecureAggregation:
         task = _task(purpose, messages[0].content)
         proposal = self._owner.propose(self._request(number, attempt, task, cohort))
         watch.lap("propose")
-        receipts, missing = self._ask(proposal, task, cohort)
-        watch.lap("train")
+        before = Outcome(proposal=proposal, arrays=arrays)
+        try:
+            asked = self._ask(before, task, cohort)
+            watch.lap("train")
+            outcome = self._decide(number, task, messages, asked, watch)
+        except BaseException as error:
+            self._give_up(before, error)
+            raise
+        return replace(outcome, seconds=watch.laps)
+
+    def _ask(
+        self, before: Outcome, task: wire.Task, cohort: Mapping[str, Node]
+    ) -> Outcome:
+        """Hand the task to the cohort, and believe those with both receipts."""
+        receipts, missing = self._collect(before.proposal, task, cohort)
         silent = [one.name for one in missing if one.status is Status.OFFLINE]
         self._cohorts.note(cohort, silent)
-        outcome = Outcome(
-            proposal=proposal,
-            opened=None,
-            included=sorted(receipts),
+        return replace(
+            before,
+            receipts=receipts,
             missing=missing,
             received={name: len(receipts) for name in self._owner.aggregators},
-            seconds={},
-            arrays=arrays,
         )
-        if len(receipts) < self._plan.min_cohort:
-            reason = f"{len(receipts)} reported, {self._plan.min_cohort} needed"
-            voids = self._owner.void(proposal.spec, reason)
-            return replace(outcome, reason=reason, seconds=watch.laps, voids=voids)
-        opened = self._owner.open(proposal, receipts)
+
+    def _decide(
+        self,
+        number: int,
+        task: wire.Task,
+        messages: Sequence[Message],
+        asked: Outcome,
+        watch: "_Stopwatch",
+    ) -> Outcome:
+        """Open the round, or void it when too few have reported."""
+        included, needed = len(asked.receipts), self._plan.min_cohort
+        if included < needed:
+            reason = f"{included} reported, {needed} needed"
+            voids = self._owner.void(asked.proposal.spec, reason)
+            return replace(asked, reason=reason, voids=voids)
+        opened = self._owner.open(asked.proposal, asked.receipts)
         watch.lap("open")
-        if purpose is Purpose.TRAIN:
-            arrays = self._apply(number, task, messages, sorted(receipts), opened.mean)
+        arrays = asked.arrays
+        if task.purpose is Purpose.TRAIN:
+            arrays = self._apply(number, task, messages, asked.included, opened.mean)
             watch.lap("apply")
-        return replace(outcome, opened=opened, arrays=arrays, seconds=watch.laps)
+        return replace(asked, opened=opened, arrays=arrays)
+
+    def _give_up(self, before: Outcome, error: BaseException) -> None:
+        """Void a round that cannot go on, as far as that is still possible."""
+        reason = f"given up: {error}"[:200] if str(error) else "stopped by its owner"
+        with suppress(FedsecureError):
+            voids = self._owner.void(before.proposal.spec, reason)
+            self._record(replace(before, reason=reason, voids=voids))
 
     def _configure(
         self,
@@ -275,7 +314,7 @@ class SecureAggregation:
             seconds=math.ceil(plan.round_seconds),
         )
 
-    def _ask(
+    def _collect(
         self, proposal: Proposal, task: wire.Task, cohort: Mapping[str, Node]
     ) -> tuple[dict[str, ReceiptPair], list[Participation]]:
         grants = [proposal.grants[name].token for name in sorted(proposal.grants)]

@@ -37,6 +37,7 @@ from fedsecure.flower.runtime import task_identity
 from fedsecure.flower.secure_aggregation import Outcome, Plan, SecureAggregation
 from fedsecure.statements import Weighting
 from fedsecure.store.records import RoundResult, RoundVoided, Status
+from fedsecure.store.states import RoundState
 from tests.protocol.federation import HOSPITALS, SCALARS, MemoryFederation
 
 NODES = {name: 100 + i for i, name in enumerate(HOSPITALS)}
@@ -282,6 +283,22 @@ def test_a_round_below_min_cohort_is_void_and_the_model_unchanged(
     np.testing.assert_array_equal(flat(void.arrays), flat(initial()))
     assert opened.opened is not None
     assert opened.proposal.spec.statement.attempt == 2
+
+
+def test_a_training_that_is_stopped_voids_the_round_it_was_in(
+    training: Training,
+) -> None:
+    def stop(_message: Message, _context: Context) -> Message:
+        raise KeyboardInterrupt
+
+    training.fleet.app = stop
+    with pytest.raises(KeyboardInterrupt):
+        training.run(FedAvg(**options()))
+    (given_up,) = training.outcomes
+    assert given_up.reason == "stopped by its owner"
+    assert sorted(given_up.voids) == ["north", "south"]
+    (row,) = training.memory.store.rounds("run-1")
+    assert row.state == RoundState.VOID
 
 
 def test_a_strategy_that_would_wait_for_ever_is_stopped(training: Training) -> None:
