@@ -22,7 +22,7 @@ from flwr.clientapp import ClientApp
 from clients.config import AgentSettings, require_pinned
 from clients.state import AgentState
 from fedsecure import identity
-from fedsecure.aggregators import AggregatorClient
+from fedsecure.aggregators import AggregatorClient, Patience, UnreachableError
 from fedsecure.errors import FedsecureError, OperatorError, PeerError, RoundStateError
 from fedsecure.flower.mod import Mod, secret_sharing_mod
 from fedsecure.flower.runtime import Fleet, fleet, load_node_key, task_identity
@@ -100,17 +100,18 @@ class Agent:
     def settle(self) -> None:
         """Ask what became of rounds that were answered, as far as it is decided."""
         for spec in self.state.unsettled():
-            reports = {
-                report.header.statement.aggregator: report
-                for report in self.state.reports(spec)
-            }
             try:
-                fate = self.settlement.settle(reports)
+                reports = self.state.reports(spec)
+                fate = self.settlement.settle(
+                    {report.header.statement.aggregator: report for report in reports}
+                )
+            except UnreachableError:
+                return  # the next time
             except FedsecureError as error:
                 if error.code != UNDECIDED:
                     log.warning("not settled", round=spec[:12], **_told(error))
-                return  # the next time; rounds are decided in their order
-            log.info("settled", round=spec[:12], fate=fate.value)
+            else:
+                log.info("settled", round=spec[:12], fate=fate.value)
 
     def answer(self, message: Message, node_id: int) -> Message:
         """Answer one task; every failure gives the same reply."""
@@ -176,7 +177,9 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
             clock=time.time,
             rand=secrets.token_bytes,
         )
-        settlement = Settlement(author, clients, state, time.time)
+        # Asked between two tasks, so it may not wait for an aggregator that is away.
+        asking = _clients(settings, federation, stack, Patience(seconds=0.0))
+        settlement = Settlement(author, asking, state, time.time)
         mod = secret_sharing_mod(contributor)
         yield Agent(settings, state, app, mod, settlement, stop)
 
@@ -198,10 +201,13 @@ def load_app(reference: str) -> ClientApp:
 
 
 def _clients(
-    settings: AgentSettings, federation: Federation, stack: ExitStack
+    settings: AgentSettings,
+    federation: Federation,
+    stack: ExitStack,
+    patience: Patience | None = None,
 ) -> Mapping[str, AggregatorClient]:
     clients = {
-        party.name: AggregatorClient(party, federation, settings.authorities)
+        party.name: AggregatorClient(party, federation, settings.authorities, patience)
         for party in federation.aggregators
     }
     for client in clients.values():

@@ -25,6 +25,7 @@ class Fate(StrEnum):
     INCLUDED = "included"  # it is in the one sum that was opened
     LEFT_OUT = "left out"  # a sum was opened without it
     VOID = "void"  # nothing was opened, and never will be
+    DISPUTED = "disputed"  # the aggregators do not say the same
 
 
 class Evidence(Protocol):
@@ -51,7 +52,8 @@ class Settlement:
 
         Raises:
             PeerError: FS-330 while the round is not decided, FS-350 when the two
-                aggregators do not say the same, FS-551 when one is away.
+                aggregators do not say the same (the evidence is kept all the same),
+                FS-551 when one is away.
         """
         inclusions = {name: self._ask(reports[name]) for name in sorted(reports)}
         said = {
@@ -59,6 +61,7 @@ class Settlement:
             for one in (signed.statement for signed in inclusions.values())
         }
         if len(said) != 1:
+            self.evidence.settle(inclusions, Fate.DISPUTED.value)
             raise PeerError("FS-350", f"round {next(iter(reports.values())).spec[:12]}")
         ((included, opening, _, _),) = said
         fate = Fate.VOID if opening is None else Fate.LEFT_OUT

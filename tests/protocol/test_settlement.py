@@ -71,7 +71,9 @@ def test_aggregators_that_disagree_are_found_out(memory: MemoryFederation) -> No
     memory.wires["south"].fault = deny
     with refused("FS-350"):
         settle(memory, "chur", proposal)
-    assert memory.hospitals["chur"].state.unsettled() == [proposal.spec.digest]
+    state = memory.hospitals["chur"].state
+    assert state.unsettled() == []  # it is not asked for ever, and the proof is kept
+    assert state.fates() == {"disputed": 1}
 
 
 def test_nobody_else_may_ask(memory: MemoryFederation) -> None:
