@@ -26,7 +26,10 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateColumn
+from sqlalchemy.sql.compiler import DDLCompiler
 
 from fedsecure.errors import OperatorError
 
@@ -180,3 +183,15 @@ def _require_ours(connection: Connection, where: str, migrations: Path) -> None:
         raise OperatorError("FS-603", f"{where} has revision {found!r}")
     if found is None and inspect(connection).get_table_names():
         raise OperatorError("FS-607", f"{where} holds other tables")
+
+
+@compiles(CreateColumn, "sqlite")
+def _column_with_comment(
+    element: CreateColumn, compiler: DDLCompiler, **options: Any
+) -> str:
+    # SQLite knows no COMMENT, but keeps the text of CREATE TABLE.
+    text: str = compiler.visit_create_column(  # type: ignore[no-untyped-call]
+        element, **options
+    )
+    comment = element.element.comment
+    return f"{text} /* {comment} */" if text and comment else text

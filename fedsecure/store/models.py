@@ -20,10 +20,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.schema import CreateColumn
-from sqlalchemy.sql.compiler import DDLCompiler
 
 from fedsecure.ledger import EventColumns
 
@@ -63,18 +60,6 @@ class Base(DeclarativeBase):
         int: BigInteger(),
         str: Text(),
     }
-
-
-@compiles(CreateColumn, "sqlite")
-def _column_with_comment(
-    element: CreateColumn, compiler: DDLCompiler, **options: Any
-) -> str:
-    # SQLite knows no COMMENT, but keeps the text of CREATE TABLE.
-    text: str = compiler.visit_create_column(  # type: ignore[no-untyped-call]
-        element, **options
-    )
-    comment = element.element.comment
-    return f"{text} /* {comment} */" if text and comment else text
 
 
 class Event(EventColumns, Base):

@@ -1,4 +1,8 @@
-"""The first form of the agent's state."""
+"""The first form of the agent's state.
+
+Says in full what the models say today, so that it still creates these tables when the
+models have moved on.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,31 +16,118 @@ depends_on = None
 def upgrade() -> None:
     """Create every table."""
     op.create_table(
-        "reports",
-        sa.Column("spec", sa.String(64), primary_key=True),
-        sa.Column("aggregator", sa.String(63), primary_key=True),
-        sa.Column("run", sa.String(63), nullable=False),
-        sa.Column("round", sa.BigInteger, nullable=False),
-        sa.Column("purpose", sa.String(16), nullable=False),
-        sa.Column("attempt", sa.BigInteger, nullable=False),
-        sa.Column("kind", sa.String(8), nullable=False),
-        sa.Column("length", sa.BigInteger, nullable=False),
-        sa.Column("header", sa.Text, nullable=False),
-        sa.Column("receipt", sa.Text),
-        sa.Column("inclusion", sa.Text),
-        sa.Column("fate", sa.String(16)),
+        "membership",
+        sa.Column(
+            "superlink",
+            sa.String(255),
+            primary_key=True,
+            comment="address of the SuperLink",
+        ),
+        sa.Column(
+            "node",
+            sa.String(32),
+            nullable=False,
+            comment="node id there, needed to sign off after a crash",
+        ),
     )
     op.create_table(
         "replies",
-        sa.Column("number", sa.Integer, primary_key=True),
-        sa.Column("at", sa.Float, nullable=False),
-        sa.Column("outcome", sa.String(16), nullable=False),
-        sa.Column("length", sa.BigInteger, nullable=False),
+        sa.Column(
+            "number",
+            sa.Integer(),
+            primary_key=True,
+            comment="1, 2, 3 and so on",
+        ),
+        sa.Column(
+            "at",
+            sa.Double(),
+            nullable=False,
+            comment="seconds since 1970, UTC",
+        ),
+        sa.Column(
+            "outcome",
+            sa.String(16),
+            nullable=False,
+            comment="receipts or not_reported: all that a reply can say",
+        ),
+        sa.Column(
+            "length",
+            sa.BigInteger(),
+            nullable=False,
+            comment="bytes of the reply",
+        ),
     )
     op.create_table(
-        "membership",
-        sa.Column("superlink", sa.String(255), primary_key=True),
-        sa.Column("node", sa.String(32), nullable=False),
+        "reports",
+        sa.Column(
+            "spec",
+            sa.String(64),
+            primary_key=True,
+            comment="digest of the round's spec",
+        ),
+        sa.Column(
+            "aggregator",
+            sa.String(63),
+            primary_key=True,
+            comment="which aggregator it is sealed for",
+        ),
+        sa.Column(
+            "run",
+            sa.String(63),
+            nullable=False,
+            comment="run of the spec",
+        ),
+        sa.Column(
+            "round",
+            sa.BigInteger(),
+            nullable=False,
+            comment="round of the spec",
+        ),
+        sa.Column(
+            "purpose",
+            sa.String(16),
+            nullable=False,
+            comment="train or evaluate",
+        ),
+        sa.Column(
+            "attempt",
+            sa.BigInteger(),
+            nullable=False,
+            comment="attempt of the spec",
+        ),
+        sa.Column(
+            "kind",
+            sa.String(8),
+            nullable=False,
+            comment="seed or vector",
+        ),
+        sa.Column(
+            "length",
+            sa.BigInteger(),
+            nullable=False,
+            comment="bytes of the payload",
+        ),
+        sa.Column(
+            "header",
+            sa.Text(),
+            nullable=False,
+            comment="signed header (JWS)",
+        ),
+        sa.Column(
+            "receipt",
+            sa.Text(),
+            comment="the aggregator's receipt (JWS), once it came",
+        ),
+        sa.Column(
+            "inclusion",
+            sa.Text(),
+            comment="what the aggregator said became of it (JWS), once decided",
+        ),
+        sa.Column(
+            "fate",
+            sa.String(16),
+            comment="included, left out or void; both aggregators agree",
+        ),
     )
 
 
