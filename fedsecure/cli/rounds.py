@@ -84,7 +84,7 @@ def show_round(
 
     ROUND is 3 (its last attempt), 3.1 (its first), final (the evaluation), or
     at least eight digits of the digest of its spec. Signatures are shown, not
-    checked: `fedsecure audit verify` checks them.
+    checked.
 
     Example: fedsecure rounds show 3 --run heart-1
     """
