@@ -13,7 +13,7 @@ compact) but for reports and aggregate shares, which follow their header (`frami
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Annotated, Final, TypeVar
@@ -23,15 +23,14 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
-from aggregator import framing, grants, openings, reads, store
+from aggregator import grants, openings, reads, store
 from aggregator.context import Context
 from aggregator.fold import Worker
 from aggregator.intake import Intake, read_all
 from aggregator.metrics import Metrics
-from aggregator.openings import SealedShare
 from aggregator.problems import add_handlers
 from aggregator.rounds import RoundState
-from fedsecure import PROTOCOL_VERSION
+from fedsecure import PROTOCOL_VERSION, framing
 from fedsecure.encodings import Digest
 from fedsecure.identity import Name
 from fedsecure.signing import Signed, verify
@@ -88,11 +87,11 @@ class Routes:
             share = await self._worker.run(
                 openings.open_round, self._context, round_id, opening
             )
-        prefix = framing.prefix(share.header)
+        length = framing.offset_after(share.header) + share.length
         return StreamingResponse(
-            _share_body(prefix, share),
+            framing.framed(share.header, share.path),
             media_type="application/octet-stream",
-            headers={"Content-Length": str(len(prefix) + share.length)},
+            headers={"Content-Length": str(length)},
         )
 
     async def void(self, round_id: RoundId, request: Request) -> Response:
@@ -208,10 +207,3 @@ async def _tidy_forever(context: Context, worker: Worker) -> None:
 
 def _token(token: str) -> Response:
     return PlainTextResponse(token, media_type="application/jose")
-
-
-def _share_body(prefix: bytes, share: SealedShare) -> Iterator[bytes]:
-    yield prefix
-    with share.path.open("rb") as file:
-        while piece := file.read(framing.PIECE):
-            yield piece

@@ -16,11 +16,12 @@ from typing import IO, Final
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from aggregator import framing, reports
+from aggregator import reports
 from aggregator.context import Context
 from aggregator.fold import Worker
 from aggregator.reports import Expected
 from aggregator.spool import disk
+from fedsecure import framing
 from fedsecure.core.seal import PayloadDigest
 from fedsecure.errors import PeerError, RoundStateError
 

@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 from aggregator import store
 from aggregator.context import Context
 from aggregator.fold import Upload
-from aggregator.framing import offset_after
 from aggregator.opening_rules import Facts, require_openable
 from aggregator.projection import Happened, members_of, spec_of
 from aggregator.rounds import Step, advance, require_round
@@ -29,6 +28,7 @@ from fedsecure.core import scheme, seal
 from fedsecure.core.sealing_key import CONTENT_KEY_BYTES
 from fedsecure.encodings import from_base64url
 from fedsecure.errors import RoundStateError
+from fedsecure.framing import offset_after
 from fedsecure.rounds.parameters import params_of
 from fedsecure.signing import MAX_TOKEN, Signed, set_digest
 from fedsecure.statements import (

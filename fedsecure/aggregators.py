@@ -5,8 +5,6 @@ again, with the same bytes. What comes back is verified here: an answer that is 
 this aggregator's signed word never leaves this module.
 """
 
-import ssl
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,8 +15,10 @@ import httpx
 import tenacity
 from pydantic import BaseModel, ValidationError
 
-from fedsecure import signing
-from fedsecure.errors import PROBLEMS, OperatorError, PeerError
+from fedsecure import PROTOCOL_VERSION, signing
+from fedsecure.answers import Pieces, printable, read_limited, tls_context
+from fedsecure.errors import PROBLEMS, PeerError
+from fedsecure.framing import LENGTH, MAX_HEADER, PIECE, framed, offset_after
 from fedsecure.identity import AggregatorParty, Federation
 from fedsecure.signing import Signed
 from fedsecure.statements import (
@@ -34,11 +34,6 @@ from fedsecure.statements import (
     Void,
 )
 
-PIECE: Final = 2**20  # bytes sent or received at once
-MAX_ANSWER: Final = 16 * 2**20  # bytes; larger answers are refused
-MAX_DETAIL: Final = 500  # characters of a server's own words
-HEADER_LENGTH: Final = struct.Struct(">I")
-MAX_HEADER: Final = 16 * 2**10  # bytes
 JOSE: Final = {"Content-Type": "application/jose"}
 
 S = TypeVar("S", bound=Statement)
@@ -47,6 +42,16 @@ Result = TypeVar("Result")
 
 class UnreachableError(PeerError):
     """An aggregator does not answer, or says that it cannot just now."""
+
+
+class Introduction(BaseModel):
+    """What an aggregator says about itself to anybody; believed for messages only."""
+
+    protocol: int
+    version: str
+    name: str
+    federation: str
+    fingerprint: str
 
 
 class Standing(BaseModel):
@@ -90,7 +95,7 @@ class AggregatorClient:
         self._patience = patience or Patience()
         self._http = httpx.Client(
             base_url=party.url,
-            verify=_tls(authorities) if transport is None else False,
+            verify=tls_context(authorities) if transport is None else False,
             timeout=httpx.Timeout(30.0, read=120.0),
             transport=transport,
         )
@@ -98,6 +103,32 @@ class AggregatorClient:
     def close(self) -> None:
         """Close its connections."""
         self._http.close()
+
+    def require_same_federation(self) -> None:
+        """Check that it is there and holds the same files, before anything is begun.
+
+        Raises:
+            UnreachableError: FS-551 with its address and the cause.
+            PeerError: FS-555 when it speaks another protocol, FS-556 when somebody
+                else answers, FS-705 when its federation.toml differs.
+        """
+        answer = self._retried(lambda: self._send("GET", "/v1/identity", headers={}))
+        try:
+            said = Introduction.model_validate_json(answer, strict=True)
+        except ValidationError as error:
+            raise self._refused("FS-553", "its answer is no introduction") from error
+        if said.protocol != PROTOCOL_VERSION:
+            raise self._refused(
+                "FS-555", f"protocol {said.protocol}, here {PROTOCOL_VERSION}"
+            )
+        if (said.name, said.fingerprint) != (self.party.name, self.party.fingerprint):
+            raise self._refused("FS-556", f"it is {printable(said.name)}")
+        if said.federation != self._federation.digest:
+            raise self._refused(
+                "FS-705",
+                f"it holds {printable(said.federation)[:12]}, this party "
+                f"{self._federation.digest[:12]}",
+            )
 
     def propose(self, spec: Signed[RoundSpec]) -> Signed[RoundGrant]:
         """Ask for a grant. Run by the model owner.
@@ -123,15 +154,14 @@ class AggregatorClient:
         """
         said = header.statement
         path = f"/v1/rounds/{said.spec}/reports/{said.reporter}"
-        token = header.token.encode()
-        length = HEADER_LENGTH.size + len(token) + said.length
+        length = offset_after(header.token) + said.length
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Length": str(length),
         }
         answer = self._retried(
             lambda: self._send(
-                "PUT", path, content=_report_body(token, payload), headers=headers
+                "PUT", path, content=framed(header.token, payload), headers=headers
             )
         )
         return self._verified(answer, Receipt, said.spec)
@@ -204,7 +234,7 @@ class AggregatorClient:
         with self._http.stream(
             method, path, content=content, headers=headers
         ) as response:
-            body = _read_limited(response)
+            body = read_limited(response)
             if not response.is_success:
                 raise self._problem(response, body)
         return body.decode("utf-8", errors="replace")
@@ -215,9 +245,9 @@ class AggregatorClient:
             "POST", path, content=opening.token.encode(), headers=JOSE
         ) as response:
             if not response.is_success:
-                raise self._problem(response, _read_limited(response))
-            stream = _Buffered(response.iter_bytes(PIECE))
-            length = HEADER_LENGTH.unpack(stream.take(HEADER_LENGTH.size))[0]
+                raise self._problem(response, read_limited(response))
+            stream = Pieces(response.iter_bytes(PIECE))
+            length = LENGTH.unpack(stream.take(LENGTH.size))[0]
             if not length <= MAX_HEADER:
                 raise self._refused("FS-553", f"a header of {length} bytes")
             token = stream.take(length).decode("ascii", errors="replace")
@@ -264,64 +294,11 @@ class AggregatorClient:
             if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
             else PeerError
         )
-        return error(code, f"{self.party.name} says: {_printable(detail)}")
+        return error(code, f"{self.party.name} says: {printable(detail)}")
 
     def _refused(self, code: str, what: str) -> PeerError:
         return PeerError(code, f"{self.party.name} at {self.party.url}: {what}")
 
 
-class _Buffered:
-    """Takes exact lengths off an iterator of pieces."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._held = b""
-
-    def take(self, length: int) -> bytes:
-        while len(self._held) < length:
-            piece = next(self._pieces, None)
-            if piece is None:
-                msg = "the answer ended early"
-                raise httpx.RemoteProtocolError(msg)
-            self._held += piece
-        taken, self._held = self._held[:length], self._held[length:]
-        return taken
-
-    def rest(self) -> Iterator[bytes]:
-        yield self._held
-        yield from self._pieces
-
-
-def _tls(authorities: Path | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=authorities)
-    except (OSError, ssl.SSLError) as error:
-        raise OperatorError("FS-554", f"{authorities}: {error}") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    return context
-
-
-def _printable(text: str) -> str:
-    """Keep what a server says from steering the terminal that shows it."""
-    return "".join(one if one.isprintable() else "?" for one in text[:MAX_DETAIL])
-
-
 def _bearer(ticket: Signed[Read]) -> dict[str, str]:
     return {"Authorization": f"Bearer {ticket.token}"}
-
-
-def _report_body(token: bytes, payload: Path) -> Iterator[bytes]:
-    yield HEADER_LENGTH.pack(len(token)) + token
-    with payload.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
-
-
-def _read_limited(response: httpx.Response) -> bytes:
-    body = b""
-    for piece in response.iter_bytes():
-        body += piece
-        if not len(body) <= MAX_ANSWER:
-            msg = f"an answer of more than {MAX_ANSWER} bytes"
-            raise httpx.RemoteProtocolError(msg)
-    return body

@@ -95,6 +95,87 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "A study needs at least two rows that differ: one to train on, one held "
             "out.",
         ),
+        Problem(
+            "FS-120",
+            "An array of the study is missing",
+            "Save the arrays that are named into the .npz file; spelling and case "
+            "count.",
+        ),
+        Problem(
+            "FS-121",
+            "An array has another shape or type",
+            "Convert the array that is named to the dtype and shape that the study "
+            "needs, and save the file again.",
+        ),
+        Problem(
+            "FS-122",
+            "A value in an array is out of range",
+            "Mend the entry that is named (indices count from 0), or ask the model "
+            "owner to widen the range in schema.toml.",
+        ),
+        Problem(
+            "FS-123",
+            "A label in an array is none of the study's",
+            "Mend the entry that is named (indices count from 0); numbers and names "
+            "of the classes stand in schema.toml.",
+        ),
+        Problem(
+            "FS-124",
+            "The arrays differ in their numbers of rows",
+            "Save features and labels of the same rows, in the same order.",
+        ),
+        Problem(
+            "FS-125",
+            "The data file is not NPZ",
+            "Save it again with numpy.savez_compressed; arrays of Python objects are "
+            "not read.",
+        ),
+        Problem(
+            "FS-126",
+            "The data are not of the study's kind",
+            "Let `data` in agent.toml name what the study reads: docs/your-own- "
+            "study.md shows the kinds.",
+        ),
+        Problem(
+            "FS-130",
+            "A folder is not a class of the study",
+            "Rename or move the folder that is named; the classes stand in "
+            "schema.toml, spelling and case count.",
+        ),
+        Problem(
+            "FS-131",
+            "An image cannot be read",
+            "Save the file that is named again as PNG or JPEG, or leave it out.",
+        ),
+        Problem(
+            "FS-132",
+            "An image is of a kind that no study takes",
+            "Save the file that is named with 8 bits a channel, as grayscale or RGB, "
+            "opaque and with one frame.",
+        ),
+        Problem(
+            "FS-133",
+            "An image has another size",
+            "Bring the file that is named to the study's size, or ask the model owner "
+            "to allow resizing in schema.toml.",
+        ),
+        Problem(
+            "FS-134",
+            "An image is far too large",
+            "Shrink the file that is named, or leave it out; nothing of it was "
+            "unpacked.",
+        ),
+        Problem(
+            "FS-135",
+            "A file does not belong into a folder of images",
+            "Move the file that is named away; a study reads DATA/CLASS/*.png, *.jpg "
+            "and *.jpeg.",
+        ),
+        Problem(
+            "FS-140",
+            "The data do not fit into an agent's memory",
+            "Choose fewer examples, or ask the model owner for smaller ones.",
+        ),
         # 2xx numbers
         Problem(
             "FS-200",
@@ -529,6 +610,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "schema.toml.",
         ),
         Problem(
+            "FS-425",
+            "The loss does not fit the model's outputs",
+            "Compile with sparse_categorical_crossentropy for one output a class, and "
+            "with another loss, such as binary_crossentropy, for one output.",
+        ),
+        Problem(
             "FS-400",
             "The cohort is smaller than this aggregator allows",
             "Ask more data owners, or agree with the aggregator on a lower min_cohort.",
@@ -769,6 +856,17 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "The CA file cannot be used",
             "Name a PEM file with the certificate authority of the servers.",
         ),
+        Problem(
+            "FS-555",
+            "An aggregator speaks another version of the protocol",
+            "Update the party with the lower number.",
+        ),
+        Problem(
+            "FS-556",
+            "Another server answers at an aggregator's address",
+            "Compare names and fingerprints in federation.toml with the aggregator's "
+            "operators; the two addresses may be exchanged.",
+        ),
         # 6xx audit
         Problem(
             "FS-601",
@@ -945,6 +1043,18 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "The study's model does not fit its schema",
             "Set the model's input to the width that is named, and its output to 1 "
             "(two classes) or to the number of classes.",
+        ),
+        Problem(
+            "FS-844",
+            "A site of a study cannot have that name",
+            "Give every site's data in the study's folder data/ a name of its own, of "
+            "a to z, 0 to 9 and hyphens.",
+        ),
+        Problem(
+            "FS-845",
+            "The model's outputs are not what its loss takes them for",
+            "End the model with a sigmoid (one output) or a softmax (one output a "
+            "class); or without, and compile with from_logits=True.",
         ),
         Problem(
             "FS-801",

@@ -109,6 +109,9 @@ def train(
         FedsecureError: What went wrong; the run is then recorded as failed.
     """
     strategy = build_strategy(study)
+    progress.stage("asking both aggregators")
+    for client in owner.aggregators.values():
+        client.require_same_federation()
     progress.stage("building the model")
     model, data = build_model(study)
     arrays = ArrayRecord(model.get_weights())

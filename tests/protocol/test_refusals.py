@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from clients.policy import Policy
+from fedsecure.aggregators import UnreachableError
 from fedsecure.rounds.contributor import Offer, TaskFacts
 from fedsecure.rounds.owner import Proposal
 from fedsecure.signing import Signed, verify
@@ -242,3 +243,43 @@ def test_owner_refuses_a_share_over_another_set(memory: MemoryFederation) -> Non
     memory.wires["south"].fault = lie_about_the_set
     with refused("FS-354"):
         memory.owner.open(proposal, receipts)
+
+
+def test_owner_finds_out_before_it_begins_that_an_aggregator_is_away(
+    memory: MemoryFederation,
+) -> None:
+    def away(request: httpx.Request, _deliver: Handler) -> httpx.Response:
+        msg = "[Errno 111] Connection refused"
+        raise httpx.ConnectError(msg, request=request)
+
+    memory.wires["south"].fault = away
+    with pytest.raises(
+        UnreachableError,
+        match=r"FS-551 .*south at https://south.test: .*Connection refused",
+    ):
+        memory.clients()["south"].require_same_federation()
+
+
+def test_owner_finds_out_before_it_begins_that_files_differ(
+    memory: MemoryFederation,
+) -> None:
+    client = memory.clients()["north"]
+    client.require_same_federation()
+    for field, value, code in (
+        ("federation", "0" * 64, "FS-705"),
+        ("name", "south", "FS-556"),
+        ("fingerprint", "0000", "FS-556"),
+        ("protocol", 2, "FS-555"),
+        ("version", None, "FS-553"),
+    ):
+
+        def differ(
+            request: httpx.Request,
+            deliver: Handler,
+            change: dict[str, object] = {field: value},  # noqa: B006
+        ) -> httpx.Response:
+            return httpx.Response(200, json={**deliver(request).json(), **change})
+
+        memory.wires["north"].fault = differ
+        with refused(code):
+            client.require_same_federation()

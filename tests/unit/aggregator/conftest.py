@@ -9,10 +9,10 @@ import pytest
 from aggregator import grants, openings, reports
 from aggregator.context import Context
 from aggregator.fold import Fold
-from aggregator.framing import offset_after
 from aggregator.policy import Policy
 from aggregator.spool import open_spool
 from aggregator.store import open_store
+from fedsecure.framing import offset_after
 from fedsecure.signing import Signed, verify
 from fedsecure.statements import Opening, Statement, Void
 from tests.unit.aggregator.world import (

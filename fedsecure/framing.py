@@ -4,6 +4,8 @@ Uploads and the answer to an opening have this form on the wire, and reports on 
 """
 
 import struct
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 LENGTH: Final = struct.Struct(">I")
@@ -19,3 +21,11 @@ def prefix(header: str) -> bytes:
 def offset_after(header: str) -> int:
     """Return where the payload begins."""
     return LENGTH.size + len(header)
+
+
+def framed(header: str, payload: Path) -> Iterator[bytes]:
+    """Return header and payload as one body, in pieces, for sending."""
+    yield prefix(header)
+    with payload.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
