@@ -203,3 +203,19 @@ def test_a_set_of_puppets_tells_the_one_real_update() -> None:
     rands = [bytes([number]) * scheme.RAND_BYTES for number in range(3)]
     mean = scheme.run_scheme(params, [victim, puppet, puppet], rands)
     np.testing.assert_allclose(mean.update * 3, [0.25, -0.5], atol=1e-6)
+
+
+def test_a_bin_with_one_row_tells_how_many_rows_somebody_held_out() -> None:
+    (said,) = re.findall(r"with four\nmembers and ([\d.]+) in a bin", PAGE)
+    (rows,) = re.findall(r"somebody of the four held out (\d+) rows", PAGE)
+    params = Params.derive(0, (Scalar("bin", 0.0, 1.0),), 4, 1.0, 1)
+    fractions = [1 / int(rows), 0.0, 0.0, 0.0]
+    mean = scheme.run_scheme(
+        params,
+        [Measurement(None, 1, {"bin": fraction}) for fraction in fractions],
+        [bytes([n] * scheme.RAND_BYTES) for n in range(4)],
+    )
+    opened = mean.scalars["bin"]
+    assert isinstance(opened, float)
+    assert round(opened, 6) == float(said)
+    assert round(1 / 4 / opened) == int(rows)
