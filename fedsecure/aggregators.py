@@ -63,11 +63,15 @@ class Standing(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to go on trying an aggregator that does not answer (seconds)."""
+    """How long to go on trying an aggregator that does not answer (seconds).
+
+    `told` hears why, before each new attempt.
+    """
 
     seconds: float = 60.0
     longest_pause: float = 5.0
     sleep: Callable[[float], None] = tenacity.nap.sleep
+    told: Callable[[str], None] | None = None
 
 
 class AggregatorClient:
@@ -266,10 +270,16 @@ class AggregatorClient:
             wait=tenacity.wait_random_exponential(0.1, self._patience.longest_pause),
             stop=tenacity.stop_after_delay(self._patience.seconds),
             sleep=self._patience.sleep,
+            before_sleep=self._tell,
             reraise=True,
         )
         result: Result = retrying(self._translated, call)
         return result
+
+    def _tell(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if self._patience.told is not None and isinstance(error, PeerError):
+            self._patience.told(f"{error.detail}; trying again")
 
     def _translated(self, call: Callable[[], Result]) -> Result:
         try:

@@ -38,8 +38,8 @@ def train(
     study = load_study(settings.study)
     with (
         interruptible(),
-        training.open_owner(settings) as owner,
         RoundTable(study.title) as table,
+        training.open_owner(settings, table.stage) as owner,
     ):
         progress = training.Progress(stage=table.stage, round=table.row)
         training.train(owner, study, rounds, progress)

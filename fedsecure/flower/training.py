@@ -18,7 +18,7 @@ from flwr.app import ArrayRecord
 from flwr.serverapp.strategy import Strategy
 
 from fedsecure import identity
-from fedsecure.aggregators import AggregatorClient
+from fedsecure.aggregators import AggregatorClient, Patience
 from fedsecure.errors import OperatorError
 from fedsecure.flower.cohort import RosterFleet
 from fedsecure.flower.owner_settings import OwnerSettings
@@ -71,8 +71,12 @@ class Owner:
 
 
 @contextmanager
-def open_owner(settings: OwnerSettings) -> Iterator[Owner]:
+def open_owner(settings: OwnerSettings, told: Callable[[str], None]) -> Iterator[Owner]:
     """Load keys and open the round store; connects to nobody yet.
+
+    Args:
+        settings: From owner.toml.
+        told: Hears why an aggregator is asked again.
 
     Raises:
         OperatorError: FS-8xx settings, FS-7xx keys, FS-6xx the store.
@@ -85,8 +89,11 @@ def open_owner(settings: OwnerSettings) -> Iterator[Owner]:
     with ExitStack() as stack:
         store = RoundStore(settings.database_url, author, time.time)
         stack.callback(store.close)
+        patience = Patience(told=told)
         clients = {
-            party.name: AggregatorClient(party, federation, settings.authorities)
+            party.name: AggregatorClient(
+                party, federation, settings.authorities, patience
+            )
             for party in federation.aggregators
         }
         for client in clients.values():
