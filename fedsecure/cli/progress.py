@@ -33,6 +33,7 @@ class RoundTable:
         self._title = title
         self._status = self._console.status("starting", spinner_style="cyan")
         self._printed_header = False
+        self._stage = ""
 
     def __enter__(self) -> Self:
         """Start."""
@@ -54,8 +55,9 @@ class RoundTable:
         """Say what is going on now."""
         if self._console.is_terminal:
             self._status.update(what)
-        else:
-            self._console.print(what)
+        elif what != self._stage:
+            self._console.print(what, soft_wrap=True)
+        self._stage = what
 
     def row(self, report: RoundReport) -> None:
         """Print one attempt at a round."""
