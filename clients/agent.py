@@ -36,6 +36,7 @@ NOT_REPORTED: Final = "not_reported"
 ERROR_CODE: Final = 1  # one code for every failure, so that it tells nothing
 UNDECIDED: Final = "FS-330"
 SETTLE_SECONDS: Final = 2.0  # between two looks at what became of reports
+KEEP_SECONDS: Final = 7 * 86400.0  # sealed reports that got no receipt, after deadline
 FIRST_PAUSE: Final = 1.0  # seconds between two attempts to join
 LONGEST_PAUSE: Final = 15.0
 
@@ -57,6 +58,7 @@ class Agent:
     def run(self) -> None:
         """Answer tasks until told to stop, joining again whenever the link breaks."""
         pause = FIRST_PAUSE
+        self.state.tidy(time.time() - KEEP_SECONDS)
         while not self.stop.is_set():
             try:
                 with self._joined() as link:

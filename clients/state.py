@@ -46,6 +46,9 @@ class ReportRow(Base):
     round: Mapped[int] = mapped_column(BigInteger, comment="round of the spec")
     purpose: Mapped[str] = mapped_column(String(16), comment="train or evaluate")
     attempt: Mapped[int] = mapped_column(BigInteger, comment="attempt of the spec")
+    deadline: Mapped[int] = mapped_column(
+        BigInteger, comment="deadline of the spec, seconds since 1970, UTC"
+    )
     kind: Mapped[str] = mapped_column(String(8), comment="seed or vector")
     length: Mapped[int] = mapped_column(BigInteger, comment="bytes of the payload")
     header: Mapped[str] = mapped_column(Text, comment="signed header (JWS)")
@@ -160,6 +163,7 @@ class AgentState:
                     round=said.round,
                     purpose=said.purpose.value,
                     attempt=said.attempt,
+                    deadline=said.deadline,
                     kind=report.header.statement.kind.value,
                     length=report.header.statement.length,
                     header=report.header.token,
@@ -180,6 +184,24 @@ class AgentState:
             complete = all(row.receipt for row in rows)
         if complete:
             shutil.rmtree(self._folder / "outbox" / said.spec, ignore_errors=True)
+
+    def tidy(self, before: float) -> None:
+        """Delete sealed payloads that nobody takes any more.
+
+        Those are of rounds whose deadline was before this time (seconds since 1970),
+        and what a crash left before it was stored.
+        """
+        outbox = self._folder / "outbox"
+        outbox.mkdir(mode=0o700, exist_ok=True)
+        with self._transaction() as session:
+            wanted = set(
+                session.scalars(
+                    select(ReportRow.spec).where(ReportRow.deadline >= before)
+                )
+            )
+        for folder in outbox.iterdir():
+            if folder.name not in wanted:
+                shutil.rmtree(folder)
 
     def unsettled(self) -> Sequence[str]:
         """Return the specs whose reports were received, but not yet decided."""

@@ -1,5 +1,6 @@
 """The live table of a training: one row a round, and a line that says what goes on."""
 
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -58,6 +59,10 @@ class RoundTable:
         elif what != self._stage:
             self._console.print(what, soft_wrap=True)
         self._stage = what
+
+    def done(self, model: Path) -> None:
+        """Say where the result lies."""
+        self._console.print(f"model in {model}", soft_wrap=True)
 
     def row(self, report: RoundReport) -> None:
         """Print one attempt at a round."""

@@ -42,4 +42,4 @@ def train(
         training.open_owner(settings, table.stage) as owner,
     ):
         progress = training.Progress(stage=table.stage, round=table.row)
-        training.train(owner, study, rounds, progress)
+        table.done(training.train(owner, study, rounds, progress))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import flwr.serverapp.strategy
 from flwr.app import ArrayRecord
@@ -40,9 +40,6 @@ from fedsecure.store.rounds import RoundStore
 from fedsecure.store.states import RunState
 from fedsecure.study.config import Study, build_model, declared_scalars
 from fedsecure.study.metrics import read_means
-
-if TYPE_CHECKING:
-    import keras
 
 STUDY: Final = "study"  # the config value that holds the task's text
 
@@ -101,10 +98,8 @@ def open_owner(settings: OwnerSettings, told: Callable[[str], None]) -> Iterator
         yield Owner(settings, author, clients, store)
 
 
-def train(
-    owner: Owner, study: Study, rounds: int | None, progress: Progress
-) -> "keras.Model":
-    """Train a study from its initial model and return the trained model.
+def train(owner: Owner, study: Study, rounds: int | None, progress: Progress) -> Path:
+    """Train a study from its initial model; return where the Keras model lies.
 
     Args:
         owner: Opened by `open_owner`.
@@ -139,9 +134,11 @@ def train(
                 sleep=time.sleep,
             )
             arrays = secure.run(arrays)
+    progress.stage("saving the model")
+    path = owner.settings.folder / "models" / run / "model.keras"
     model.set_weights(arrays.to_numpy_ndarrays())
-    model.save(owner.settings.folder / "models" / run / "model.keras")
-    return model
+    model.save(path)
+    return path
 
 
 def build_strategy(study: Study) -> Strategy:

@@ -96,6 +96,12 @@ def upgrade() -> None:
             comment="attempt of the spec",
         ),
         sa.Column(
+            "deadline",
+            sa.BigInteger(),
+            nullable=False,
+            comment="deadline of the spec, seconds since 1970, UTC",
+        ),
+        sa.Column(
             "kind",
             sa.String(8),
             nullable=False,
