@@ -15,8 +15,8 @@ from fedsecure.core.encoding import MeanUpdate
 from fedsecure.core.mask import SEED_BYTES
 from fedsecure.core.seal import sealed_length
 from fedsecure.flower import wire
-from fedsecure.flower.secure_aggregation import WAIT, Outcome
-from fedsecure.rounds.owner import Opened
+from fedsecure.flower.plan import WAIT, Outcome
+from fedsecure.rounds.proposal import Opened
 from fedsecure.statements import Purpose, RoundSpec
 from fedsecure.store.files import save_array
 from fedsecure.store.records import (

@@ -15,18 +15,12 @@ A round:
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import (
-    FedAdagrad,
-    FedAdam,
-    FedAvg,
-    FedAvgM,
-    FedProx,
-    FedYogi,
     Strategy,
 )
 
@@ -34,85 +28,16 @@ from fedsecure.core.scheme import Mean
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.flower import wire
 from fedsecure.flower.cohort import Cohorts, Fleet, Node
+from fedsecure.flower.linear import require_linear
+from fedsecure.flower.plan import WAIT, Outcome, Plan, Recorder
 from fedsecure.rounds.contributor import Offer
-from fedsecure.rounds.owner import (
-    Opened,
-    Proposal,
-    ReceiptPair,
-    RoundOwner,
-    RoundRequest,
-)
-from fedsecure.signing import Signed
-from fedsecure.statements import Purpose, ScalarField, Void, Weighting
+from fedsecure.rounds.owner import RoundOwner
+from fedsecure.rounds.proposal import Proposal, ReceiptPair, RoundRequest
+from fedsecure.statements import Purpose
 from fedsecure.store.records import Participation, Status
-from fedsecure.study.task import ConfigValue
 
-LINEAR: Final[tuple[type[Strategy], ...]] = (
-    FedAvg,
-    FedAvgM,
-    FedAdam,
-    FedAdagrad,
-    FedYogi,
-    FedProx,
-)
 EXAMPLES: Final = "num-examples"
-WAIT: Final = "wait"  # the stage before a round is proposed
 MOST_LOOKS: Final = 3  # Flower's strategies look twice when there are enough nodes
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What stays the same over a run.
-
-    Args:
-        run: Its name.
-        rounds: How many train rounds.
-        config: What every ClientApp sees, beside the strategy's own settings.
-        scalars: The metrics that are shared.
-        round_seconds: How long a cohort may take to report.
-        join_seconds: How long to wait for the whole roster before going on with
-            at least min_cohort.
-        attempts: How often a round with too few reports is tried.
-    """
-
-    run: str
-    rounds: int
-    config: Mapping[str, ConfigValue]
-    scalars: Sequence[ScalarField]
-    clip: float
-    weight_cap: int
-    weighting: Weighting
-    min_cohort: int
-    round_seconds: float
-    join_seconds: float
-    attempts: int = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One attempt at a round, for the record and the screen.
-
-    `arrays` is the global model after it, `received` counts receipts by aggregator,
-    `opened` is None for a round that was voided for `reason`.
-    """
-
-    proposal: Proposal
-    arrays: ArrayRecord = field(repr=False)
-    opened: Opened | None = None
-    receipts: Mapping[str, ReceiptPair] = field(default_factory=dict, repr=False)
-    missing: Sequence[Participation] = ()
-    received: Mapping[str, int] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    voids: Mapping[str, Signed[Void]] = field(default_factory=dict)
-    reason: str = ""
-
-    @property
-    def included(self) -> list[str]:
-        """Those with receipts of both aggregators, in ascending order."""
-        return sorted(self.receipts)
-
-
-Recorder = Callable[[Outcome], None]
 
 
 class _Sample:
@@ -133,16 +58,6 @@ class _Sample:
         if self._looks > MOST_LOOKS:
             raise PeerError("FS-372", f"{len(self._ids)} can be asked")
         return self._ids
-
-
-def require_linear(strategy: Strategy, *, declared: bool = False) -> None:
-    """Refuse a strategy that needs to see individual updates.
-
-    Raises:
-        OperatorError: FS-368 with its name.
-    """
-    if not (declared or type(strategy) in LINEAR):
-        raise OperatorError("FS-368", f"{type(strategy).__name__} is not known as such")
 
 
 class SecureAggregation:
@@ -171,7 +86,7 @@ class SecureAggregation:
         sleep: Callable[[float], None],
         linear: bool = False,
     ) -> None:
-        require_linear(strategy, declared=linear)
+        require_linear(type(strategy), declared=linear)
         self._strategy = strategy
         self._owner = owner
         self._fleet = fleet

@@ -21,7 +21,9 @@ from fedsecure import identity
 from fedsecure.aggregators import AggregatorClient, Patience
 from fedsecure.errors import OperatorError
 from fedsecure.flower.cohort import RosterFleet
+from fedsecure.flower.linear import require_linear
 from fedsecure.flower.owner_settings import OwnerSettings
+from fedsecure.flower.plan import Plan
 from fedsecure.flower.recorder import Recorder, RoundReport
 from fedsecure.flower.runtime import (
     OwnedRun,
@@ -30,7 +32,7 @@ from fedsecure.flower.runtime import (
     owned_run,
     superlink,
 )
-from fedsecure.flower.secure_aggregation import LINEAR, Plan, SecureAggregation
+from fedsecure.flower.secure_aggregation import SecureAggregation
 from fedsecure.identity import Federation
 from fedsecure.rounds.owner import RoundOwner
 from fedsecure.signing import Author
@@ -148,21 +150,21 @@ def build_strategy(study: Study) -> Strategy:
         OperatorError: FS-368 for a strategy that is not linear, FS-823 when Flower
             refuses its options.
     """
-    names = {kind.__name__: kind for kind in LINEAR}
     aggregation = study.aggregation
-    if aggregation.strategy not in names:
-        if not hasattr(flwr.serverapp.strategy, aggregation.strategy):
-            raise OperatorError("FS-823", f"Flower has no {aggregation.strategy}")
-        raise OperatorError("FS-368", aggregation.strategy)
+    kind = getattr(flwr.serverapp.strategy, aggregation.strategy, None)
+    if not (isinstance(kind, type) and issubclass(kind, Strategy)):
+        raise OperatorError("FS-823", f"Flower has no {aggregation.strategy}")
+    require_linear(kind)
     ours = {
         "fraction_evaluate": 0.0,  # the received model is evaluated in train rounds
         "min_train_nodes": aggregation.min_cohort,
         "min_available_nodes": aggregation.min_cohort,
     }
     try:
-        return names[aggregation.strategy](**{**aggregation.options, **ours})
+        built: Strategy = kind(**{**aggregation.options, **ours})
     except (TypeError, ValueError) as error:
         raise OperatorError("FS-823", f"{aggregation.strategy}: {error}") from error
+    return built
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from fedsecure import identity, signing
 from fedsecure.aggregators import AggregatorClient
@@ -24,79 +24,28 @@ from fedsecure.encodings import base64url
 from fedsecure.errors import PeerError
 from fedsecure.identity import Party
 from fedsecure.rounds.parameters import params_of, scalars_of
+from fedsecure.rounds.proposal import (
+    Opened,
+    Proposal,
+    ReceiptPair,
+    RoundLog,
+    RoundRequest,
+)
 from fedsecure.signing import Author, Signed
 from fedsecure.statements import (
     AggregateShareHeader,
     Member,
     Opening,
-    Purpose,
     Read,
     Receipt,
-    RoundGrant,
     RoundSpec,
-    ScalarField,
     Void,
-    Weighting,
 )
 
 SUITE: Final = "sum32"
 TICKET_SECONDS: Final = 300
 NEVER_GRANTED: Final = "FS-300"  # an aggregator's answer about an unknown round
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class RoundRequest:
-    """What the model owner wants to know in one round. `seconds`: time to report."""
-
-    run: str
-    round: int
-    purpose: Purpose
-    attempt: int
-    task: str
-    dimension: int
-    scalars: Sequence[ScalarField]
-    clip: float
-    weight_cap: int
-    weighting: Weighting
-    cohort: Sequence[str]
-    min_cohort: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A round that both aggregators granted."""
-
-    spec: Signed[RoundSpec]
-    params: Params
-    grants: Mapping[str, Signed[RoundGrant]]
-    key: seal.SealingKey = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What came out of a round."""
-
-    mean: scheme.Mean
-    opening: Signed[Opening]
-    shares: Mapping[str, Signed[AggregateShareHeader]]
-
-
-class RoundLog(Protocol):
-    """The part of the round store that a round in progress needs."""
-
-    def propose(self, spec: Signed[RoundSpec]) -> None:
-        """Record a spec before it is sent."""
-
-    def granted(self, spec_digest: str, grants: Mapping[str, str]) -> None:
-        """Record both grants."""
-
-    def opening(self, opening: Signed[Opening]) -> None:
-        """Record an opening before it is sent."""
-
-
-ReceiptPair = Mapping[str, Signed[Receipt]]  # aggregator name -> its receipt
 
 
 @dataclass(frozen=True, slots=True)

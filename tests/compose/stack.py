@@ -25,7 +25,8 @@ from fedsecure.demo.play import find_sites
 from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder, provision
 from fedsecure.identity import Federation, load_federation, load_signing_key
 from fedsecure.rounds.contributor import Contributor
-from fedsecure.rounds.owner import Proposal, ReceiptPair, RoundOwner, RoundRequest
+from fedsecure.rounds.owner import RoundOwner
+from fedsecure.rounds.proposal import Proposal, ReceiptPair, RoundRequest
 from fedsecure.signing import Author
 from fedsecure.statements import Purpose, Weighting
 from tests.compose.engine import Engine

@@ -33,7 +33,8 @@ from fedsecure.core.scheme import Measurement
 from fedsecure.errors import FedsecureError
 from fedsecure.identity import Federation, public_key_text
 from fedsecure.rounds.contributor import Accepted, Contributor, Offer, TaskFacts
-from fedsecure.rounds.owner import Proposal, RoundOwner, RoundRequest
+from fedsecure.rounds.owner import RoundOwner
+from fedsecure.rounds.proposal import Proposal, RoundRequest
 from fedsecure.signing import Author, Signed
 from fedsecure.statements import Purpose, Receipt, ScalarField, Weighting
 from fedsecure.store.records import ModelKind, RunStarted, StoredModel

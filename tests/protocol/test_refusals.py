@@ -10,7 +10,7 @@ import pytest
 from clients.policy import Policy
 from fedsecure.aggregators import UnreachableError
 from fedsecure.rounds.contributor import Offer, TaskFacts
-from fedsecure.rounds.owner import Proposal
+from fedsecure.rounds.proposal import Proposal
 from fedsecure.signing import Signed, verify
 from fedsecure.statements import (
     AggregateShareHeader,

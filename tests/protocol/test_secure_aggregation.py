@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import flwr.serverapp.strategy
 import numpy as np
 import pytest
 from flwr.app import (
@@ -22,19 +23,19 @@ from flwr.serverapp.strategy import (
     FedAdam,
     FedAvg,
     FedAvgM,
-    FedMedian,
     FedProx,
     FedYogi,
-    Krum,
     Strategy,
 )
 from flwr.serverapp.strategy.fedopt import FedOpt
 
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.flower.cohort import Node
+from fedsecure.flower.linear import LINEAR, NOT_LINEAR
 from fedsecure.flower.mod import secret_sharing_mod
+from fedsecure.flower.plan import Outcome, Plan
 from fedsecure.flower.runtime import task_identity
-from fedsecure.flower.secure_aggregation import Outcome, Plan, SecureAggregation
+from fedsecure.flower.secure_aggregation import SecureAggregation
 from fedsecure.statements import Weighting
 from fedsecure.store.records import RoundResult, RoundVoided, Status
 from fedsecure.store.states import RoundState
@@ -146,7 +147,9 @@ class Training:
     fleet: Fleet
     outcomes: list[Outcome] = field(default_factory=list)
 
-    def run(self, strategy: Strategy, **changes: Any) -> ArrayRecord:
+    def run(
+        self, strategy: Strategy, *, linear: bool = False, **changes: Any
+    ) -> ArrayRecord:
         ticks = itertools.count(0.0, 0.5)
         secure = SecureAggregation(
             strategy,
@@ -156,6 +159,7 @@ class Training:
             record=self.record,
             clock=lambda: next(ticks),
             sleep=lambda _seconds: None,
+            linear=linear,
         )
         return secure.run(initial())
 
@@ -187,7 +191,9 @@ def few() -> dict[str, Any]:
     return {**options(), "min_train_nodes": 3, "min_available_nodes": 3}
 
 
-def plain(strategy: Strategy, weights: Mapping[str, int]) -> ArrayRecord:
+def plain(
+    strategy: Strategy, weights: Mapping[str, int], rounds: int = ROUNDS
+) -> ArrayRecord:
     """Run the strategy as Flower does, with replies that hold everybody's arrays."""
 
     class Grid:
@@ -195,7 +201,7 @@ def plain(strategy: Strategy, weights: Mapping[str, int]) -> ArrayRecord:
             return list(NODES.values())
 
     arrays = initial()
-    for number in range(1, ROUNDS + 1):
+    for number in range(1, rounds + 1):
         config = ConfigRecord({"study": "a toy"})
         replies = []
         sent = strategy.configure_train(number, arrays, config, Grid())
@@ -230,12 +236,60 @@ def test_a_linear_strategy_gives_the_same_model_as_under_plain_flower(
     np.testing.assert_allclose(flat(secure), flat(expected), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [Krum, FedMedian])
+@pytest.mark.parametrize("name", NOT_LINEAR)
 def test_a_strategy_that_looks_at_single_updates_is_refused_by_name(
-    training: Training, kind: type[Strategy]
+    training: Training, name: str
 ) -> None:
-    with pytest.raises(OperatorError, match=f"FS-368 .*{kind.__name__}"):
-        training.run(kind(**options()))
+    kind = getattr(flwr.serverapp.strategy, name)
+    strategy = kind.__new__(kind)  # what it is decides, not how it was made
+    with pytest.raises(OperatorError, match=f"FS-368 .*{name}: {NOT_LINEAR[name]}"):
+        training.run(strategy)
+
+
+def test_every_strategy_that_flower_has_is_known() -> None:
+    names = {
+        name
+        for name in flwr.serverapp.strategy.__all__
+        if issubclass(getattr(flwr.serverapp.strategy, name), Strategy)
+    }
+    abstract = {"Strategy"}
+    known = {kind.__name__ for kind in LINEAR} | set(NOT_LINEAR) | abstract
+    assert names == known | {"DifferentialPrivacyClientSideFixedClipping"}
+
+
+def test_a_strategy_of_ones_own_runs_when_it_is_declared_linear(
+    training: Training,
+) -> None:
+    class Halved(FedAvg):
+        """Take half of each mean update."""
+
+        def configure_train(
+            self, number: int, arrays: ArrayRecord, config: ConfigRecord, grid: Any
+        ) -> Iterable[Message]:
+            self.before = arrays
+            return super().configure_train(number, arrays, config, grid)
+
+        def aggregate_train(
+            self, number: int, replies: Iterable[Message]
+        ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+            arrays, metrics = super().aggregate_train(number, replies)
+            return (
+                ArrayRecord(
+                    {
+                        key: Array((array.numpy() + self.before[key].numpy()) / 2)
+                        for key, array in arrays.items()
+                    }
+                ),
+                metrics,
+            )
+
+    with pytest.raises(OperatorError, match=r"FS-368 .*Halved: nobody declared"):
+        training.run(Halved(**options()))
+    trained = training.run(Halved(**options()), linear=True, rounds=1)
+    weights = {"basel": 128, "bern": 32, "chur": 256, "genf": 8}
+    full = plain(FedAvg(**options()), weights, rounds=1)
+    expected = (flat(initial()) + flat(full)) / 2
+    np.testing.assert_allclose(flat(trained), expected, rtol=0, atol=1e-6)
 
 
 def test_replies_hold_receipts_and_nothing_else(training: Training) -> None:

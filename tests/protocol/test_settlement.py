@@ -2,7 +2,7 @@
 
 import httpx
 
-from fedsecure.rounds.owner import Proposal
+from fedsecure.rounds.proposal import Proposal
 from fedsecure.rounds.settlement import Fate, Settlement
 from fedsecure.signing import Signed, verify
 from fedsecure.statements import Inclusion, Receipt

@@ -1,0 +1,70 @@
+"""What a run is asked to do, and how each attempt at a round ended."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from flwr.app import ArrayRecord
+
+from fedsecure.rounds.proposal import Opened, Proposal, ReceiptPair
+from fedsecure.signing import Signed
+from fedsecure.statements import ScalarField, Void, Weighting
+from fedsecure.store.records import Participation
+from fedsecure.study.task import ConfigValue
+
+WAIT: Final = "wait"  # the stage before a round is proposed
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What stays the same over a run.
+
+    Args:
+        run: Its name.
+        rounds: How many train rounds.
+        config: What every ClientApp sees, beside the strategy's own settings.
+        scalars: The metrics that are shared.
+        round_seconds: How long a cohort may take to report.
+        join_seconds: How long to wait for the whole roster before going on with
+            at least min_cohort.
+        attempts: How often a round with too few reports is tried.
+    """
+
+    run: str
+    rounds: int
+    config: Mapping[str, ConfigValue]
+    scalars: Sequence[ScalarField]
+    clip: float
+    weight_cap: int
+    weighting: Weighting
+    min_cohort: int
+    round_seconds: float
+    join_seconds: float
+    attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One attempt at a round, for the record and the screen.
+
+    `arrays` is the global model after it, `received` counts receipts by aggregator,
+    `opened` is None for a round that was voided for `reason`.
+    """
+
+    proposal: Proposal
+    arrays: ArrayRecord = field(repr=False)
+    opened: Opened | None = None
+    receipts: Mapping[str, ReceiptPair] = field(default_factory=dict, repr=False)
+    missing: Sequence[Participation] = ()
+    received: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    voids: Mapping[str, Signed[Void]] = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def included(self) -> list[str]:
+        """Those with receipts of both aggregators, in ascending order."""
+        return sorted(self.receipts)
+
+
+Recorder = Callable[[Outcome], None]
