@@ -36,6 +36,7 @@ NOT_REPORTED: Final = "not_reported"
 ERROR_CODE: Final = 1  # one code for every failure, so that it tells nothing
 UNDECIDED: Final = "FS-330"
 SETTLE_SECONDS: Final = 2.0  # between two looks at what became of reports
+CALL_PATIENCE: Final = 2.0  # for one call to the SuperLink; then the agent waits
 KEEP_SECONDS: Final = 7 * 86400.0  # sealed reports that got no receipt, after deadline
 FIRST_PAUSE: Final = 1.0  # seconds between two attempts to join
 LONGEST_PAUSE: Final = 15.0
@@ -78,6 +79,7 @@ class Agent:
             address,
             authorities.read_bytes() if authorities else None,
             load_node_key(self.settings.flower_key),
+            patience=CALL_PATIENCE,
             last_node_id=self.state.last_node(address),
         ) as link:
             self.state.joined(address, link.node_id)

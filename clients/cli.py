@@ -1,5 +1,6 @@
 """`fedsecure agent`: the command that a data owner runs."""
 
+import dataclasses
 import json
 import logging
 import signal
@@ -12,9 +13,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from clients.compared import show
 from clients.config import load_agent_settings
 from clients.state import AgentState
+from fedsecure.errors import OperatorError
 from fedsecure.identity import load_federation
+from fedsecure.study.config import Study, load_study
+from fedsecure.study.task import MAX_SEED
+from fedsecure.study.tensorflow import import_quietly
 
 app = typer.Typer(help="Run this data owner's agent.", invoke_without_command=True)
 
@@ -61,6 +67,95 @@ def status(
     Console().print(table)
     for fate, number in fates.items():
         Console().print(f"{number} rounds {fate}")
+
+
+@app.command()
+def compare(  # noqa: PLR0913 - each is an option of the command
+    study: Annotated[
+        Path,
+        typer.Argument(metavar="STUDY", help="The study folder."),
+    ],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="One site's data; two or more."),
+    ],
+    *,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Score this federated model: model-NNNNN.npy of the owner's store.",
+        ),
+    ] = None,
+    simulate: Annotated[
+        bool,
+        typer.Option(
+            "--simulate", help="Train a federated model here: plain equal-weight means."
+        ),
+    ] = False,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Instead of the study's own number.")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=MAX_SEED, help="Instead of the study's own; not with --model."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write the JSON here, too."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare each site alone, federated, and all rows in one place.
+
+    For somebody who holds the files of several sites: a simulation with public
+    data, for in a federation nobody holds them. Nothing leaves this machine.
+
+    STUDY is the study folder, whose model.py is run; each FILE is one site's data,
+    which is called as the file is. Every model trains as long as the study says,
+    and is scored on the same rows: those that the sites' agents hold out.
+
+    Example: fedsecure agent compare studies/heart studies/heart/data/*.csv --simulate
+    """
+    if model is not None and (simulate or seed is not None):
+        # With another seed the model was trained on rows that are scored here.
+        msg = "--model goes with neither --seed nor --simulate"
+        raise typer.BadParameter(msg)
+    chosen = _study(study, rounds, seed)
+    with Console(stderr=True).status("loading TensorFlow") as status:
+        import_quietly("clients.compare")
+        from clients.compare import compare as train_and_score  # noqa: PLC0415
+
+        found = train_and_score(
+            chosen, files, model, simulate=simulate, told=status.update
+        )
+    text = json.dumps(found.as_json(), indent=2, allow_nan=False)
+    if output is not None:
+        _write(output, text)
+    if as_json:
+        typer.echo(text)
+    else:
+        Console(highlight=False).print(show(found))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OperatorError("FS-115", f"{path}: {error.strerror}") from error
+
+
+def _study(folder: Path, rounds: int | None, seed: int | None) -> Study:
+    """Read a study, and train it as long and from where the command says."""
+    study = load_study(folder)
+    asked = {"rounds": rounds, "seed": seed}
+    changes = {name: value for name, value in asked.items() if value is not None}
+    training = study.training.model_copy(update=changes)
+    return dataclasses.replace(study, training=training)
 
 
 def _run(config: Path) -> None:

@@ -96,6 +96,39 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "out.",
         ),
         Problem(
+            "FS-111",
+            "A model's weights cannot be read",
+            "Name a file that `fedsecure train` wrote: models/RUN/model-NNNNN.npy in "
+            "the model owner's folder.",
+        ),
+        Problem(
+            "FS-112",
+            "The weights are of another model",
+            "Name the study whose model these weights are of, with the model.py that "
+            "it was trained with.",
+        ),
+        Problem(
+            "FS-113",
+            "Too few sites to compare",
+            "Name the data files of at least two sites.",
+        ),
+        Problem(
+            "FS-114",
+            "Two sites have the same name",
+            "Rename one of the files: a site is called as its file is.",
+        ),
+        Problem(
+            "FS-115",
+            "The comparison cannot be written",
+            "Check that the folder exists, its permissions and the disk's free space.",
+        ),
+        Problem(
+            "FS-116",
+            "The demo's model was not compared",
+            "Read the error above; the training itself is complete. `fedsecure agent "
+            "compare --help` shows the command.",
+        ),
+        Problem(
             "FS-120",
             "An array of the study is missing",
             "Save the arrays that are named into the .npz file; spelling and case "
@@ -1183,6 +1216,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "FS-875",
             "Another demo runs in this folder",
             "Stop it (Ctrl-C), or name another folder with --folder.",
+        ),
+        Problem(
+            "FS-876",
+            "The demo cannot write where it is to",
+            "Name a folder that you may write to with --folder.",
         ),
     )
 }

@@ -66,7 +66,7 @@ def provision(root: Path, study: Path, sites: Mapping[str, Path]) -> DemoFolder:
     Args:
         root: Folder to make; an earlier demo's is replaced.
         study: The study folder.
-        sites: For each data owner its data file.
+        sites: For each data owner its data, a file or a folder.
 
     Raises:
         OperatorError: FS-870 when `root` holds something else than a demo.
@@ -86,7 +86,7 @@ def provision(root: Path, study: Path, sites: Mapping[str, Path]) -> DemoFolder:
         _write(folder.config(name), _aggregator(name, f"{HOST}:{ports[name]}"))
     prints = {name: fingerprint(from_base64url(keys[name])) for name in AGGREGATORS}
     for name, data in sites.items():
-        shutil.copyfile(data, folder.config(name).parent / data.name)
+        _copy(data, folder.config(name).parent / data.name)
         _write(folder.config(name), _agent(name, data.name, superlink, prints))
     return folder
 
@@ -141,7 +141,7 @@ def _write_federation(
 ) -> None:
     content = {
         "protocol": 1,
-        "name": "heart-demo",
+        "name": "demo",
         "model_owner": {"name": OWNER, "key": keys[OWNER]},
         "aggregators": [
             {"name": name, "key": keys[name], "url": url}
@@ -153,6 +153,13 @@ def _write_federation(
         ],
     }
     _write(folder.root / "federation.toml", content)
+
+
+def _copy(data: Path, target: Path) -> None:
+    if data.is_dir():
+        shutil.copytree(data, target)
+    else:
+        shutil.copyfile(data, target)
 
 
 def _owner(study: Path, superlink: str) -> dict[str, Any]:

@@ -7,9 +7,11 @@ agent status`; nothing here is computed from what should have happened.
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -17,7 +19,11 @@ from rich.table import Table
 from sqlalchemy import text
 
 from fedsecure import database
+from fedsecure.demo.outcome import Outcome
 from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder
+
+OF_ROUNDS: Final = "'SELECT * FROM v_round'"
+OF_REPORTS: Final = "'SELECT * FROM v_report'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,45 +38,67 @@ class Seen:
 
 
 def show_what_everybody_saw(console: Console, folder: DemoFolder) -> None:
-    """Print the table, and where everything lies."""
+    """Print the table."""
     table = Table(
         title="What each party received",
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
         pad_edge=False,
+        show_edge=False,
     )
     for title in ("party", "message"):
         table.add_column(title)
     for title in ("number", "bytes"):
         table.add_column(title, justify="right")
-    table.add_column("what it can learn from them")
+    table.add_column("what it can learn")
     for row in what_everybody_saw(folder):
         table.add_row(
             row.party, row.what, f"{row.messages:,}", f"{row.bytes:,}", row.learns
         )
     console.print()
     console.print(table)
-    console.print("[bold]Look for yourself[/] (read the views v_round, v_event ...)")
-    for path in (
-        folder.root / "owner" / "rounds.db",
-        *(folder.config(name).with_name("aggregator.db") for name in AGGREGATORS),
-    ):
-        console.print(f"  sqlite3 -box {path}")
-    console.print(f"  fedsecure rounds list --db {folder.root / 'owner' / 'rounds.db'}")
+    console.print()
+
+
+def show_what_the_owner_knows(console: Console, outcome: Outcome) -> None:
+    """Print the figure that needs nobody's rows."""
+    if outcome.auc is not None:
+        console.print(
+            f"The model owner, who has no rows, reads an AUC of {outcome.auc:.3f} from "
+            "the opened histograms, in which every site weighs the same."
+        )
+
+
+def show_where_it_lies(console: Console, folder: DemoFolder) -> None:
+    """Print what to open and what to type next."""
+    store = folder.config(OWNER).with_name("rounds.db")
+    theirs = [folder.config(name).with_name("aggregator.db") for name in AGGREGATORS]
+    lines = [
+        str(folder.root / "curves.png"),
+        str(folder.root / "result.json"),
+        f"fedsecure rounds list --db {store}",
+        f"sqlite3 -box {store} {OF_ROUNDS}",
+        *(f"sqlite3 -box {path} {OF_REPORTS}" for path in theirs),
+    ]
+    console.print("\n[bold]Look for yourself[/]")
+    for line in lines:
+        console.print(f"  {line}", markup=False, soft_wrap=True)  # to be copied whole
 
 
 def what_everybody_saw(folder: DemoFolder) -> list[Seen]:
     """Count what every party received in the demo."""
     rows = [row for name in AGGREGATORS for row in _at_aggregator(folder, name)]
     shares = [_shares(folder, name) for name in AGGREGATORS]
-    replies = [_sent(folder, site)["model owner"] for site in folder.sites]
+    with ThreadPoolExecutor() as threads:  # each asks a process, which takes a second
+        sent = threads.map(partial(_sent, folder), folder.sites)
+        replies = [one["model owner"] for one in sent]
     opened = shares[0][0]
     return [
         *rows,
         Seen(
             OWNER,
-            "receipts, through Flower",
+            "receipts (Flower)",
             sum(count for count, _ in replies),
             sum(size for _, size in replies),
             "who reported",
