@@ -10,7 +10,8 @@ The agent wraps this app in `secret_sharing_mod`: what is returned here stays on
 data owner's machine, and only shares of it leave. The received model is evaluated
 inside the train round, so that a round is one exchange.
 
-The file to read is `data` in the node's configuration, which the data owner sets.
+What to read, a file or a folder, is `data` in the node's configuration, which the data
+owner sets.
 """
 
 from functools import lru_cache
@@ -27,7 +28,7 @@ from flwr.app import (
 )
 from flwr.clientapp import ClientApp
 
-from clients.data import load
+from clients.data import load, revision
 from clients.training import Learner, Weights
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.study.task import parse_task
@@ -109,17 +110,13 @@ def _learner(config: ConfigRecord, context: Context) -> Learner:
     if not isinstance(text, str):
         raise PeerError("FS-423", "the task holds no study")
     if not isinstance(data, str):
-        raise OperatorError("FS-100", "the agent names no data file")
+        raise OperatorError("FS-100", "the agent names no data")
     path = Path(data)
-    try:
-        changed = path.stat().st_mtime_ns
-    except OSError as error:
-        raise OperatorError("FS-100", f"{path}: {error.strerror}") from error
-    return _warm_learner(text, path, changed)
+    return _warm_learner(text, path, revision(path))
 
 
 @lru_cache(maxsize=1)
-def _warm_learner(text: str, path: Path, changed: int) -> Learner:  # noqa: ARG001
-    """Return the learner of a task; `changed` makes an edited file be read anew."""
+def _warm_learner(text: str, path: Path, changed: str) -> Learner:  # noqa: ARG001
+    """Return the learner of a task; `changed` makes edited data be read anew."""
     task = parse_task(text)
     return Learner(task, load(path, task.features))

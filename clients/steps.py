@@ -40,9 +40,9 @@ class Steps:
         self._random_states = [
             v for v in model.variables if v.path.endswith("seed_generator_state")
         ]
-        self._compile(rows.features.shape[1])
+        self._compile(rows.features.shape[1:])
 
-    def _compile(self, width: int) -> None:
+    def _compile(self, shape: tuple[int, ...]) -> None:
         rows = tf.TensorSpec((None,), tf.int64)
         trainable = self._model.trainable_variables
         anchors = [tf.TensorSpec(v.shape, tf.float32) for v in trainable]
@@ -55,7 +55,7 @@ class Steps:
         self._score = tf.function(
             self._loss_and_outputs,
             (
-                tf.TensorSpec((None, width), tf.float32),
+                tf.TensorSpec((None, *shape), tf.float32),
                 tf.TensorSpec((None,), tf.int32),
             ),
             autograph=False,

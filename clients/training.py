@@ -8,6 +8,7 @@ number and the rows, and on nothing that happened before.
 """
 
 import hashlib
+import math
 from typing import Final
 
 import keras
@@ -35,7 +36,8 @@ from fedsecure.study.task import Task
 Weights = list[NDArray[np.float32]]  # one array a layer
 Metrics = dict[str, float | list[float]]  # by declared name
 
-EVALUATION_ROWS: Final = 4096  # rows scored at once
+EVALUATION_ROWS: Final = 4096  # rows scored at once, at most
+EVALUATION_NUMBERS: Final = 2**20  # and so many features, beyond one batch
 SHUFFLE_DOMAIN: Final = b"fedsecure v1 order of rows"
 
 
@@ -123,12 +125,18 @@ class Learner:
     def _score(self) -> tuple[float, NDArray[np.float32]]:
         rows = self._held_out
         total, outputs = 0.0, []
-        for start in range(0, len(rows), EVALUATION_ROWS):
-            chunk = slice(start, start + EVALUATION_ROWS)
+        step = self._rows_at_once()
+        for start in range(0, len(rows), step):
+            chunk = slice(start, start + step)
             loss, output = self._steps.score(rows.features[chunk], rows.labels[chunk])
             total += loss * len(output)
             outputs.append(output)
         return total / len(rows), np.concatenate(outputs)
+
+    def _rows_at_once(self) -> int:
+        """Return how many rows to score together: images are large."""
+        fitting = EVALUATION_NUMBERS // math.prod(self._held_out.features.shape[1:])
+        return max(self._task.batch_size, min(EVALUATION_ROWS, fitting))
 
     def _metrics(self, loss: float, outputs: NDArray[np.float32]) -> Metrics:
         labels = self._held_out.labels

@@ -30,16 +30,21 @@ def _split(names: str) -> frozenset[str]:
 
 
 LAYERS: Final = _split(
-    "Activation Add Average AveragePooling1D AveragePooling2D BatchNormalization "
-    "Bidirectional Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose "
-    "Cropping1D Cropping2D Dense DepthwiseConv1D DepthwiseConv2D Dot Dropout ELU "
-    "Embedding Flatten GRU GaussianDropout GaussianNoise GlobalAveragePooling1D "
-    "GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D "
-    "GroupNormalization Identity InputLayer LSTM LayerNormalization LeakyReLU Masking "
-    "MaxPooling1D MaxPooling2D Maximum Minimum MultiHeadAttention Multiply PReLU "
-    "Permute ReLU RepeatVector Rescaling Reshape SeparableConv1D SeparableConv2D "
-    "SimpleRNN Softmax SpatialDropout1D SpatialDropout2D Subtract TimeDistributed "
-    "UnitNormalization UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D"
+    "Activation Add AdditiveAttention Attention Average AveragePooling1D "
+    "AveragePooling2D AveragePooling3D BatchNormalization Bidirectional CenterCrop "
+    "Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D "
+    "Conv3DTranspose Cropping1D Cropping2D Cropping3D Dense DepthwiseConv1D "
+    "DepthwiseConv2D Dot Dropout ELU Embedding Flatten GRU GaussianDropout "
+    "GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D "
+    "GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D "
+    "GlobalMaxPooling3D GroupNormalization Identity InputLayer LSTM "
+    "LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D MaxPooling3D "
+    "Maximum Minimum MultiHeadAttention Multiply PReLU Permute RMSNormalization "
+    "RandomBrightness RandomContrast RandomFlip RandomRotation RandomTranslation "
+    "RandomZoom ReLU RepeatVector Rescaling Reshape Resizing SeparableConv1D "
+    "SeparableConv2D SimpleRNN Softmax SpatialDropout1D SpatialDropout2D "
+    "SpatialDropout3D Subtract TimeDistributed UnitNormalization UpSampling1D "
+    "UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D"
 )
 INITIALIZERS: Final = _split(
     "Constant GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal "

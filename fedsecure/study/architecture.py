@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.study.allowlist import parse_allowed
-from fedsecure.study.schema import FeatureSchema
+from fedsecure.study.schema import AnySchema
 from fedsecure.study.task import Layer
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 MODEL: Final = "the model"
 COMPILATION: Final = "the compilation"
 MODELS: Final = frozenset({"Functional", "Sequential"})
+SPARSE: Final = frozenset(
+    {"SparseCategoricalCrossentropy", "sparse_categorical_crossentropy"}
+)
+PROBED: Final = 32  # random rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +127,16 @@ def flat_weights(model: "keras.Model") -> NDArray[np.float32]:
     return np.concatenate(arrays, dtype=np.float32)
 
 
-def require_fit(model: "keras.Model", features: FeatureSchema) -> None:
+def require_fit(model: "keras.Model", features: AnySchema) -> None:
     """Check that a model takes the schema's features and scores its classes.
 
     Run by model owner and data owner.
 
     Raises:
-        PeerError: FS-424, with both shapes.
+        PeerError: FS-424, with both shapes; FS-425, a loss for another output.
     """
-    classes = len(features.label.class_names)
-    given, wanted = _shape(model.input_shape), (None, features.width)
+    classes = len(features.class_names)
+    given, wanted = _shape(model.input_shape), (None, *features.shape)
     if given != wanted:
         raise PeerError("FS-424", f"the model takes {given}, the schema gives {wanted}")
     scores = _shape(model.output_shape)
@@ -140,6 +144,45 @@ def require_fit(model: "keras.Model", features: FeatureSchema) -> None:
         raise PeerError(
             "FS-424", f"the model returns {scores}, the schema has {classes} classes"
         )
+    _require_loss(model, 1 if scores == (None, 1) else classes)
+
+
+def _require_loss(model: "keras.Model", outputs: int) -> None:
+    """Check the loss: labels are class numbers, so another would compare nonsense."""
+    loss = _loss_name(model)
+    if (loss in SPARSE) != (outputs > 1):
+        kind = "one output" if outputs == 1 else f"{outputs} outputs, one a class"
+        raise PeerError("FS-425", f"{loss} for {kind}")
+
+
+def _loss_name(model: "keras.Model") -> str:
+    loss = model.get_compile_config()["loss"]
+    return str(loss["class_name"] if isinstance(loss, dict) else loss)
+
+
+def require_probabilities(model: "keras.Model", rand: np.random.Generator) -> None:
+    """Check that the outputs are what the loss takes them for.
+
+    Run by the model owner on the untrained model: a last layer without a sigmoid or
+    softmax trains badly, and nothing else says so.
+
+    Raises:
+        OperatorError: FS-845, a crossentropy of outputs that are no probabilities, or
+            one from logits of outputs that are.
+    """
+    if "crossentropy" not in _loss_name(model).lower():
+        return
+    rows = rand.random((PROBED, *model.input_shape[1:]), dtype=np.float32)
+    outputs = np.asarray(model(rows, training=False))
+    inside = bool(((outputs >= 0) & (outputs <= 1)).all())
+    many = outputs.shape[1] > 1
+    if many:
+        inside = inside and np.allclose(outputs.sum(axis=1), 1, atol=1e-3)
+    if from_logits(model):
+        if many and inside:
+            raise OperatorError("FS-845", "from_logits=True of probabilities")
+    elif not inside:
+        raise OperatorError("FS-845", "from_logits=False of other numbers")
 
 
 def from_logits(model: "keras.Model") -> bool:

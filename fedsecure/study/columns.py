@@ -11,17 +11,26 @@ codes takes no blank.
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from fedsecure.study.strict import Strict
 
 MAX_VALUES: Final = 4096  # categories or classes of one column
 NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+LARGEST: Final = 3.4e38  # that a float32 holds
 
-Text = Annotated[str, Field(max_length=200)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+def _printable(text: str) -> str:
+    # A schema comes over the network, and its names stand in errors on a screen.
+    _require(text.isprintable(), "a character that cannot be printed")
+    return text
+
+
+Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 Values = Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_VALUES)]
 Codes = Annotated[tuple[Text, ...], Field(max_length=MAX_VALUES)]
 
@@ -71,6 +80,11 @@ class Scale(Strict):
     spread: Annotated[float, Field(gt=0)]
 
 
+def scaled(value: float, scale: Scale | None) -> float:
+    """Return a number as a model sees it."""
+    return value if scale is None else (value - scale.centre) / scale.spread
+
+
 class NumberColumn(Strict):
     """A measured number."""
 
@@ -91,6 +105,8 @@ class NumberColumn(Strict):
             "and only then",
         )
         _require(self.missing or not self.indicator, "indicator needs missing")
+        values = (self.range.low, self.range.high, self.impute or 0.0)
+        require_float32(values, self.scale)
         return self
 
     @property
@@ -113,9 +129,7 @@ class NumberColumn(Strict):
         return self._features(value, missing=False)
 
     def _features(self, value: float, *, missing: bool) -> tuple[float, ...]:
-        if self.scale is not None:
-            value = (value - self.scale.centre) / self.scale.spread
-        return (value, float(missing))[: 1 + self.indicator]
+        return (scaled(value, self.scale), float(missing))[: 1 + self.indicator]
 
 
 class CategoryColumn(Strict):
@@ -233,8 +247,34 @@ def index(cell: str, values: Values) -> int:
     try:
         return values.index(cell)
     except ValueError:
-        known = ", ".join(values[:8]) + (", ..." if len(values) > 8 else "")
-        raise CellError("FS-105", f"a value that is none of: {known}") from None
+        reason = f"a value that is none of: {listed(values)}"
+        raise CellError("FS-105", reason) from None
+
+
+def listed(values: Values) -> str:
+    """Return the first of the values, for an error."""
+    return ", ".join(values[:8]) + (", ..." if len(values) > 8 else "")
+
+
+def require_classes(classes: Values) -> None:
+    """Check the classes of a label.
+
+    Raises:
+        ValueError: There is only one, or two of one name.
+    """
+    distinct = 2 <= len(set(classes)) == len(classes)
+    _require(distinct, "classes are two or more different names")
+
+
+def require_float32(values: Iterable[float], scale: Scale | None) -> None:
+    """Check that a model can take the ends of a range.
+
+    Raises:
+        ValueError: One of them, scaled, is no float32.
+    """
+    for value in values:
+        fits = abs(scaled(value, scale)) <= LARGEST
+        _require(fits, f"{value:g} is too large for a float32 once it is scaled")
 
 
 def _require(holds: object, message: str) -> None:

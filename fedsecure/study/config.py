@@ -1,7 +1,7 @@
 """A study folder: what the model owner writes.
 
     study.toml    name, training, aggregation, metrics
-    schema.toml   what a row means (module `schema`)
+    schema.toml   what an example means (module `schema`)
     model.py      `def build()`: a compiled Keras model
 
 Only the model owner runs model.py. Data owners receive the model as data.
@@ -12,14 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import Field
+import numpy as np
+from pydantic import Field, model_validator
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.study.architecture import ModelData, model_to_data, require_fit
+from fedsecure.study.architecture import (
+    ModelData,
+    model_to_data,
+    require_fit,
+    require_probabilities,
+)
 from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
-from fedsecure.study.schema import FeatureSchema, load_schema
+from fedsecure.study.schema import AnySchema, load_schema
 from fedsecure.study.strict import Strict, read_strict
 from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, Task
 
@@ -58,6 +64,13 @@ class Aggregation(Strict):
     weight_cap: Annotated[int, Field(ge=1, le=2**31)] = 1
     min_cohort: Annotated[int, Field(ge=2)] = 3
 
+    @model_validator(mode="after")
+    def _weights_can_differ(self) -> Self:
+        if self.weighting != "equal" and self.weight_cap == 1:
+            msg = f'{self.weighting} weights need weight_cap; at most 1 is "equal"'
+            raise ValueError(msg)
+        return self
+
 
 class StudyFile(Strict):
     """What study.toml holds."""
@@ -80,7 +93,7 @@ class Study:
     name: str
     title: str
     model: str
-    features: FeatureSchema
+    features: AnySchema
     training: Training
     aggregation: Aggregation
     metrics: Metrics
@@ -121,7 +134,7 @@ def load_study(folder: Path) -> Study:
 
 def declared_scalars(study: Study) -> tuple[ScalarDeclaration, ...]:
     """Return the metrics that every data owner of the study reports, in order."""
-    return declare(study.metrics, len(study.features.label.class_names))
+    return declare(study.metrics, len(study.features.class_names))
 
 
 def build_model(study: Study) -> tuple["keras.Model", ModelData]:
@@ -134,8 +147,9 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
 
     Raises:
         OperatorError: FS-841, model.py is missing or raises; FS-842, it returns no
-            compiled Keras model; FS-843, the model does not fit the schema; FS-420,
-            FS-421, FS-422, data owners would refuse the model.
+            compiled Keras model; FS-843, the model does not fit the schema; FS-425,
+            FS-845, its loss does not fit its outputs; FS-420, FS-421, FS-422, data
+            owners would refuse the model.
     """
     import keras  # noqa: PLC0415, slow: loaded when needed
 
@@ -149,7 +163,11 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
     try:
         require_fit(model, study.features)
     except PeerError as error:
-        raise OperatorError("FS-843", error.detail) from error
+        code = "FS-843" if error.code == "FS-424" else error.code
+        raise OperatorError(code, error.detail) from error
+    require_probabilities(model, np.random.default_rng(study.training.seed))
+    # Else Keras warns whoever loads the trained model of variables that it lacks.
+    model.optimizer.build(model.trainable_variables)
     return model, data
 
 

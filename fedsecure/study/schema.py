@@ -1,144 +1,47 @@
-"""The feature schema: what a row of a data owner's table means.
+"""The feature schema: what one example at a data owner means to a model.
 
-    version = 1
+There are three kinds, each in its own module:
 
-    [label]
-    column = "num"
-    positive = "> 0"              # or: classes = ["normal", "pneumonia"]
+    table    rows of a CSV or Parquet file      (module `table_schema`)
+    arrays   two named arrays of an NPZ file    (module `array_schema`)
+    images   PNG or JPEG files in class folders (module `image_schema`)
 
-    [[columns]]
-    name = "chol"
-    type = "number"               # or "category", "boolean"
-    unit = "mg/dl"
-    range = [50, 700]
-    missing = ["", "0"]
-    impute = 240
-    indicator = true
-    scale = { centre = 240, spread = 50 }
-
-The order of the columns is the order of the features. Class numbers come from the
-order in this file and never from what one data owner happens to hold: the same label
-means the same thing everywhere.
+Class numbers come from the order in schema.toml and never from what one data owner
+happens to hold: the same label means the same thing everywhere.
 """
 
-import operator
-import re
-from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from fedsecure.study.columns import (
-    Bounds,
-    CellError,
-    Column,
-    Name,
-    Text,
-    Values,
-    index,
-    number,
-)
-from fedsecure.study.strict import Strict, read_strict
+from fedsecure.errors import OperatorError
+from fedsecure.settings import read_toml
+from fedsecure.study.array_schema import ArraysSchema
+from fedsecure.study.image_schema import ImagesSchema
+from fedsecure.study.strict import read_strict
+from fedsecure.study.table_schema import TableSchema
 
-MAX_COLUMNS: Final = 10_000
-RULE: Final = re.compile(r"(>=|<=|==|>|<) *([+-]?\d+(?:\.\d+)?)", re.ASCII)
-COMPARISONS: Final = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-    "==": operator.eq,
+AnySchema = TableSchema | ArraysSchema | ImagesSchema
+FeatureSchema = Annotated[AnySchema, Field(discriminator="kind")]
+
+KINDS: Final[Mapping[object, type[AnySchema]]] = {
+    "table": TableSchema,
+    "arrays": ArraysSchema,
+    "images": ImagesSchema,
 }
 
 
-class Label(Strict):
-    """What is to be predicted: a rule over a number, or classes in order."""
-
-    column: Name
-    positive: Text | None = None
-    range: Bounds | None = None
-    classes: Values | None = None
-
-    @model_validator(mode="after")
-    def _one_rule(self) -> Self:
-        if (self.positive is None) == (self.classes is None):
-            msg = 'give either positive (such as "> 0") or classes (in order)'
-            raise ValueError(msg)
-        if self.positive is not None and not RULE.fullmatch(self.positive):
-            msg = 'positive is a comparison with a number, such as "> 0"'
-            raise ValueError(msg)
-        if self.classes and not 2 <= len(set(self.classes)) == len(self.classes):
-            msg = "classes are two or more different names"
-            raise ValueError(msg)
-        return self
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The names of the classes, by class number."""
-        if self.classes is not None:
-            return self.classes
-        return (f"not {self.column} {self.positive}", f"{self.column} {self.positive}")
-
-    def encode(self, cell: str) -> int:
-        """Return the class number of one cell; run by a data owner.
-
-        Raises:
-            CellError: FS-107, the cell holds no label of this study.
-        """
-        try:
-            return self._class_of(cell)
-        except CellError as error:
-            raise CellError("FS-107", error.reason) from error
-
-    def _class_of(self, cell: str) -> int:
-        if not cell:
-            raise CellError("FS-107", "blank, and every row needs a label")
-        rule = RULE.fullmatch(self.positive or "")
-        if rule is None:
-            return index(cell, self.class_names)
-        value = number(cell)
-        if self.range is not None and value not in self.range:
-            low, high = self.range.low, self.range.high
-            raise CellError("FS-107", f"a number outside {low:g} to {high:g}")
-        return int(COMPARISONS[rule[1]](value, float(rule[2])))
-
-
-class FeatureSchema(Strict):
-    """The columns of a study in order, and the label."""
-
-    version: Literal[1]
-    label: Label
-    columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=MAX_COLUMNS)]
-
-    @model_validator(mode="after")
-    def _every_column_once(self) -> Self:
-        twice = sorted(name for name, n in Counter(self.names).items() if n > 1)
-        if twice:
-            msg = f"columns named twice: {', '.join(twice)}"
-            raise ValueError(msg)
-        return self
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The columns of a file that the study reads, the label last."""
-        return (*(column.name for column in self.columns), self.label.column)
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """The names of the entries of a feature vector, in order."""
-        return tuple(name for column in self.columns for name in column.features)
-
-    @property
-    def width(self) -> int:
-        """The length of a feature vector."""
-        return len(self.feature_names)
-
-
-def load_schema(path: Path) -> FeatureSchema:
+def load_schema(path: Path) -> AnySchema:
     """Read schema.toml; run by the model owner.
 
     Raises:
         OperatorError: FS-801, FS-802, or FS-840 with the line that is wrong.
     """
-    return read_strict(path, FeatureSchema)
+    kind = read_toml(path).get("kind", "table")
+    model = KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        known = ", ".join(map(repr, KINDS))
+        raise OperatorError("FS-840", f"{path}, kind: none of {known}")
+    return read_strict(path, model)

@@ -82,7 +82,7 @@ def _in_file(content: Any, location: Location) -> Location:
 
 def _has(content: Any, part: str | int) -> bool:
     if isinstance(content, list):
-        return isinstance(part, int)
+        return isinstance(part, int) and part < len(content)
     return isinstance(content, dict) and part in content
 
 

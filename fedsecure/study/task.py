@@ -74,7 +74,7 @@ class Task(Strict):
     @property
     def scalars(self) -> tuple[ScalarDeclaration, ...]:
         """The metrics that a data owner reports."""
-        return declare(self.metrics, len(self.features.label.class_names))
+        return declare(self.metrics, len(self.features.class_names))
 
 
 def parse_task(text: str) -> Task:

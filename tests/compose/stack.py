@@ -21,7 +21,6 @@ from clients.policy import Policy
 from clients.state import AgentState
 from fedsecure.aggregators import AggregatorClient
 from fedsecure.core.scheme import Mean
-from fedsecure.demo.play import find_sites
 from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder, provision
 from fedsecure.identity import Federation, load_federation, load_signing_key
 from fedsecure.rounds.contributor import Contributor
@@ -29,6 +28,7 @@ from fedsecure.rounds.owner import RoundOwner
 from fedsecure.rounds.proposal import Proposal, ReceiptPair, RoundRequest
 from fedsecure.signing import Author
 from fedsecure.statements import Purpose, Weighting
+from fedsecure.study.sites import find_sites
 from tests.compose.engine import Engine
 from tests.protocol.federation import (
     SCALARS,

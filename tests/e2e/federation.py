@@ -16,7 +16,6 @@ from typing import Any, Final
 import pytest
 import tomli_w
 
-from fedsecure.demo.play import find_sites
 from fedsecure.demo.processes import Processes
 from fedsecure.demo.provision import (
     AGGREGATORS,
@@ -25,6 +24,7 @@ from fedsecure.demo.provision import (
     DemoFolder,
     provision,
 )
+from fedsecure.study.sites import find_sites
 from tests.e2e.tap import Tap, tapping
 
 ROOT: Final = Path(__file__).parents[2]
@@ -120,9 +120,10 @@ def federation(
     agent: Changes | None = None,
     owner: Changes | None = None,
     study: Changes | None = None,
+    source: Path = HEART,
     tapped: bool = False,
 ) -> Iterator[Federation]:
-    """Provision the heart study and start everybody but the model owner.
+    """Provision a study and start everybody but the model owner.
 
     Args:
         root: An empty folder.
@@ -130,13 +131,15 @@ def federation(
         agent: Changes of every agent.toml.
         owner: Changes of owner.toml.
         study: Changes of study.toml, in a copy.
+        source: The study folder that is copied, with one file or folder a site.
         tapped: Whether agents reach the SuperLink through a tap.
     """
     notes, folder = root / "notes", root / "study"
     notes.mkdir()
-    shutil.copytree(HEART, folder)
+    shutil.copytree(source, folder)
     change_toml(folder / "study.toml", study or {})
-    demo = provision(root / "demo", folder, find_sites(folder))
+    sites = find_sites(folder)
+    demo = provision(root / "demo", folder, copyable(sites))
     change_toml(demo.config(OWNER), owner or {})
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -153,10 +156,19 @@ def federation(
             processes.start(name, arguments, config.parent / "log.txt")
         processes.wait_ready(demo.urls, demo.authority, PATIENCE)
         for site in demo.sites:
-            changes = {**(agent or {}), **named(app), **through(tap)}
+            data = {"data": str(sites[site])}
+            changes = {**data, **(agent or {}), **named(app), **through(tap)}
             change_toml(demo.config(site), changes)
             running.start_agent(site)
         yield running
+
+
+def copyable(sites: Mapping[str, Path]) -> dict[str, Path]:
+    """Return a file for each site: the demo copies files, agents may read folders."""
+    return {
+        site: path if path.is_file() else next(path.rglob("*.*"))
+        for site, path in sites.items()
+    }
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from flwr.app import ArrayRecord, ConfigRecord
 from flwr.serverapp.strategy import FedAvg
 from numpy.typing import NDArray
 
-from fedsecure.demo.play import find_sites
 from fedsecure.demo.provision import OWNER, DemoFolder, provision
 from fedsecure.flower.owner_settings import load_owner_settings
 from fedsecure.flower.runtime import TlsFiles, node_public_bytes, owned_run, superlink
 from fedsecure.identity import load_federation
 from fedsecure.study.config import build_model, load_study
+from fedsecure.study.sites import find_sites
 from tests.e2e.conftest import ROUNDS
 from tests.e2e.federation import HEART, ROOT, Federation, federation
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from flwr.app import (
@@ -16,9 +17,11 @@ from flwr.app import (
 )
 
 from clients.app import app
+from clients.data import load
 from fedsecure.errors import FedsecureError
 from fedsecure.flower.runtime import task_identity
 from fedsecure.study.config import build_model, declared_scalars, load_study
+from tests.studies.sites import copy_study
 
 FOLDER = Path(__file__).parents[3] / "studies" / "heart"
 STUDY = load_study(FOLDER)
@@ -39,12 +42,14 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-def ask(kind: str, data: Path | None, **config: object) -> Message:
+def ask(
+    kind: str, data: Path | None, model: keras.Model = MODEL, **config: object
+) -> Message:
     task = {"study": TASK.text, "server-round": 1} | config
     given = {key: value for key, value in task.items() if value is not None}
     content = RecordDict(
         {
-            "arrays": ArrayRecord(MODEL.get_weights()),
+            "arrays": ArrayRecord(model.get_weights()),
             "config": ConfigRecord(given),
         }
     )
@@ -133,3 +138,34 @@ def test_a_file_that_changed_is_read_again(data: Path) -> None:
     os.utime(data, ns=(changed, changed))
     after = ask("evaluate", data).content["metrics"]["num-examples"]
     assert after < before
+
+
+def test_a_folder_in_which_anything_changed_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = load_study(copy_study("digits", tmp_path / "digits"))
+    model, data = build_model(study)
+    images = study.folder / "data" / "one-class"
+    loads: list[Path] = []
+
+    def spy(path: Path, *rest: object) -> object:
+        loads.append(path)
+        return load(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("clients.app.load", spy)
+
+    def trained_on() -> object:
+        task = study.task(data).text
+        reply = ask("evaluate", images, model, study=task)
+        return reply.content["metrics"]["num-examples"]
+
+    assert [trained_on(), trained_on(), len(loads)] == [38, 38, 1]  # of 50 nines
+    one, other, *_ = sorted((images / "9").iterdir())
+    other.write_bytes(one.read_bytes())
+    assert [trained_on(), len(loads)] == [38, 2]
+    one.unlink()
+    assert [trained_on(), len(loads)] == [37, 3]
+    (images / "1").mkdir()
+    assert [trained_on(), len(loads)] == [37, 4]
+    other.rename(images / "1" / "moved.png")
+    assert [trained_on(), trained_on(), len(loads)] == [37, 37, 5]

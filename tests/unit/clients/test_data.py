@@ -9,7 +9,8 @@ from hypothesis import given, settings, strategies as st
 from clients import tables
 from clients.data import Dataset, inspect, load, split
 from fedsecure.errors import OperatorError
-from fedsecure.study.schema import FeatureSchema, load_schema
+from fedsecure.study.schema import load_schema
+from fedsecure.study.table_schema import TableSchema
 
 HEART = Path(__file__).parents[3] / "studies" / "heart"
 SCHEMA = """\
@@ -31,10 +32,12 @@ ROWS = "age,smokes,finding\n40,TRUE,normal\n50,,pneumonia\n60,FALSE,normal\n"
 
 
 @pytest.fixture
-def schema(tmp_path: Path) -> FeatureSchema:
+def schema(tmp_path: Path) -> TableSchema:
     path = tmp_path / "schema.toml"
     path.write_text(SCHEMA, encoding="utf-8")
-    return load_schema(path)
+    schema = load_schema(path)
+    assert isinstance(schema, TableSchema)
+    return schema
 
 
 def table(folder: Path, content: str | bytes, name: str = "rows.csv") -> Path:
@@ -44,7 +47,7 @@ def table(folder: Path, content: str | bytes, name: str = "rows.csv") -> Path:
 
 
 def test_rows_become_features_and_class_numbers(
-    tmp_path: Path, schema: FeatureSchema
+    tmp_path: Path, schema: TableSchema
 ) -> None:
     rows = load(table(tmp_path, ROWS), schema)
     assert rows.features.tolist() == [[40, 1], [50, 0.5], [60, 0]]
@@ -66,7 +69,7 @@ def test_rows_become_features_and_class_numbers(
     ids=["byte-order mark", "CRLF", "blank lines", "blanks and quotes", "other order"],
 )
 def test_what_spreadsheets_do_to_a_table_changes_nothing(
-    tmp_path: Path, schema: FeatureSchema, content: str
+    tmp_path: Path, schema: TableSchema, content: str
 ) -> None:
     plain = load(table(tmp_path, ROWS), schema)
     other = load(table(tmp_path, content, "other.csv"), schema)
@@ -88,15 +91,15 @@ def test_what_spreadsheets_do_to_a_table_changes_nothing(
         ("smokes", "smoker", "FS-102", "lacks smokes"),
         ("60,FALSE", "60", "FS-101", "row 4 has 2 cells, the header 3"),
         (ROWS, "", "FS-108", "no header"),
-        (ROWS, "age,smokes,finding\n", "FS-108", "0 rows"),
-        (ROWS, ROWS[:34], "FS-110", "1 rows"),
+        (ROWS, "age,smokes,finding\n", "FS-108", "holds 0 examples"),
+        (ROWS, ROWS[:34], "FS-110", "holds 1 examples"),
         (ROWS, ROWS.replace(",", ";"), "FS-101", "separated by ;"),
         ("smokes", "age", "FS-101", "twice: age"),
         ("normal", '"normal', "FS-101", "rows.csv"),
     ],
 )
 def test_a_problem_names_file_row_and_column(
-    tmp_path: Path, schema: FeatureSchema, old: str, new: str, code: str, says: str
+    tmp_path: Path, schema: TableSchema, old: str, new: str, code: str, says: str
 ) -> None:
     path = table(tmp_path, ROWS.replace(old, new, 1))
     with pytest.raises(OperatorError) as caught:
@@ -106,7 +109,7 @@ def test_a_problem_names_file_row_and_column(
 
 
 def test_an_error_never_repeats_what_a_patient_s_row_holds(
-    tmp_path: Path, schema: FeatureSchema
+    tmp_path: Path, schema: TableSchema
 ) -> None:
     path = table(tmp_path, ROWS.replace("50", "Mrs Smith"))
     with pytest.raises(OperatorError) as caught:
@@ -117,7 +120,7 @@ def test_an_error_never_repeats_what_a_patient_s_row_holds(
 
 
 def test_a_file_that_is_not_there_or_not_text_is_refused(
-    tmp_path: Path, schema: FeatureSchema
+    tmp_path: Path, schema: TableSchema
 ) -> None:
     cases = {
         "FS-100": tmp_path / "absent.csv",
@@ -134,7 +137,7 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(
 
 
 def test_an_inspection_lists_every_column_with_problems_and_what_is_ignored(
-    tmp_path: Path, schema: FeatureSchema
+    tmp_path: Path, schema: TableSchema
 ) -> None:
     rows = "age,smokes,finding,name\nx,,normal,Ann\ny,,sick,Bob\n50,TRUE,normal,Cy\n"
     found = inspect(table(tmp_path, rows), schema)
@@ -147,7 +150,7 @@ def test_an_inspection_lists_every_column_with_problems_and_what_is_ignored(
 
 
 def test_parquet_means_what_the_same_csv_means(
-    tmp_path: Path, schema: FeatureSchema
+    tmp_path: Path, schema: TableSchema
 ) -> None:
     columns = {
         "age": [40, 50, 60],
@@ -162,7 +165,7 @@ def test_parquet_means_what_the_same_csv_means(
 
 
 def test_parquet_rows_are_checked_like_any_other(
-    tmp_path: Path, schema: FeatureSchema
+    tmp_path: Path, schema: TableSchema
 ) -> None:
     columns = {
         "age": [40.0, float("nan")],
@@ -177,7 +180,7 @@ def test_parquet_rows_are_checked_like_any_other(
 
 
 def test_a_long_table_is_read_in_blocks_with_the_same_result(
-    tmp_path: Path, schema: FeatureSchema, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, schema: TableSchema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = load(table(tmp_path, ROWS), schema)
     monkeypatch.setattr(tables, "BLOCK_ROWS", 2)
@@ -198,6 +201,7 @@ def test_a_long_table_is_read_in_blocks_with_the_same_result(
 )
 def test_four_hospitals_files_mean_the_same(name: str, rows: int, ill: int) -> None:
     schema = load_schema(HEART / "schema.toml")
+    assert isinstance(schema, TableSchema)
     found = inspect(HEART / "data" / f"{name}.csv", schema)
     dataset = load(HEART / "data" / f"{name}.csv", schema)
     assert (len(dataset), int(dataset.labels.sum())) == (rows, ill)

@@ -15,7 +15,7 @@ from fedsecure.errors import PeerError
 from fedsecure.study.architecture import model_to_data
 from fedsecure.study.config import Study, build_model, load_study
 from fedsecure.study.metrics import read_means
-from fedsecure.study.schema import FeatureSchema
+from fedsecure.study.table_schema import TableSchema
 from fedsecure.study.task import Task
 
 SITES = ("cleveland", "hungary", "switzerland", "va-long-beach")
@@ -93,6 +93,52 @@ def test_a_round_depends_on_nothing_that_happened_before(
     fresh = learner(heart, model, rows["hungary"])
     assert same(fresh.train(weights, 3), warm.train(weights, 3))
     assert fresh.evaluate(weights) == warm.evaluate(weights)
+
+
+def test_augmentation_is_for_training_alone_and_the_same_in_every_agent(
+    heart: Study, rows: dict[str, Dataset]
+) -> None:
+    model = compiled(
+        keras.optimizers.SGD(0.1),
+        layers.Reshape((7, 3, 1)),
+        layers.RandomFlip(),
+        layers.RandomTranslation(0.2, 0.2),
+        layers.Flatten(),
+        layers.Dense(1, activation="sigmoid"),
+    )
+    start = model.get_weights()
+    one, other = (learner(heart, model, rows["hungary"]) for _ in range(2))
+    assert one.evaluate(start) == one.evaluate(start) == other.evaluate(start)
+    assert same(one.train(start, 1), one.train(start, 1))
+    assert same(one.train(start, 1), other.train(start, 1))
+    plain = compiled(keras.optimizers.SGD(0.1), *model.layers[:1], *model.layers[3:])
+    plain.set_weights(start)
+    bare = learner(heart, plain, rows["hungary"])
+    assert bare.evaluate(start) == one.evaluate(start)
+    assert not same(bare.train(start, 1), one.train(start, 1))
+
+
+def test_large_examples_are_scored_a_few_at_a_time(
+    heart: Study, rows: dict[str, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = linear(keras.optimizers.SGD(0.1))
+    site = learner(heart, model, rows["cleveland"])
+    start = model.get_weights()
+    together = site.evaluate(start)
+    sizes: list[int] = []
+    score = Steps.score
+
+    def spy(self: Steps, features: np.ndarray, labels: np.ndarray) -> object:
+        sizes.append(len(features))
+        return score(self, features, labels)
+
+    monkeypatch.setattr(Steps, "score", spy)
+    monkeypatch.setattr("clients.training.EVALUATION_NUMBERS", 21 * 20)
+    apart = site.evaluate(start)
+    assert max(sizes) == 20
+    assert sum(sizes) == 76
+    for name in together:
+        assert apart[name] == pytest.approx(together[name], rel=1e-5), name
 
 
 def test_rounds_and_seeds_shuffle_differently(
@@ -326,7 +372,7 @@ def test_a_schema_of_three_classes_shares_loss_and_accuracy_alone(
 ) -> None:
     label = {"column": "num", "classes": ("none", "mild", "severe")}
     content = heart.features.model_dump() | {"label": label}
-    features = FeatureSchema.model_validate(content, strict=False)
+    features = TableSchema.model_validate(content, strict=False)
     model = compiled(keras.optimizers.SGD(0.1), layers.Dense(3, activation="softmax"))
     model.compile(optimizer=model.optimizer, loss="sparse_categorical_crossentropy")
     labels = np.arange(304, dtype=np.int32) % 3

@@ -16,6 +16,7 @@ from fedsecure.study.architecture import (
     model_from_data,
     model_to_data,
     require_fit,
+    require_probabilities,
 )
 from fedsecure.study.config import Study
 
@@ -48,6 +49,31 @@ def recurrent() -> keras.Model:
     )
 
 
+def over_volumes() -> keras.Model:
+    return compiled(
+        layers.Reshape((2, 2, 2, 1)),
+        layers.Conv3D(2, 2, padding="same"),
+        layers.UpSampling3D(2),
+        layers.MaxPooling3D(2),
+        layers.GlobalAveragePooling3D(),
+        layers.Dense(1, activation="sigmoid"),
+    )
+
+
+def with_augmentation() -> keras.Model:
+    return compiled(
+        layers.Reshape((4, 2, 1)),
+        layers.RandomFlip(),
+        layers.RandomRotation(0.1),
+        layers.RandomZoom(0.1, seed=3),
+        layers.Resizing(4, 4),
+        layers.Reshape((4, 4)),
+        layers.RMSNormalization(),
+        layers.Flatten(),
+        layers.Dense(1, activation="sigmoid"),
+    )
+
+
 def functional_with_a_nested_model() -> keras.Model:
     inner = compiled(layers.Dense(4, activation="gelu"), layers.LayerNormalization())
     start = keras.Input((8,))
@@ -64,7 +90,14 @@ def functional_with_a_nested_model() -> keras.Model:
 
 
 @pytest.mark.parametrize(
-    "build", [small_convolution, recurrent, functional_with_a_nested_model]
+    "build",
+    [
+        small_convolution,
+        recurrent,
+        over_volumes,
+        with_augmentation,
+        functional_with_a_nested_model,
+    ],
 )
 def test_a_model_is_the_same_function_after_the_way(build: type) -> None:
     model = build()
@@ -72,7 +105,9 @@ def test_a_model_is_the_same_function_after_the_way(build: type) -> None:
     arrived = model_from_data(data.model, data.compilation)
     arrived.set_weights(model.get_weights())
     rows = np.linspace(-1, 1, 24, dtype=np.float32).reshape(3, 8)
-    assert np.array_equal(arrived(rows), model(rows))
+    # Layers that augment do so unless told that this is no training.
+    ours, theirs = arrived(rows, training=False), model(rows, training=False)
+    assert np.array_equal(ours, theirs)
     assert layers_of(arrived) == data.layers
     assert [layer.shape for layer in data.layers] == [w.shape for w in model.weights]
     assert model_to_data(arrived) == data
@@ -197,6 +232,67 @@ def test_a_model_that_does_not_fit_the_schema_is_refused_with_both_sizes(
     assert str(width if outputs == 1 else outputs) in caught.value.detail
 
 
-@pytest.mark.parametrize("outputs", [1, 2])
-def test_two_classes_are_one_probability_or_two(heart: Study, outputs: int) -> None:
-    require_fit(compiled(layers.Dense(outputs), width=21), heart.features)
+def with_loss(loss: object, *stack: layers.Layer) -> keras.Model:
+    model = compiled(*stack, width=21)
+    model.compile(optimizer="sgd", loss=loss)
+    return model
+
+
+SPARSE = keras.losses.SparseCategoricalCrossentropy
+BINARY = keras.losses.BinaryCrossentropy
+
+
+@pytest.mark.parametrize(
+    ("outputs", "loss"),
+    [
+        (1, "binary_crossentropy"),
+        (1, BINARY(from_logits=True)),
+        (1, "mean_squared_error"),
+        (2, "sparse_categorical_crossentropy"),
+        (2, SPARSE()),
+    ],
+)
+def test_two_classes_are_one_probability_or_two(
+    heart: Study, outputs: int, loss: object
+) -> None:
+    require_fit(with_loss(loss, layers.Dense(outputs)), heart.features)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "loss"),
+    [(2, "binary_crossentropy"), (2, "mean_squared_error"), (1, SPARSE())],
+)
+def test_a_loss_that_would_compare_labels_with_nonsense_is_refused(
+    heart: Study, outputs: int, loss: object
+) -> None:
+    with pytest.raises(PeerError) as caught:
+        require_fit(with_loss(loss, layers.Dense(outputs)), heart.features)
+    assert caught.value.code == "FS-425"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "activation", "loss", "good"),
+    [
+        (1, "sigmoid", BINARY(), True),
+        (1, "linear", BINARY(), False),
+        (1, "linear", BINARY(from_logits=True), True),
+        (2, "softmax", SPARSE(), True),
+        (2, "linear", SPARSE(), False),
+        (2, "sigmoid", SPARSE(), False),
+        (2, "linear", SPARSE(from_logits=True), True),
+        (2, "softmax", SPARSE(from_logits=True), False),
+        (1, "linear", "mean_squared_error", True),
+    ],
+)
+def test_outputs_that_the_loss_takes_for_something_else_are_refused(
+    outputs: int, activation: str, loss: object, good: bool
+) -> None:
+    keras.utils.set_random_seed(1)
+    model = with_loss(loss, layers.Dense(outputs, activation=activation))
+    rand = np.random.default_rng(1)
+    if good:
+        return require_probabilities(model, rand)
+    with pytest.raises(OperatorError) as caught:
+        require_probabilities(model, rand)
+    assert caught.value.code == "FS-845"
+    return None

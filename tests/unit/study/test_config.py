@@ -3,11 +3,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 from fedsecure.errors import OperatorError
 from fedsecure.study.architecture import flat_weights
 from fedsecure.study.config import Study, build_model, declared_scalars, load_study
+from fedsecure.study.table_schema import TableSchema
 from fedsecure.study.task import parse_task
 
 
@@ -27,6 +29,7 @@ def change(path: Path, old: str, new: str) -> None:
 def test_the_heart_study_is_what_its_folder_says(heart: Study) -> None:
     assert (heart.name, heart.training.rounds) == ("heart", 20)
     assert (heart.aggregation.weighting, heart.aggregation.min_cohort) == ("equal", 3)
+    assert isinstance(heart.features, TableSchema)
     assert {"slope", "ca", "thal"}.isdisjoint(heart.features.names)
     assert [scalar.size for scalar in declared_scalars(heart)] == [1, 1, 64, 64]
 
@@ -40,6 +43,20 @@ def test_the_heart_model_fits_its_schema_and_starts_the_same_every_time(
     task = heart.task(data)
     assert parse_task(task.text) == task
     assert task.scalars == declared_scalars(heart)
+
+
+@pytest.mark.filterwarnings(
+    # Keras' own, of Keras' own variables, while it saves them.
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+def test_a_built_model_is_saved_and_loaded_without_a_warning(
+    folder: Path, tmp_path: Path
+) -> None:
+    change(folder / "model.py", "SGD(0.1)", "Adam(0.1)")
+    model, _ = build_model(load_study(folder))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")  # warnings are errors
+    assert (flat_weights(loaded) == flat_weights(model)).all()
 
 
 @pytest.mark.parametrize(
@@ -69,6 +86,15 @@ def test_a_wrong_setting_is_named_with_its_line(
     assert f"study.toml, line {line}, {key}:" in caught.value.detail
 
 
+def test_weights_that_are_all_capped_to_one_are_no_weights(folder: Path) -> None:
+    change(folder / "study.toml", 'weighting = "equal"', 'weighting = "rounded"')
+    with pytest.raises(OperatorError, match="weight_cap") as caught:
+        load_study(folder)
+    assert caught.value.code == "FS-840"
+    change(folder / "study.toml", "min_cohort", "weight_cap = 256\nmin_cohort")
+    assert load_study(folder).aggregation.weight_cap == 256
+
+
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OperatorError) as caught:
         load_study(tmp_path)
@@ -84,6 +110,8 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
         ("return model", "return 3", "FS-842", "int"),
         ("(21,)", "(20,)", "FS-843", "21"),
         ("SGD(0.1)", "Ftrl(0.1)", "FS-420", "Ftrl"),
+        ('"binary_c', '"sparse_categorical_c', "FS-425", "one output"),
+        (', activation="sigmoid"', "", "FS-845", "from_logits=False"),
     ],
 )
 def test_a_model_that_will_not_do_is_refused_before_the_first_round(

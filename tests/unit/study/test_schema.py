@@ -5,8 +5,9 @@ from hypothesis import given, strategies as st
 
 from fedsecure.errors import OperatorError
 from fedsecure.study.columns import CellError
-from fedsecure.study.schema import FeatureSchema, load_schema
+from fedsecure.study.schema import load_schema
 from fedsecure.study.strict import canonical
+from fedsecure.study.table_schema import TableSchema
 
 SCHEMA = """\
 version = 1
@@ -38,29 +39,31 @@ values = ["typical", "none"]
 """
 
 
-def read(folder: Path, text: str) -> FeatureSchema:
+def read(folder: Path, text: str) -> TableSchema:
     path = folder / "schema.toml"
     path.write_text(text, encoding="utf-8")
-    return load_schema(path)
+    schema = load_schema(path)
+    assert isinstance(schema, TableSchema)
+    return schema
 
 
 @pytest.fixture
-def schema(tmp_path: Path) -> FeatureSchema:
+def schema(tmp_path: Path) -> TableSchema:
     return read(tmp_path, SCHEMA)
 
 
-def encode(schema: FeatureSchema, column: str, cell: str) -> tuple[float, ...]:
+def encode(schema: TableSchema, column: str, cell: str) -> tuple[float, ...]:
     found = next(entry for entry in schema.columns if entry.name == column)
     return found.encode(cell)
 
 
-def refusal(schema: FeatureSchema, column: str, cell: str) -> CellError:
+def refusal(schema: TableSchema, column: str, cell: str) -> CellError:
     with pytest.raises(CellError) as caught:
         encode(schema, column, cell)
     return caught.value
 
 
-def test_features_are_named_in_the_order_of_the_file(schema: FeatureSchema) -> None:
+def test_features_are_named_in_the_order_of_the_file(schema: TableSchema) -> None:
     assert schema.feature_names == (
         "chol",
         "chol missing",
@@ -73,12 +76,12 @@ def test_features_are_named_in_the_order_of_the_file(schema: FeatureSchema) -> N
 
 @pytest.mark.parametrize("cell", ["", "0", "0.0", "0e0"])
 def test_every_spelling_of_a_missing_code_is_missing(
-    schema: FeatureSchema, cell: str
+    schema: TableSchema, cell: str
 ) -> None:
     assert encode(schema, "chol", cell) == (0.0, 1.0)
 
 
-def test_numbers_are_scaled_by_public_constants(schema: FeatureSchema) -> None:
+def test_numbers_are_scaled_by_public_constants(schema: TableSchema) -> None:
     assert encode(schema, "chol", "290") == (1.0, 0.0)
 
 
@@ -86,7 +89,7 @@ def test_numbers_are_scaled_by_public_constants(schema: FeatureSchema) -> None:
     ("cell", "expected"), [("TRUE", 1.0), ("false", 0.0), ("1", 1.0), ("", 0.5)]
 )
 def test_booleans_are_fixed_by_the_schema_not_by_the_file(
-    schema: FeatureSchema, cell: str, expected: float
+    schema: TableSchema, cell: str, expected: float
 ) -> None:
     assert encode(schema, "fbs", cell) == (expected,)
 
@@ -106,15 +109,19 @@ def test_booleans_are_fixed_by_the_schema_not_by_the_file(
     ],
 )
 def test_a_cell_that_does_not_fit_is_refused_without_repeating_it(
-    schema: FeatureSchema, column: str, cell: str, code: str
+    schema: TableSchema, column: str, cell: str, code: str
 ) -> None:
     error = refusal(schema, column, cell)
     assert error.code == code
     assert not cell or cell not in error.reason
 
 
+HEART = load_schema(Path(__file__).parents[3] / "studies" / "heart" / "schema.toml")
+
+
 @given(st.text(max_size=20))
 def test_a_cell_gives_one_number_for_each_feature_or_a_cell_error(cell: str) -> None:
+    assert isinstance(HEART, TableSchema)
     for column in HEART.columns:
         try:
             features = column.encode(cell)
@@ -123,19 +130,16 @@ def test_a_cell_gives_one_number_for_each_feature_or_a_cell_error(cell: str) -> 
         assert len(features) == len(column.features)
 
 
-HEART = load_schema(Path(__file__).parents[3] / "studies" / "heart" / "schema.toml")
-
-
 @pytest.mark.parametrize(("cell", "number"), [("0", 0), ("1", 1), ("4", 1)])
 def test_the_label_rule_gives_class_numbers(
-    schema: FeatureSchema, cell: str, number: int
+    schema: TableSchema, cell: str, number: int
 ) -> None:
     assert schema.label.encode(cell) == number
 
 
 @pytest.mark.parametrize("cell", ["", "5", "sick"])
 def test_a_row_without_a_label_of_the_study_is_refused(
-    schema: FeatureSchema, cell: str
+    schema: TableSchema, cell: str
 ) -> None:
     with pytest.raises(CellError) as caught:
         schema.label.encode(cell)
@@ -149,10 +153,10 @@ def test_class_numbers_follow_the_order_in_the_study(tmp_path: Path) -> None:
     assert [label.encode(name) for name in ("normal", "pneumonia")] == [1, 0]
 
 
-def test_a_schema_survives_its_canonical_text(schema: FeatureSchema) -> None:
+def test_a_schema_survives_its_canonical_text(schema: TableSchema) -> None:
     text = canonical(schema)
-    assert FeatureSchema.model_validate_json(text) == schema
-    assert canonical(FeatureSchema.model_validate_json(text)) == text
+    assert TableSchema.model_validate_json(text) == schema
+    assert canonical(TableSchema.model_validate_json(text)) == text
 
 
 @pytest.mark.parametrize(

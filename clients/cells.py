@@ -1,0 +1,119 @@
+"""Turn a data owner's table into features and labels, by the study's schema alone."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from clients.examples import Dataset, Features, Inspection, Problem, require_memory
+from clients.tables import Block, read_blocks
+from fedsecure.errors import OperatorError
+from fedsecure.study.columns import CellError, Codes
+from fedsecure.study.table_schema import TableSchema
+
+Encoder = Callable[[str], tuple[float, ...]]
+
+
+def inspect_table(path: Path, schema: TableSchema) -> Inspection:
+    """Read a table and list what does not fit the study; run by a data owner.
+
+    Rows are numbered as a spreadsheet shows them, the header is row 1.
+
+    Raises:
+        OperatorError: FS-100, FS-101, FS-108, FS-109 not a table; FS-102 a column
+            of the study is missing; FS-140 too many rows.
+    """
+    readings = _readings(schema)
+    names: tuple[str, ...] = ()
+    rows = 0
+    for block in read_blocks(path):
+        names = names or _require_columns(path, block, schema)
+        rows += len(block.rows)
+        require_memory(path, rows, schema.shape)
+        for reading in readings:
+            reading.read(block)
+    wrong = [reading for reading in readings if reading.first]
+    problems = sorted(wrong, key=lambda reading: reading.first)
+    return Inspection(
+        path=path,
+        rows=rows,
+        problems=tuple(reading.problem() for reading in problems),
+        dataset=None if problems else _assemble(readings, schema),
+        missing={
+            reading.name: reading.missing for reading in readings if reading.codes
+        },
+        ignored=tuple(name for name in names if name not in schema.names),
+    )
+
+
+def _require_columns(path: Path, block: Block, schema: TableSchema) -> tuple[str, ...]:
+    absent = [name for name in schema.names if name not in block.columns]
+    if absent:
+        raise OperatorError("FS-102", f"{path} lacks {', '.join(absent)}")
+    return tuple(block.columns)
+
+
+def _assemble(readings: "list[_Reading]", schema: TableSchema) -> Dataset:
+    *columns, label = (reading.array() for reading in readings)
+    labels = label[:, 0].astype(np.int32)
+    return Dataset(np.hstack(columns), labels, schema.class_names)
+
+
+class _Reading:
+    """One column, read block by block; shape (rows, width) in the end.
+
+    `first` is the row of the first cell that does not fit, 0 while there is none.
+    """
+
+    def __init__(self, name: str, encode: Encoder, width: int, codes: Codes) -> None:
+        self.name = name
+        self.codes = codes
+        self.missing = 0
+        self.first = 0
+        self._error = CellError("", "")
+        self._wrong = 0
+        self._encode = encode
+        self._width = width
+        self._blocks: list[Features] = []
+
+    def read(self, block: Block) -> None:
+        cells = block.columns[self.name]
+        # A table repeats its values: each is looked at once a block.
+        encoded = {cell: self._try(cell) for cell in dict.fromkeys(cells)}
+        values = [encoded[cell] for cell in cells]
+        self.missing += sum(cell in self.codes for cell in cells)
+        self._note(block.rows, values)
+        if not self.first:
+            array = np.array(values, dtype=np.float32)
+            self._blocks.append(array.reshape(-1, self._width))
+
+    def array(self) -> Features:
+        return np.concatenate(self._blocks)
+
+    def problem(self) -> Problem:
+        where = f"row {self.first}, column {self.name}"
+        return Problem(self._error.code, where, self._error.reason, self._wrong)
+
+    def _try(self, cell: str) -> tuple[float, ...] | CellError:
+        try:
+            return self._encode(cell)
+        except CellError as error:
+            return error
+
+    def _note(self, rows: list[int], values: Iterable[object]) -> None:
+        for row, value in zip(rows, values, strict=True):
+            if isinstance(value, CellError):
+                if not self.first:
+                    self.first, self._error = row, value
+                self._wrong += 1
+
+
+def _readings(schema: TableSchema) -> list[_Reading]:
+    def label(cell: str) -> tuple[float]:
+        return (float(schema.label.encode(cell)),)
+
+    columns = [
+        _Reading(column.name, column.encode, len(column.features), column.missing)
+        for column in schema.columns
+    ]
+    return [*columns, _Reading(schema.label.column, label, 1, ())]
