@@ -40,7 +40,12 @@ from fedsecure.statements import ScalarField, Weighting
 from fedsecure.store.records import RunFinished, RunStarted
 from fedsecure.store.rounds import RoundStore
 from fedsecure.store.states import RunState
-from fedsecure.study.config import Study, build_model, declared_scalars
+from fedsecure.study.config import (
+    Study,
+    build_model,
+    declared_scalars,
+    load_own,
+)
 from fedsecure.study.metrics import read_means
 
 STUDY: Final = "study"  # the config value that holds the task's text
@@ -134,6 +139,7 @@ def train(owner: Owner, study: Study, rounds: int | None, progress: Progress) ->
                 record=recorder.record,
                 clock=time.monotonic,
                 sleep=time.sleep,
+                linear=study.aggregation.linear,
             )
             arrays = secure.run(arrays)
     progress.stage("saving the model")
@@ -147,14 +153,17 @@ def build_strategy(study: Study) -> Strategy:
     """Make the Flower strategy that a study names.
 
     Raises:
-        OperatorError: FS-368 for a strategy that is not linear, FS-823 when Flower
-            refuses its options.
+        OperatorError: FS-368 for a strategy that is not linear, FS-823 when it is no
+            strategy or refuses its options, FS-841 when the study's file fails.
     """
     aggregation = study.aggregation
-    kind = getattr(flwr.serverapp.strategy, aggregation.strategy, None)
+    if ":" in aggregation.strategy:
+        kind = load_own(study, aggregation.strategy)
+    else:
+        kind = getattr(flwr.serverapp.strategy, aggregation.strategy, None)
     if not (isinstance(kind, type) and issubclass(kind, Strategy)):
-        raise OperatorError("FS-823", f"Flower has no {aggregation.strategy}")
-    require_linear(kind)
+        raise OperatorError("FS-823", f"{aggregation.strategy} is no Flower strategy")
+    require_linear(kind, declared=aggregation.linear)
     ours = {
         "fraction_evaluate": 0.0,  # the received model is evaluated in train rounds
         "min_train_nodes": aggregation.min_cohort,

@@ -53,11 +53,16 @@ class Training(Strict):
 class Aggregation(Strict):
     """The section `[aggregation]`: how updates become one.
 
-    `options` are the strategy's own, by Flower's names. `clip` is the largest L2 norm
-    of one update, in model units; `weight_cap` the largest weight.
+    `strategy` is one of Flower's, or `file:Class` for one in the study folder that its
+    author declares `linear`. `options` are the strategy's own, by its own names. `clip`
+    is the largest L2 norm of one update, in model units; `weight_cap` the largest
+    weight.
     """
 
-    strategy: str = "FedAvg"
+    strategy: Annotated[str, Field(pattern=r"^(?:[A-Za-z_]\w*:)?[A-Za-z_]\w*$")] = (
+        "FedAvg"
+    )
+    linear: bool = False
     options: dict[str, bool | int | float | str] = Field(default_factory=dict)
     clip: Annotated[float, Field(gt=0)]
     weighting: Literal["equal", "rounded", "exact"] = "equal"
@@ -153,9 +158,9 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
     """
     import keras  # noqa: PLC0415, slow: loaded when needed
 
-    build = _builder(study)
+    build = load_own(study, study.model)
     keras.utils.set_random_seed(study.training.seed % 2**32)
-    model = _run(study, build)
+    model = _run(f"{study.folder}, {study.model}", build)
     if not isinstance(model, keras.Model):
         kind = type(model).__name__
         raise OperatorError("FS-842", f"{study.model} returned a {kind}")
@@ -171,8 +176,17 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
     return model, data
 
 
-def _builder(study: Study) -> Callable[[], Any]:
-    module_name, name = study.model.split(":")
+def load_own(study: Study, reference: str) -> Any:
+    """Return what a Python file of the study folder defines; run by the model owner.
+
+    Args:
+        study: The study.
+        reference: `file:name`, the file without its ending.
+
+    Raises:
+        OperatorError: FS-841 when the file is missing, raises, or lacks the name.
+    """
+    module_name, name = reference.split(":")
     path = study.folder / f"{module_name}.py"
     if not path.is_file():
         raise OperatorError("FS-841", f"{path} does not exist")
@@ -181,17 +195,16 @@ def _builder(study: Study) -> Callable[[], Any]:
         raise OperatorError("FS-841", f"{path} is not a Python file")
     module: ModuleType = importlib.util.module_from_spec(spec)
     loader = spec.loader
-    _run(study, lambda: loader.exec_module(module))
-    build = getattr(module, name, None)
-    if not callable(build):
-        raise OperatorError("FS-841", f"{path} defines no function {name}")
-    return build  # type: ignore[no-any-return]
+    _run(f"{study.folder}, {reference}", lambda: loader.exec_module(module))
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise OperatorError("FS-841", f"{path} defines no function or class {name}")
+    return found
 
 
-def _run(study: Study, step: Callable[[], Any]) -> Any:
+def _run(where: str, step: Callable[[], Any]) -> Any:
     try:
         return step()
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        where = f"{study.folder}, {study.model}"
         raise OperatorError("FS-841", f"{where}: {reason}") from error

@@ -138,8 +138,7 @@ def federation(
     notes.mkdir()
     shutil.copytree(source, folder)
     change_toml(folder / "study.toml", study or {})
-    sites = find_sites(folder)
-    demo = provision(root / "demo", folder, copyable(sites))
+    demo = provision(root / "demo", folder, find_sites(folder))
     change_toml(demo.config(OWNER), owner or {})
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -156,19 +155,10 @@ def federation(
             processes.start(name, arguments, config.parent / "log.txt")
         processes.wait_ready(demo.urls, demo.authority, PATIENCE)
         for site in demo.sites:
-            data = {"data": str(sites[site])}
-            changes = {**data, **(agent or {}), **named(app), **through(tap)}
+            changes = {**(agent or {}), **named(app), **through(tap)}
             change_toml(demo.config(site), changes)
             running.start_agent(site)
         yield running
-
-
-def copyable(sites: Mapping[str, Path]) -> dict[str, Path]:
-    """Return a file for each site: the demo copies files, agents may read folders."""
-    return {
-        site: path if path.is_file() else next(path.rglob("*.*"))
-        for site, path in sites.items()
-    }
 
 
 @contextmanager

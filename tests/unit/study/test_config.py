@@ -105,7 +105,7 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
     ("old", "new", "code", "says"),
     [
         ("import keras", "import kerass", "FS-841", "kerass"),
-        ("def build", "def built", "FS-841", "no function build"),
+        ("def build", "def built", "FS-841", "no function or class build"),
         ("return model", "raise ValueError('no')", "FS-841", "ValueError: no"),
         ("return model", "return 3", "FS-842", "int"),
         ("(21,)", "(20,)", "FS-843", "21"),
