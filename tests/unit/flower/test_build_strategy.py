@@ -51,7 +51,10 @@ def test_a_strategy_of_ones_own_runs_when_declared_linear(tmp_path: Path) -> Non
         ({"strategy": "FedBest"}, "FS-823 .*FedBest is no Flower strategy"),
         ({"strategy": "Result"}, "FS-823 .*Result is no Flower strategy"),
         ({"strategy": "halved:not_a_class"}, "FS-823 .*not_a_class is no"),
-        ({"strategy": "halved:Missing"}, "FS-841 .*defines no function or class Missing"),
+        (
+            {"strategy": "halved:Missing"},
+            "FS-841 .*defines no function or class Missing",
+        ),
         ({"strategy": "FedAvg", "options": {"speed": 9}}, "FS-823 .*FedAvg: .*speed"),
     ],
 )
