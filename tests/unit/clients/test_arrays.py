@@ -127,7 +127,7 @@ def spoiled(name: str, place: Any, value: Any) -> Callable[[Arrays], Arrays]:
         (lambda a: a | {"y": a["y"] * 1.0}, "FS-121", "y is float64, the study needs"),
         (lambda a: a | {"y": a["y"].astype(str)}, "FS-121", "y is <U"),
         (lambda a: a | {"y": a["y"][:4]}, "FS-124", "x has 5 rows, y 4"),
-        (lambda a: {k: v[:0] for k, v in a.items()}, "FS-108", "0 examples"),
+        (lambda a: {k: v[:0] for k, v in a.items()}, "FS-127", "0 examples"),
         (lambda a: {k: v[:1] for k, v in a.items()}, "FS-110", "1 examples"),
     ],
 )

@@ -323,8 +323,8 @@ def test_a_folder_without_images_or_no_folder_is_refused(folder: Path) -> None:
     cases = {
         "FS-100": folder / "absent",
         "FS-126": folder / "normal" / "z.png",
-        "FS-108": folder / "empty",
+        "FS-127": folder / "empty",
     }
-    cases["FS-108"].mkdir()
+    cases["FS-127"].mkdir()
     for code, path in cases.items():
         assert refusal(path).code == code

@@ -173,6 +173,7 @@ def test_a_schema_survives_its_canonical_text(schema: TableSchema) -> None:
         ("range = [0, 4]", "range = [0, nan]", 6, "label.range"),
         ('name = "fbs"', 'name = "chol"', 1, "the file as a whole"),
         ("version = 1", "version = 2024-01-01", None, "date"),
+        ("version = 1", "version = 2", 1, "version"),
     ],
 )
 def test_a_wrong_schema_names_the_file_the_line_and_the_key(
