@@ -36,7 +36,8 @@ def load(path: Path, schema: AnySchema) -> Dataset:
         first = found.problems[0]
         raise OperatorError(first.code, f"{path} {first}")
     if found.dataset is None or len(found.dataset) < MIN_ROWS:
-        code = "FS-110" if found.rows else "FS-108"
+        empty = "FS-108" if schema.kind == "table" else "FS-127"
+        code = "FS-110" if found.rows else empty
         raise OperatorError(code, f"{path} holds {found.rows} examples")
     return found.dataset
 

@@ -170,6 +170,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "study.md shows the kinds.",
         ),
         Problem(
+            "FS-127",
+            "There is no example in the data",
+            "Save at least two rows, or put at least two images into the folders of "
+            "their classes.",
+        ),
+        Problem(
             "FS-130",
             "A folder is not a class of the study",
             "Rename or move the folder that is named; the classes stand in "
@@ -1204,8 +1210,9 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ),
         Problem(
             "FS-873",
-            "The study has too few data files",
-            "Put one CSV file for each site into the study's folder data/.",
+            "The study has too few sites",
+            "Put each site's data into the study's folder data/: one .csv, .parquet or "
+            ".npz file, or one folder of images.",
         ),
         Problem(
             "FS-874",
@@ -1221,6 +1228,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "FS-876",
             "The demo cannot write where it is to",
             "Name a folder that you may write to with --folder.",
+        ),
+        Problem(
+            "FS-877",
+            "A site has the name of a party of the demo",
+            "Rename the site's file or folder.",
         ),
     )
 }

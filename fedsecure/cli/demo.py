@@ -17,7 +17,7 @@ def demo(
         Path, typer.Option(help="Where everything is put; made anew each time.")
     ] = Path("runs/demo"),
     study: Annotated[
-        Path, typer.Option(help="A study folder with one data file a site.")
+        Path, typer.Option(help="A study folder with each site's data in data/.")
     ] = Path("studies/heart"),
     rounds: Annotated[
         int | None,

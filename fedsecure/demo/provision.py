@@ -36,6 +36,7 @@ HOST: Final = "127.0.0.1"
 LIFETIME: Final = timedelta(days=30)
 OWNER: Final = "consortium"
 AGGREGATORS: Final = ("aggregator-a", "aggregator-b")
+TAKEN: Final = frozenset({OWNER, *AGGREGATORS, "owner", "state"})  # names of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,13 @@ def provision(root: Path, study: Path, sites: Mapping[str, Path]) -> DemoFolder:
         sites: For each data owner its data, a file or a folder.
 
     Raises:
-        OperatorError: FS-870 when `root` holds something else than a demo.
+        OperatorError: FS-870 when `root` holds something else than a demo, FS-877 for
+            a site with the name of another party.
     """
-    _clear(root)
     names = tuple(sites)
+    if taken := TAKEN & set(names):
+        raise OperatorError("FS-877", f"{', '.join(sorted(taken))}")
+    _clear(root)
     ports = dict(zip([*AGGREGATORS, OWNER], free_ports(3), strict=True))
     urls = {name: f"https://{HOST}:{ports[name]}" for name in AGGREGATORS}
     folder = DemoFolder(root, names, urls)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fedsecure.demo.play import play
+from fedsecure.demo.provision import provision
 from fedsecure.errors import OperatorError
 
 HEART = Path(__file__).parents[3] / "studies" / "heart"
@@ -29,4 +30,11 @@ def test_a_study_without_sites_starts_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(OperatorError, match="FS-801"):
         play(tmp_path / "demo", tmp_path / "empty", rounds=1)
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_site_with_the_name_of_a_party_is_refused(tmp_path: Path) -> None:
+    sites = {"cleveland": tmp_path / "a.csv", "owner": tmp_path / "b.csv"}
+    with pytest.raises(OperatorError, match="FS-877 .*owner"):
+        provision(tmp_path / "demo", HEART, sites)
     assert not (tmp_path / "demo").exists()
