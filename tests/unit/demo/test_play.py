@@ -35,6 +35,6 @@ def test_a_study_without_sites_starts_nothing(tmp_path: Path) -> None:
 
 def test_a_site_with_the_name_of_a_party_is_refused(tmp_path: Path) -> None:
     sites = {"cleveland": tmp_path / "a.csv", "owner": tmp_path / "b.csv"}
-    with pytest.raises(OperatorError, match="FS-877 .*owner"):
+    with pytest.raises(OperatorError, match=r"FS-877 .*owner"):
         provision(tmp_path / "demo", HEART, sites)
     assert not (tmp_path / "demo").exists()
