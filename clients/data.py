@@ -29,7 +29,7 @@ def load(path: Path, schema: AnySchema) -> Dataset:
     """Read all of a data owner's examples; run by a data owner.
 
     Raises:
-        OperatorError: FS-100 to FS-149, with the file and the first place in it.
+        OperatorError: FS-1xx, with the file and the first place in it.
     """
     found = inspect(path, schema)
     if found.problems:
