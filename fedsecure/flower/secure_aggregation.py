@@ -31,7 +31,7 @@ from fedsecure.flower.cohort import Cohorts, Fleet, Node
 from fedsecure.flower.linear import require_linear
 from fedsecure.flower.plan import WAIT, Outcome, Plan, Recorder
 from fedsecure.rounds.contributor import Offer
-from fedsecure.rounds.owner import RoundOwner
+from fedsecure.rounds.owner import RoundOwner, pairs
 from fedsecure.rounds.proposal import Proposal, ReceiptPair, RoundRequest
 from fedsecure.statements import Purpose
 from fedsecure.store.records import Participation, Status
@@ -151,13 +151,20 @@ class SecureAggregation:
     ) -> Outcome:
         """Hand the task to the cohort, and believe those with both receipts."""
         receipts, missing = self._collect(before.proposal, task, cohort)
+        received = {name: len(receipts) for name in self._owner.aggregators}
+        if missing:
+            # An answer may be lost although the reports are stored.
+            held = self._owner.held(before.proposal)
+            received = {name: len(found) for name, found in held.items()}
+            receipts = {**pairs(held), **receipts}
+            missing = [one for one in missing if one.name not in receipts]
         silent = [one.name for one in missing if one.status is Status.OFFLINE]
         self._cohorts.note(cohort, silent)
         return replace(
             before,
             receipts=receipts,
             missing=missing,
-            received={name: len(receipts) for name in self._owner.aggregators},
+            received=received,
         )
 
     def _decide(
@@ -184,7 +191,9 @@ class SecureAggregation:
 
     def _give_up(self, before: Outcome, error: BaseException) -> None:
         """Void a round that cannot go on, as far as that is still possible."""
-        reason = f"given up: {error}"[:200] if str(error) else "stopped by its owner"
+        reason = "stopped by its owner"
+        if isinstance(error, FedsecureError):
+            reason = f"given up after {error.code}"  # its text is for the owner alone
         with suppress(FedsecureError):
             voids = self._owner.void(before.proposal.spec, reason)
             self._record(replace(before, reason=reason, voids=voids))
@@ -257,9 +266,6 @@ class SecureAggregation:
                 receipts[name] = self._owner.collect(proposal, name, tokens)
             except PeerError as error:
                 absent[name] = _absence(name, reply, error)
-        if set(receipts) != set(cohort):
-            # An answer may be lost although the reports are stored.
-            receipts = {**self._owner.standing(proposal), **receipts}
         return receipts, [absent[name] for name in cohort if name not in receipts]
 
     def _apply(

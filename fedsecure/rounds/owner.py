@@ -113,22 +113,25 @@ class RoundOwner:
             raise PeerError("FS-352", f"{reporter} sent receipts that do not match")
         return receipts
 
-    def standing(self, proposal: Proposal) -> dict[str, dict[str, Signed[Receipt]]]:
+    def held(self, proposal: Proposal) -> dict[str, dict[str, Signed[Receipt]]]:
         """Ask both aggregators who reported: for replies that were lost on the way.
 
         Returns:
-            For each data owner with matching receipts of both: the receipts.
+            For each aggregator, its receipt for each data owner whose report it holds.
         """
+        spec = proposal.spec.digest
         tokens = self._both(lambda client: self._receipts(client, proposal))
-        found: dict[str, list[str]] = {}
-        for receipts in tokens.values():
-            for token in receipts:
-                signed = signing.verify(token, Receipt, self.author.federation)
-                found.setdefault(signed.statement.reporter, []).append(token)
         return {
-            reporter: self.collect(proposal, reporter, pair)
-            for reporter, pair in found.items()
-            if len(pair) == len(self.aggregators)
+            name: {
+                signed.statement.reporter: signed
+                for signed in (
+                    signing.verify(token, Receipt, self.author.federation)
+                    for token in receipts
+                )
+                if (signed.signer, signed.statement.spec)
+                == (name, proposal.spec.digest)
+            }
+            for name, receipts in tokens.items()
         }
 
     def open(self, proposal: Proposal, receipts: Mapping[str, ReceiptPair]) -> Opened:
@@ -289,6 +292,25 @@ class RoundOwner:
 
     def _share_file(self, spec: str, party: Party) -> Path:
         return self.folder / f"{spec}.{party.name}.share"
+
+
+def pairs(
+    held: Mapping[str, Mapping[str, Signed[Receipt]]],
+) -> dict[str, dict[str, Signed[Receipt]]]:
+    """Return, for each data owner that both aggregators hold the report of, both.
+
+    Receipts for two different reports of one data owner make no pair.
+    """
+    reporters = set.intersection(*(set(found) for found in held.values()))
+    found = {
+        reporter: {name: receipts[reporter] for name, receipts in held.items()}
+        for reporter in sorted(reporters)
+    }
+    return {
+        reporter: pair
+        for reporter, pair in found.items()
+        if len({signed.statement.report_id for signed in pair.values()}) == 1
+    }
 
 
 def _void_at(client: AggregatorClient, void: Signed[Void]) -> Signed[Void] | None:

@@ -7,6 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
+from fedsecure.rounds.owner import pairs
 from fedsecure.signing import Signed
 from fedsecure.statements import RoundSpec
 from fedsecure.store.records import RoundVoided
@@ -57,7 +58,7 @@ def test_receipts_lost_on_the_way_to_the_owner_are_asked_for_again(
     proposal = memory.owner.propose(memory.request())
     for name in HOSPITALS:
         memory.hospitals[name].answer(proposal, measurement_of(name))
-    standing = memory.owner.standing(proposal)
+    standing = pairs(memory.owner.held(proposal))
     assert sorted(standing) == sorted(HOSPITALS)
     assert memory.owner.open(proposal, standing).mean.count == len(HOSPITALS)
 
@@ -72,7 +73,7 @@ def test_a_data_owner_with_one_receipt_only_is_not_in_the_set(
     memory.wires["south"].fault = None
     for name in HOSPITALS[1:]:
         memory.hospitals[name].answer(proposal, measurement_of(name))
-    assert sorted(memory.owner.standing(proposal)) == sorted(HOSPITALS[1:])
+    assert sorted(pairs(memory.owner.held(proposal))) == sorted(HOSPITALS[1:])
 
 
 def test_an_agent_that_crashed_sends_the_same_bytes_and_never_shards_again(
@@ -141,7 +142,7 @@ def test_a_void_round_opens_nothing_and_a_new_attempt_goes_on(
     second = memory.owner.propose(memory.request(attempt=2))
     for name in HOSPITALS:
         memory.hospitals[name].answer(second, measurement_of(name))
-    assert len(memory.owner.standing(second)) == len(HOSPITALS)
+    assert len(pairs(memory.owner.held(second))) == len(HOSPITALS)
 
 
 def test_a_round_that_one_aggregator_never_granted_is_void_at_the_other(

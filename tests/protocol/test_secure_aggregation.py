@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import flwr.serverapp.strategy
+import httpx
 import numpy as np
 import pytest
 from flwr.app import (
@@ -39,7 +40,12 @@ from fedsecure.flower.secure_aggregation import SecureAggregation
 from fedsecure.statements import Weighting
 from fedsecure.store.records import RoundResult, RoundVoided, Status
 from fedsecure.store.states import RoundState
-from tests.protocol.federation import HOSPITALS, SCALARS, MemoryFederation
+from tests.protocol.federation import (
+    HOSPITALS,
+    SCALARS,
+    Handler,
+    MemoryFederation,
+)
 
 NODES = {name: 100 + i for i, name in enumerate(HOSPITALS)}
 EXAMPLES = dict(zip(HOSPITALS, (100, 40, 250, 7), strict=True))
@@ -316,6 +322,21 @@ def test_training_goes_on_with_three_when_one_does_not_report(
     (absent,) = first.missing
     assert (absent.name, absent.status) == ("genf", Status.NOT_REPORTED)
     assert "patient" not in str(training.fleet.seen)
+
+
+def test_what_each_aggregator_holds_is_counted_for_itself(
+    training: Training,
+) -> None:
+    def lose(request: httpx.Request, deliver: Handler) -> httpx.Response:
+        if request.url.path.endswith("/reports/genf"):
+            msg = "cut by the test"
+            raise httpx.ConnectError(msg, request=request)
+        return deliver(request)
+
+    training.memory.wires["south"].fault = lose
+    training.run(FedAvg(**few()), rounds=1)
+    assert training.outcomes[0].received == {"north": 4, "south": 3}
+    assert training.outcomes[0].included == ["basel", "bern", "chur"]
 
 
 def test_a_round_below_min_cohort_is_void_and_the_model_unchanged(
