@@ -128,8 +128,7 @@ class RoundOwner:
                     signing.verify(token, Receipt, self.author.federation)
                     for token in receipts
                 )
-                if (signed.signer, signed.statement.spec)
-                == (name, proposal.spec.digest)
+                if (signed.signer, signed.statement.spec) == (name, spec)
             }
             for name, receipts in tokens.items()
         }
