@@ -195,10 +195,10 @@ def test_a_command_and_its_options_exist(line: str) -> None:
 
 def test_the_query_is_answered() -> None:
     (query,) = re.findall(r"<!-- sql -->\n```sql\n(.*?)```", PAGE, re.DOTALL)
-    store = sqlite3.connect(":memory:")
     columns = ", ".join(column.name for column in V_ROUND.columns)
-    store.execute(f"CREATE TABLE v_round ({columns})")
-    assert store.execute(query).fetchall() == []
+    with contextlib.closing(sqlite3.connect(":memory:")) as store:
+        store.execute(f"CREATE TABLE v_round ({columns})")
+        assert store.execute(query).fetchall() == []
 
 
 def test_the_lengths_of_updates_are_those_that_the_page_shows(
