@@ -25,6 +25,7 @@ from typing import IO, Final
 from pydantic import ValidationError
 
 from fedsecure.core.seal import SealingKey
+from fedsecure.durability import sync
 from fedsecure.errors import OperatorError
 from fedsecure.identity import DISK_FULL, read_private, write_private
 from fedsecure.statements import LedgerHead
@@ -80,7 +81,7 @@ class Spool:
             self.discard_round(spec)  # of a grant that was never committed
             self.report_file(spec, "-").parent.mkdir(parents=True)
             write_private(self._key_file(spec), key.to_bytes())
-            sync_folder(self.folder / "rounds")
+            sync(self.folder / "rounds")
 
     def load_key(self, spec: str) -> SealingKey:
         """Read a round's private key.
@@ -102,7 +103,7 @@ class Spool:
         """
         with disk("keep a file"):
             upload.rename(place)
-            sync_folder(place.parent)
+            sync(place.parent)
 
     def drop_reports(self, spec: str, known: set[str]) -> None:
         """Delete reports that a crash left without their row."""
@@ -145,7 +146,7 @@ class Spool:
         if not note.exists():
             with disk(f"run {run}"):
                 note.touch()
-                sync_folder(note.parent)
+                sync(note.parent)
 
     def runs(self) -> list[str]:
         """Return every run that was ever granted here."""
@@ -238,12 +239,3 @@ def _remove(folder: Path) -> None:
     # Not `ignore_errors`: a key that stays behind must not go unnoticed.
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's entries on disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -5,7 +5,6 @@ rest in SQLite. After a crash the agent finds here that it has answered a spec, 
 sends the same bytes again; it never shards a second time.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from sqlalchemy import BigInteger, String, Text, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fedsecure import database
+from fedsecure.durability import sync
 from fedsecure.identity import Federation
 from fedsecure.rounds.contributor import StoredReport
 from fedsecure.signing import Signed, verify
@@ -151,8 +151,8 @@ class AgentState:
     def store(self, spec: Signed[RoundSpec], reports: Sequence[StoredReport]) -> None:
         """Make both reports durable: the files first, then both rows at once."""
         for report in reports:
-            _sync(report.payload)
-        _sync(self._folder / "outbox" / spec.digest)
+            sync(report.payload)
+        sync(self._folder / "outbox" / spec.digest)
         said = spec.statement
         with self._transaction() as session:
             session.add_all(
@@ -278,11 +278,3 @@ class AgentState:
             self._folder / "outbox" / row.spec / row.aggregator,
             verify(row.receipt, Receipt, self._federation) if row.receipt else None,
         )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1139,11 +1139,6 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Check strategy and options in study.toml, section [aggregation].",
         ),
         Problem(
-            "FS-824",
-            "No run to go on with",
-            "Type `fedsecure rounds list` to see the runs of this store.",
-        ),
-        Problem(
             "FS-860",
             "No round store found",
             "Name it with `--db` (a file, or a postgresql:// URL), or go to the folder "

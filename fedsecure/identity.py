@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from fedsecure import settings
+from fedsecure.durability import sync
 from fedsecure.encodings import Base64Key, base64url, from_base64url
 from fedsecure.errors import OperatorError, PeerError
 
@@ -212,21 +213,13 @@ def write_private(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(descriptor)
-            _sync_folder(path.parent)
+            sync(path.parent)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
     except OSError as error:
         code = "FS-523" if error.errno in DISK_FULL else "FS-743"
         raise OperatorError(code, f"{path}: {error.strerror}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def save_signing_key(path: Path, key: Ed25519PrivateKey) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedsecure.durability import sync
 from fedsecure.errors import OperatorError
 from fedsecure.store.records import ModelKind, StoredModel
 
@@ -36,7 +37,7 @@ def save_array(folder: Path, name: str, array: Array, kind: ModelKind) -> Stored
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sha256, size = _write(path, array)
-        _sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise OperatorError("FS-606", f"{path}: {error.strerror}") from error
     return StoredModel(PurePosixPath(name).as_posix(), sha256, size, kind)
@@ -91,11 +92,3 @@ def _flush_and_hash(file: io.BufferedRandom) -> tuple[str, int]:
     size = file.tell()
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest(), size
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
