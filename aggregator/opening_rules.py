@@ -1,11 +1,13 @@
 """When a set may be opened: pure, the checks that protect data owners from the owner.
 
 Sums can be subtracted from each other. So a set is refused that is too small, and one
-that is too close to a set opened before for the same task; and each of its members must
-have a receipt of both aggregators, or the two would add up different sets.
+that would tell a few data owners apart together with sets opened before; and each of
+its members must have a receipt of both aggregators, or the two would add up different
+sets.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aggregator.policy import require_data_owner
@@ -20,7 +22,8 @@ class Facts:
     """What this aggregator knows itself when a set is to be opened.
 
     `digests` are those of the stored reports, by reporter and report id; `opened` the
-    members of every set that was opened for the same task.
+    members of every set that this one is compared with (`Policy.compare_sets`), each
+    with the fewest members that its rounds asked for.
     """
 
     name: str
@@ -28,7 +31,7 @@ class Facts:
     spec: RoundSpec
     least: int
     digests: Mapping[tuple[str, str], str]
-    opened: Sequence[frozenset[str]]
+    opened: Mapping[frozenset[str], int]
 
 
 def require_openable(opening: Opening, facts: Facts) -> None:
@@ -39,7 +42,7 @@ def require_openable(opening: Opening, facts: Facts) -> None:
         (2) each is in the spec's cohort, and a data owner on the roster;
         (3) of each, the very report is stored here;
         (4) of each, both aggregators gave a receipt for that report;
-        (5) it is not too close to a set that was opened for the same task.
+        (5) together with sets opened before it tells no small group apart.
 
     Raises:
         PeerError: FS-320, FS-321, FS-323 or FS-324; FS-7xx for a receipt.
@@ -56,7 +59,7 @@ def require_openable(opening: Opening, facts: Facts) -> None:
         if (member.reporter, member.report_id) not in facts.digests:
             raise RoundStateError("FS-322", f"{member.reporter} {member.report_id}")
     require_receipts(opening, facts)  # (4)
-    require_distance({m.reporter for m in members}, facts)  # (5)
+    require_groups(frozenset(m.reporter for m in members), facts)  # (5)
 
 
 def require_receipts(opening: Opening, facts: Facts) -> None:
@@ -78,18 +81,33 @@ def require_receipts(opening: Opening, facts: Facts) -> None:
             _require_receipt(opening, member, name, receipt, facts)
 
 
-def require_distance(members: set[str], facts: Facts) -> None:
-    """Check that no difference with an earlier sum tells about a few data owners.
+def require_groups(members: frozenset[str], facts: Facts) -> None:
+    """Check that sums over these sets tell nothing about too few data owners.
+
+    Data owners who are in the same ones of these sets form a group. Whatever is
+    computed from the sums is a combination of the groups' sums, so it tells about
+    whole groups alone. A group must be as large as the strictest of its sets asked
+    for: a later round with a lower minimum undoes no promise of an earlier one.
+
+    Guarantee: no combination of sums, of two sets or of many, is about a data owner
+    together with fewer others than a round it took part in was granted for.
 
     Raises:
-        PeerError: FS-324.
+        PeerError: FS-324 with the size of a group and what it must be.
     """
-    for earlier in facts.opened:
-        apart = len(members ^ earlier)
-        if 1 <= apart < facts.least:
-            raise PeerError(
-                "FS-324", f"{apart} members apart, at least {facts.least} or none"
-            )
+    sets = {**facts.opened, members: max(facts.least, facts.opened.get(members, 0))}
+    groups = Counter(
+        frozenset(one for one in sets if name in one)
+        for name in frozenset().union(*sets)
+    )
+    lacking = [
+        (size, least)
+        for group, size in groups.items()
+        if not size >= (least := max(sets[one] for one in group))
+    ]
+    if lacking:
+        size, least = min(lacking)
+        raise PeerError("FS-324", f"it tells {size} members apart, at least {least}")
 
 
 def _require_receipt(

@@ -20,6 +20,7 @@ from aggregator import store
 from aggregator.context import Context
 from aggregator.fold import Upload
 from aggregator.opening_rules import Facts, require_openable
+from aggregator.policy import CompareSets
 from aggregator.projection import Happened, members_of, spec_of
 from aggregator.rounds import Step, advance, require_round
 from aggregator.spool import disk, durable
@@ -109,7 +110,7 @@ def _commit(
         spec=spec_of(row.token),
         least=max(row.min_cohort, context.policy.min_cohort),
         digests={(r.reporter, r.report_id): r.digest for r in rows.values()},
-        opened=store.sets_opened(session, row.task),
+        opened=_compared(context, session, row),
     )
     members = opening.statement.set
     require_openable(opening.statement, facts)
@@ -124,6 +125,14 @@ def _commit(
     }
     context.store.append(session, Happened.OPENED, body, context.clock())
     log.info("round opened", round=row.spec, count=len(members), stored=len(rows))
+
+
+def _compared(
+    context: Context, session: Session, row: RoundRow
+) -> dict[frozenset[str], int]:
+    """Return the sets opened before with which a new one is compared."""
+    all_rounds = context.policy.compare_sets is CompareSets.ALL_ROUNDS
+    return store.sets_opened(session, None if all_rounds else row.model)
 
 
 def _share(context: Context, digest: str) -> SealedShare:

@@ -1,5 +1,6 @@
 """What this aggregator refuses whatever the model owner signs."""
 
+from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -14,15 +15,24 @@ DAY: Final = 86_400  # seconds
 Seconds = Annotated[int, Field(ge=1, le=366 * DAY)]
 
 
+class CompareSets(StrEnum):
+    """With which sets a new one is compared before it is opened."""
+
+    SAME_MODEL = "same-model"  # those opened for the very same global model
+    ALL_ROUNDS = "all-rounds"  # every one: models that are nearly the same, too
+
+
 class Policy(Settings):
     """Section `[policy]` of aggregator.toml.
 
-    `min_cohort` is the fewest data owners whose sum is opened. A grant lives
-    `grant_seconds` beyond the round's deadline, for resuming after a failure; a
+    `min_cohort` is the fewest data owners whose sum is opened, and the smallest group
+    that several sums together may tell apart (`opening_rules.require_groups`). A grant
+    lives `grant_seconds` beyond the round's deadline, for resuming after a failure; a
     sealed aggregate share is kept `share_seconds` beyond the grant, for asking again.
     """
 
     min_cohort: Annotated[int, Field(ge=2)] = 3
+    compare_sets: Annotated[CompareSets, Field(strict=False)] = CompareSets.SAME_MODEL
     max_dimension: Annotated[int, Field(ge=0, le=MAX_DIMENSION)] = 100_000_000
     max_open_rounds: Annotated[int, Field(ge=1)] = 64
     max_round_seconds: Seconds = 7 * DAY

@@ -157,10 +157,22 @@ def find_opening(session: Session, spec: str) -> OpeningRow | None:
     return session.get(OpeningRow, spec)
 
 
-def sets_opened(session: Session, task: str) -> list[frozenset[str]]:
-    """Return the members of every set opened for a task, in whatever run."""
-    rows = session.scalars(select(OpeningRow).where(OpeningRow.task == task))
-    return [frozenset(name for name, _, _ in members_of(row)) for row in rows]
+def sets_opened(session: Session, model: str | None) -> dict[frozenset[str], int]:
+    """Return the members of the sets opened for a model, in whatever run.
+
+    Without a model, of all sets that were ever opened. With each set stands the
+    largest minimum of the rounds that were opened over it.
+    """
+    query = select(OpeningRow, RoundRow.min_cohort).join(
+        RoundRow, RoundRow.spec == OpeningRow.spec
+    )
+    if model is not None:
+        query = query.where(OpeningRow.model == model)
+    sets: dict[frozenset[str], int] = {}
+    for row, least in session.execute(query):
+        members = frozenset(name for name, _, _ in members_of(row))
+        sets[members] = max(least, sets.get(members, 0))
+    return sets
 
 
 def is_closed(session: Session, run: str) -> bool:

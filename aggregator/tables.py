@@ -51,6 +51,9 @@ class RoundRow(Base):
     task: Mapped[str] = mapped_column(
         String(64), index=True, comment="digest of the task, as in the spec"
     )
+    model: Mapped[str] = mapped_column(
+        String(64), index=True, comment="digest of the global model, as in the spec"
+    )
     dimension: Mapped[int] = mapped_column(
         BigInteger, comment="parameters of the model; 0 in evaluation rounds"
     )
@@ -129,8 +132,8 @@ class OpeningRow(Base):
     run: Mapped[str] = mapped_column(String(63), comment="run, as in the spec")
     round: Mapped[int] = mapped_column(BigInteger, comment="round, as in the spec")
     purpose: Mapped[str] = mapped_column(String(16), comment="train or evaluate")
-    task: Mapped[str] = mapped_column(
-        String(64), index=True, comment="digest of the task, as in the spec"
+    model: Mapped[str] = mapped_column(
+        String(64), index=True, comment="digest of the global model, as in the spec"
     )
     opening: Mapped[str] = mapped_column(
         String(64), comment="digest of the owner's signed opening, hex"

@@ -177,7 +177,7 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
             author=author,
             aggregators=clients,
             outbox=state,
-            require_policy=settings.policy.require,
+            require_policy=lambda spec, _: settings.policy.require(spec),
             clock=time.time,
             rand=secrets.token_bytes,
         )

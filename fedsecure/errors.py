@@ -423,9 +423,10 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ),
         Problem(
             "FS-324",
-            "The set is too close to one opened before",
-            "The difference of both sums would tell about a few data owners: take "
-            "the earlier set, or one that differs from it by more members.",
+            "The set would tell a few data owners apart",
+            "Together with sets that were opened before, its sum would tell about a "
+            "few data owners alone: take the same set again, or go on from another "
+            "model (another seed for a run that starts anew).",
             HTTPStatus.FORBIDDEN,
         ),
         Problem(

@@ -32,7 +32,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from fedsecure import settings
 from fedsecure.durability import sync
-from fedsecure.encodings import Base64Key, base64url, from_base64url
+from fedsecure.encodings import Base64Key, Digest, base64url, from_base64url
 from fedsecure.errors import OperatorError, PeerError
 
 Name = Annotated[
@@ -67,6 +67,7 @@ Url = Annotated[
 """Scheme, host and port: no path, and no user name or password."""
 
 MAX_DATA_OWNERS: Final = 10_000
+MAX_CHANGES: Final = 2**31
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -108,13 +109,26 @@ class DataOwnerParty(Party):
 
 
 class Federation(settings.Settings):
-    """The content of `federation.toml`."""
+    """The content of `federation.toml`.
+
+    `number` counts the changes of the file from 1; `previous` is the digest of the
+    federation that this one follows.
+    """
 
     protocol: Literal[1]
     name: Name
+    number: Annotated[int, Field(ge=1, le=MAX_CHANGES)] = 1
+    previous: Digest | None = None
     model_owner: Party
     aggregators: list[AggregatorParty] = Field(min_length=2, max_length=2)
     data_owners: list[DataOwnerParty] = Field(min_length=1, max_length=MAX_DATA_OWNERS)
+
+    @model_validator(mode="after")
+    def _only_the_first_follows_none(self) -> Self:
+        if (self.number == 1) != (self.previous is None):
+            msg = "the first version has no previous one, and every other has"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _every_party_is_somebody_else(self) -> Self:

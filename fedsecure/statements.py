@@ -117,6 +117,7 @@ class RoundSpec(Statement):
     purpose: Annotated[Purpose, Field(strict=False)]
     attempt: Positive
     task: Digest
+    model: Digest
     dimension: Annotated[int, Field(ge=0, le=MAX_DIMENSION)]
     scalars: Annotated[list[ScalarField], Field(max_length=MAX_SCALARS)]
     suite: Label

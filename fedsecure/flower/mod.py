@@ -38,7 +38,9 @@ def secret_sharing_mod(contributor: Contributor) -> Mod:
     def mod(message: Message, context: Context, call_next: Call) -> Message:
         task, offer = wire.unpack_task(message)
         dimension = task.weights.size if task.purpose is Purpose.TRAIN else 0
-        facts = TaskFacts(task.purpose, task.digest(), dimension)
+        facts = TaskFacts(
+            task.purpose, task.digest(), task.model, dimension, task.config
+        )
         accepted = contributor.accept(offer, facts)
         if not contributor.has_contributed(accepted):
             message.content = _for_app(task)

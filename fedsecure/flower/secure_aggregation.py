@@ -228,6 +228,7 @@ class SecureAggregation:
             purpose=task.purpose,
             attempt=attempt,
             task=task.digest(),
+            model=task.model,
             dimension=task.weights.size if task.purpose is Purpose.TRAIN else 0,
             scalars=plan.scalars,
             clip=plan.clip,

@@ -13,6 +13,7 @@ outside the digest can reach a ClientApp.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from fedsecure.errors import PeerError
 from fedsecure.rounds.contributor import Offer
 from fedsecure.settings import explain
 from fedsecure.statements import Purpose
-from fedsecure.study.task import ConfigValue, Layer, task_digest
+from fedsecure.study.task import ConfigValue, Layer, model_digest, task_digest
 
 MODEL: Final = "model"
 CONFIG: Final = "config"
@@ -38,7 +39,7 @@ _layers = TypeAdapter(list[tuple[str, list[int]]])
 _tokens = TypeAdapter(list[str])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Task:
     """Everything that a ClientApp gets to see in a round."""
 
@@ -47,9 +48,15 @@ class Task:
     config: Mapping[str, ConfigValue]
     weights: Weights = field(repr=False)
 
+    @cached_property
+    def model(self) -> str:
+        """SHA-256, in hex, over layers and weights."""
+        return model_digest(self.layers, self.weights).hex()
+
     def digest(self) -> str:
         """SHA-256, in hex, over all of it."""
-        return task_digest(self.purpose, self.layers, self.config, self.weights).hex()
+        model = bytes.fromhex(self.model)
+        return task_digest(self.purpose, model, self.config).hex()
 
 
 def flatten(arrays: ArrayRecord) -> tuple[tuple[Layer, ...], Weights]:

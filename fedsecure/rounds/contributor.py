@@ -33,6 +33,7 @@ from fedsecure.statements import (
     RoundSpec,
     Weighting,
 )
+from fedsecure.study.task import ConfigValue
 
 MAX_PAYLOAD_PIECES: Final = 2  # a report has two input shares, one per aggregator
 
@@ -51,7 +52,9 @@ class TaskFacts:
 
     purpose: Purpose
     digest: str
+    model: str
     dimension: int
+    config: Mapping[str, ConfigValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class Contributor:
     author: Author
     aggregators: Mapping[str, AggregatorClient]
     outbox: Outbox
-    require_policy: Callable[[RoundSpec], None]
+    require_policy: Callable[[RoundSpec, TaskFacts], None]
     clock: Callable[[], float]
     rand: Callable[[int], bytes] = field(repr=False)
 
@@ -138,7 +141,7 @@ class Contributor:
         if not self.clock() < said.deadline:
             raise PeerError("FS-347", f"round {said.round} of {said.run}")
         # (8) This data owner's own policy agrees.
-        self.require_policy(said)
+        self.require_policy(said, task)
         # (9) No other spec was answered for this attempt of the round.
         if self.outbox.answered(said) not in {None, spec.digest}:
             raise PeerError("FS-348", f"round {said.round}, attempt {said.attempt}")
@@ -295,6 +298,7 @@ def _require_task(said: RoundSpec, task: TaskFacts) -> None:
     for what, mine, theirs in (
         ("purpose", task.purpose, said.purpose),
         ("digest", task.digest, said.task),
+        ("model", task.model, said.model),
         ("number of parameters", task.dimension, said.dimension),
     ):
         if mine != theirs:

@@ -205,6 +205,7 @@ class RoundOwner:
             purpose=request.purpose,
             attempt=request.attempt,
             task=request.task,
+            model=request.model,
             dimension=request.dimension,
             scalars=list(request.scalars),
             suite=SUITE,

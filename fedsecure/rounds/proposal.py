@@ -28,6 +28,7 @@ class RoundRequest:
     purpose: Purpose
     attempt: int
     task: str
+    model: str
     dimension: int
     scalars: Sequence[ScalarField]
     clip: float

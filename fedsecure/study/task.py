@@ -26,6 +26,7 @@ from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
 from fedsecure.study.schema import FeatureSchema
 from fedsecure.study.strict import Strict, canonical
 
+MODEL_DOMAIN: Final = b"fedsecure v1 model digest"
 DOMAIN: Final = b"fedsecure v1 task digest"
 MAX_TASK: Final = 8 * 2**20  # characters of one task's text
 MAX_EPOCHS: Final = 1000
@@ -95,27 +96,22 @@ def parse_task(text: str) -> Task:
     return task
 
 
-def task_digest(
-    purpose: str,
-    layers: Sequence[Layer],
-    config: Mapping[str, ConfigValue],
-    weights: NDArray[np.float32],
-) -> bytes:
-    """Return the 32-byte name of a task; run by model owner and data owner alike.
+def model_digest(layers: Sequence[Layer], weights: NDArray[np.float32]) -> bytes:
+    """Return the 32-byte name of a global model, whatever is done with it.
 
-    Guarantee: two tasks have the same digest only if purpose, layers, every config
-    value with its type, and the weights' bytes are the same (SHA-256 over an encoding
-    in which every part bears its type and length). The order of `config` is nothing.
+    Sums over one model can be subtracted from each other, in whatever round and with
+    whatever config; so aggregators compare sets of rounds that name the same model.
+
+    Guarantee: two models have the same digest only if their layers' names and shapes
+    and the weights' bytes are the same (SHA-256 over an encoding in which every part
+    bears its type and length).
 
     Args:
-        purpose: Why the round is held, such as `train`.
         layers: Names and shapes of the weights, in order.
-        config: What Flower's ConfigRecord holds for the ClientApp.
-        weights: Shape (sum of the layers' sizes,), the global model.
+        weights: Shape (sum of the layers' sizes,).
 
     Raises:
-        PeerError: FS-424, weights do not fill the layers; FS-421, a config value
-            of a type that a ConfigRecord does not have.
+        PeerError: FS-424, weights do not fill the layers.
     """
     size = sum(layer.size for layer in layers)
     if any(length < 0 for layer in layers for length in layer.shape):
@@ -126,22 +122,43 @@ def task_digest(
             f"weights are {weights.dtype} {weights.shape}, "
             f"layers need float32 ({size},)",
         )
-    digest = hashlib.sha256()
-    for part in _encode(purpose, layers, config):
-        digest.update(part)
+    digest = hashlib.sha256(b"".join(_encode_layers(layers)))
     digest.update(np.ascontiguousarray(weights, dtype="<f4").data)
     return digest.digest()
 
 
-def _encode(
-    purpose: str, layers: Sequence[Layer], config: Mapping[str, ConfigValue]
-) -> Iterator[bytes]:
-    yield from _value(DOMAIN)
-    yield from _value(purpose)
+def task_digest(purpose: str, model: bytes, config: Mapping[str, ConfigValue]) -> bytes:
+    """Return the 32-byte name of a task; run by model owner and data owner alike.
+
+    Guarantee: two tasks have the same digest only if purpose, model, and every config
+    value with its type are the same (see `model_digest`). The order of `config` is
+    nothing.
+
+    Args:
+        purpose: Why the round is held, such as `train`.
+        model: The digest of the global model.
+        config: What Flower's ConfigRecord holds for the ClientApp.
+
+    Raises:
+        PeerError: FS-421, a config value of a type that a ConfigRecord does not have.
+    """
+    return hashlib.sha256(b"".join(_encode(purpose, model, config))).digest()
+
+
+def _encode_layers(layers: Sequence[Layer]) -> Iterator[bytes]:
+    yield from _value(MODEL_DOMAIN)
     yield _length(len(layers))
     for layer in layers:
         yield from _value(layer.name)
         yield from _value(list(layer.shape))
+
+
+def _encode(
+    purpose: str, model: bytes, config: Mapping[str, ConfigValue]
+) -> Iterator[bytes]:
+    yield from _value(DOMAIN)
+    yield from _value(purpose)
+    yield from _value(model)
     yield _length(len(config))
     for key in sorted(config):
         yield from _value(key)

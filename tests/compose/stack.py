@@ -31,6 +31,7 @@ from fedsecure.statements import Purpose, Weighting
 from fedsecure.study.sites import find_sites
 from tests.compose.engine import Engine
 from tests.protocol.federation import (
+    MODEL,
     SCALARS,
     TASK,
     Hospital,
@@ -138,6 +139,7 @@ class Parties:
             purpose=Purpose.TRAIN,
             attempt=1,
             task=TASK,
+            model=MODEL,
             dimension=DIMENSION,
             scalars=SCALARS,
             clip=20.0,

@@ -46,6 +46,7 @@ HOSPITALS: Final = ("basel", "bern", "chur", "genf")
 NOW: Final = 1_800_000_000.0  # seconds since 1970
 DIMENSION: Final = 500
 TASK: Final = hashlib.sha256(b"task").hexdigest()
+MODEL: Final = hashlib.sha256(b"model").hexdigest()
 SCALARS: Final = (ScalarField(name="loss", low=0.0, high=4.0),)
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -120,7 +121,7 @@ class Hospital:
 
     def accept(self, proposal: Proposal, **changes: Any) -> Accepted:
         said = proposal.spec.statement
-        facts = TaskFacts(said.purpose, said.task, said.dimension)
+        facts = TaskFacts(said.purpose, said.task, said.model, said.dimension)
         return self.contributor.accept(offer_of(proposal), replace(facts, **changes))
 
 
@@ -164,7 +165,7 @@ class MemoryFederation:
             author=self.author(name),
             aggregators=self.clients(),
             outbox=state,
-            require_policy=(policy or Policy()).require,
+            require_policy=lambda spec, _: (policy or Policy()).require(spec),
             clock=self.clock,
             rand=Entropy(name),
         )
@@ -178,6 +179,7 @@ class MemoryFederation:
             purpose=Purpose.TRAIN,
             attempt=1,
             task=TASK,
+            model=MODEL,
             dimension=DIMENSION,
             scalars=SCALARS,
             clip=2.0,

@@ -60,6 +60,7 @@ CONTRIBUTOR: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
     "a cohort smaller than min_cohort": ("FS-343", {"min_cohort": 5}, {}),
     "a model crafted for this data owner": ("FS-340", {}, {"digest": "f" * 64}),
+    "weights of another model": ("FS-340", {}, {"model": "f" * 64}),
     "a model of another size": ("FS-340", {}, {"dimension": 7}),
     "training where evaluation was signed": (
         "FS-340",
@@ -85,7 +86,8 @@ def test_data_owner_refuses(memory: MemoryFederation, attack: str) -> None:
     code, spec, facts = CONTRIBUTOR[attack]
     basel = memory.hospitals["basel"]
     honest = memory.owner.propose(memory.request())
-    found = {"digest": honest.spec.statement.task, **facts}
+    said = honest.spec.statement
+    found = {"digest": said.task, "model": said.model, **facts}
     with refused(code):
         basel.accept(lie(memory, honest, **spec), **found)
     assert not basel.state.sent().keys() - {"model owner"}
@@ -163,7 +165,7 @@ def test_data_owner_refuses_grants(
     proposal = memory.owner.propose(memory.request())
     basel = memory.hospitals["basel"]
     said = proposal.spec.statement
-    facts = TaskFacts(said.purpose, said.task, said.dimension)
+    facts = TaskFacts(said.purpose, said.task, said.model, said.dimension)
     basel.contributor.accept(offer_of(proposal), facts)
     with refused(code):
         basel.contributor.accept(

@@ -238,10 +238,10 @@ def shard_cases() -> list[dict[str, Any]]:
     return cases
 
 
-def private_key(seed: bytes) -> MLKEM768X25519PrivateKey:
-    """The receiver's private key, expanded as X-Wing does."""
+def receiver_keys(seed: bytes) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
+    """Both halves of a receiver's private key, expanded as X-Wing does."""
     expanded = shake_256(seed).digest(96)
-    return MLKEM768X25519PrivateKey(
+    return (
         MLKEM768PrivateKey.from_seed_bytes(expanded[:64]),
         X25519PrivateKey.from_private_bytes(expanded[64:]),
     )
@@ -250,7 +250,7 @@ def private_key(seed: bytes) -> MLKEM768X25519PrivateKey:
 def sealed_key(case: dict[str, Any], stored: dict[str, str]) -> bytes:
     """The stored sealed key of a case if it still opens, else a new one."""
     key, info = (
-        private_key(bytes.fromhex(case["key_seed"])),
+        MLKEM768X25519PrivateKey(*receiver_keys(bytes.fromhex(case["key_seed"]))),
         bytes.fromhex(case["info"]),
     )
     content_key = bytes.fromhex(case["content_key"])

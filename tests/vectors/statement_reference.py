@@ -71,6 +71,8 @@ def _party(name: str, **more: str) -> Content:
 FEDERATION: Content = {
     "protocol": 1,
     "name": "heart",
+    "number": 2,
+    "previous": sha256(b"the federation before").hexdigest(),
     "model_owner": _party(OWNER),
     "aggregators": [_party(name, url=f"https://{name}.test:8443") for name in SERVERS],
     "data_owners": [
@@ -93,6 +95,7 @@ _SPEC: Content = {
     "purpose": "train",
     "attempt": 1,
     "task": digest("task"),
+    "model": digest("model"),
     "dimension": 273,
     "scalars": [
         {"name": "loss", "low": 0, "high": 8, "size": 1},

@@ -61,8 +61,10 @@ def _round_columns() -> list[sa.Column[Any]]:
     ]
 
 
-def _task_column() -> sa.Column[Any]:
-    return _column("task", DIGEST, "digest of the task, as in the spec", index=True)
+def _model_column() -> sa.Column[Any]:
+    return _column(
+        "model", DIGEST, "digest of the global model, as in the spec", index=True
+    )
 
 
 def _rounds() -> None:
@@ -71,7 +73,8 @@ def _rounds() -> None:
         _column("spec", DIGEST, "digest of the round's spec, hex", primary_key=True),
         *_round_columns(),
         _column("attempt", sa.BigInteger, "attempt, as in the spec"),
-        _task_column(),
+        _column("task", DIGEST, "digest of the task, as in the spec", index=True),
+        _model_column(),
         _column(
             "dimension",
             sa.BigInteger,
@@ -150,7 +153,7 @@ def _openings() -> None:
         "openings",
         _column("spec", DIGEST, "digest of the spec", primary_key=True),
         *_round_columns(),
-        _task_column(),
+        _model_column(),
         _column("opening", DIGEST, "digest of the owner's signed opening, hex"),
         _column("set_digest", DIGEST, "digest of the set of reports, hex"),
         _column(

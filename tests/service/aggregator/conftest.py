@@ -123,6 +123,7 @@ class Federation:
         fresh = {
             "run": f"run-{number}",
             "task": self.world.rand(32).hex(),
+            "model": self.world.rand(32).hex(),
             "deadline": int(time.time()) + 300,
         }
         return self.world.propose(**{**fresh, **changes})

@@ -1,11 +1,15 @@
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from fractions import Fraction
+from functools import cache
+from itertools import combinations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
-from aggregator.opening_rules import Facts, require_distance, require_openable
+from aggregator.opening_rules import Facts, require_groups, require_openable
 from fedsecure.errors import FedsecureError, PeerError
 from fedsecure.ledger import GENESIS
 from fedsecure.signing import verify
@@ -56,7 +60,7 @@ def facts(world: World, asked: Round, opening: Opening) -> Facts:
         spec=asked.spec.statement,
         least=3,
         digests={(said.reporter, said.report_id): said.digest for said in receipts},
-        opened=[],
+        opened={},
     )
 
 
@@ -168,25 +172,156 @@ def test_the_own_minimum_holds_when_the_spec_asks_for_less(
         require_openable(opening, replace(facts, least=4))
 
 
+@cache
+def nothing_opened() -> Facts:
+    world = World()
+    spec = world.propose().spec.statement
+    return Facts("north", world.federation, spec, 3, {}, {})
+
+
+def opened(
+    *sets: str, least: int = 3, before: Mapping[str, int] | None = None
+) -> Facts:
+    """What an aggregator knows after opening these sets, each with its minimum."""
+    known = dict.fromkeys(map(frozenset, sets), least)
+    known.update({frozenset(one): value for one, value in (before or {}).items()})
+    return replace(nothing_opened(), least=least, opened=known)
+
+
 @pytest.mark.parametrize(
-    ("members", "apart"),
+    ("members", "smallest"),
     [
-        ("abcd", 0),
-        ("abc", 1),
+        ("abc", 1),  # d alone is left over
         ("abcde", 1),
-        ("abce", 2),
+        ("abce", 1),
         ("abcdef", 2),
-        ("abcef", 3),
-        ("abefg", 5),
-        ("efgh", 8),
+        ("abcef", 1),
+        ("cdefg", 2),
+        ("abefgh", 2),
+        ("bcdefg", 1),
     ],
 )
-def test_sets_less_than_a_cohort_apart_are_refused(
-    facts: Facts, members: str, apart: int
+def test_a_set_is_refused_that_tells_few_apart_from_an_earlier_one(
+    members: str, smallest: int
 ) -> None:
-    seen = replace(facts, opened=[frozenset("wxyz"), frozenset("abcd")])
-    if apart in {1, 2}:
-        with pytest.raises(PeerError, match=f"FS-324.*{apart} members apart"):
-            require_distance(set(members), seen)
+    with pytest.raises(PeerError, match=rf"FS-324.*{smallest} members apart"):
+        require_groups(frozenset(members), opened("abcd"))
+
+
+@pytest.mark.parametrize(
+    ("members", "earlier"),
+    [
+        ("abcd", ["abcd"]),
+        ("efgh", ["abcd"]),
+        ("abcdefg", ["abcd"]),
+        ("abcd", ["abcdefg"]),
+        ("abcdefg", ["abcd", "efg", "xyz"]),
+        ("abcxyz", ["abcdef", "abc"]),
+        ("abc", []),
+    ],
+)
+def test_a_set_that_tells_only_large_groups_apart_passes(
+    members: str, earlier: list[str]
+) -> None:
+    require_groups(frozenset(members), opened(*earlier))
+
+
+# Any two of these differ by four or six: no difference of two sums tells of fewer.
+# But one plus two minus three is twice a, and nothing else.
+THREE_SETS = ("abcdef", "aghijk", "bcdefghijk")
+
+
+@pytest.mark.parametrize("last", THREE_SETS)
+def test_three_sets_are_refused_whose_combination_singles_one_out(last: str) -> None:
+    for one, other in combinations(map(frozenset, THREE_SETS), 2):
+        assert len(one ^ other) >= 3
+    earlier = [one for one in THREE_SETS if one != last]
+    with pytest.raises(PeerError, match="FS-324"):
+        require_groups(frozenset(last), opened(*earlier))
+
+
+@pytest.mark.parametrize(
+    ("before", "members", "least", "refused"),
+    [
+        ({"abcdefg": 5}, "abcd", 3, True),  # efg were promised sums of five
+        ({"abcdefghi": 4}, "abcde", 3, False),
+        ({"abcd": 3}, "abcdefg", 5, True),  # efg now ask for five
+        ({"abc": 3}, "uvwxyz", 6, False),  # nobody of the earlier set is in it
+        ({"abc": 3}, "abc", 5, True),
+        ({"abc": 5}, "abc", 3, True),
+    ],
+)
+def test_a_lower_minimum_undoes_no_promise_of_an_earlier_round(
+    before: dict[str, int], members: str, least: int, refused: bool
+) -> None:
+    facts = opened(least=least, before=before)
+    if refused:
+        with pytest.raises(PeerError, match=r"FS-324.*at least 5"):
+            require_groups(frozenset(members), facts)
     else:
-        require_distance(set(members), seen)
+        require_groups(frozenset(members), facts)
+
+
+def rank(rows: Iterable[Iterable[int]]) -> int:
+    """Rank over the rationals, by elimination in exact arithmetic."""
+    left, found = [[Fraction(value) for value in row] for row in rows], 0
+    for column in range(len(left[0]) if left else 0):
+        pivot = next((row for row in left if row[column]), None)
+        if pivot is None:
+            continue
+        left.remove(pivot)
+        found += 1
+        left = [
+            [
+                a - row[column] / pivot[column] * b
+                for a, b in zip(row, pivot, strict=True)
+            ]
+            for row in left
+        ]
+    return found
+
+
+def fewest_told_apart(sets: Iterable[frozenset[str]], universe: str) -> int:
+    """Size of the smallest group about which some combination of sums tells.
+
+    A combination that tells about nobody outside a group exists if, and only if,
+    leaving the group's columns out lowers the rank.
+    """
+    rows = [[int(name in one) for name in universe] for one in sets]
+    whole = rank(rows)
+    for size in range(1, len(universe) + 1):
+        for group in combinations(range(len(universe)), size):
+            rest = [[v for i, v in enumerate(row) if i not in group] for row in rows]
+            if rank(rest) < whole:
+                return size
+    return len(universe)
+
+
+def test_the_brute_force_finds_what_three_sets_tell() -> None:
+    assert fewest_told_apart(map(frozenset, THREE_SETS), "abcdefghijk") == 1
+    assert fewest_told_apart([frozenset("abc"), frozenset("abcde")], "abcde") == 2
+
+
+UNIVERSE = "abcdefgh"
+# Unions of a few blocks, or most random sets would be refused.
+BLOCKS = st.sampled_from(["a", "b", "abc", "def", "gh", "ab", "cde", "fgh", "abcdefgh"])
+SETS = st.lists(st.sets(BLOCKS, min_size=1, max_size=3), min_size=2, max_size=6)
+
+
+@given(asked=SETS, least=st.integers(2, 4))
+@settings(max_examples=150, deadline=None)
+def test_no_combination_of_accepted_sets_tells_about_fewer(
+    asked: list[set[str]], least: int
+) -> None:
+    accepted: dict[frozenset[str], int] = {}
+    for blocks in asked:
+        members = frozenset("".join(blocks))
+        try:
+            require_groups(
+                members, replace(nothing_opened(), least=least, opened=accepted)
+            )
+        except PeerError:
+            continue
+        accepted[members] = least
+    if accepted:
+        assert fewest_told_apart(accepted, UNIVERSE) >= least

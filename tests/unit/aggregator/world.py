@@ -143,6 +143,7 @@ class World:
             "purpose": Purpose.TRAIN,
             "attempt": 1,
             "task": hashlib.sha256(b"task").hexdigest(),
+            "model": hashlib.sha256(b"model").hexdigest(),
             "dimension": dimension,
             "scalars": [ScalarField(name="loss", low=0.0, high=8.0)],
             "suite": "sum32",

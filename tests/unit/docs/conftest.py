@@ -1,4 +1,4 @@
-"""docs/data_model.py is a script of the repository's root, not of a package."""
+"""The scripts in docs/ belong to the repository's root, not to a package."""
 
 import sys
 from pathlib import Path

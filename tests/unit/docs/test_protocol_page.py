@@ -23,6 +23,7 @@ from fastapi.routing import APIRoute
 from aggregator.app import Routes, _router
 from aggregator.problems import RETRY_SECONDS
 from aggregator.projection import Happened
+from docs import protocol_examples
 from fedsecure.core import domains, scheme
 from fedsecure.identity import Federation, Role
 from fedsecure.statements import (
@@ -34,7 +35,7 @@ from fedsecure.statements import (
     Statement,
 )
 from fedsecure.store.records import KINDS
-from fedsecure.study.task import Layer, task_digest
+from fedsecure.study.task import Layer, model_digest, task_digest
 from tests.unit.docs import page
 from tests.vectors import reference
 
@@ -301,11 +302,14 @@ def test_the_sealed_key_opens_by_the_documents_alone() -> None:
     )
 
 
-def test_the_task_digest_of_the_page_is_right() -> None:
+def test_the_digests_of_a_task_on_the_page_are_right() -> None:
     layers = [Layer("0", (2, 1)), Layer("1", (1,))]
     weights = np.array([1, 2, 3], np.float32)
-    digest = task_digest("train", layers, {"server-round": 1}, weights).hex()
-    assert json.loads(page.values(EXAMPLES["task"])["digest"]) == digest
+    model = model_digest(layers, weights)
+    digest = task_digest("train", model, {"server-round": 1})
+    shown = page.values(EXAMPLES["task"])
+    assert json.loads(shown["model"]) == model.hex()
+    assert json.loads(shown["digest"]) == digest.hex()
 
     def n(count: int) -> bytes:
         return count.to_bytes(8)
@@ -317,17 +321,26 @@ def test_the_task_digest_of_the_page_is_right() -> None:
         items = b"".join(v(b"i", str(size).encode()) for size in sizes)
         return b"l" + n(len(sizes)) + items
 
-    encoded = (
-        v(b"y", b"fedsecure v1 task digest")
-        + v(b"s", b"train")
+    by_hand = hashlib.sha256(
+        v(b"y", b"fedsecure v1 model digest")
         + n(2)
         + v(b"s", b"0")
         + shape(2, 1)
         + v(b"s", b"1")
         + shape(1)
+        + weights.astype("<f4").tobytes()
+    ).digest()
+    assert by_hand == model
+    encoded = (
+        v(b"y", b"fedsecure v1 task digest")
+        + v(b"s", b"train")
+        + v(b"y", model)
         + n(1)
         + v(b"s", b"server-round")
         + v(b"i", b"1")
-        + weights.astype("<f4").tobytes()
     )
-    assert hashlib.sha256(encoded).hexdigest() == digest
+    assert hashlib.sha256(encoded).digest() == digest
+
+
+def test_the_examples_are_those_of_the_vectors() -> None:
+    assert protocol_examples.page() == PAGE, "type: python docs/protocol_examples.py"

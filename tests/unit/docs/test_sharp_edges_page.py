@@ -14,10 +14,10 @@ from fedsecure.core.scheme import AggregateShare, Mean, Measurement, OutputShare
 from fedsecure.errors import PeerError
 from fedsecure.rounds.contributor import weight_of
 from fedsecure.statements import Weighting
-from fedsecure.study.task import Layer, task_digest
+from fedsecure.study.task import Layer, model_digest, task_digest
 from tests.protocol.federation import (
     HOSPITALS,
-    TASK,
+    MODEL,
     MemoryFederation,
     federate,
     measurement_of,
@@ -112,9 +112,11 @@ def test_a_rounded_weight_of_128_is_96_to_191_examples() -> None:
     assert "128 is 96 to 191" in PAGE
 
 
-def open_over(memory: MemoryFederation, number: int, task: str, *names: str) -> Mean:
+def open_over(memory: MemoryFederation, number: int, model: str, *names: str) -> Mean:
     """Propose a round to some hospitals and open it over all of them."""
-    request = memory.request(round=number, task=task, cohort=names, weight_cap=128)
+    request = memory.request(
+        round=number, task=model, model=model, cohort=names, weight_cap=128
+    )
     proposal = memory.owner.propose(request)
     receipts = {
         name: memory.hospitals[name].answer(proposal, measurement_of(name))
@@ -131,33 +133,38 @@ def memory(
         yield federation
 
 
-def test_sets_that_differ_by_one_are_opened_if_the_task_has_another_digest(
+def test_sets_that_differ_by_one_are_opened_for_another_model(
     memory: MemoryFederation,
 ) -> None:
-    four = open_over(memory, 1, TASK, *HOSPITALS)
+    four = open_over(memory, 1, MODEL, *HOSPITALS)
     three = open_over(memory, 2, "1" * 64, *HOSPITALS[:3])
     alone = four.update * four.count - three.update * three.count
     np.testing.assert_allclose(alone, update_of(HOSPITALS[3]), atol=1e-6)
 
 
-def test_sets_that_differ_by_one_are_not_opened_for_the_same_task(
+def test_sets_that_differ_by_one_are_not_opened_for_the_same_model(
     memory: MemoryFederation,
 ) -> None:
-    open_over(memory, 1, TASK, *HOSPITALS)
+    open_over(memory, 1, MODEL, *HOSPITALS)
     with pytest.raises(PeerError, match="FS-324"):
-        open_over(memory, 2, TASK, *HOSPITALS[:3])
+        open_over(memory, 2, MODEL, *HOSPITALS[:3])
 
 
-def test_a_config_value_that_changes_nothing_gives_another_task() -> None:
-    layers, weights = [Layer("0", (2,))], np.zeros(2, np.float32)
+def test_the_last_digit_of_one_weight_gives_another_model_and_a_config_does_not() -> (
+    None
+):
+    layers, weights = [Layer("0", (2,))], np.ones(2, np.float32)
+    touched = weights.copy()
+    touched[1] = np.nextafter(touched[1], 2, dtype=np.float32)
+    models = [model_digest(layers, one) for one in (weights, touched)]
+    assert models[0] != models[1]
     configs: list[Mapping[str, int | float]] = [
         {"server-round": 1},
         {"server-round": 2},
         {"server-round": 1, "proximal-mu": 0.0},
-        {"server-round": 1, "proximal-mu": 0},
     ]
-    digests = {task_digest("train", layers, one, weights) for one in configs}
-    assert len(digests) == len(configs)
+    tasks = {task_digest("train", models[0], one) for one in configs}
+    assert len(tasks) == len(configs)
 
 
 PARAMS = Params.derive(8, (), max_reports=4, clip=1.0, weight_cap=1)

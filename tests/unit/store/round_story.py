@@ -130,6 +130,7 @@ def spec(
             purpose=purpose,
             attempt=attempt,
             task=hashlib.sha256(f"task {number}".encode()).hexdigest(),
+            model=hashlib.sha256(f"model {number}".encode()).hexdigest(),
             dimension=DIMENSION if purpose is Purpose.TRAIN else 0,
             scalars=[
                 ScalarField(name="weight"),

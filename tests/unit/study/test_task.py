@@ -9,9 +9,16 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fedsecure.errors import PeerError
-from fedsecure.study.task import ConfigValue, Layer, Task, parse_task, task_digest
+from fedsecure.study.task import (
+    ConfigValue,
+    Layer,
+    Task,
+    model_digest,
+    parse_task,
+    task_digest,
+)
 
-NONE = np.zeros(0, dtype=np.float32)
+MODEL = bytes(range(32))
 SCALARS = (
     st.integers()
     | st.booleans()
@@ -25,7 +32,7 @@ CONFIGS = st.dictionaries(
 
 
 def digest(config: Mapping[str, ConfigValue]) -> bytes:
-    return task_digest("train", [], config, NONE)
+    return task_digest("train", MODEL, config)
 
 
 def typed(value: ConfigValue) -> object:
@@ -72,43 +79,77 @@ def test_neighbours_have_different_digests(
     assert digest(one) != digest(other)
 
 
-def test_purpose_layers_and_weights_are_part_of_the_digest() -> None:
+def test_purpose_and_model_are_part_of_the_digest_of_a_task() -> None:
+    digests = {
+        task_digest("train", MODEL, {}),
+        task_digest("evaluate", MODEL, {}),
+        task_digest("train", MODEL[::-1], {}),
+        task_digest("train", MODEL, {"server-round": 1}),
+    }
+    assert len(digests) == 4
+
+
+def test_layers_and_weights_are_the_digest_of_a_model() -> None:
     weights = np.arange(6, dtype=np.float32)
     touched = weights.copy()
     touched[5] = np.nextafter(touched[5], 7, dtype=np.float32)
+    negative = weights.copy()
+    negative[0] = -0.0
     layers = [Layer("a", (2, 2)), Layer("b", (2,))]
     digests = {
-        task_digest("train", layers, {}, weights),
-        task_digest("evaluate", layers, {}, weights),
-        task_digest("train", layers, {}, touched),
-        task_digest("train", [Layer("a", (4,)), Layer("b", (2,))], {}, weights),
-        task_digest("train", [Layer("a", (2,)), Layer("b", (2, 2))], {}, weights),
-        task_digest("train", [Layer("b", (2, 2)), Layer("a", (2,))], {}, weights),
-        task_digest("train", [Layer("ab", (6,))], {}, weights),
+        model_digest(layers, weights),
+        model_digest(layers, touched),
+        model_digest(layers, negative),
+        model_digest([Layer("a", (4,)), Layer("b", (2,))], weights),
+        model_digest([Layer("a", (2,)), Layer("b", (2, 2))], weights),
+        model_digest([Layer("b", (2, 2)), Layer("a", (2,))], weights),
+        model_digest([Layer("ab", (6,))], weights),
     }
     assert len(digests) == 7
 
 
-def test_the_digest_is_over_the_documented_bytes() -> None:
-    def tagged(tag: bytes, content: bytes) -> bytes:
-        return tag + struct.pack(">Q", len(content)) + content
-
-    layers = [Layer("w", (1, 2))]
-    config: dict[str, ConfigValue] = {
-        "study": "{}",
-        "server-round": 3,
-        "proximal-mu": 0.5,
+def test_a_model_has_the_same_digest_whatever_is_done_with_it() -> None:
+    # By it aggregators find the sums that can be subtracted from each other.
+    layers, weights = [Layer("w", (2,))], np.array([1.5, -2.0], dtype=np.float32)
+    first = model_digest(layers, weights)
+    assert first == model_digest(tuple(layers), weights.copy())
+    tasks = {
+        task_digest(purpose, first, {"server-round": number})
+        for purpose in ("train", "evaluate")
+        for number in (1, 2)
     }
+    assert len(tasks) == 4
+
+
+def tagged(tag: bytes, content: bytes) -> bytes:
+    return tag + struct.pack(">Q", len(content)) + content
+
+
+def test_the_digest_of_a_model_is_over_the_documented_bytes() -> None:
     weights = np.array([1.5, -2.0], dtype=np.float32)
     expected = hashlib.sha256(
-        tagged(b"y", b"fedsecure v1 task digest")
-        + tagged(b"s", b"train")
+        tagged(b"y", b"fedsecure v1 model digest")
         + struct.pack(">Q", 1)
         + tagged(b"s", b"w")
         + b"l"
         + struct.pack(">Q", 2)
         + tagged(b"i", b"1")
         + tagged(b"i", b"2")
+        + struct.pack("<2f", 1.5, -2.0)
+    )
+    assert model_digest([Layer("w", (1, 2))], weights) == expected.digest()
+
+
+def test_the_digest_of_a_task_is_over_the_documented_bytes() -> None:
+    config: dict[str, ConfigValue] = {
+        "study": "{}",
+        "server-round": 3,
+        "proximal-mu": 0.5,
+    }
+    expected = hashlib.sha256(
+        tagged(b"y", b"fedsecure v1 task digest")
+        + tagged(b"s", b"train")
+        + tagged(b"y", MODEL)
         + struct.pack(">Q", 3)
         + tagged(b"s", b"proximal-mu")
         + tagged(b"f", struct.pack(">d", 0.5))
@@ -116,9 +157,8 @@ def test_the_digest_is_over_the_documented_bytes() -> None:
         + tagged(b"i", b"3")
         + tagged(b"s", b"study")
         + tagged(b"s", b"{}")
-        + struct.pack("<2f", 1.5, -2.0)
     )
-    assert task_digest("train", layers, config, weights) == expected.digest()
+    assert task_digest("train", MODEL, config) == expected.digest()
 
 
 @pytest.mark.parametrize(
@@ -129,12 +169,20 @@ def test_weights_that_do_not_fill_the_layers_are_refused(
     weights: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
 ) -> None:
     with pytest.raises(PeerError, match="weights are"):
-        task_digest("train", [Layer("w", (2,))], {}, weights)
+        model_digest([Layer("w", (2,))], weights)
 
 
-def test_layers_of_negative_lengths_are_refused() -> None:
+@pytest.mark.parametrize("shape", [(-1, -2), (-2, -1), (2**32, 2**32, -1), (0, -1)])
+def test_layers_of_negative_lengths_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(PeerError, match="negative"):
-        task_digest("train", [Layer("w", (-1, -2))], {}, np.zeros(2, np.float32))
+        model_digest([Layer("w", shape)], np.zeros(2, np.float32))
+
+
+def test_a_shape_whose_size_wraps_in_64_bits_is_refused() -> None:
+    # 2**64 + 2 weights, which a size in 64 bits would count as two.
+    layers = [Layer("a", (2**32, 2**32)), Layer("b", (2,))]
+    with pytest.raises(PeerError, match="layers need"):
+        model_digest(layers, np.zeros(2, np.float32))
 
 
 def test_a_config_value_of_an_unknown_type_is_refused() -> None:

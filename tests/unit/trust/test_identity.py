@@ -65,6 +65,8 @@ OTHER = {
     "key": public_key_text(Ed25519PrivateKey.from_private_bytes(bytes(32))),
     "url": "https://elsewhere.test",
     "flower_key": "ecdsa-sha2-nistp384 other",
+    "number": 3,
+    "previous": "0" * 64,
 }
 
 
@@ -79,6 +81,20 @@ def test_every_value_of_a_federation_is_in_its_digest(
         place = place[key]
     place[path[-1]] = OTHER[path[-1]]
     assert Federation.model_validate(content).digest != CASES[0]["digest"]
+
+
+@pytest.mark.parametrize(
+    "history",
+    [{"number": 2}, {"number": 1, "previous": "0" * 64}, {"previous": "0" * 64}],
+    ids=str,
+)
+def test_only_the_first_version_of_a_federation_follows_none(
+    content: dict[str, Any], history: dict[str, Any]
+) -> None:
+    first = {key: content[key] for key in content if key not in {"number", "previous"}}
+    assert Federation.model_validate(first).number == 1
+    with pytest.raises(ValidationError, match="previous"):
+        Federation.model_validate({**first, **history})
 
 
 def test_using_a_federation_does_not_change_its_content(federation: Federation) -> None:
