@@ -13,7 +13,7 @@ compact) but for reports and aggregate shares, which follow their header (`frami
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Annotated, Final, TypeVar
@@ -28,7 +28,9 @@ from aggregator.context import Context
 from aggregator.fold import Worker
 from aggregator.intake import Intake, read_all
 from aggregator.metrics import Metrics
+from aggregator.pace import Pace
 from aggregator.problems import add_handlers
+from aggregator.refusals import decide
 from aggregator.rounds import RoundState
 from fedsecure import PROTOCOL_VERSION, framing
 from fedsecure.encodings import Digest
@@ -41,6 +43,7 @@ MAX_SPEC: Final = 4 * 2**20  # bytes; 10,000 names and 1,024 scalars take 1.2 Mi
 MAX_VOID: Final = 16 * 2**10  # bytes
 
 S = TypeVar("S", bound=Statement)
+T = TypeVar("T")
 
 RoundId = Annotated[Digest, Path()]
 Reporter = Annotated[Name, Path()]
@@ -50,17 +53,19 @@ Ticket = Annotated[str | None, Header(alias="authorization")]
 class Routes:
     """The handlers, bound to one aggregator."""
 
-    def __init__(self, context: Context, worker: Worker, metrics: Metrics) -> None:
+    def __init__(
+        self, context: Context, worker: Worker, metrics: Metrics, pace: Pace
+    ) -> None:
         self._context = context
         self._worker = worker
         self._metrics = metrics
-        self._intake = Intake(context, worker)
+        self._pace = pace
+        self._intake = Intake(context, worker, pace)
 
     async def grant(self, round_id: RoundId, request: Request) -> Response:
         """Consent to a round."""
         spec = await self._verified(request, MAX_SPEC, RoundSpec)
-        answer = await self._worker.run(grants.grant, self._context, round_id, spec)
-        return _token(answer)
+        return _token(await self._decide(grants.grant, round_id, spec))
 
     async def report(
         self, round_id: RoundId, reporter: Reporter, request: Request
@@ -84,9 +89,7 @@ class Routes:
         most = await run_in_threadpool(openings.most_bytes, self._context, round_id)
         opening = await self._verified(request, most, Opening)
         with self._metrics.opening_seconds.time():
-            share = await self._worker.run(
-                openings.open_round, self._context, round_id, opening
-            )
+            share = await self._decide(openings.open_round, round_id, opening)
         length = framing.offset_after(share.header) + share.length
         return StreamingResponse(
             framing.framed(share.header, share.path),
@@ -97,8 +100,7 @@ class Routes:
     async def void(self, round_id: RoundId, request: Request) -> Response:
         """Give a round up."""
         void = await self._verified(request, MAX_VOID, Void)
-        answer = await self._worker.run(grants.void, self._context, round_id, void)
-        return _token(answer)
+        return _token(await self._decide(grants.void, round_id, void))
 
     async def inclusion(
         self,
@@ -143,7 +145,19 @@ class Routes:
     async def _verified(self, request: Request, limit: int, kind: type[S]) -> Signed[S]:
         """Read a statement; whatever nobody signed never reaches the worker."""
         token = await read_all(request, limit)
-        return await run_in_threadpool(verify, token, kind, self._context.federation)
+        said = await run_in_threadpool(verify, token, kind, self._context.federation)
+        self._pace.require(said.signer)
+        return said
+
+    async def _decide(
+        self,
+        change: Callable[[Context, str, Signed[S]], T],
+        round_id: str,
+        said: Signed[S],
+    ) -> T:
+        return await self._worker.run(
+            decide, self._context, said, change, round_id, said
+        )
 
     def _states(self) -> dict[RoundState, int]:
         with self._context.store.reading("count rounds") as session:
@@ -153,18 +167,20 @@ class Routes:
         self, request: Request, authorization: str | None, reader: str
     ) -> None:
         reads.require_ticket(self._context, authorization, request.url.path, reader)
+        self._pace.require(reader)
 
 
 def create_app(context: Context, worker: Worker) -> FastAPI:
     """Return the application of one aggregator; run by `aggregator.server`."""
     metrics = Metrics()
+    pace = Pace(context.policy.requests_per_minute, context.clock)
     app = FastAPI(
         lifespan=lambda _: _tidying(context, worker),
         openapi_url=None,
         title="fedsecure",
     )
     add_handlers(app, metrics)
-    app.include_router(_router(Routes(context, worker, metrics)))
+    app.include_router(_router(Routes(context, worker, metrics, pace)))
     return app
 
 

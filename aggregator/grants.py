@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from aggregator import openings, policy, store
+from aggregator import openings, policy, reports, store
 from aggregator.context import Context
 from aggregator.projection import Happened, spec_of
 from aggregator.rounds import (
@@ -31,6 +31,7 @@ from fedsecure.rounds.parameters import params_of
 from fedsecure.signing import Signed
 from fedsecure.statements import RoundGrant, RoundSpec, Void
 
+HOUR: Final = 3600.0  # seconds
 LOST_KEY: Final = "its key is lost"
 EXPIRED: Final = "its grant expired"
 OTHER_FEDERATION: Final = "the federation changed"
@@ -44,7 +45,7 @@ def grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str:
 
     Raises:
         PeerError: FS-301, FS-2xx for its numbers, FS-4xx by policy.
-        RoundStateError: FS-302 to FS-305, FS-334, FS-402.
+        RoundStateError: FS-302 to FS-305, FS-334, FS-402, FS-406.
     """
     require_round(digest, spec.digest)
     with context.change("grant round") as session:
@@ -115,7 +116,7 @@ def _require_grantable(
 ) -> None:
     said = spec.statement
     # (1) Sums cannot wrap, by this party's own computation.
-    params_of(said)
+    params = params_of(said)
     # (2) The owner's key is one that a share can be sealed to.
     sealing_key.seal_key(
         from_base64url(said.sealing_key),
@@ -123,7 +124,9 @@ def _require_grantable(
         context.rand(sealing_key.CONTENT_KEY_BYTES),
     )
     # (3) This aggregator's own policy agrees.
-    policy.require_acceptable(said, context.policy, context.federation, context.clock())
+    now = context.clock()
+    policy.require_acceptable(said, context.policy, context.federation, now)
+    policy.require_body(reports.longest_payload(params), context.policy)
     # (4) Nothing is known to be forgotten about the run.
     if store.is_closed(session, said.run):
         raise RoundStateError("FS-334", f"run {said.run}")
@@ -131,7 +134,11 @@ def _require_grantable(
     earlier = store.earlier_attempts(session, said, spec.signer)
     require_next_attempt(spec.digest, said, earlier)
     # (6) There is room.
-    policy.require_room(len(store.undecided_rounds(session)), context.policy)
+    policy.require_room(
+        len(store.undecided_rounds(session)),
+        store.rounds_since(session, spec.signer, now - HOUR),
+        context.policy,
+    )
 
 
 def _grant(context: Context, session: Session, spec: Signed[RoundSpec]) -> RoundRow:

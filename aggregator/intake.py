@@ -10,15 +10,17 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from aggregator import reports
+from aggregator import refusals, reports
 from aggregator.context import Context
 from aggregator.fold import Worker
+from aggregator.pace import Pace
 from aggregator.reports import Expected
 from aggregator.spool import disk
 from fedsecure import framing
@@ -108,9 +110,10 @@ def require_length(request: Request, limit: int) -> int:
 class Intake:
     """Takes reports in. One for each server."""
 
-    def __init__(self, context: Context, worker: Worker) -> None:
+    def __init__(self, context: Context, worker: Worker, pace: Pace) -> None:
         self._context = context
         self._worker = worker
+        self._pace = pace
         self._under_way: Counter[tuple[str, str]] = Counter()
 
     async def receive(self, request: Request, digest: str, reporter: str) -> str:
@@ -126,9 +129,14 @@ class Intake:
         length = require_length(request, limit)
         body = Body(request)
         token = await _header(body)
-        expected = await run_in_threadpool(
-            reports.expect, self._context, digest, reporter, token
-        )
+        try:
+            expected = await run_in_threadpool(
+                reports.expect, self._context, digest, reporter, token
+            )
+        except (PeerError, RoundStateError) as error:
+            await self._worker.run(refusals.record_report, self._context, token, error)
+            raise
+        self._pace.require(reporter)
         offset = framing.offset_after(token)
         _require_exact(length, offset, expected)
         # Not before the header is verified, or strangers could take all the slots.
@@ -140,7 +148,10 @@ class Intake:
                 )
             path = await self._store(body, token, expected)
             return await self._worker.run(
-                reports.accept, self._context, expected, path, offset
+                refusals.decide,
+                self._context,
+                expected.header,
+                partial(reports.accept, expected=expected, path=path, offset=offset),
             )
 
     @contextmanager

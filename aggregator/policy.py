@@ -29,12 +29,16 @@ class Policy(Settings):
     that several sums together may tell apart (`opening_rules.require_groups`). A grant
     lives `grant_seconds` beyond the round's deadline, for resuming after a failure; a
     sealed aggregate share is kept `share_seconds` beyond the grant, for asking again.
+    `max_body` bounds one report in bytes, `requests_per_minute` each party's requests.
     """
 
     min_cohort: Annotated[int, Field(ge=2)] = 3
     compare_sets: Annotated[CompareSets, Field(strict=False)] = CompareSets.SAME_MODEL
     max_dimension: Annotated[int, Field(ge=0, le=MAX_DIMENSION)] = 100_000_000
+    max_body: Annotated[int, Field(ge=2**16)] = 2**30
     max_open_rounds: Annotated[int, Field(ge=1)] = 64
+    max_rounds_per_hour: Annotated[int, Field(ge=1)] = 7200
+    requests_per_minute: Annotated[int, Field(ge=1)] = 1200
     max_round_seconds: Seconds = 7 * DAY
     grant_seconds: Seconds = DAY
     share_seconds: Seconds = 7 * DAY
@@ -68,15 +72,33 @@ def require_acceptable(
         require_data_owner(federation, name)
 
 
-def require_room(open_rounds: int, policy: Policy) -> None:
-    """Check that one more round may be open.
+def require_body(longest: int, policy: Policy) -> None:
+    """Check that a round's reports are not longer than this aggregator takes.
+
+    Args:
+        longest: Bytes of the longest payload that the round's reports have.
+        policy: This aggregator's own.
 
     Raises:
-        RoundStateError: FS-402.
+        PeerError: FS-405 with both numbers.
+    """
+    if not longest <= policy.max_body:
+        raise PeerError("FS-405", f"{longest} bytes, at most {policy.max_body}")
+
+
+def require_room(open_rounds: int, this_hour: int, policy: Policy) -> None:
+    """Check that one more round may be open, and be granted this hour.
+
+    Raises:
+        RoundStateError: FS-402 or FS-406.
     """
     if not open_rounds < policy.max_open_rounds:
         raise RoundStateError(
             "FS-402", f"{open_rounds} are, at most {policy.max_open_rounds} may be"
+        )
+    if not this_hour < policy.max_rounds_per_hour:
+        raise RoundStateError(
+            "FS-406", f"{this_hour} were granted, at most {policy.max_rounds_per_hour}"
         )
 
 

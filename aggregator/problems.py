@@ -25,8 +25,10 @@ UNSAID: Final = "see the log of this aggregator"
 RETRY_SECONDS: Final = {
     "FS-318": 5,
     "FS-319": 5,
+    "FS-326": 5,
     "FS-330": 2,
     "FS-402": 30,
+    "FS-406": 60,
     "FS-523": 60,
     "FS-524": 60,
     "FS-525": 5,

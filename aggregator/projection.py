@@ -6,6 +6,7 @@
     share-stored       the sealed aggregate share is on disk
     round-void         the round will never be opened
     store-restored     runs begun before a restore are closed
+    refused            what a party has signed was refused
 
 An audit projects the same entries onto empty tables and compares. A round's state
 changes here alone, and only as `rounds.advance` allows.
@@ -20,7 +21,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from aggregator.rounds import RoundState, Step, advance
-from aggregator.tables import ClosedRunRow, OpeningRow, RoundRow
+from aggregator.tables import ClosedRunRow, OpeningRow, RefusalRow, RoundRow
 from fedsecure.encodings import from_base64url
 from fedsecure.statements import Event, RoundSpec
 
@@ -34,6 +35,7 @@ class Happened(StrEnum):
     SHARE_STORED = "share-stored"
     VOID = "round-void"
     RESTORED = "store-restored"
+    REFUSED = "refused"
 
 
 def project(session: Session, event: Event) -> None:
@@ -109,6 +111,10 @@ def _restored(session: Session, event: Event) -> None:
         session.merge(ClosedRunRow(run=run, entry=event.entry))
 
 
+def _refused(session: Session, event: Event) -> None:
+    session.add(RefusalRow(refused_at=event.at, entry=event.entry, **event.body))
+
+
 def _advance(session: Session, event: Event, step: Step) -> RoundRow:
     row = session.get_one(RoundRow, event.body["spec"])
     row.state = advance(row.state, step)
@@ -122,6 +128,7 @@ _PROJECTIONS: Final[Mapping[Happened, Callable[[Session, Event], None]]] = {
     Happened.SHARE_STORED: _share_stored,
     Happened.VOID: _void,
     Happened.RESTORED: _restored,
+    Happened.REFUSED: _refused,
 }
 
 

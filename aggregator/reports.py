@@ -51,6 +51,11 @@ def most_bytes(context: Context, digest: str) -> int:
     """
     with context.store.reading("find round") as session:
         params = params_of(spec_of(store.find_round(session, digest).token))
+    return longest_payload(params)
+
+
+def longest_payload(params: Params) -> int:
+    """Return how many bytes the longest payload of a round's reports has."""
     return max(
         seal.sealed_length(scheme.input_share_bytes(params, kind))
         for kind in ("seed", "vector")

@@ -22,6 +22,7 @@ from aggregator.tables import (
     ClosedRunRow,
     EventRow,
     OpeningRow,
+    RefusalRow,
     ReportRow,
     RoundRow,
 )
@@ -173,6 +174,27 @@ def sets_opened(session: Session, model: str | None) -> dict[frozenset[str], int
         members = frozenset(name for name, _, _ in members_of(row))
         sets[members] = max(least, sets.get(members, 0))
     return sets
+
+
+def rounds_since(session: Session, owner: str, since: float) -> int:
+    """Return how many rounds an owner was granted since a time (seconds since 1970)."""
+    query = select(func.count()).where(
+        RoundRow.owner == owner, RoundRow.granted_at > since
+    )
+    return session.scalar(query) or 0
+
+
+def find_refusal(session: Session, digest: str, code: str) -> RefusalRow | None:
+    """Return the refusal of a statement for a reason, if it is recorded."""
+    return session.get(RefusalRow, (digest, code))
+
+
+def refusals_since(session: Session, signer: str, since: float) -> int:
+    """Return how many refusals of a party are recorded since a time."""
+    query = select(func.count()).where(
+        RefusalRow.signer == signer, RefusalRow.refused_at > since
+    )
+    return session.scalar(query) or 0
 
 
 def is_closed(session: Session, run: str) -> bool:

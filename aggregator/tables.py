@@ -1,8 +1,9 @@
 """The tables of the aggregator store; their meaning for readers is in the comments.
 
-`events` is the ledger. `rounds`, `openings` and `closed_runs` are projections of it
-(module `projection`); `reports` are working rows, one by one, whose digests go into
-the ledger with the opening. No column ever holds a plaintext share or a private key.
+`events` is the ledger. `rounds`, `openings`, `closed_runs` and `refusals` are
+projections of it (module `projection`); `reports` are working rows, one by one, whose
+digests go into the ledger with the opening. No column ever holds a plaintext share or a
+private key.
 """
 
 from sqlalchemy import (
@@ -83,7 +84,7 @@ class RoundRow(Base):
     granted_entry: Mapped[int] = mapped_column(
         Integer, comment="ledger entry of the grant; its hash is the grant's head"
     )
-    granted_at: Mapped[float] = mapped_column(comment="seconds since 1970")
+    granted_at: Mapped[float] = mapped_column(index=True, comment="seconds since 1970")
     void_at: Mapped[float | None] = mapped_column(comment="seconds since 1970")
     void_reason: Mapped[str | None] = mapped_column(
         String(200), comment="why it was given up"
@@ -164,3 +165,25 @@ class ClosedRunRow(Base):
 
     run: Mapped[str] = mapped_column(String(63), primary_key=True, comment="the run")
     entry: Mapped[int] = mapped_column(Integer, comment="ledger entry of the restore")
+
+
+class RefusalRow(Base):
+    """What a party has signed and this aggregator refused."""
+
+    __tablename__ = "refusals"
+
+    digest: Mapped[str] = mapped_column(
+        String(64), primary_key=True, comment="digest of what was signed, hex"
+    )
+    code: Mapped[str] = mapped_column(
+        String(8), primary_key=True, comment="why it was refused"
+    )
+    signer: Mapped[str] = mapped_column(String(63), index=True, comment="who signed it")
+    statement: Mapped[str] = mapped_column(
+        String(32), comment="round-spec, opening or report"
+    )
+    spec: Mapped[str] = mapped_column(
+        String(64), index=True, comment="digest of the spec that it is, or is about"
+    )
+    refused_at: Mapped[float] = mapped_column(comment="seconds since 1970")
+    entry: Mapped[int] = mapped_column(Integer, comment="ledger entry of the refusal")

@@ -35,6 +35,7 @@ from fedsecure.statements import (
 )
 
 JOSE: Final = {"Content-Type": "application/jose"}
+BUSY: Final = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
 
 S = TypeVar("S", bound=Statement)
 Result = TypeVar("Result")
@@ -299,11 +300,7 @@ class AggregatorClient:
             code, detail = "FS-553", f"HTTP {response.status_code} without explanation"
         if code not in PROBLEMS:
             code, detail = "FS-552", f"{code} {detail}"
-        error = (
-            UnreachableError
-            if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
-            else PeerError
-        )
+        error = UnreachableError if response.status_code in BUSY else PeerError
         return error(code, f"{self.party.name} says: {printable(detail)}")
 
     def _refused(self, code: str, what: str) -> PeerError:

@@ -430,6 +430,13 @@ PROBLEMS: Final[dict[str, Problem]] = {
             HTTPStatus.FORBIDDEN,
         ),
         Problem(
+            "FS-326",
+            "Too many requests in a short time",
+            "Wait as long as `Retry-After` says; the aggregator sets "
+            "requests_per_minute in aggregator.toml, section [policy].",
+            HTTPStatus.TOO_MANY_REQUESTS,
+        ),
+        Problem(
             "FS-330",
             "The round is not decided yet",
             "Ask again once the round is opened or void.",
@@ -685,6 +692,18 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "The cohort names somebody who is not a data owner",
             "Take the cohort from the roster in federation.toml.",
             HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-405",
+            "The round's reports would be larger than this aggregator takes",
+            "Agree with the aggregator on a higher max_body.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-406",
+            "Too many rounds in an hour for this aggregator",
+            "Wait, or agree with the aggregator on a higher max_rounds_per_hour.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
         ),
         Problem(
             "FS-410",

@@ -35,6 +35,7 @@ from tests.protocol.federation import (
     SCALARS,
     TASK,
     Hospital,
+    NoLog,
     measurement_of,
     update_of,
 )
@@ -179,16 +180,6 @@ class Parties:
     def _measurement(self, name: str) -> Any:
         sent = measurement_of(name, self.weights[name])
         return replace(sent, update=update_of(name, DIMENSION))
-
-
-class NoLog:
-    """The record of a model owner that keeps none: servers are under test here."""
-
-    def propose(self, spec: object) -> None: ...
-
-    def granted(self, spec_digest: str, grants: object) -> None: ...
-
-    def opening(self, opening: object) -> None: ...
 
 
 @contextmanager

@@ -36,7 +36,13 @@ from fedsecure.rounds.contributor import Accepted, Contributor, Offer, TaskFacts
 from fedsecure.rounds.owner import RoundOwner
 from fedsecure.rounds.proposal import Proposal, RoundRequest
 from fedsecure.signing import Author, Signed
-from fedsecure.statements import Purpose, Receipt, ScalarField, Weighting
+from fedsecure.statements import (
+    Purpose,
+    Receipt,
+    RoundSpec,
+    ScalarField,
+    Weighting,
+)
 from fedsecure.store.records import ModelKind, RunStarted, StoredModel
 from fedsecure.store.rounds import RoundStore
 
@@ -194,6 +200,16 @@ class MemoryFederation:
     def close(self) -> None:
         for hospital in self.hospitals.values():
             hospital.running.close()
+
+
+class NoLog:
+    """The record of a model owner that keeps none."""
+
+    def propose(self, spec: Signed[RoundSpec]) -> None: ...
+
+    def granted(self, spec_digest: str, grants: object) -> None: ...
+
+    def opening(self, opening: object) -> None: ...
 
 
 def refused(code: str) -> "pytest.RaisesExc[FedsecureError]":

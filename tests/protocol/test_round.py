@@ -16,6 +16,7 @@ from tests.protocol.federation import (
     HOSPITALS,
     Handler,
     MemoryFederation,
+    NoLog,
     measurement_of,
     refused,
     update_of,
@@ -186,16 +187,6 @@ def test_what_an_owner_learns_is_the_same_for_a_metric_that_is_not_a_number(
     assert opened.mean.clamped == 1
     expected = sum(0.25 * len(name) for name in HOSPITALS if name != "genf") / 4
     assert opened.mean.scalars["loss"] == pytest.approx(expected, abs=1e-6)
-
-
-class NoLog:
-    """The record of a model owner that keeps none."""
-
-    def propose(self, spec: Signed[RoundSpec]) -> None: ...
-
-    def granted(self, spec_digest: str, grants: object) -> None: ...
-
-    def opening(self, opening: object) -> None: ...
 
 
 def unreachable(request: httpx.Request, _deliver: Handler) -> httpx.Response:

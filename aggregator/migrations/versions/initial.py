@@ -24,6 +24,7 @@ def upgrade() -> None:
     _reports()
     _openings()
     _closed_runs()
+    _refusals()
     for name, query in VIEWS.items():
         op.execute(f"CREATE VIEW {name} AS {query}")
 
@@ -31,7 +32,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in VIEWS:
         op.execute(f"DROP VIEW {name}")
-    for table in ("closed_runs", "openings", "reports", "rounds", "events"):
+    for table in (
+        *("refusals", "closed_runs", "openings"),
+        *("reports", "rounds", "events"),
+    ):
         op.drop_table(table)
 
 
@@ -109,7 +113,7 @@ def _rounds() -> None:
             sa.Integer,
             "ledger entry of the grant; its hash is the grant's head",
         ),
-        _column("granted_at", sa.Double, "seconds since 1970"),
+        _column("granted_at", sa.Double, "seconds since 1970", index=True),
         _column("void_at", sa.Double, "seconds since 1970", nullable=True),
         _column("void_reason", sa.String(200), "why it was given up", nullable=True),
         _column("token", sa.Text, "the signed spec (JWS compact)"),
@@ -194,6 +198,21 @@ def _closed_runs() -> None:
     )
 
 
+def _refusals() -> None:
+    op.create_table(
+        "refusals",
+        _column("digest", DIGEST, "digest of what was signed, hex", primary_key=True),
+        _column("code", sa.String(8), "why it was refused", primary_key=True),
+        _column("signer", NAME, "who signed it", index=True),
+        _column("statement", sa.String(32), "round-spec, opening or report"),
+        _column(
+            "spec", DIGEST, "digest of the spec that it is, or is about", index=True
+        ),
+        _column("refused_at", sa.Double, "seconds since 1970"),
+        _column("entry", sa.Integer, "ledger entry of the refusal"),
+    )
+
+
 VIEWS: Final = {
     # One row for each round that was granted here: who asked, how many reported and
     # how many are in the opened sum (null when it was not opened).
@@ -217,5 +236,12 @@ VIEWS: Final = {
                o.opening, o.opened_at, o.share_digest, o.share_length AS share_bytes,
                o.spec
         FROM openings o
+    """,
+    # One row for each refusal of what a party has signed: who, what and why; run and
+    # round are null for a spec that was never granted.
+    "v_refusal": """
+        SELECT f.refused_at, f.signer, f.statement, f.code, r.run, r.round, r.purpose,
+               r.attempt, f.digest, f.spec, f.entry
+        FROM refusals f LEFT JOIN rounds r ON r.spec = f.spec
     """,
 }

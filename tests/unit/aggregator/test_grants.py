@@ -112,6 +112,26 @@ def test_only_so_many_rounds_are_open_at_once(pair: Pair) -> None:
     assert refused(lambda: pair.north.grant(other)) == "FS-402"
 
 
+def test_only_so_many_rounds_are_granted_in_an_hour(pair: Pair) -> None:
+    with_policy(pair.north, max_rounds_per_hour=2)
+    asked = [pair.world.propose(run=f"run-{number}") for number in range(3)]
+    for one in asked[:2]:
+        pair.north.grant(one)
+        pair.north.void(one, pair.world.void(one))
+    assert refused(lambda: pair.north.grant(asked[2])) == "FS-406"
+    pair.north.clock.now += 3601
+    late = pair.world.propose(run="run-2", deadline=NOW + 3700)
+    pair.north.grant(late)
+
+
+def test_a_round_whose_reports_would_be_too_large_is_refused(pair: Pair) -> None:
+    with_policy(pair.north, max_body=2**16)
+    fits = pair.world.propose(run="fits", dimension=15_000)
+    pair.north.grant(fits)
+    large = pair.world.propose(run="large", dimension=17_000)
+    assert refused(lambda: pair.north.grant(large)) == "FS-405"
+
+
 def test_nothing_is_left_of_a_void_round(pair: Pair) -> None:
     asked = pair.world.propose()
     pair.collect(asked, *HOSPITALS)

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from aggregator import intake
 from aggregator.fold import Worker
 from aggregator.intake import Body, Intake, read_all
+from aggregator.pace import Pace
 from fedsecure.errors import FedsecureError
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import Report
@@ -85,7 +86,7 @@ def test_a_data_owner_has_at_most_two_uploads_under_way(pair: Pair) -> None:
     report = pair.world.report(asked, pair.grant(asked), "basel")["north"]
     headers = {"content-length": str(len(report.body))}
     worker = Worker()
-    desk = Intake(pair.north.context, worker)
+    desk = Intake(pair.north.context, worker, Pace(60, pair.north.clock))
 
     async def run() -> list[object]:
         uploads = [

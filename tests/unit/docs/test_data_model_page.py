@@ -4,6 +4,7 @@ import dataclasses
 import re
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from fedsecure.store.tokens import stored
 from tests.protocol.federation import (
     HOSPITALS,
     MemoryFederation,
+    NoLog,
     federate,
     measurement_of,
+    refused,
 )
 from tests.unit.docs import page
 from tests.unit.store import round_story
@@ -66,6 +69,9 @@ def memory(
         }
         del receipts["genf"]
         federation.owner.open(proposal, receipts)
+        again = federation.request(attempt=2)  # of a round that was opened: refused
+        with refused("FS-304"):
+            replace(federation.owner, log=NoLog()).propose(again)
         second = federation.owner.propose(federation.request(round=2))
         federation.owner.void(second.spec, "nobody reported")
         federation.hospitals["basel"].state.replied("receipts", 1400, 1_800_000_000.0)

@@ -1,0 +1,118 @@
+"""What parties of the federation asked for and were refused, kept for an auditor.
+
+Only what somebody has signed gets here, so it is evidence: the ledger holds the digest
+of the statement and who signed it. What can happen to honest parties is left out: a
+report that is late, a round that is void, a server that is busy.
+"""
+
+from collections.abc import Callable
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+import structlog
+
+from aggregator import store
+from aggregator.context import Context
+from aggregator.problems import RETRY_SECONDS
+from aggregator.projection import Happened
+from fedsecure.errors import FedsecureError, OperatorError, PeerError, RoundStateError
+from fedsecure.signing import Signed, verify
+from fedsecure.statements import (
+    Opening,
+    ReportHeader,
+    RoundSpec,
+    Statement,
+    Void,
+)
+
+HOUR: Final = 3600.0  # seconds
+MOST: Final = 60  # refusals of one party in an hour that are recorded
+INNOCENT: Final = frozenset(RETRY_SECONDS) | {
+    "FS-300",  # asked about a round that this aggregator never granted
+    "FS-305",  # the round is void
+    "FS-306",  # a report came after the deadline
+    "FS-308",  # what was asked for is deleted
+    "FS-313",  # an upload was cut off
+}
+"""Codes that say nothing about whether a party keeps to the protocol."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+def decide(
+    context: Context,
+    said: Signed[Any],
+    change: Callable[Concatenate[Context, P], T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Do what a party has signed, and record it if it is refused.
+
+    Run by the worker's thread alone.
+
+    Raises:
+        FedsecureError: As `change`.
+    """
+    try:
+        return change(context, *args, **kwargs)
+    except (PeerError, RoundStateError) as error:
+        record(context, said, error)
+        raise
+
+
+def record(context: Context, said: Signed[Any], error: FedsecureError) -> None:
+    """Record one refusal, once for a statement and a code; run by the worker's thread.
+
+    It never hides why something was refused: a database that fails is logged.
+    """
+    if isinstance(error, OperatorError) or not _tells(said.statement, error.code):
+        return
+    try:
+        _append(context, said, error.code)
+    except OperatorError as failure:
+        log.error("refusal not recorded", code=failure.code, detail=failure.detail)
+
+
+def record_report(context: Context, token: str, error: FedsecureError) -> None:
+    """Record a report that was refused before its payload was read."""
+    try:
+        header = verify(token, ReportHeader, context.federation)
+    except PeerError:
+        return  # nobody of this federation said it
+    record(context, header, error)
+
+
+def _append(context: Context, said: Signed[Any], code: str) -> None:
+    now = context.clock()
+    with context.change("record refusal") as session:
+        if store.find_refusal(session, said.digest, code) is not None:
+            return
+        if not store.refusals_since(session, said.signer, now - HOUR) < MOST:
+            log.warning("too many refusals to record", signer=said.signer, code=code)
+            return
+        body = {
+            "signer": said.signer,
+            "statement": said.statement.typ,
+            "digest": said.digest,
+            "code": code,
+            "spec": _round_of(said),
+        }
+        context.store.append(session, Happened.REFUSED, body, now)
+
+
+def _tells(statement: Statement, code: str) -> bool:
+    """Tell whether an honest party would not have asked for it."""
+    if isinstance(statement, Void) or code in INNOCENT:
+        return False
+    # A report that comes after the opening is late, and nothing else.
+    return not (isinstance(statement, ReportHeader) and code == "FS-304")
+
+
+def _round_of(said: Signed[Any]) -> str:
+    """Return the digest of the spec that a statement is, or is about."""
+    if isinstance(said.statement, RoundSpec):
+        return said.digest
+    about: Opening | ReportHeader = said.statement
+    return about.spec

@@ -1,0 +1,100 @@
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from aggregator import openings, refusals
+from aggregator.refusals import MOST
+from fedsecure.errors import FedsecureError, PeerError, RoundStateError
+from fedsecure.signing import verify
+from fedsecure.statements import Receipt
+from tests.unit.aggregator.conftest import Pair, Server
+from tests.unit.aggregator.world import HOSPITALS, OWNER, Round
+
+SHOWN = "SELECT signer, statement, code, run, round, digest FROM v_refusal"
+
+
+def shown(server: Server) -> list[tuple[Any, ...]]:
+    with server.context.store.reading("test") as session:
+        return [tuple(row) for row in session.execute(text(SHOWN))]
+
+
+def refuse(server: Server, asked: Round, code: str, signed: Any = None) -> None:
+    """Record that something signed was refused; by default the spec itself."""
+    error = RoundStateError(code, "a test")
+
+    def change(_: object) -> None:
+        raise error
+
+    with pytest.raises(FedsecureError) as caught:
+        refusals.decide(server.context, signed or asked.spec, change)
+    assert caught.value is error
+
+
+def test_what_an_owner_tried_is_there_for_an_auditor(pair: Pair) -> None:
+    asked = pair.world.propose()
+    receipts = pair.collect(asked, *HOSPITALS[:2])
+    small = pair.world.opening(asked, receipts)
+    with pytest.raises(PeerError, match="FS-320"):
+        refusals.decide(
+            pair.north.context, small, openings.open_round, asked.digest, small
+        )
+    assert shown(pair.north) == [(OWNER, "opening", "FS-320", "run-1", 1, small.digest)]
+
+
+def test_the_same_refusal_is_recorded_once_and_is_still_a_refusal(pair: Pair) -> None:
+    asked = pair.world.propose()
+    for _ in range(3):
+        refuse(pair.north, asked, "FS-400")
+    refuse(pair.north, asked, "FS-404")
+    assert [row[2] for row in shown(pair.north)] == ["FS-400", "FS-404"]
+
+
+@pytest.mark.parametrize("code", ["FS-300", "FS-305", "FS-306", "FS-318", "FS-402"])
+def test_what_happens_to_honest_parties_is_not_recorded(pair: Pair, code: str) -> None:
+    refuse(pair.north, pair.world.propose(), code)
+    assert shown(pair.north) == []
+
+
+def test_a_report_after_the_opening_is_late_and_a_second_opening_is_not(
+    pair: Pair,
+) -> None:
+    asked = pair.world.propose()
+    receipts = pair.collect(asked, *HOSPITALS[:3])
+    late = pair.world.report(asked, pair.grant(asked), "genf")["north"]
+    refuse(pair.north, asked, "FS-304", late.header)
+    assert shown(pair.north) == []
+    refuse(pair.north, asked, "FS-304", pair.world.opening(asked, receipts))
+    assert [row[:3] for row in shown(pair.north)] == [(OWNER, "opening", "FS-304")]
+
+
+def test_nobody_fills_the_ledger_with_refusals(pair: Pair) -> None:
+    tries = [pair.world.propose(run=f"run-{number}") for number in range(MOST + 5)]
+    for asked in tries:
+        refuse(pair.north, asked, "FS-400")
+    assert len(shown(pair.north)) == MOST
+    pair.north.clock.now += 3601
+    refuse(pair.north, tries[-1], "FS-400")
+    assert len(shown(pair.north)) == MOST + 1
+
+
+def test_a_header_that_nobody_here_signed_leaves_no_trace(pair: Pair) -> None:
+    asked = pair.world.propose()
+    grants = pair.grant(asked)
+    token = pair.world.report(asked, grants, "basel")["north"].header.token
+    error = PeerError("FS-310", "a test")
+    refusals.record_report(pair.north.context, token[:-8] + "AAAAAAAA", error)
+    refusals.record_report(pair.north.context, "no token", error)
+    assert shown(pair.north) == []
+    refusals.record_report(pair.north.context, token, error)
+    assert [row[:3] for row in shown(pair.north)] == [("basel", "report", "FS-310")]
+
+
+def test_receipts_given_before_and_after_a_refusal_are_the_same(pair: Pair) -> None:
+    asked = pair.world.propose()
+    grants = pair.grant(asked)
+    report = pair.world.report(asked, grants, "basel")["north"]
+    first = pair.north.report(report)
+    refuse(pair.north, asked, "FS-400")
+    assert pair.north.report(report) == first
+    assert verify(first, Receipt, pair.world.federation).statement.reporter == "basel"
