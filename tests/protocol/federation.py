@@ -6,6 +6,7 @@ change what travels. One clock and one source of randomness serve everybody.
 
 import asyncio
 import hashlib
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -28,6 +29,7 @@ from aggregator.spool import open_spool
 from aggregator.store import open_store
 from clients.policy import Policy
 from clients.state import AgentState
+from fedsecure import database
 from fedsecure.aggregators import AggregatorClient, Patience
 from fedsecure.core.scheme import Measurement
 from fedsecure.errors import FedsecureError
@@ -79,24 +81,38 @@ class Entropy:
 
 
 class Wire(httpx.BaseTransport):
-    """Carries requests to one aggregator's application; `fault` comes in between."""
+    """Carries requests to one aggregator's application; `fault` comes in between.
 
-    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop) -> None:
-        self._asgi = httpx.ASGITransport(app)
+    `carried` are all requests that reached the application, with their bodies.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._asgi: httpx.ASGITransport | None = None
         self._loop = loop
         self.fault: Fault | None = None
+        self.carried: list[httpx.Request] = []
+
+    def connect(self, app: Any) -> None:
+        """Deliver to an application; None: nobody listens."""
+        self._asgi = None if app is None else httpx.ASGITransport(app)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if self.fault is None:
-            return self._deliver(request)
-        return self.fault(request, self._deliver)
+            return self.deliver(request)
+        return self.fault(request, self.deliver)
 
-    def _deliver(self, request: httpx.Request) -> httpx.Response:
+    def deliver(self, request: httpx.Request) -> httpx.Response:
+        """Deliver a request whatever `fault` is."""
+        request.read()
+        self.carried.append(request)
         return asyncio.run_coroutine_threadsafe(
             self._answer(request), self._loop
         ).result(30)
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
+        if self._asgi is None:
+            msg = "[Errno 111] Connection refused"
+            raise httpx.ConnectError(msg, request=request)
         copy = httpx.Request(
             request.method, request.url, headers=request.headers, content=request.read()
         )
@@ -106,6 +122,60 @@ class Wire(httpx.BaseTransport):
             headers=response.headers,
             content=await response.aread(),
         )
+
+
+@dataclass
+class Server:
+    """One aggregator on its folder: it stops and starts as a process does."""
+
+    author: Author
+    folder: Path
+    clock: Clock
+    wire: Wire
+    policy: AggregatorPolicy = field(default_factory=AggregatorPolicy)
+    running: ExitStack = field(default_factory=ExitStack)
+    starts: int = 0
+
+    def start(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        self.starts += 1
+        spool = self.running.enter_context(open_spool(self.folder))
+        context = Context(
+            author=self.author,
+            policy=self.policy,
+            store=open_store(self.folder / "aggregator.db", self.author),
+            spool=spool,
+            fold=Fold(spool),
+            clock=self.clock,
+            rand=Entropy(f"{self.author.name} {self.starts}"),
+        )
+        self.running.callback(context.store.close)
+        grants.recover(context)
+        worker = Worker()
+        self.running.callback(worker.stop)
+        self.wire.connect(create_app(context, worker))
+
+    def stop(self) -> None:
+        self.wire.connect(None)
+        self.running.close()
+
+    def set_back(self, before: Path) -> None:
+        """Take a copy of the folder instead of it, as a snapshot does, and start."""
+        self.stop()
+        shutil.rmtree(self.folder)
+        shutil.copytree(before, self.folder)
+        self.start()
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Read the store as an auditor does."""
+        engine = database.open_for_reading(
+            database.locate(self.folder / "aggregator.db")
+        )
+        try:
+            with engine.connect() as connection:
+                return [tuple(row) for row in connection.exec_driver_sql(query)]
+        finally:
+            engine.dispose()
 
 
 @dataclass
@@ -139,11 +209,15 @@ class MemoryFederation:
     federation: Federation
     keys: Mapping[str, Ed25519PrivateKey]
     clock: Clock
-    wires: Mapping[str, Wire]
+    servers: Mapping[str, Server]
     owner: RoundOwner
     store: RoundStore
     hospitals: dict[str, Hospital] = field(default_factory=dict)
     slept: list[float] = field(default_factory=list)
+
+    @property
+    def wires(self) -> Mapping[str, Wire]:
+        return {name: server.wire for name, server in self.servers.items()}
 
     def author(self, name: str) -> Author:
         return Author(name, self.keys[name], self.federation)
@@ -245,52 +319,30 @@ def federate(folder: Path) -> Iterator[MemoryFederation]:
     clock = Clock()
     with ExitStack() as stack:
         loop = stack.enter_context(_running_loop())
-        wires = {
-            name: Wire(
-                stack.enter_context(
-                    _application(
-                        folder / name, Author(name, keys[name], federation), clock
-                    )
-                ),
-                loop,
+        servers = {
+            name: Server(
+                Author(name, keys[name], federation), folder / name, clock, Wire(loop)
             )
             for name in SERVERS
         }
+        for server in servers.values():
+            stack.callback(server.stop)
+            server.start()
         author = Author(OWNER, keys[OWNER], federation)
         store = RoundStore(f"sqlite:///{folder / 'rounds.db'}", author, clock)
         stack.callback(store.close)
         rounds = folder / "rounds"
         rounds.mkdir()
         owner = RoundOwner(author, {}, store, rounds, clock, Entropy(OWNER))
-        memory = MemoryFederation(folder, federation, keys, clock, wires, owner, store)
+        memory = MemoryFederation(
+            folder, federation, keys, clock, servers, owner, store
+        )
         memory.owner = replace(owner, aggregators=memory.clients())
         stack.callback(memory.close)
         store.start_run(_run())
         for name in HOSPITALS:
             memory.hospital(name)
         yield memory
-
-
-@contextmanager
-def _application(folder: Path, author: Author, clock: Clock) -> Iterator[Any]:
-    folder.mkdir()
-    with open_spool(folder) as spool:
-        context = Context(
-            author=author,
-            policy=AggregatorPolicy(),
-            store=open_store(folder / "aggregator.db", author),
-            spool=spool,
-            fold=Fold(spool),
-            clock=clock,
-            rand=Entropy(author.name),
-        )
-        grants.recover(context)
-        worker = Worker()
-        try:
-            yield create_app(context, worker)
-        finally:
-            worker.stop()
-            context.store.close()
 
 
 @contextmanager
