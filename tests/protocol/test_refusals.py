@@ -11,9 +11,8 @@ from clients.policy import Policy
 from fedsecure.aggregators import UnreachableError
 from fedsecure.rounds.contributor import Offer, TaskFacts
 from fedsecure.rounds.proposal import Proposal
-from fedsecure.signing import Signed, verify
+from fedsecure.signing import Signed
 from fedsecure.statements import (
-    AggregateShareHeader,
     Purpose,
     RoundGrant,
     Weighting,
@@ -199,52 +198,6 @@ def test_owner_refuses_receipts_that_are_not_of_this_round_or_reporter(
         with refused("FS-352"):
             memory.owner.collect(proposal, "basel", wrong)
     assert sorted(memory.owner.collect(proposal, "basel", basel)) == ["north", "south"]
-
-
-def flip_last_byte(request: httpx.Request, deliver: Handler) -> httpx.Response:
-    response = deliver(request)
-    body = response.content
-    return httpx.Response(
-        response.status_code, content=body[:-1] + bytes([body[-1] ^ 1])
-    )
-
-
-def test_owner_refuses_a_share_that_was_changed_on_the_way(
-    memory: MemoryFederation,
-) -> None:
-    proposal = memory.owner.propose(memory.request())
-    receipts = {
-        name: memory.hospitals[name].answer(proposal, measurement_of(name))
-        for name in HOSPITALS
-    }
-    memory.wires["south"].fault = flip_last_byte
-    with refused("FS-354"):
-        memory.owner.open(proposal, receipts)
-
-
-def test_owner_refuses_a_share_over_another_set(memory: MemoryFederation) -> None:
-    proposal = memory.owner.propose(memory.request())
-    receipts = {
-        name: memory.hospitals[name].answer(proposal, measurement_of(name))
-        for name in HOSPITALS
-    }
-
-    def lie_about_the_set(request: httpx.Request, deliver: Handler) -> httpx.Response:
-        body = deliver(request).content
-        length = int.from_bytes(body[:4])
-        token = body[4 : 4 + length].decode()
-        header = verify(token, AggregateShareHeader, memory.federation).statement
-        forged = memory.author("south").sign(
-            header.model_copy(update={"set": "0" * 64})
-        )
-        text = forged.token.encode()
-        return httpx.Response(
-            200, content=len(text).to_bytes(4) + text + body[4 + length :]
-        )
-
-    memory.wires["south"].fault = lie_about_the_set
-    with refused("FS-354"):
-        memory.owner.open(proposal, receipts)
 
 
 def test_owner_finds_out_before_it_begins_that_an_aggregator_is_away(

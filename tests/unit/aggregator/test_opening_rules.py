@@ -1,7 +1,6 @@
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from fractions import Fraction
 from functools import cache
 from itertools import combinations
 from typing import Any
@@ -14,6 +13,7 @@ from fedsecure.errors import FedsecureError, PeerError
 from fedsecure.ledger import GENESIS
 from fedsecure.signing import verify
 from fedsecure.statements import LedgerHead, Member, Opening, Receipt
+from tests.protocol.attacks.subtraction import fewest_told_apart
 from tests.unit.aggregator.world import HOSPITALS, SERVERS, Round, World
 
 Change = Callable[[Opening, World], dict[str, Any]]
@@ -260,41 +260,6 @@ def test_a_lower_minimum_undoes_no_promise_of_an_earlier_round(
             require_groups(frozenset(members), facts)
     else:
         require_groups(frozenset(members), facts)
-
-
-def rank(rows: Iterable[Iterable[int]]) -> int:
-    """Rank over the rationals, by elimination in exact arithmetic."""
-    left, found = [[Fraction(value) for value in row] for row in rows], 0
-    for column in range(len(left[0]) if left else 0):
-        pivot = next((row for row in left if row[column]), None)
-        if pivot is None:
-            continue
-        left.remove(pivot)
-        found += 1
-        left = [
-            [
-                a - row[column] / pivot[column] * b
-                for a, b in zip(row, pivot, strict=True)
-            ]
-            for row in left
-        ]
-    return found
-
-
-def fewest_told_apart(sets: Iterable[frozenset[str]], universe: str) -> int:
-    """Size of the smallest group about which some combination of sums tells.
-
-    A combination that tells about nobody outside a group exists if, and only if,
-    leaving the group's columns out lowers the rank.
-    """
-    rows = [[int(name in one) for name in universe] for one in sets]
-    whole = rank(rows)
-    for size in range(1, len(universe) + 1):
-        for group in combinations(range(len(universe)), size):
-            rest = [[v for i, v in enumerate(row) if i not in group] for row in rows]
-            if rank(rest) < whole:
-                return size
-    return len(universe)
 
 
 def test_the_brute_force_finds_what_three_sets_tell() -> None:

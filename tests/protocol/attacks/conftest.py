@@ -1,0 +1,21 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.protocol.attacks.promises import require_promises
+from tests.protocol.federation import MemoryFederation, federate
+
+
+@pytest.fixture
+def dishonest() -> frozenset[str]:
+    """Data owners that attack, to whom nothing is promised."""
+    return frozenset()
+
+
+@pytest.fixture
+def memory(tmp_path: Path, dishonest: frozenset[str]) -> Iterator[MemoryFederation]:
+    """Everybody; after the attack, the promises to data owners still hold."""
+    with federate(tmp_path) as federation:
+        yield federation
+        require_promises(federation, dishonest)
