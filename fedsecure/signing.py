@@ -78,12 +78,12 @@ def digest_of(token: str) -> str:
 
 
 def _signing_input(token: str) -> bytes:
-    return token.rpartition(".")[0].encode("ascii")
+    return token.rpartition(".")[0].encode()
 
 
 def set_digest(members: list[Member]) -> str:
     """Return SHA-256, in hex, over the canonical form of a set of reports."""
-    content = [member.model_dump(mode="json") for member in members]
+    content = [member.model_dump() for member in members]
     return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
 
 
@@ -142,7 +142,7 @@ def _require_header(header: bytes, kind: type[Statement]) -> str:
     match = _HEADER.fullmatch(header)
     if match is None:
         raise PeerError("FS-702", f"not the header of a {kind.typ}")
-    kid, typ = (group.decode("ascii") for group in match.groups())
+    kid, typ = (group.decode() for group in match.groups())
     if typ != kind.typ:
         raise PeerError("FS-702", f"a {typ} of {kid} instead of a {kind.typ}")
     return kid

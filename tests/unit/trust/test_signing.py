@@ -15,7 +15,15 @@ from fedsecure import signing
 from fedsecure.encodings import base64url, from_base64url
 from fedsecure.errors import PeerError
 from fedsecure.identity import Federation
-from fedsecure.signing import Author, Signed, canonical, digest_of, set_digest, verify
+from fedsecure.signing import (
+    MAX_COMMAS,
+    Author,
+    Signed,
+    canonical,
+    digest_of,
+    set_digest,
+    verify,
+)
 from fedsecure.statements import (
     AUTHOR_FIELD,
     SIGNERS,
@@ -153,8 +161,22 @@ def test_parties_with_other_files_find_out(
     other = Federation.model_validate(content)
     with pytest.raises(PeerError, match="FS-705") as caught:
         verify(GOOD["receipt"]["token"], KINDS["receipt"], other)
-    for digest in (author("north").federation.digest, other.digest):
-        assert digest[:12] in caught.value.detail
+    theirs, here = author("north").federation.digest, other.digest
+    assert caught.value.detail == (
+        f"north says {theirs[:12]}, this party holds {here[:12]} (receipt)"
+    )
+
+
+def test_a_payload_has_as_many_commas_as_the_largest_opening_could_have(
+    federation: Federation, author: Authors
+) -> None:
+    for commas, why in (
+        (MAX_COMMAS, "Invalid JSON"),
+        (MAX_COMMAS + 1, f"more than {MAX_COMMAS} values"),
+    ):
+        token = signed_by(author("study"), "void", b"," * commas)
+        with pytest.raises(PeerError, match=rf"FS-701.*{why}"):
+            verify(token, KINDS["void"], federation)
 
 
 # every change is seen
