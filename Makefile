@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export CUDA_VISIBLE_DEVICES ?= -1
 
-.PHONY: help setup demo test check unit service e2e compose slow bench lock clean
+.PHONY: help setup demo test check unit service e2e compose slow mutants bench lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -53,8 +53,11 @@ e2e: setup  ## A whole federation of real processes
 compose: setup  ## The aggregators' image and compose file in a Docker engine
 	timeout --kill-after 60 900 $(PYTEST) tests/compose
 
-slow: setup  ## What takes longer than the gate allows
+slow: setup mutants  ## What takes longer than the gate allows
 	$(PYTEST) tests -m slow --timeout 3600
+
+mutants: setup  ## Change the security checks in every small way: a test must notice
+	$(BIN)/python tests/mutation/run.py
 
 bench: setup  ## How fast, as ratios measured here
 	$(BIN)/fedsecure bench core

@@ -1,0 +1,189 @@
+"""A refusal says what happened and where, and limits hold to the last unit."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+
+from aggregator import reads, reports
+from aggregator.pace import MOST_NAMES, WINDOW, Pace
+from aggregator.rounds import RoundState, require_not_void, require_round
+from fedsecure.errors import FedsecureError, RoundStateError
+from fedsecure.statements import Kind, Purpose
+from tests.unit.aggregator.conftest import Pair, with_policy
+from tests.unit.aggregator.world import NOW, OWNER, Clock, Round
+
+
+def said(call: Callable[[], object]) -> tuple[str, str]:
+    """Return code and detail of a refusal."""
+    with pytest.raises(FedsecureError) as caught:
+        call()
+    return caught.value.code, caught.value.detail
+
+
+def granted(pair: Pair, **changes: object) -> Round:
+    asked = pair.world.propose(**changes)
+    pair.grant(asked)
+    return asked
+
+
+def test_a_message_at_another_rounds_address_names_both() -> None:
+    one, other = "1" * 64, "2" * 64
+    assert said(lambda: require_round(one, other)) == (
+        "FS-301",
+        f"{'1' * 12} in the address, {'2' * 12} inside",
+    )
+
+
+def test_a_void_round_says_why(pair: Pair) -> None:
+    assert said(lambda: require_not_void("3" * 64, RoundState.VOID, "too few")) == (
+        "FS-305",
+        f"round {'3' * 12}: too few",
+    )
+    asked = granted(pair)
+    report = pair.world.report(asked, pair.grant(asked), "basel")["north"]
+    pair.north.report(report)
+    pair.north.void(asked, pair.world.void(asked))
+    assert said(lambda: pair.north.report(report)) == (
+        "FS-305",
+        f"round {asked.digest[:12]}: a test",
+    )
+
+
+def test_another_spec_for_a_place_names_the_place_and_both(pair: Pair) -> None:
+    first = granted(pair, run="heart", round=7, purpose=Purpose.TRAIN)
+    place = "heart round 7 train"
+    twin = pair.world.propose(run="heart", round=7, task="0" * 64)
+    assert said(lambda: pair.north.grant(twin)) == (
+        "FS-302",
+        f"{place} attempt 1 ({first.digest[:12]}) came before {twin.digest[:12]}",
+    )
+    second = pair.world.propose(run="heart", round=7, attempt=2)
+    assert said(lambda: pair.north.grant(second)) == (
+        "FS-303",
+        f"{place} attempt 1 ({first.digest[:12]}) is granted",
+    )
+
+
+def test_a_late_report_says_by_how_much(pair: Pair) -> None:
+    asked = granted(pair)
+    report = pair.world.report(asked, pair.grant(asked), "basel")["north"]
+    pair.north.clock.now = NOW + 602.5
+    assert said(lambda: pair.north.report(report)) == (
+        "FS-306",
+        f"2.5 s ago in round {asked.digest[:12]}",
+    )
+
+
+def test_a_report_at_the_wrong_door_says_which(pair: Pair) -> None:
+    asked = granted(pair)
+    sealed = pair.world.report(asked, pair.grant(asked), "basel", only=Kind.SEED)
+    token, digest = sealed["north"].header.token, asked.digest
+    context = pair.north.context
+    assert said(lambda: reports.expect(context, digest, "bern", token)) == (
+        "FS-310",
+        "reporter is 'basel' inside, 'bern' here",
+    )
+    token = sealed["south"].header.token
+    assert said(lambda: reports.expect(context, digest, "basel", token)) == (
+        "FS-310",
+        "aggregator is 'south' inside, 'north' here",
+    )
+
+
+def test_a_ticket_at_the_wrong_door_says_which(pair: Pair) -> None:
+    context, path = pair.north.context, "/v1/rounds/1"
+
+    def read(ticket: str, here: str = path) -> tuple[str, str]:
+        bearer = f"Bearer {ticket}"
+        return said(lambda: reads.require_ticket(context, bearer, here, OWNER))
+
+    assert read(pair.world.ticket("north", "basel", path)) == (
+        "FS-333",
+        f"reader is 'basel' inside, '{OWNER}' here",
+    )
+    assert read(pair.world.ticket("south", OWNER, path)) == (
+        "FS-333",
+        "aggregator is 'south' inside, 'north' here",
+    )
+    assert read(pair.world.ticket("north", OWNER, path), "/v1/rounds/2") == (
+        "FS-333",
+        "path is '/v1/rounds/1' inside, '/v1/rounds/2' here",
+    )
+
+
+def test_a_database_that_fails_says_at_what(pair: Pair) -> None:
+    asked = granted(pair)
+    token = pair.world.report(asked, pair.grant(asked), "basel")["north"].header.token
+    with pair.north.context.store.transaction("break") as session:
+        session.execute(text("ALTER TABLE reports RENAME TO gone"))
+    code, detail = said(
+        lambda: reports.expect(pair.north.context, asked.digest, "basel", token)
+    )
+    assert code == "FS-525"
+    assert detail.startswith("expect report: ")
+
+
+# Limits.
+
+
+def test_a_model_may_be_as_large_as_the_policy_says(pair: Pair) -> None:
+    with_policy(pair.north, max_dimension=1000)
+    pair.north.grant(pair.world.propose(dimension=1000))
+    larger = pair.world.propose(run="run-2", dimension=1001)
+    assert said(lambda: pair.north.grant(larger))[0] == "FS-401"
+
+
+def test_reports_may_be_as_long_as_the_policy_says(pair: Pair) -> None:
+    asked = pair.world.propose(dimension=20_000)
+    longest = reports.longest_payload(asked.params)
+    with_policy(pair.north, max_body=longest)
+    pair.north.grant(asked)
+    with_policy(pair.north, max_body=longest - 1)
+    again = pair.world.propose(run="run-2", dimension=20_000)
+    assert said(lambda: pair.north.grant(again))[0] == "FS-405"
+
+
+def test_a_deadline_is_in_the_future_and_no_further_than_the_policy_says(
+    pair: Pair,
+) -> None:
+    with_policy(pair.north, max_round_seconds=600)
+    for number, (seconds, fits) in enumerate(
+        [(0, False), (1, True), (600, True), (601, False)]
+    ):
+        asked = pair.world.propose(run=f"run-{number}", deadline=NOW + seconds)
+        if fits:
+            pair.north.grant(asked)
+        else:
+            assert said(lambda asked=asked: pair.north.grant(asked))[0] == "FS-403"
+    pair.north.clock.now = NOW - 0.5
+    pair.north.grant(pair.world.propose(run="soon", deadline=NOW))
+
+
+def test_a_start_without_a_note_is_a_restore_if_the_ledger_has_an_entry(
+    pair: Pair,
+) -> None:
+    note = pair.north.folder / "ledger-head"
+
+    def closed_after_restart() -> list[str]:
+        note.unlink(missing_ok=True)
+        store = pair.restart("north").context.store
+        with store.reading("test") as session:
+            return list(session.scalars(text("SELECT kind FROM events ORDER BY entry")))
+
+    assert closed_after_restart() == []  # an empty store is new, not restored
+    granted(pair)
+    assert closed_after_restart()[:2] == ["round-granted", "store-restored"]
+
+
+def test_the_largest_federation_fits_into_the_pace() -> None:
+    clock = Clock()
+    pace = Pace(1, clock)
+    for number in range(MOST_NAMES):
+        pace.require(str(number))
+    with pytest.raises(RoundStateError):
+        pace.require("0")  # nobody was forgotten
+    clock.now += WINDOW - 2e-6
+    assert said(lambda: pace.require("1"))[0] == "FS-326"
+    clock.now += 2e-6
+    pace.require("1")
