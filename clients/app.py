@@ -31,17 +31,18 @@ from flwr.clientapp import ClientApp
 from clients.data import load, revision
 from clients.training import Learner, Weights
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.study.task import parse_task
+from fedsecure.study.task import (
+    KERAS_CONFIG,
+    PROXIMAL_MU,
+    ROUND,
+    STUDY,
+    parse_task,
+)
 
 ARRAYS: Final = "arrays"
 CONFIG: Final = "config"
 METRICS: Final = "metrics"
 EXAMPLES: Final = "num-examples"
-
-STUDY: Final = "study"
-ROUND: Final = "server-round"
-PROXIMAL_MU: Final = "proximal-mu"
-KNOWN: Final = frozenset({STUDY, ROUND, PROXIMAL_MU})
 
 DATA: Final = "data"  # key of the node's configuration
 
@@ -82,7 +83,7 @@ def _metrics(learner: Learner, weights: Weights) -> MetricRecord:
 def _config(message: Message) -> ConfigRecord:
     config = message.content[CONFIG]
     # A value that nobody here acts on would change the training that was asked for.
-    if unknown := sorted(config.keys() - KNOWN):
+    if unknown := sorted(config.keys() - KERAS_CONFIG):
         raise PeerError("FS-423", f"the task sets {', '.join(unknown)[:200]}")
     return config
 

@@ -52,6 +52,10 @@ class RoundTable:
         """Stop the spinner."""
         self._status.stop()
 
+    def study(self, digest: str) -> None:
+        """Say by which digest data owners know the study."""
+        self._console.print(f"study {digest}", soft_wrap=True)
+
     def stage(self, what: str) -> None:
         """Say what is going on now."""
         if self._console.is_terminal:

@@ -41,5 +41,5 @@ def train(
         RoundTable(study.title) as table,
         training.open_owner(settings, table.stage) as owner,
     ):
-        progress = training.Progress(stage=table.stage, round=table.row)
+        progress = training.Progress(table.study, table.stage, table.row)
         table.done(training.train(owner, study, rounds, progress))

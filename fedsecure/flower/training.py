@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import flwr.serverapp.strategy
 from flwr.app import ArrayRecord
@@ -36,25 +35,23 @@ from fedsecure.flower.secure_aggregation import SecureAggregation
 from fedsecure.identity import Federation
 from fedsecure.rounds.owner import RoundOwner
 from fedsecure.signing import Author
-from fedsecure.statements import ScalarField, Weighting
+from fedsecure.statements import Weighting
 from fedsecure.store.records import RunFinished, RunStarted
 from fedsecure.store.rounds import RoundStore
 from fedsecure.store.states import RunState
-from fedsecure.study.config import (
-    Study,
-    build_model,
-    declared_scalars,
-    load_own,
-)
+from fedsecure.study.config import Study, build_model, load_own
 from fedsecure.study.metrics import read_means
-
-STUDY: Final = "study"  # the config value that holds the task's text
+from fedsecure.study.terms import StudyRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a training tells a person how it is going."""
+    """Where a training tells a person how it is going.
 
+    `study` hears the digest that data owners approve.
+    """
+
+    study: Callable[[str], None]
     stage: Callable[[str], None]
     round: Callable[[RoundReport], None]
 
@@ -123,6 +120,8 @@ def train(owner: Owner, study: Study, rounds: int | None, progress: Progress) ->
         client.require_same_federation()
     progress.stage("building the model")
     model, data = build_model(study)
+    request = study.request(data)
+    progress.study(request.digest)
     arrays = ArrayRecord(model.get_weights())
     run = f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     recorder = Recorder(owner.store, owner.settings.folder, _read, progress.round)
@@ -135,7 +134,7 @@ def train(owner: Owner, study: Study, rounds: int | None, progress: Progress) ->
                 strategy,
                 _round_owner(owner),
                 RosterFleet(running, owner.federation),
-                _plan(owner, study, run, planned, study.task(data).text),
+                _plan(owner, request, run, planned),
                 record=recorder.record,
                 clock=time.monotonic,
                 sleep=time.sleep,
@@ -244,20 +243,17 @@ def _round_owner(owner: Owner) -> RoundOwner:
     )
 
 
-def _plan(owner: Owner, study: Study, run: str, rounds: int, task: str) -> Plan:
-    aggregation = study.aggregation
+def _plan(owner: Owner, request: StudyRequest, run: str, rounds: int) -> Plan:
+    terms = request.terms
     return Plan(
         run=run,
         rounds=rounds,
-        config={STUDY: task},
-        scalars=[
-            ScalarField(name=one.name, low=one.low, high=one.high, size=one.size)
-            for one in declared_scalars(study)
-        ],
-        clip=aggregation.clip,
-        weight_cap=aggregation.weight_cap,
-        weighting=Weighting(aggregation.weighting),
-        min_cohort=aggregation.min_cohort,
+        config=request.config,
+        scalars=terms.scalars,
+        clip=terms.clip,
+        weight_cap=terms.weight_cap,
+        weighting=terms.weighting,
+        min_cohort=terms.min_cohort,
         round_seconds=owner.settings.round_seconds,
         join_seconds=owner.settings.join_seconds,
     )

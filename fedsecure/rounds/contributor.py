@@ -34,6 +34,7 @@ from fedsecure.statements import (
     Weighting,
 )
 from fedsecure.study.task import ConfigValue
+from fedsecure.study.terms import study_digest, terms_of
 
 MAX_PAYLOAD_PIECES: Final = 2  # a report has two input shares, one per aggregator
 
@@ -64,6 +65,7 @@ class Accepted:
     spec: Signed[RoundSpec]
     grants: Mapping[str, Signed[RoundGrant]]
     params: Params
+    study: str  # digest of what this data owner agreed to
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,10 @@ class Outbox(Protocol):
     def payload_path(self, spec: str, aggregator: str) -> Path:
         """Return where to write a payload before `store`."""
 
-    def store(self, spec: Signed[RoundSpec], reports: Sequence[StoredReport]) -> None:
-        """Make both reports durable, in one step."""
+    def store(
+        self, spec: Signed[RoundSpec], study: str, reports: Sequence[StoredReport]
+    ) -> None:
+        """Make both reports of a round of a study durable, in one step."""
 
     def receive(self, receipt: Signed[Receipt]) -> None:
         """Keep a receipt."""
@@ -145,7 +149,8 @@ class Contributor:
         # (9) No other spec was answered for this attempt of the round.
         if self.outbox.answered(said) not in {None, spec.digest}:
             raise PeerError("FS-348", f"round {said.round}, attempt {said.attempt}")
-        return Accepted(spec, grants, params)
+        study = study_digest(task.config, terms_of(said)).hex()
+        return Accepted(spec, grants, params, study)
 
     def has_contributed(self, accepted: Accepted) -> bool:
         """Tell whether reports for this spec are stored already."""
@@ -176,6 +181,7 @@ class Contributor:
         )
         self.outbox.store(
             spec,
+            accepted.study,
             [
                 self._seal(accepted, sharding, party, kind, key)
                 for party, kind, key in zip(

@@ -41,8 +41,8 @@ from fedsecure.statements import (
     RoundSpec,
     Void,
 )
+from fedsecure.study.terms import SUITE
 
-SUITE: Final = "sum32"
 TICKET_SECONDS: Final = 300
 NEVER_GRANTED: Final = "FS-300"  # an aggregator's answer about an unknown round
 T = TypeVar("T")

@@ -13,7 +13,7 @@ name of an allowed class. Everything else is plain data within limits.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NoReturn
 
 from fedsecure.errors import PeerError
@@ -138,6 +138,18 @@ def parse_allowed(text: str, what: str) -> dict[str, Any]:
         _malformed(what, "not a JSON object")
     _Walk(what).visit(value, key="", depth=0)
     return value
+
+
+def layers_in(value: object) -> Iterator[dict[str, Any]]:
+    """Yield every layer of a parsed model in order, also within other layers."""
+    if isinstance(value, dict):
+        if value.get("module") == "keras.layers":
+            yield value
+        for inner in value.values():
+            yield from layers_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from layers_in(inner)
 
 
 def _distinct(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

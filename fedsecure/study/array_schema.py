@@ -90,6 +90,11 @@ class ArraysSchema(Strict):
         return self
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """What a data owner must offer: both arrays."""
+        return (self.features.array, self.label.array)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one row's features."""
         return self.features.shape

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from fedsecure.errors import OperatorError, PeerError
+from fedsecure.statements import Weighting
 from fedsecure.study.architecture import (
     ModelData,
     model_to_data,
@@ -27,7 +28,8 @@ from fedsecure.study.architecture import (
 from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
 from fedsecure.study.schema import AnySchema, load_schema
 from fedsecure.study.strict import Strict, read_strict
-from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, Task
+from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, STUDY, Task
+from fedsecure.study.terms import SUITE, StudyRequest, Terms, scalar_fields
 
 if TYPE_CHECKING:
     import keras
@@ -102,6 +104,22 @@ class Study:
     training: Training
     aggregation: Aggregation
     metrics: Metrics
+
+    @property
+    def terms(self) -> Terms:
+        """What leaves every data owner, and how it is hidden."""
+        return Terms(
+            scalars=scalar_fields(declared_scalars(self)),
+            clip=self.aggregation.clip,
+            weight_cap=self.aggregation.weight_cap,
+            weighting=Weighting(self.aggregation.weighting),
+            min_cohort=self.aggregation.min_cohort,
+            suite=SUITE,
+        )
+
+    def request(self, data: ModelData) -> StudyRequest:
+        """Return what every data owner is asked to agree to."""
+        return StudyRequest({STUDY: self.task(data).text}, self.terms)
 
     def task(self, data: ModelData) -> Task:
         """Return what every data owner is asked to do."""

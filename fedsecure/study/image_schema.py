@@ -84,6 +84,11 @@ class ImagesSchema(Strict):
     image: ImageShape
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """What a data owner must offer: the folder of every class."""
+        return self.label.classes
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one image's features."""
         return self.image.shape

@@ -125,6 +125,11 @@ class TableSchema(Strict):
         return (*(column.name for column in self.columns), self.label.column)
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """What a data owner must offer: every column."""
+        return self.names
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """The names of the entries of a feature vector, in order."""
         return tuple(name for column in self.columns for name in column.features)

@@ -28,6 +28,10 @@ from fedsecure.study.strict import Strict, canonical
 
 MODEL_DOMAIN: Final = b"fedsecure v1 model digest"
 DOMAIN: Final = b"fedsecure v1 task digest"
+STUDY: Final = "study"  # the config value that holds the text of a task
+ROUND: Final = "server-round"
+PROXIMAL_MU: Final = "proximal-mu"
+KERAS_CONFIG: Final = frozenset({STUDY, ROUND, PROXIMAL_MU})
 MAX_TASK: Final = 8 * 2**20  # characters of one task's text
 MAX_EPOCHS: Final = 1000
 MAX_BATCH: Final = 2**16  # rows
@@ -146,26 +150,35 @@ def task_digest(purpose: str, model: bytes, config: Mapping[str, ConfigValue]) -
 
 
 def _encode_layers(layers: Sequence[Layer]) -> Iterator[bytes]:
-    yield from _value(MODEL_DOMAIN)
+    yield from encode_value(MODEL_DOMAIN)
     yield _length(len(layers))
     for layer in layers:
-        yield from _value(layer.name)
-        yield from _value(list(layer.shape))
+        yield from encode_value(layer.name)
+        yield from encode_value(list(layer.shape))
 
 
 def _encode(
     purpose: str, model: bytes, config: Mapping[str, ConfigValue]
 ) -> Iterator[bytes]:
-    yield from _value(DOMAIN)
-    yield from _value(purpose)
-    yield from _value(model)
+    yield from encode_value(DOMAIN)
+    yield from encode_value(purpose)
+    yield from encode_value(model)
+    yield from encode_config(config)
+
+
+def encode_config(config: Mapping[str, ConfigValue]) -> Iterator[bytes]:
+    """Yield the one encoding of config values, whatever their order.
+
+    Raises:
+        PeerError: FS-421, a value of a type that a ConfigRecord does not have.
+    """
     yield _length(len(config))
     for key in sorted(config):
-        yield from _value(key)
-        yield from _value(config[key])
+        yield from encode_value(key)
+        yield from encode_value(config[key])
 
 
-def _value(value: ConfigValue) -> Iterator[bytes]:
+def encode_value(value: ConfigValue) -> Iterator[bytes]:
     """Encode as type (1 byte), length (8 bytes, big-endian), content."""
     match value:
         case bool():  # before int, which it also is
@@ -181,7 +194,7 @@ def _value(value: ConfigValue) -> Iterator[bytes]:
         case list() | tuple():
             yield b"l" + _length(len(value))
             for item in value:
-                yield from _value(item)
+                yield from encode_value(item)
         case _:
             kind = type(value).__name__
             raise PeerError("FS-421", f"a config value is a {kind}")

@@ -1,0 +1,63 @@
+"""`fedsecure study`: what a model owner hands to data owners before a training."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedsecure.errors import OperatorError
+from fedsecure.study.config import build_model, load_study
+from fedsecure.study.handover import StudyFile
+from fedsecure.study.task import STUDY
+
+app = typer.Typer(help="Hand a study to data owners (model owner).")
+
+
+@app.callback()
+def study() -> None:
+    """Hand a study to data owners (model owner)."""
+
+
+@app.command()
+def export(
+    config: Annotated[Path, typer.Option(help="The model owner's owner.toml.")] = Path(
+        "owner.toml"
+    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Default: NAME.study.json, here."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write the study file that data owners review and approve; print its digest.
+
+    `fedsecure train` proposes rounds of this digest as long as the study folder stays
+    as it is.
+
+    Example: fedsecure study export --config owner.toml --output heart.study.json
+    """
+    # TensorFlow and Flower load here, so that `--help` answers at once.
+    from fedsecure.study.tensorflow import import_quietly  # noqa: PLC0415
+
+    import_quietly("keras")
+    from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415
+
+    chosen = load_study(load_owner_settings(config).study)
+    _, data = build_model(chosen)
+    request = chosen.request(data)
+    file = StudyFile(
+        study=str(request.config[STUDY]), terms=request.terms, parameters=data.size
+    )
+    path = output or Path(f"{chosen.name}.study.json")
+    try:
+        path.write_text(file.text, encoding="utf-8")
+    except OSError as error:
+        raise OperatorError("FS-429", f"{path}: {error.strerror}") from error
+    if as_json:
+        typer.echo(json.dumps({"file": str(path), "digest": request.digest}))
+        return
+    typer.echo(f"study {request.digest}")
+    typer.echo(f"{path} is for the data owners: `fedsecure agent review {path.name}`")

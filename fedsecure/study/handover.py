@@ -1,0 +1,69 @@
+"""The study file: what a model owner hands to data owners before the first round.
+
+One line of canonical JSON:
+
+    version      1
+    study        the task's text
+    terms        what leaves, and how it is hidden
+    parameters   of the model, as the model owner says; not in the digest
+
+Who reads it computes the study's digest anew. It needs no signature: a data owner
+approves what it reads, and its agent answers rounds of that digest alone.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, ValidationError
+
+from fedsecure.errors import OperatorError, PeerError
+from fedsecure.settings import explain
+from fedsecure.statements import MAX_DIMENSION
+from fedsecure.study.strict import Strict, canonical
+from fedsecure.study.task import MAX_TASK, STUDY, parse_task
+from fedsecure.study.terms import StudyRequest, Terms, require_declared
+
+MAX_FILE: Final = 4 * MAX_TASK  # bytes; the text is escaped in it
+
+
+class StudyFile(Strict):
+    """The content of a study file."""
+
+    version: Literal[1] = 1
+    study: Annotated[str, Field(max_length=MAX_TASK)]
+    terms: Terms
+    parameters: Annotated[int, Field(ge=0, le=MAX_DIMENSION)]
+
+    @property
+    def text(self) -> str:
+        """The canonical JSON text."""
+        return canonical(self)
+
+    @property
+    def request(self) -> StudyRequest:
+        """What the file asks a data owner to agree to."""
+        return StudyRequest({STUDY: self.study}, self.terms)
+
+
+def read_study_file(path: Path) -> StudyFile:
+    """Read a file that a model owner handed over; run by a data owner.
+
+    Raises:
+        OperatorError: FS-429 when it cannot be read or is no study file.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise OperatorError("FS-429", f"{path}: {error.strerror}") from error
+    if len(content) > MAX_FILE:
+        raise OperatorError("FS-429", f"{path} has more than {MAX_FILE:,} bytes")
+    try:
+        found = StudyFile.model_validate_json(content)
+        parse_task(found.study)
+        require_declared(found.request)
+    except ValidationError as error:
+        raise OperatorError("FS-429", f"{path}: {explain(error)}") from error
+    except PeerError as error:
+        raise OperatorError("FS-429", f"{path}: {error}") from error
+    return found
