@@ -8,24 +8,33 @@
 Flower pays one HTTP request per array and hop, hence the flat array. Both sides
 compute the task digest from what this module packs and unpacks, so that nothing
 outside the digest can reach a ClientApp.
+
+An agent measures both ConfigRecords before it copies, parses or hashes any of them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from itertools import islice
+from typing import Annotated, Final
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from fedsecure.errors import PeerError
 from fedsecure.rounds.contributor import Offer
 from fedsecure.settings import explain
-from fedsecure.statements import Purpose
-from fedsecure.study.task import ConfigValue, Layer, model_digest, task_digest
+from fedsecure.statements import MAX_DIMENSION, Purpose
+from fedsecure.study.task import (
+    MAX_TASK,
+    ConfigValue,
+    Layer,
+    model_digest,
+    task_digest,
+)
 
 MODEL: Final = "model"
 CONFIG: Final = "config"
@@ -33,10 +42,24 @@ OURS: Final = "fedsecure"
 ARRAYS: Final = "arrays"  # the name under which apps and strategies know the model
 FLAT: Final = "flat"
 
+MAX_CONFIG: Final = MAX_TASK + 2**20  # characters or bytes of all config values
+MAX_VALUES: Final = 10_000  # config values, each item of a list counted
+MAX_OURS: Final = 12 * 2**20  # of layers, spec and grants; the spec may have 4 MiB
+MAX_LAYERS: Final = 4096  # arrays of one model
+MAX_AXES: Final = 16
+MAX_GRANTS: Final = 2
+
+Length = Annotated[int, Field(ge=0, le=MAX_DIMENSION)]
 Weights = NDArray[np.float32]  # shape (dimension,), the layers one after the other
 
-_layers = TypeAdapter(list[tuple[str, list[int]]])
+_layers = TypeAdapter(
+    Annotated[
+        list[tuple[str, Annotated[list[Length], Field(max_length=MAX_AXES)]]],
+        Field(max_length=MAX_LAYERS),
+    ]
+)
 _tokens = TypeAdapter(list[str])
+_grants = TypeAdapter(Annotated[list[str], Field(max_length=MAX_GRANTS)])
 
 
 @dataclass(frozen=True)
@@ -128,19 +151,22 @@ def unpack_task(message: Message) -> tuple[Task, Offer]:
     """Read a task message. Run by an agent; nothing in it is believed yet.
 
     Raises:
-        PeerError: FS-363 when the message has another form.
+        PeerError: FS-363 when the message has another form, or is too large; FS-361
+            for a model that is not one float32 vector.
     """
     content = message.content
     kind = message.metadata.message_type
     if set(content) != {MODEL, CONFIG, OURS} or kind not in set(Purpose):
-        raise PeerError("FS-363", f"a {kind!r} message with {sorted(content)}")
+        raise PeerError("FS-363", f"a {kind[:20]!r} message with {_named(content)}")
     ours = content.config_records.get(OURS, ConfigRecord())
     arrays = content.array_records.get(MODEL, ArrayRecord())
     config = content.config_records.get(CONFIG)
     if set(ours) != {"layers", "spec", "grants"} or set(arrays) != {FLAT}:
-        raise PeerError("FS-363", f"{OURS} holds {sorted(ours)}")
+        raise PeerError("FS-363", f"{OURS} holds {_named(ours)}")
     if config is None:
         raise PeerError("FS-363", f"{CONFIG} is not a ConfigRecord")
+    _require_size(CONFIG, config, MAX_CONFIG)
+    _require_size(OURS, ours, MAX_OURS)
     flat = arrays[FLAT].numpy()
     if flat.dtype != np.float32 or flat.ndim != 1:
         raise PeerError("FS-361", f"the model is {flat.dtype}, {flat.ndim} axes")
@@ -149,11 +175,37 @@ def unpack_task(message: Message) -> tuple[Task, Offer]:
             Layer(name, tuple(shape))
             for name, shape in _layers.validate_json(str(ours["layers"]))
         )
-        grants = _tokens.validate_python(ours["grants"], strict=True)
+        grants = _grants.validate_python(ours["grants"], strict=True)
     except ValidationError as error:
         raise PeerError("FS-363", f"{OURS}: {explain(error)}") from error
     task = Task(Purpose(kind), layers, dict(config), flat)
     return task, Offer(str(ours["spec"]), grants)
+
+
+def _require_size(name: str, record: ConfigRecord, most: int) -> None:
+    """Refuse a record that is too large, without copying any of it.
+
+    Raises:
+        PeerError: FS-363 with both numbers.
+    """
+    values = sum(len(v) if isinstance(v, list) else 1 for v in record.values())
+    if not values <= MAX_VALUES:
+        raise PeerError("FS-363", f"{name} has {values:,} values")
+    size = sum(map(_size, record)) + sum(map(_size, record.values()))
+    if not size <= most:
+        raise PeerError("FS-363", f"{name} has {size:,} bytes, at most {most:,}")
+
+
+def _named(record: Collection[str]) -> str:
+    """Return the first names of a record, as they may stand in an error."""
+    few = [name[:40] for name in islice(record, 5)]
+    return f"{len(record)}: {sorted(few)!a}"
+
+
+def _size(value: object) -> int:
+    if isinstance(value, list):
+        return sum(map(_size, value))
+    return len(value) if isinstance(value, str | bytes) else 8
 
 
 def pack_receipts(tokens: Sequence[str]) -> RecordDict:

@@ -1,0 +1,107 @@
+"""What arrives at an agent is measured before any of it is copied, parsed or hashed."""
+
+import json
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
+
+from fedsecure.errors import PeerError
+from fedsecure.flower import wire
+from fedsecure.flower.runtime import task_identity
+from fedsecure.study.task import MAX_TASK
+
+MEGABYTE = 2**20
+
+
+@pytest.fixture(autouse=True)
+def _in_a_run() -> Iterator[None]:
+    with task_identity(run_id=1, node_id=1):
+        yield
+
+
+def message(
+    config: dict[str, Any] | None = None, kind: str = "train", **ours: Any
+) -> Message:
+    """Return a task as an agent receives it."""
+    content = RecordDict(
+        {
+            "model": ArrayRecord({"flat": Array(np.zeros(3, np.float32))}),
+            "config": ConfigRecord(config or {"study": "text"}),
+            "fedsecure": ConfigRecord(
+                {"layers": '[["0",[3]]]', "spec": "s", "grants": ["a", "b"], **ours}
+            ),
+        }
+    )
+    return Message(content, dst_node_id=1, message_type=kind)
+
+
+@contextmanager
+def at_most(bytes_more: int) -> Iterator[None]:
+    """Check how much memory is needed beside what arrived."""
+    tracemalloc.start()
+    try:
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < bytes_more
+
+
+def test_a_task_within_the_limits_arrives() -> None:
+    task, offer = wire.unpack_task(message({"study": "x" * MAX_TASK}))
+    assert len(str(task.config["study"])) == MAX_TASK
+    assert (offer.spec, list(offer.grants)) == ("s", ["a", "b"])
+    layers = json.dumps([[str(n), [1]] for n in range(wire.MAX_LAYERS)])
+    assert len(wire.unpack_task(message(layers=layers))[0].layers) == wire.MAX_LAYERS
+
+
+TOO_MUCH: dict[str, Callable[[], dict[str, Any]]] = {
+    "a config of 100 MB": lambda: {"config": {"study": "x" * (100 * MEGABYTE)}},
+    "100 MB in bytes": lambda: {"config": {"study": b"x" * (100 * MEGABYTE)}},
+    "100 MB in a list": lambda: {"config": {"study": ["x" * MEGABYTE] * 100}},
+    "100 MB in many values": lambda: {
+        "config": {f"{n}": "x" * MEGABYTE for n in range(100)}
+    },
+    "100 MB in one key": lambda: {"config": {"x" * (100 * MEGABYTE): 1}},
+    "a list of a million numbers": lambda: {"config": {"n": [1] * 1_000_000}},
+    "a hundred thousand values": lambda: {
+        "config": {str(n): 1 for n in range(100_000)}
+    },
+    "a spec of 100 MB": lambda: {"spec": "x" * (100 * MEGABYTE)},
+    "grants of 100 MB": lambda: {"grants": ["x" * (50 * MEGABYTE)] * 2},
+    "ten thousand grants": lambda: {"grants": ["x"] * 9_999},
+    "three grants": lambda: {"grants": ["x"] * 3},
+    "layers of 100 MB": lambda: {"layers": "[" + " " * (100 * MEGABYTE) + "]"},
+    "layers in each other": lambda: {"layers": "[" * 10_000 + "]" * 10_000},
+    "thousands of layers": lambda: {
+        "layers": json.dumps([["n", []]] * (wire.MAX_LAYERS + 1))
+    },
+    "a hundred axes": lambda: {"layers": json.dumps([["n", [1] * 100]])},
+    "a negative length": lambda: {"layers": '[["n",[-1]]]'},
+    "a length beyond all models": lambda: {"layers": '[["n",[4294967296]]]'},
+    "a length of a thousand digits": lambda: {"layers": f'[["n",[1{"0" * 1000}]]]'},
+}
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
+def test_too_much_is_refused_in_little_memory(what: str) -> None:
+    sent = message(**TOO_MUCH[what]())
+    with at_most(4 * MEGABYTE), pytest.raises(PeerError, match="FS-363") as caught:
+        wire.unpack_task(sent)
+    assert len(str(caught.value)) < 500
+
+
+def test_an_error_about_a_message_repeats_little_of_it() -> None:
+    name = "x\x1b[2J" * MEGABYTE
+    sent = message()
+    for number in range(1000):
+        sent.content[f"{number}{name[:1000]}"] = ConfigRecord()
+    with pytest.raises(PeerError, match="FS-363") as caught:
+        wire.unpack_task(sent)
+    assert len(str(caught.value)) < 500
+    assert str(caught.value).isprintable()
