@@ -50,6 +50,7 @@ def test_the_default_policy_allows_what_it_names(weighting: str, purpose: str) -
         ({"round": 1001}, "FS-411", ("1001", "1000")),
         ({"clip": math.nextafter(100, 200)}, "FS-412", ("100.00000000000001", "100.0")),
         ({"weighting": "exact"}, "FS-413", ("exact",)),
+        ({"dimension": 100_000_001}, "FS-417", ("100,000,001", "100,000,000")),
     ],
 )
 def test_the_default_policy_refuses_what_gives_more_away(
@@ -79,9 +80,51 @@ def test_what_is_no_number_is_not_below_a_limit() -> None:
         Policy().require(unchecked)
 
 
+@pytest.mark.parametrize("read", [(), ("age",), ("age", "sex")])
+def test_a_study_may_read_what_is_offered(read: tuple[str, ...]) -> None:
+    Policy(columns=frozenset({"age", "sex", "weight"})).require_offered(read)
+    Policy().require_offered(read)
+    Policy().require_offered(None)
+
+
+def test_what_is_not_offered_is_named_but_not_without_end() -> None:
+    policy = Policy.model_validate({"columns": ["age"]})
+    read = ["age", *(f"column {number}" for number in range(1000))]
+    with pytest.raises(PeerError, match=r"FS-416.*column 0, .*column 4 and 995 more$"):
+        policy.require_offered(read)
+    with pytest.raises(PeerError, match="FS-416"):
+        policy.require_offered(["Age"])
+    with pytest.raises(PeerError, match=r"FS-416.*does not say"):
+        policy.require_offered(None)
+    with pytest.raises(PeerError, match="FS-416"):
+        Policy(columns=frozenset()).require_offered(["age"])
+
+
+def test_the_last_round_that_is_allowed_is_answered() -> None:
+    policy = Policy(max_rounds=3)
+    policy.require_rounds_left(2, Purpose.TRAIN)
+    with pytest.raises(PeerError, match=r"FS-411.*3 train rounds.*allows 3"):
+        policy.require_rounds_left(3, Purpose.TRAIN)
+
+
+def test_layers_are_counted_up_to_the_limit() -> None:
+    Policy().require_layers(1000)
+    with pytest.raises(PeerError, match=r"FS-417.*1,001 layers.*1,000"):
+        Policy().require_layers(1001)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("studies", "all"),
+        ("studies", True),
+        ("max_dimension", 0),
+        ("max_layers", 0),
+        ("columns", "age"),
+        ("columns", [1]),
+        ("hours", []),
+        ("hours", 20),
+        ("hours", ["20:00-06:00", "never"]),
         ("min_cohort", 1),
         ("min_cohort", True),
         ("max_clip", math.nan),
