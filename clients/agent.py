@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,21 +20,25 @@ from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from clients.config import AgentSettings, require_pinned
+from clients.consent import Consent
 from clients.state import AgentState
 from fedsecure import identity
 from fedsecure.aggregators import AggregatorClient, Patience, UnreachableError
 from fedsecure.errors import FedsecureError, OperatorError, PeerError, RoundStateError
+from fedsecure.flower import wire
 from fedsecure.flower.mod import Mod, secret_sharing_mod
 from fedsecure.flower.runtime import Fleet, fleet, load_node_key, task_identity
 from fedsecure.identity import Federation
 from fedsecure.rounds.contributor import Contributor
 from fedsecure.rounds.settlement import Settlement
-from fedsecure.signing import Author
+from fedsecure.signing import Author, verify
+from fedsecure.statements import RoundSpec
 from fedsecure.study.tensorflow import import_quietly
 
 NOT_REPORTED: Final = "not_reported"
 ERROR_CODE: Final = 1  # one code for every failure, so that it tells nothing
 UNDECIDED: Final = "FS-330"
+APP_RAISED: Final = "FS-380"
 SETTLE_SECONDS: Final = 2.0  # between two looks at what became of reports
 CALL_PATIENCE: Final = 2.0  # for one call to the SuperLink; then the agent waits
 KEEP_SECONDS: Final = 7 * 86400.0  # sealed reports that got no receipt, after deadline
@@ -49,6 +53,7 @@ class Agent:
     """Everything an agent needs to answer a task."""
 
     settings: AgentSettings
+    federation: Federation
     state: AgentState
     app: ClientApp
     mod: Mod
@@ -128,18 +133,22 @@ class Agent:
 
     def _report(self, message: Message, context: Context) -> tuple[Message, str]:
         kind = message.metadata.message_type
+        content = message.content if message.has_content() else RecordDict()
         started = time.monotonic()
         try:
             reply = self.mod(message, context, self.app)
         except FedsecureError as error:
-            log.warning(NOT_REPORTED, task=kind, **_told(error))
+            failure = error
         except Exception as error:  # noqa: BLE001 - an app may raise anything
             # The text of a foreign exception can hold rows; place and type cannot.
-            log.warning(NOT_REPORTED, task=kind, code="FS-380", error=_place(error))
+            failure = OperatorError(APP_RAISED, _place(error))
         else:
             seconds = round(time.monotonic() - started, 2)
             log.info("reported", task=kind, seconds=seconds)
             return reply, "receipts"
+        log.warning(NOT_REPORTED, task=kind, **_told(failure))
+        spec = _signed(content, self.federation)
+        self.state.refusals.add(spec, kind, failure.code, failure.detail, time.time())
         nothing = Error(code=ERROR_CODE, reason=NOT_REPORTED)
         return Message(nothing, reply_to=message), NOT_REPORTED
 
@@ -173,11 +182,14 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
         state = stack.enter_context(AgentState(settings.state, federation))
         clients = _clients(settings, federation, stack)
         author = Author(settings.name, key, federation)
+        consent = Consent(
+            settings.policy, state, federation.model_owner.name, time.time
+        )
         contributor = Contributor(
             author=author,
             aggregators=clients,
             outbox=state,
-            require_policy=lambda spec, _: settings.policy.require(spec),
+            require_policy=consent.require,
             clock=time.time,
             rand=secrets.token_bytes,
         )
@@ -185,7 +197,7 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
         asking = _clients(settings, federation, stack, Patience(seconds=0.0))
         settlement = Settlement(author, asking, state, time.time)
         mod = secret_sharing_mod(contributor)
-        yield Agent(settings, state, app, mod, settlement, stop)
+        yield Agent(settings, federation, state, app, mod, settlement, stop)
 
 
 def load_app(reference: str) -> ClientApp:
@@ -221,6 +233,15 @@ def _clients(
 
 def _told(error: FedsecureError) -> dict[str, str]:
     return {"code": error.code, "error": f"{error.problem.title}: {error.detail}"}
+
+
+def _signed(content: RecordDict, federation: Federation) -> RoundSpec | None:
+    """Return the spec that a task came with, if the model owner signed it."""
+    token = content.config_records.get(wire.OURS, {}).get("spec")
+    with suppress(FedsecureError):
+        if isinstance(token, str):
+            return verify(token, RoundSpec, federation).statement
+    return None
 
 
 def _place(error: BaseException) -> str:

@@ -12,9 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from sqlalchemy import BigInteger, String, Text, func, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
+from clients.refusals import Refusals
+from clients.rows import MembershipRow, ReplyRow, ReportRow
+from clients.studies import Studies
 from fedsecure import database
 from fedsecure.durability import sync
 from fedsecure.identity import Federation
@@ -25,68 +28,6 @@ from fedsecure.statements import Inclusion, Receipt, ReportHeader, RoundSpec
 DATABASE: Final = "agent.db"
 REPORTS: Final = 2  # of each round, one for each aggregator
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-
-
-class Base(DeclarativeBase):
-    """Tables of the agent's state."""
-
-
-class ReportRow(Base):
-    """One sealed input share that this agent made."""
-
-    __tablename__ = "reports"
-
-    spec: Mapped[str] = mapped_column(
-        String(64), primary_key=True, comment="digest of the round's spec"
-    )
-    aggregator: Mapped[str] = mapped_column(
-        String(63), primary_key=True, comment="which aggregator it is sealed for"
-    )
-    run: Mapped[str] = mapped_column(String(63), comment="run of the spec")
-    round: Mapped[int] = mapped_column(BigInteger, comment="round of the spec")
-    purpose: Mapped[str] = mapped_column(String(16), comment="train or evaluate")
-    attempt: Mapped[int] = mapped_column(BigInteger, comment="attempt of the spec")
-    deadline: Mapped[int] = mapped_column(
-        BigInteger, comment="deadline of the spec, seconds since 1970, UTC"
-    )
-    kind: Mapped[str] = mapped_column(String(8), comment="seed or vector")
-    length: Mapped[int] = mapped_column(BigInteger, comment="bytes of the payload")
-    header: Mapped[str] = mapped_column(Text, comment="signed header (JWS)")
-    receipt: Mapped[str | None] = mapped_column(
-        Text, comment="the aggregator's receipt (JWS), once it came"
-    )
-    inclusion: Mapped[str | None] = mapped_column(
-        Text, comment="what the aggregator said became of it (JWS), once decided"
-    )
-    fate: Mapped[str | None] = mapped_column(
-        String(16), comment="included, left out or void; both aggregators agree"
-    )
-
-
-class ReplyRow(Base):
-    """One reply that this agent sent to the model owner through Flower."""
-
-    __tablename__ = "replies"
-
-    number: Mapped[int] = mapped_column(primary_key=True, comment="1, 2, 3 and so on")
-    at: Mapped[float] = mapped_column(comment="seconds since 1970, UTC")
-    outcome: Mapped[str] = mapped_column(
-        String(16), comment="receipts or not_reported: all that a reply can say"
-    )
-    length: Mapped[int] = mapped_column(BigInteger, comment="bytes of the reply")
-
-
-class MembershipRow(Base):
-    """The agent's last membership in Flower's SuperLink."""
-
-    __tablename__ = "membership"
-
-    superlink: Mapped[str] = mapped_column(
-        String(255), primary_key=True, comment="address of the SuperLink"
-    )
-    node: Mapped[str] = mapped_column(
-        String(32), comment="node id there, needed to sign off after a crash"
-    )
 
 
 class AgentState:
@@ -104,6 +45,8 @@ class AgentState:
         engine = database.open_for_writing(database.locate(folder / DATABASE))
         database.upgrade(engine, MIGRATIONS)
         self._engine = database.writer(engine)
+        self.studies = Studies(self._engine)
+        self.refusals = Refusals(self._engine)
 
     def __enter__(self) -> Self:
         """Return the state itself."""
@@ -148,7 +91,9 @@ class AgentState:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder / aggregator
 
-    def store(self, spec: Signed[RoundSpec], reports: Sequence[StoredReport]) -> None:
+    def store(
+        self, spec: Signed[RoundSpec], study: str, reports: Sequence[StoredReport]
+    ) -> None:
         """Make both reports durable: the files first, then both rows at once."""
         for report in reports:
             sync(report.payload)
@@ -159,6 +104,7 @@ class AgentState:
                 ReportRow(
                     spec=spec.digest,
                     aggregator=report.header.statement.aggregator,
+                    study=study,
                     run=said.run,
                     round=said.round,
                     purpose=said.purpose.value,

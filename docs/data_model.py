@@ -28,7 +28,7 @@ from sqlalchemy.types import TypeEngine
 
 import aggregator.store
 import aggregator.tables
-import clients.state
+import clients.rows
 from aggregator.migrations.versions import initial as aggregator_schema
 from fedsecure import database
 from fedsecure.store import models, views
@@ -176,7 +176,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "round-store-tables": lambda: tables(models.Base),
     "aggregator-views": aggregator_views,
     "aggregator-tables": lambda: tables(aggregator.tables.Base),
-    "agent-tables": lambda: tables(clients.state.Base),
+    "agent-tables": lambda: tables(clients.rows.Base),
 }
 
 

@@ -569,8 +569,9 @@ PROBLEMS: Final[dict[str, Problem]] = {
         Problem(
             "FS-364",
             "A data owner did not report",
-            "Ask the data owner that is named to read its agent's log; "
-            "the reason stays there.",
+            "Ask the data owner that is named for the reason, which stays there: "
+            "`fedsecure agent status` tells it. A study that is new to it waits in "
+            "`fedsecure agent review`.",
         ),
         Problem(
             "FS-365",
@@ -599,8 +600,9 @@ PROBLEMS: Final[dict[str, Problem]] = {
         Problem(
             "FS-369",
             "A round failed in every attempt",
-            "Read the reason, start the agents that are missing, then "
-            "start training again.",
+            "Read the reason; start the agents that are missing, and ask data owners "
+            "to approve the study (`fedsecure agent review`). Then start training "
+            "again.",
         ),
         Problem(
             "FS-370",
@@ -626,6 +628,70 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "see more on this machine.",
         ),
         # 4xx policy
+        Problem(
+            "FS-415",
+            "It is outside the hours of this policy",
+            "Wait for the hours in agent.toml, section [policy], or change them. Model "
+            "owner: start the training within the hours of all data owners.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-416",
+            "The study reads what this data owner does not offer",
+            "Data owner: add the columns that are named to columns in agent.toml, "
+            "section [policy], if you agree.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-417",
+            "The model is larger than this policy allows",
+            "Data owner: raise max_dimension or max_layers in agent.toml, section "
+            "[policy], if this machine can train it.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-418",
+            "The study waits for a person's approval here",
+            "Data owner: read `fedsecure agent review`, then type `fedsecure agent "
+            "approve STUDY` or `fedsecure agent refuse STUDY`; it holds from the next "
+            "round on. Model owner: hand over what `fedsecure study export` writes "
+            "before the training starts.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-419",
+            "A person refused the study here",
+            "Data owner: `fedsecure agent review STUDY` shows it; `fedsecure agent "
+            "approve STUDY` takes the refusal back.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-426",
+            "The study was answered under other terms before",
+            "Data owner: compare both with `fedsecure agent review STUDY`; if the "
+            "model owner has a good reason, `fedsecure agent approve STUDY`. Terms "
+            "that change from round to round are how single values are read.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-427",
+            "The spec's metrics are not those that the task declares",
+            "The model owner runs another version or is dishonest: ask before you "
+            "take part.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-428",
+            "No study of that name is known here",
+            "`fedsecure agent review` lists the studies; name one by eight or more "
+            "digits of its digest, or by the file that the model owner handed over.",
+        ),
+        Problem(
+            "FS-429",
+            "The study file cannot be read or written",
+            "Check its path. If it is no study file, ask the model owner for a new "
+            "one; `fedsecure study export` writes it.",
+        ),
         Problem(
             "FS-420",
             "The model is not made of allowed parts alone",
@@ -716,7 +782,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "FS-411",
             "More rounds than this policy allows",
             "Data owner: raise max_rounds in agent.toml, section [policy], if you "
-            "agree to more.",
+            "agree to more; it counts the rounds of one study, over all runs.",
             HTTPStatus.FORBIDDEN,
         ),
         Problem(

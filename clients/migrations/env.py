@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from clients.state import Base
+from clients.rows import Base
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Base.metadata)

@@ -120,10 +120,20 @@ FAMILIES: Final = (
         f"A data owner's own rules forbid the round. {_ALONE}",
     ),
     Family(
-        499,
+        425,
         "Models and tasks",
         "The model owner sees it when it builds the model; a data owner sees it in its "
         "agent's log when the agent refuses what arrived.",
+    ),
+    Family(
+        427,
+        "A study's terms",
+        f"A model owner asks for something else than the study says. {_ALONE}",
+    ),
+    Family(
+        499,
+        "Approving studies",
+        "A command about a study cannot do what it was told. Who typed it sees it.",
     ),
     Family(
         519,

@@ -205,7 +205,7 @@ def meet(folder: DemoFolder) -> Iterator[Parties]:
                 author=_author(folder, name, federation),
                 aggregators=_clients(folder, federation, stack),
                 outbox=state,
-                require_policy=Policy().require,
+                require_policy=lambda spec, _: Policy().require(spec),
                 clock=time.time,
                 rand=secrets.token_bytes,
             )

@@ -27,6 +27,7 @@ from aggregator.fold import Fold, Worker
 from aggregator.policy import Policy as AggregatorPolicy
 from aggregator.spool import open_spool
 from aggregator.store import open_store
+from clients.consent import Consent
 from clients.policy import Policy
 from clients.state import AgentState
 from fedsecure import database
@@ -55,6 +56,7 @@ NOW: Final = 1_800_000_000.0  # seconds since 1970
 DIMENSION: Final = 500
 TASK: Final = hashlib.sha256(b"task").hexdigest()
 MODEL: Final = hashlib.sha256(b"model").hexdigest()
+ANY_STUDY: Final = Policy(studies="any")
 SCALARS: Final = (ScalarField(name="loss", low=0.0, high=4.0),)
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -241,11 +243,12 @@ class MemoryFederation:
             self.hospitals[name].running.close()
         running = ExitStack()
         state = running.enter_context(AgentState(self.folder / name, self.federation))
+        consent = Consent(policy or ANY_STUDY, state, OWNER, self.clock)
         contributor = Contributor(
             author=self.author(name),
             aggregators=self.clients(),
             outbox=state,
-            require_policy=lambda spec, _: (policy or Policy()).require(spec),
+            require_policy=consent.require,
             clock=self.clock,
             rand=Entropy(name),
         )
@@ -339,7 +342,7 @@ def federate(folder: Path) -> Iterator[MemoryFederation]:
         )
         memory.owner = replace(owner, aggregators=memory.clients())
         stack.callback(memory.close)
-        store.start_run(_run())
+        store.start_run(run_started())
         for name in HOSPITALS:
             memory.hospital(name)
         yield memory
@@ -373,10 +376,10 @@ def _content(keys: Mapping[str, Ed25519PrivateKey]) -> dict[str, Any]:
     }
 
 
-def _run() -> RunStarted:
-    model = StoredModel("models/run-1/model.npy", "0" * 64, 0, ModelKind.MODEL)
+def run_started(run: str = "run-1") -> RunStarted:
+    model = StoredModel(f"models/{run}/model.npy", "0" * 64, 0, ModelKind.MODEL)
     return RunStarted(
-        run="run-1",
+        run=run,
         study="memory",
         title="A study in memory",
         strategy="FedAvg",

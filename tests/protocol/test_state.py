@@ -6,7 +6,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
-from clients.state import DATABASE, AgentState, Base
+from clients.rows import Base
+from clients.state import DATABASE, AgentState
 from tests.protocol.federation import MemoryFederation
 
 

@@ -31,6 +31,49 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "refusals",
+        sa.Column(
+            "number",
+            sa.Integer(),
+            primary_key=True,
+            comment="1, 2, 3 and so on",
+        ),
+        sa.Column(
+            "at",
+            sa.Double(),
+            nullable=False,
+            comment="seconds since 1970, UTC",
+        ),
+        sa.Column(
+            "run",
+            sa.String(63),
+            comment="run of the spec; null: no spec of the model owner came",
+        ),
+        sa.Column(
+            "round",
+            sa.BigInteger(),
+            comment="round of the spec",
+        ),
+        sa.Column(
+            "purpose",
+            sa.String(16),
+            nullable=False,
+            comment="train or evaluate",
+        ),
+        sa.Column(
+            "code",
+            sa.String(6),
+            nullable=False,
+            comment="FS-nnn of the reason",
+        ),
+        sa.Column(
+            "detail",
+            sa.Text(),
+            nullable=False,
+            comment="the reason; stays here",
+        ),
+    )
+    op.create_table(
         "replies",
         sa.Column(
             "number",
@@ -70,6 +113,13 @@ def upgrade() -> None:
             sa.String(63),
             primary_key=True,
             comment="which aggregator it is sealed for",
+        ),
+        sa.Column(
+            "study",
+            sa.String(64),
+            nullable=False,
+            index=True,
+            comment="digest of the study (see studies)",
         ),
         sa.Column(
             "run",
@@ -135,9 +185,69 @@ def upgrade() -> None:
             comment="included, left out or void; both aggregators agree",
         ),
     )
+    op.create_table(
+        "studies",
+        sa.Column(
+            "digest",
+            sa.String(64),
+            primary_key=True,
+            comment="of the task and its terms",
+        ),
+        sa.Column(
+            "content",
+            sa.String(64),
+            nullable=False,
+            index=True,
+            comment="digest of the task alone, whatever its terms",
+        ),
+        sa.Column(
+            "text",
+            sa.Text(),
+            nullable=False,
+            comment="the task's text; of another ClientApp its config values (JSON)",
+        ),
+        sa.Column(
+            "terms",
+            sa.Text(),
+            nullable=False,
+            comment="what leaves and how it is hidden (canonical JSON)",
+        ),
+        sa.Column(
+            "parameters",
+            sa.BigInteger(),
+            nullable=False,
+            comment="of the model, the largest number seen; 0: not known yet",
+        ),
+        sa.Column(
+            "asked_by",
+            sa.String(63),
+            comment="model owner whose signed spec asked; null: only a file did",
+        ),
+        sa.Column(
+            "first_seen",
+            sa.Double(),
+            nullable=False,
+            comment="seconds since 1970, UTC",
+        ),
+        sa.Column(
+            "decision",
+            sa.String(8),
+            comment="approved or refused, by a person here; null: not decided",
+        ),
+        sa.Column(
+            "decided_at",
+            sa.Double(),
+            comment="seconds since 1970, UTC",
+        ),
+        sa.Column(
+            "note",
+            sa.Text(),
+            comment="what that person wrote about it",
+        ),
+    )
 
 
 def downgrade() -> None:
     """Drop every table."""
-    for table in ("membership", "replies", "reports"):
+    for table in ("membership", "refusals", "replies", "reports", "studies"):
         op.drop_table(table)

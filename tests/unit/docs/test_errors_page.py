@@ -69,7 +69,22 @@ def test_families_follow_one_another_and_none_is_empty() -> None:
 # Those of the network, of a machine and of a person's own files are not here: other
 # programs of the same family meet them too.
 ONLY_AGGREGATOR: Final = (339, 409, 549)
-NEVER_AGGREGATOR: Final = (199, 299, 350, 359, 363, 364, 367, 379, 399, 419, 499, 519)
+NEVER_AGGREGATOR: Final = (
+    199,
+    299,
+    350,
+    359,
+    363,
+    364,
+    367,
+    379,
+    399,
+    419,
+    425,
+    427,
+    499,
+    519,
+)
 
 
 def test_only_what_aggregators_answer_has_a_status() -> None:

@@ -1,0 +1,107 @@
+"""Step 8 of `Contributor.accept`: does this data owner's own policy agree?
+
+All of it in one place, in this order:
+
+    (1) the numbers of the spec are within the policy      FS-410 to FS-414, FS-417
+    (2) it is within the hours of the policy               FS-415
+    (3) the study reads only what is offered here          FS-416
+    (4) the model is made of allowed parts, and not        FS-420, FS-421, FS-417
+        of too many layers
+    (5) the spec shares what the task declares, under      FS-427, FS-426
+        the terms under which the task was first answered
+    (6) a person here approved the study, where the        FS-418, FS-419
+        policy asks for it, and nobody refused it
+    (7) it had not yet its number of rounds                FS-411
+
+Who asks hears `not_reported`, whatever the reason. The study itself is remembered
+before the first step, so that a person can look at it and decide.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from clients.policy import Policy
+from clients.studies import Decision, Studies
+from fedsecure.errors import PeerError
+from fedsecure.rounds.contributor import TaskFacts
+from fedsecure.statements import RoundSpec
+from fedsecure.study.allowlist import layers_in, parse_allowed
+from fedsecure.study.terms import StudyRequest, require_declared, terms_of
+
+
+class Consents(Protocol):
+    """What consent needs of the agent's state."""
+
+    @property
+    def studies(self) -> Studies:
+        """What is known of studies."""
+
+    def answered(self, spec: RoundSpec) -> str | None:
+        """Return the digest of the spec answered for this very attempt, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """One data owner's consent.
+
+    Args:
+        policy: The section `[policy]` of its agent.toml.
+        state: What it answered, and what a person decided.
+        model_owner: Who signs the specs of this federation.
+        clock: Seconds since 1970.
+    """
+
+    policy: Policy
+    state: Consents
+    model_owner: str
+    clock: Callable[[], float]
+
+    def require(self, spec: RoundSpec, task: TaskFacts) -> None:
+        """Check a round whose spec is the model owner's; run before any training.
+
+        Raises:
+            PeerError: FS-410 to FS-421, FS-426 or FS-427, by the steps above.
+        """
+        policy, studies = self.policy, self.state.studies
+        study = StudyRequest(task.config, terms_of(spec))
+        studies.remember(study, self.model_owner, spec.dimension, self.clock())
+        policy.require(spec)  # (1)
+        policy.require_hour(self.clock())  # (2)
+        policy.require_offered(study.reads)  # (3)
+        require_layers(policy, study)  # (4)
+        require_declared(study)  # (5)
+        decision = studies.decision(study.digest)
+        self._require_first_terms(study, decision)
+        self._require_decision(study, decision)  # (6)
+        # (7) An answered spec that is asked again gets the same bytes: it counts once.
+        if self.state.answered(spec) is None:
+            answered = studies.answered(study.digest, spec.purpose)
+            policy.require_rounds_left(answered, spec.purpose)
+
+    def _require_first_terms(
+        self, study: StudyRequest, decision: Decision | None
+    ) -> None:
+        before = self.state.studies.answered_terms(study.content)
+        if before and study.digest not in before and decision is None:
+            raise PeerError(
+                "FS-426", f"study {study.digest[:12]}, answered as {before[0][:12]}"
+            )
+
+    def _require_decision(self, study: StudyRequest, decision: Decision | None) -> None:
+        if decision is Decision.REFUSED:
+            raise PeerError("FS-419", f"study {study.digest[:12]}")
+        if decision is None and self.policy.studies == "approved":
+            raise PeerError("FS-418", f"study {study.digest[:12]}")
+
+
+def require_layers(policy: Policy, study: StudyRequest) -> None:
+    """Refuse a model that this data owner would not build.
+
+    Raises:
+        PeerError: FS-420 or FS-421, not made of allowed parts; FS-417, of too many.
+    """
+    if study.task is None:
+        return
+    model = parse_allowed(study.task.model, "the model")
+    policy.require_layers(sum(1 for _ in layers_in(model)))

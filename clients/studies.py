@@ -1,0 +1,197 @@
+"""The studies that this agent knows: what each asks for, and what a person decided.
+
+A study is remembered when it first asks, so that a person can look at it, whatever the
+agent answers. Undecided ones that were never answered are few: the oldest go. One that
+was answered stays, for its terms bind every later round of the same task.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Engine, delete, exists, func, select
+from sqlalchemy.orm import Session
+
+from clients.rows import ReportRow, StudyRow
+from fedsecure.errors import OperatorError, PeerError
+from fedsecure.statements import Purpose
+from fedsecure.study.task import MAX_TASK
+from fedsecure.study.terms import StudyRequest
+
+PENDING: Final = 20  # studies without decision or answer that are kept
+MIN_PREFIX: Final = 8  # hex digits that name a study
+ANSWERED: Final = exists().where(ReportRow.study == StudyRow.digest)
+
+
+class Decision(StrEnum):
+    """What a person at this data owner said about a study."""
+
+    APPROVED = "approved"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStudy:
+    """One study as the state holds it; `answered` counts rounds by purpose."""
+
+    digest: str
+    content: str
+    text: str
+    terms: str
+    parameters: int
+    asked_by: str | None
+    first_seen: float
+    decision: Decision | None
+    decided_at: float | None
+    note: str | None
+    answered: dict[str, int]
+
+
+class Studies:
+    """The studies in the agent's state; another process may decide meanwhile."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def remember(
+        self, study: StudyRequest, asked_by: str | None, parameters: int, at: float
+    ) -> None:
+        """Keep what a study asks for; one that is known is not written again.
+
+        Args:
+            study: What is asked.
+            asked_by: The model owner, or None when a file told of it.
+            parameters: Of the model, 0 when this is not known.
+            at: Seconds since 1970.
+
+        Raises:
+            PeerError: FS-421, its text is too long to be looked at.
+        """
+        if not len(study.text) <= MAX_TASK:
+            raise PeerError("FS-421", f"{len(study.text):,} characters of config")
+        with self._reading() as session:
+            row = session.get(StudyRow, study.digest)
+        if row and row.parameters >= parameters and (row.asked_by or not asked_by):
+            return
+        with self._writing() as session:
+            row = session.get(StudyRow, study.digest) or StudyRow(
+                digest=study.digest,
+                content=study.content,
+                text=study.text,
+                terms=study.terms.text,
+                parameters=0,
+                first_seen=at,
+            )
+            row.parameters = max(row.parameters, parameters)
+            row.asked_by = row.asked_by or asked_by
+            session.add(row)
+            session.flush()
+            _forget_old(session)
+
+    def decide(self, digest: str, decision: Decision, note: str, at: float) -> None:
+        """Keep a person's decision about a study that is known.
+
+        Args:
+            digest: Of the study.
+            decision: Instead of an earlier one.
+            note: For whoever reads it later; may be empty.
+            at: Seconds since 1970.
+        """
+        with self._writing() as session:
+            row = session.get_one(StudyRow, digest)
+            row.decision, row.decided_at, row.note = decision.value, at, note or None
+
+    def decision(self, digest: str) -> Decision | None:
+        """Return what a person decided about a study, if anything."""
+        with self._reading() as session:
+            row = session.get(StudyRow, digest)
+            return _decision(row) if row else None
+
+    def answered(self, digest: str, purpose: Purpose) -> int:
+        """Return how many rounds of a study were answered, over all runs."""
+        query = select(func.count(ReportRow.spec.distinct())).where(
+            ReportRow.study == digest, ReportRow.purpose == purpose.value
+        )
+        with self._reading() as session:
+            return session.scalar(query) or 0
+
+    def answered_terms(self, content: str) -> Sequence[str]:
+        """Return the digests under which a task was answered before."""
+        query = select(StudyRow.digest).where(StudyRow.content == content, ANSWERED)
+        with self._reading() as session:
+            return session.scalars(query).all()
+
+    def all(self) -> Sequence[KnownStudy]:
+        """Return every study, the newest first."""
+        with self._reading() as session:
+            rows = session.scalars(
+                select(StudyRow).order_by(StudyRow.first_seen.desc(), StudyRow.digest)
+            )
+            return [_known(session, row) for row in rows]
+
+    def named(self, prefix: str) -> KnownStudy:
+        """Return the one study whose digest begins so.
+
+        Raises:
+            OperatorError: FS-428 when there is none, or more than one.
+        """
+        if len(prefix) < MIN_PREFIX or set(prefix) - set("0123456789abcdef"):
+            raise OperatorError(
+                "FS-428", f"{prefix!r} is no file, and not {MIN_PREFIX} hex digits"
+            )
+        query = select(StudyRow).where(StudyRow.digest.startswith(prefix)).limit(2)
+        with self._reading() as session:
+            found = [_known(session, row) for row in session.scalars(query)]
+        if len(found) != 1:
+            count = "several" if found else "none"
+            raise OperatorError("FS-428", f"{count} of the studies here is {prefix}")
+        return found[0]
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        reader = self._engine.execution_options(fedsecure_writes=False)
+        with Session(reader, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        with Session(self._engine) as session, session.begin():
+            yield session
+
+
+def _forget_old(session: Session) -> None:
+    undecided = StudyRow.decision.is_(None) & ~ANSWERED
+    old = (
+        select(StudyRow.digest)
+        .where(undecided)
+        .order_by(StudyRow.first_seen.desc(), StudyRow.digest)
+        .offset(PENDING)
+    )
+    session.execute(delete(StudyRow).where(StudyRow.digest.in_(old)))
+
+
+def _decision(row: StudyRow) -> Decision | None:
+    return Decision(row.decision) if row.decision else None
+
+
+def _known(session: Session, row: StudyRow) -> KnownStudy:
+    counts = session.execute(
+        select(ReportRow.purpose, func.count(ReportRow.spec.distinct()))
+        .where(ReportRow.study == row.digest)
+        .group_by(ReportRow.purpose)
+    ).all()
+    return KnownStudy(
+        digest=row.digest,
+        content=row.content,
+        text=row.text,
+        terms=row.terms,
+        parameters=row.parameters,
+        asked_by=row.asked_by,
+        first_seen=row.first_seen,
+        decision=_decision(row),
+        decided_at=row.decided_at,
+        note=row.note,
+        answered={str(purpose): int(count) for purpose, count in counts},
+    )
