@@ -15,6 +15,8 @@ from rich.table import Table
 
 from clients.compared import show
 from clients.config import load_agent_settings
+from clients.consent_cli import approve, refuse, review
+from clients.review_page import refusal_table
 from clients.state import AgentState
 from fedsecure.errors import OperatorError
 from fedsecure.identity import load_federation
@@ -23,6 +25,10 @@ from fedsecure.study.task import MAX_SEED
 from fedsecure.study.tensorflow import import_quietly
 
 app = typer.Typer(help="Run this data owner's agent.", invoke_without_command=True)
+for command in (review, approve, refuse):
+    app.command()(command)
+SHOWN = 5  # refusals that `status` prints
+REFUSALS = 100  # and in JSON
 
 
 @app.callback()
@@ -47,18 +53,24 @@ def status(
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what this agent has sent so far, and to whom.
+    """Show what this agent has sent so far, to whom, and what it did not report.
 
     Example: fedsecure agent status --config agent.toml
     """
     settings = load_agent_settings(config)
     with AgentState(settings.state, load_federation(settings.federation)) as state:
         sent, fates = state.sent(), state.fates()
+        refusals, refused = state.refusals.newest(REFUSALS), state.refusals.count()
     if as_json:
         counts = {
             name: {"messages": n, "bytes": size} for name, (n, size) in sent.items()
         }
-        answer = {"name": settings.name, "sent": counts, "rounds": fates}
+        answer = {
+            "name": settings.name,
+            "sent": counts,
+            "rounds": fates,
+            "not_reported": [dataclasses.asdict(one) for one in refusals],
+        }
         typer.echo(json.dumps(answer, indent=2))
         return
     table = Table("to", "messages", "bytes", title=f"sent by {settings.name}")
@@ -67,6 +79,8 @@ def status(
     Console().print(table)
     for fate, number in fates.items():
         Console().print(f"{number} rounds {fate}")
+    if refusals:
+        Console(highlight=False).print(refusal_table(refusals[:SHOWN], refused))
 
 
 @app.command()

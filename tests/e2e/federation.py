@@ -122,6 +122,7 @@ def federation(
     study: Changes | None = None,
     source: Path = HEART,
     tapped: bool = False,
+    policies: Mapping[str, Changes] | None = None,
 ) -> Iterator[Federation]:
     """Provision a study and start everybody but the model owner.
 
@@ -133,6 +134,7 @@ def federation(
         study: Changes of study.toml, in a copy.
         source: The study folder that is copied, with one file or folder a site.
         tapped: Whether agents reach the SuperLink through a tap.
+        policies: Changes of the section [policy] of some sites' agent.toml.
     """
     notes, folder = root / "notes", root / "study"
     notes.mkdir()
@@ -157,6 +159,8 @@ def federation(
         for site in demo.sites:
             changes = {**(agent or {}), **named(app), **through(tap)}
             change_toml(demo.config(site), changes)
+            policy = (policies or {}).get(site, {})
+            change_toml(demo.config(site), {"policy": policy})
             running.start_agent(site)
         yield running
 
