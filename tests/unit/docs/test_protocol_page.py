@@ -25,6 +25,7 @@ from aggregator.problems import RETRY_SECONDS
 from aggregator.projection import Happened
 from docs import protocol_examples
 from fedsecure.core import domains, scheme
+from fedsecure.flower import wire
 from fedsecure.identity import Federation, Role
 from fedsecure.statements import (
     AUTHOR_FIELD,
@@ -35,7 +36,9 @@ from fedsecure.statements import (
     Statement,
 )
 from fedsecure.store.records import KINDS
+from fedsecure.study.handover import StudyFile
 from fedsecure.study.task import Layer, model_digest, task_digest
+from fedsecure.study.terms import Terms, study_digest
 from tests.unit.docs import page
 from tests.vectors import reference
 
@@ -340,6 +343,41 @@ def test_the_digests_of_a_task_on_the_page_are_right() -> None:
         + v(b"i", b"1")
     )
     assert hashlib.sha256(encoded).digest() == digest
+
+
+def test_the_digest_of_a_study_on_the_page_is_right() -> None:
+    shown = page.values(EXAMPLES["study"])
+    terms = Terms.model_validate_json(shown["terms"])
+    assert terms.text == shown["terms"]
+    digest = study_digest({"study": "a text", "server-round": 1}, terms)
+    assert json.loads(shown["digest"]) == digest.hex()
+
+    def v(tag: bytes, content: bytes) -> bytes:
+        return tag + len(content).to_bytes(8) + content
+
+    encoded = (
+        v(b"y", b"fedsecure v1 study digest")
+        + v(b"s", shown["terms"].encode())
+        + (1).to_bytes(8)
+        + v(b"s", b"study")
+        + v(b"s", b"a text")
+    )
+    assert hashlib.sha256(encoded).digest() == digest
+
+
+def test_the_terms_of_a_study_are_all_there() -> None:
+    text = page.section(PAGE, "Study digest")
+    assert all(f"`{name}`" in text for name in Terms.model_fields)
+    assert all(f"`{name}`" in text for name in StudyFile.model_fields)
+
+
+def test_the_limits_of_a_message_through_flower_are_there() -> None:
+    text = " ".join(page.section(PAGE, "Messages through Flower").split())
+    assert f"`config` has at most {wire.MAX_CONFIG >> 20} MiB" in text
+    assert f"{wire.MAX_VALUES:,} values" in text
+    assert f"`fedsecure` {wire.MAX_OURS >> 20} MiB" in text
+    assert f"{wire.MAX_LAYERS:,} layers of up to {wire.MAX_AXES} axes" in text
+    assert wire.MAX_GRANTS == 2
 
 
 def test_the_examples_are_those_of_the_vectors() -> None:

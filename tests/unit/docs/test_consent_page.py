@@ -1,0 +1,50 @@
+"""docs/consent.md: every key of a policy is there, with what it is by default."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from clients.policy import Policy
+from clients.studies import MIN_PREFIX, PENDING
+from fedsecure.errors import PROBLEMS
+from tests.unit.docs import page
+
+PAGE = page.read("consent.md")
+BLOCKS = page.blocks(PAGE, "policy")
+
+
+def policy(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads(BLOCKS[name])["policy"]
+    return found
+
+
+def test_the_defaults_are_those_of_the_code() -> None:
+    assert Policy.model_validate(policy("defaults")) == Policy()
+    without = {name for name in Policy.model_fields if getattr(Policy(), name) is None}
+    assert policy("defaults").keys() == Policy.model_fields.keys() - without
+
+
+def test_every_example_is_a_policy() -> None:
+    for name in BLOCKS:
+        Policy.model_validate(policy(name))
+
+
+def test_the_table_has_every_key_with_its_code() -> None:
+    rows = page.table(page.section(PAGE, "The policy"))
+    keys = {key for row in rows for key in re.findall(r"`(\w+)`", row[0])}
+    assert keys == Policy.model_fields.keys()
+    codes = {code for row in rows for code in row[2].split(", ")}
+    assert codes == {f"FS-{number}" for number in range(410, 420)}
+
+
+def test_what_the_page_counts_is_what_the_code_keeps() -> None:
+    words = {8: "eight"}
+    assert f"first {words[MIN_PREFIX]} digits" in PAGE
+    assert f"newest {PENDING} studies" in " ".join(PAGE.split())
+
+
+@pytest.mark.parametrize("code", re.findall(r"FS-\d{3}", PAGE))
+def test_every_code_exists(code: str) -> None:
+    assert code in PROBLEMS
