@@ -248,7 +248,10 @@ def test_an_aggregators_own_minimum_holds_when_the_spec_asks_for_less(
 ) -> None:
     low = propose(memory, min_cohort=2, cohort=HOSPITALS[:3])
     # Data owners with the default policy do not report to it; these agreed to two.
-    generous = [memory.hospital(name, Policy(min_cohort=2)) for name in HOSPITALS[:2]]
+    generous = [
+        memory.hospital(name, Policy(studies="any", min_cohort=2))
+        for name in HOSPITALS[:2]
+    ]
     receipts = {
         name: hospital.answer(low, measurement_of(name))
         for name, hospital in zip(HOSPITALS, generous, strict=False)
