@@ -61,6 +61,8 @@ def status(
     with AgentState(settings.state, load_federation(settings.federation)) as state:
         sent, fates = state.sent(), state.fates()
         refusals, refused = state.refusals.newest(REFUSALS), state.refusals.count()
+        asks = settings.policy.studies == "approved"
+        waiting = state.studies.undecided() if asks else []
     if as_json:
         counts = {
             name: {"messages": n, "bytes": size} for name, (n, size) in sent.items()
@@ -69,6 +71,7 @@ def status(
             "name": settings.name,
             "sent": counts,
             "rounds": fates,
+            "waiting": list(waiting),
             "not_reported": [dataclasses.asdict(one) for one in refusals],
         }
         typer.echo(json.dumps(answer, indent=2))
@@ -79,6 +82,9 @@ def status(
     Console().print(table)
     for fate, number in fates.items():
         Console().print(f"{number} rounds {fate}")
+    if waiting:
+        text = "1 study waits" if len(waiting) == 1 else f"{len(waiting)} studies wait"
+        Console().print(f"{text} for a decision: `fedsecure agent review`")
     if refusals:
         Console(highlight=False).print(refusal_table(refusals[:SHOWN], refused))
 

@@ -131,6 +131,12 @@ class Studies:
             )
             return [_known(session, row) for row in rows]
 
+    def undecided(self) -> Sequence[str]:
+        """Return the digests of studies that nobody here decided about."""
+        query = select(StudyRow.digest).where(StudyRow.decision.is_(None))
+        with self._reading() as session:
+            return session.scalars(query).all()
+
     def named(self, prefix: str) -> KnownStudy:
         """Return the one study whose digest begins so.
 
