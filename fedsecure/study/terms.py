@@ -47,6 +47,7 @@ from fedsecure.study.task import (
 
 DOMAIN: Final = b"fedsecure v1 study digest"
 CONTENT_DOMAIN: Final = b"fedsecure v1 study content"
+SHOWN: Final = 5  # metrics that an error names
 SUITE: Final = "sum32"  # of what this version proposes
 
 
@@ -179,7 +180,7 @@ def require_declared(request: StudyRequest) -> None:
     owner.
 
     Raises:
-        PeerError: FS-427 naming the first that differs; FS-206 for an unknown suite.
+        PeerError: FS-427 naming those that are not; FS-206 for an unknown suite.
     """
     suite(request.terms.suite)
     if request.task is None:
@@ -187,7 +188,9 @@ def require_declared(request: StudyRequest) -> None:
     declared = scalar_fields(request.task.scalars)
     asked = request.terms.scalars
     if asked != declared:
-        pairs = zip(asked, declared, strict=False)
-        first = next((one.name for one, other in pairs if one != other), "")
-        where = first or f"{len(asked)} and not {len(declared)} of them"
-        raise PeerError("FS-427", f"they differ in {where}")
+        others = [one.name for one in asked if one not in declared][:SHOWN]
+        raise PeerError(
+            "FS-427",
+            f"{len(asked)} in the spec, {len(declared)} in the task; "
+            f"not declared: {', '.join(others) or 'none'}",
+        )

@@ -12,6 +12,7 @@ from clients.refusals import KEPT
 from clients.state import AgentState
 from clients.studies import PENDING, Decision
 from fedsecure.core.scheme import Measurement
+from fedsecure.errors import FedsecureError
 from fedsecure.rounds.proposal import Proposal
 from fedsecure.statements import Purpose, ScalarField, Weighting
 from fedsecure.store.records import RoundVoided
@@ -22,7 +23,6 @@ from fedsecure.study.terms import StudyRequest, scalar_fields, terms_of
 from tests.protocol.federation import (
     ANY_STUDY,
     MemoryFederation,
-    refused,
     run_started,
     update_of,
 )
@@ -98,6 +98,20 @@ class Bench:
 @pytest.fixture
 def bench(memory: MemoryFederation) -> Bench:
     return Bench(memory)
+
+
+def named(bench: Bench, proposal: Proposal) -> str:
+    return bench.study(proposal).digest[:12]
+
+
+def refused(code: str, detail: str | None = None) -> "pytest.RaisesExc[FedsecureError]":
+    """Expect an error of this code, and perhaps of exactly this detail."""
+    return pytest.RaisesExc(
+        FedsecureError,
+        check=lambda error: (
+            error.code == code and error.detail == (detail or error.detail)
+        ),
+    )
 
 
 def nothing_was_sent(bench: Bench, proposal: Proposal) -> bool:
@@ -177,7 +191,10 @@ def test_other_terms_need_a_persons_consent_and_the_first_ones_stay(
 ) -> None:
     bench.answer(bench.propose())
     other = bench.propose(clip=1.0)
-    with refused("FS-426"):
+    (first,) = bench.basel.state.studies.all()
+    with refused(
+        "FS-426", f"study {named(bench, other)}, answered as {first.digest[:12]}"
+    ):
         bench.answer(other)
     decide(bench, other, Decision.APPROVED)
     bench.answer(other)
@@ -205,7 +222,7 @@ def decide(bench: Bench, proposal: Proposal, decision: Decision) -> None:
 def test_a_study_waits_until_a_person_approves_it(memory: MemoryFederation) -> None:
     bench = Bench(memory, APPROVED)
     proposal = bench.propose()
-    with refused("FS-418"):
+    with refused("FS-418", f"study {named(bench, proposal)}"):
         bench.answer(proposal)
     assert nothing_was_sent(bench, proposal)
     (known,) = bench.basel.state.studies.all()
@@ -221,7 +238,7 @@ def test_a_refused_study_is_refused_whatever_the_policy(bench: Bench) -> None:
     bench.answer(bench.propose())
     proposal = bench.propose()
     decide(bench, proposal, Decision.REFUSED)
-    with refused("FS-419"):
+    with refused("FS-419", f"study {named(bench, proposal)}"):
         bench.answer(proposal)
     assert nothing_was_sent(bench, proposal)
     decide(bench, proposal, Decision.APPROVED)

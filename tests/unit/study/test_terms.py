@@ -134,6 +134,19 @@ def test_the_metrics_of_a_spec_are_those_that_the_task_declares(task: Task) -> N
             require_declared(request_of(task, wrong))
 
 
+def test_metrics_that_are_not_declared_are_named_but_not_all(task: Task) -> None:
+    declared = scalar_fields(task.scalars)
+    counts = tuple(ScalarField(name=f"c{number}") for number in range(6))
+    for asked, said in (
+        (declared[:-1], "3 in the spec, 4 in the task; not declared: none"),
+        ((*declared, *counts), "10 in the spec, 4 in the task; not declared: "),
+    ):
+        with pytest.raises(PeerError) as caught:
+            require_declared(request_of(task, asked))
+        names = "c0, c1, c2, c3, c4" if len(asked) > 4 else ""
+        assert caught.value.detail == said + names
+
+
 def test_a_suite_that_is_not_known_here_is_refused(task: Task) -> None:
     declared = scalar_fields(task.scalars)
     terms = TERMS.model_copy(update={"scalars": declared, "suite": "sum8"})
