@@ -27,6 +27,7 @@ from fedsecure.errors import PeerError
 from fedsecure.rounds.contributor import TaskFacts
 from fedsecure.statements import RoundSpec
 from fedsecure.study.allowlist import layers_in, parse_allowed
+from fedsecure.study.architecture import MODEL
 from fedsecure.study.terms import StudyRequest, require_declared, terms_of
 
 
@@ -103,5 +104,5 @@ def require_layers(policy: Policy, study: StudyRequest) -> None:
     """
     if study.task is None:
         return
-    model = parse_allowed(study.task.model, "the model")
+    model = parse_allowed(study.task.model, MODEL)
     policy.require_layers(sum(1 for _ in layers_in(model)))

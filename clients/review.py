@@ -17,6 +17,7 @@ from fedsecure.errors import FedsecureError, PeerError
 from fedsecure.identity import Federation
 from fedsecure.statements import Purpose, ScalarField, Weighting
 from fedsecure.study.allowlist import layers_in, parse_allowed
+from fedsecure.study.architecture import MODEL
 from fedsecure.study.task import STUDY, Task
 from fedsecure.study.terms import StudyRequest, Terms, require_declared
 
@@ -226,7 +227,7 @@ def request_of(known: KnownStudy) -> StudyRequest:
 def layers(task: Task) -> list[str]:
     """Return the layers of a Keras model in words, such as "Dense 12 relu"."""
     try:
-        model = parse_allowed(task.model, "the model")
+        model = parse_allowed(task.model, MODEL)
     except PeerError:
         return []
     return [_layer(one) for one in layers_in(model)]
