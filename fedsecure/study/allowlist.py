@@ -9,7 +9,9 @@ CVE-2025-8747, CVE-2025-12058).
 A JSON object that has `class_name`, `module` or `registered_name` names a class, and
 must be exactly one of `CLASSES`. A string under a key that Keras looks up by name
 (`activation`, `kernel_initializer`, `loss`, ...) must be one of `FUNCTIONS` or the
-name of an allowed class. Everything else is plain data within limits.
+name of an allowed class. What stands under `layers` names a class each: a bare name
+there would take Keras' old way of reading models, which knows no safe mode. Everything
+else is plain data within limits.
 """
 
 import json
@@ -100,7 +102,10 @@ _LOOKED_UP: Final = (
     "learning_rate",
     "metrics",
     "quantization_config",
+    "function",
+    "fn",
 )
+_ALL_NAMED: Final = "layers"  # key of a list, every item of which names its class
 _IDENTITY: Final = frozenset({"class_name", "module", "registered_name"})
 _IDENTITY_KEYS: Final = _IDENTITY | {
     "config",
@@ -181,6 +186,8 @@ class _Walk:
             case list():
                 for item in value:
                     self.visit(item, key, depth + 1)
+            case str() if key == _ALL_NAMED:
+                self._refuse(f"a bare name under {key!r}")
             case str():
                 self._visit_string(value, key)
             case int() | float():
@@ -198,7 +205,7 @@ class _Walk:
     def _visit_object(self, value: dict[str, Any], key: str, depth: int) -> None:
         if value.keys() & _IDENTITY:
             self._require_class(value)
-        elif _is_looked_up(key):
+        elif _is_looked_up(key) or key == _ALL_NAMED:
             self._refuse(f"an unnamed object under {key!r}")
         for inner_key, inner in value.items():
             if inner_key not in _IDENTITY or not isinstance(inner, str | None):
