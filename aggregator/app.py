@@ -144,7 +144,7 @@ class Routes:
 
     async def _verified(self, request: Request, limit: int, kind: type[S]) -> Signed[S]:
         """Read a statement; whatever nobody signed never reaches the worker."""
-        token = await read_all(request, limit)
+        token = await read_all(request, limit, self._context.still_seconds)
         said = await run_in_threadpool(verify, token, kind, self._context.federation)
         self._pace.require(said.signer)
         return said

@@ -22,6 +22,7 @@ from typing import Annotated
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field
 
+from aggregator.context import STILL_SECONDS
 from aggregator.policy import Policy
 from fedsecure import settings
 from fedsecure.errors import OperatorError
@@ -48,7 +49,8 @@ class AggregatorSettings(Settings):
     """The content of `aggregator.toml`.
 
     `listen` is `host:port`, port 0 for any free one. `database` is a SQLAlchemy
-    URL; without it the store is an SQLite file in the data folder.
+    URL; without it the store is an SQLite file in the data folder. `still_seconds` is
+    how long a connection may stand still.
     """
 
     name: Name
@@ -58,6 +60,7 @@ class AggregatorSettings(Settings):
     tls: Tls
     data: Annotated[RelativePath, Field(validate_default=True)] = Path("data")
     database: str | None = Field(default=None, repr=False)
+    still_seconds: Annotated[int, Field(ge=1, le=3600)] = STILL_SECONDS
     policy: Policy = Policy()
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -12,6 +13,8 @@ from aggregator.spool import Spool
 from aggregator.store import Store
 from fedsecure.identity import Federation
 from fedsecure.signing import Author
+
+STILL_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Context:
         fold: Its sums.
         clock: Seconds since 1970.
         rand: `rand(n)` returns n uniform bytes.
+        still_seconds: How long a connection may stand still.
     """
 
     author: Author
@@ -35,6 +39,7 @@ class Context:
     fold: Fold
     clock: Callable[[], float]
     rand: Callable[[int], bytes] = field(repr=False)
+    still_seconds: int = STILL_SECONDS
 
     @property
     def name(self) -> str:

@@ -28,15 +28,18 @@ from fedsecure.core.seal import PayloadDigest
 from fedsecure.errors import PeerError, RoundStateError
 
 DECIMAL: Final = re.compile("[0-9]{1,18}")
-STILL_SECONDS: Final = 60  # an upload may stand still for so long
 UPLOADS_EACH: Final = 2  # of one data owner in one round: one that hangs, one that runs
 
 
 class Body:
-    """A request's body, taken off the wire piece by piece."""
+    """A request's body, taken off the wire piece by piece.
 
-    def __init__(self, request: Request) -> None:
+    It may stand still for `still_seconds` between two pieces.
+    """
+
+    def __init__(self, request: Request, still_seconds: float) -> None:
         self._pieces = aiter(request.stream())
+        self._still_seconds = still_seconds
         self._held = b""
 
     async def take(self, length: int) -> bytes:
@@ -67,16 +70,17 @@ class Body:
     async def _next(self) -> bytes:
         """Return the next piece that is not empty; nothing at the end."""
         try:
-            async with asyncio.timeout(STILL_SECONDS):
+            async with asyncio.timeout(self._still_seconds):
                 async for piece in self._pieces:
                     if piece:
                         return piece
         except TimeoutError as error:
-            raise PeerError("FS-319", f"{STILL_SECONDS} s without a byte") from error
+            still = f"{self._still_seconds} s without a byte"
+            raise PeerError("FS-319", still) from error
         return b""
 
 
-async def read_all(request: Request, limit: int) -> str:
+async def read_all(request: Request, limit: int, still_seconds: float) -> str:
     """Return a body that is one token.
 
     Raises:
@@ -84,7 +88,8 @@ async def read_all(request: Request, limit: int) -> str:
             FS-319, or FS-532 when it is not ASCII.
     """
     require_length(request, limit)
-    body = b"".join([piece async for piece in Body(request).rest()])
+    pieces = Body(request, still_seconds).rest()
+    body = b"".join([piece async for piece in pieces])
     try:
         return body.decode("ascii")
     except UnicodeDecodeError as error:
@@ -127,7 +132,7 @@ class Intake:
         longest = await run_in_threadpool(reports.most_bytes, self._context, digest)
         limit = framing.LENGTH.size + framing.MAX_HEADER + longest
         length = require_length(request, limit)
-        body = Body(request)
+        body = Body(request, self._context.still_seconds)
         token = await _header(body)
         try:
             expected = await run_in_threadpool(

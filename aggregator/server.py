@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from aggregator import grants, logs
 from aggregator.app import create_app
 from aggregator.config import AggregatorSettings
+from aggregator.connection import Connection
 from aggregator.context import Context
 from aggregator.fold import Fold, Worker
 from aggregator.spool import Spool, open_spool
@@ -32,7 +32,6 @@ from fedsecure.identity import Federation
 from fedsecure.signing import Author
 
 STOP_SECONDS: Final = 20  # what is under way may take so long to finish
-IDLE_SECONDS: Final = 60  # connections stay open between two requests
 BACKLOG: Final = 512  # connections waiting to be accepted
 
 log = structlog.get_logger()
@@ -77,9 +76,7 @@ class _Server(uvicorn.Server):
         # Closed in good order, an idle connection would first wait for its client to
         # say goodbye, and a client that sleeps does not.
         for connection in list(self.server_state.connections):
-            if isinstance(connection, HttpToolsProtocol) and (
-                connection.cycle is None or connection.cycle.response_complete
-            ):
+            if isinstance(connection, Connection) and connection.idle:
                 connection.transport.abort()
         await super().shutdown(sockets)
 
@@ -95,6 +92,7 @@ def _context(
         fold=Fold(spool),
         clock=time.time,
         rand=secrets.token_bytes,
+        still_seconds=settings.still_seconds,
     )
 
 
@@ -102,12 +100,14 @@ def _run(context: Context, listener: socket.socket, tls: ssl.SSLContext) -> None
     config = uvicorn.Config(
         create_app(context, Worker()),
         loop="uvloop",
-        http="httptools",
+        http=Connection,
+        ws="none",
+        proxy_headers=False,
         log_config=None,
         access_log=False,
         server_header=False,
         ssl_context_factory=lambda _config, _default: tls,
-        timeout_keep_alive=IDLE_SECONDS,
+        timeout_keep_alive=context.still_seconds,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     host, port = listener.getsockname()[:2]

@@ -198,11 +198,11 @@ def test_openings_that_break_the_rules_open_nothing(federation: Federation) -> N
     federation.require_mean(asked, receipts, *THREE)
 
 
-def test_a_set_too_close_to_an_earlier_one_of_the_same_task_is_refused(
+def test_a_set_too_close_to_an_earlier_one_of_the_same_model_is_refused(
     federation: Federation,
 ) -> None:
-    task = federation.world.rand(32).hex()
-    first, second = federation.propose(task=task), federation.propose(task=task)
+    model = federation.world.rand(32).hex()
+    first, second = federation.propose(model=model), federation.propose(model=model)
     receipts = federation.collect(first, *HOSPITALS)
     federation.require_mean(first, receipts, *HOSPITALS)
     receipts = federation.collect(second, *HOSPITALS)

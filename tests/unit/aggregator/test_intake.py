@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from aggregator import intake
 from aggregator.fold import Worker
 from aggregator.intake import Body, Intake, read_all
 from aggregator.pace import Pace
@@ -45,7 +44,7 @@ def refused(call: Callable[[], Awaitable[object]]) -> str:
 
 def test_a_body_gives_exact_lengths_however_it_is_cut() -> None:
     async def run() -> tuple[bytes, bytes, bytes]:
-        body = Body(request(b"a", b"", b"bcd", b"ef", headers={}))
+        body = Body(request(b"a", b"", b"bcd", b"ef", headers={}), 60)
         first, second = await body.take(2), await body.take(1)
         return first, second, b"".join([piece async for piece in body.rest()])
 
@@ -53,14 +52,11 @@ def test_a_body_gives_exact_lengths_however_it_is_cut() -> None:
 
 
 def test_a_body_that_ends_within_the_header_is_refused() -> None:
-    assert refused(lambda: Body(request(b"abc", headers={})).take(4)) == "FS-313"
+    assert refused(lambda: Body(request(b"abc", headers={}), 60).take(4)) == "FS-313"
 
 
-def test_an_upload_that_stands_still_is_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(intake, "STILL_SECONDS", 0.01)
-    body = Body(request(b"abc", headers={}, still=True))
+def test_an_upload_that_stands_still_is_given_up() -> None:
+    body = Body(request(b"abc", headers={}, still=True), still_seconds=0.01)
     assert refused(lambda: body.take(4)) == "FS-319"
 
 
@@ -78,7 +74,7 @@ def test_bodies_are_refused_before_they_are_read(
     code: str, headers: dict[str, str]
 ) -> None:
     sent = request(b"\xff\xff\xff", headers=headers)
-    assert refused(lambda: read_all(sent, limit=10)) == code
+    assert refused(lambda: read_all(sent, limit=10, still_seconds=60)) == code
 
 
 def test_a_data_owner_has_at_most_two_uploads_under_way(pair: Pair) -> None:
