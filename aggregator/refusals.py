@@ -2,7 +2,9 @@
 
 Only what somebody has signed gets here, so it is evidence: the ledger holds the digest
 of the statement and who signed it. What can happen to honest parties is left out: a
-report that is late, a round that is void, a server that is busy.
+report that is late, a round that is void, a server that is busy; and whatever others
+can do with a statement once they have it: carry it to another address, hold it back, or
+change what its signature does not cover.
 """
 
 from collections.abc import Callable
@@ -14,6 +16,8 @@ from aggregator import store
 from aggregator.context import Context
 from aggregator.problems import RETRY_SECONDS
 from aggregator.projection import Happened
+from fedsecure.core.params import CHUNK
+from fedsecure.core.seal import sealed_length
 from fedsecure.errors import FedsecureError, OperatorError, PeerError, RoundStateError
 from fedsecure.signing import Signed, verify
 from fedsecure.statements import (
@@ -25,13 +29,18 @@ from fedsecure.statements import (
 )
 
 HOUR: Final = 3600.0  # seconds
+ONE_RECORD: Final = sealed_length(CHUNK)  # bytes of a payload, at most
 MOST: Final = 60  # refusals of one party in an hour that are recorded
 INNOCENT: Final = frozenset(RETRY_SECONDS) | {
     "FS-300",  # asked about a round that this aggregator never granted
+    "FS-301",  # carried to another round's address
+    "FS-303",  # a spec that came after the next attempt's
     "FS-305",  # the round is void
     "FS-306",  # a report came after the deadline
     "FS-308",  # what was asked for is deleted
+    "FS-310",  # carried to another party's address
     "FS-313",  # an upload was cut off
+    "FS-403",  # a spec that came after its deadline
 }
 """Codes that say nothing about whether a party keeps to the protocol."""
 
@@ -106,8 +115,12 @@ def _tells(statement: Statement, code: str) -> bool:
     """Tell whether an honest party would not have asked for it."""
     if isinstance(statement, Void) or code in INNOCENT:
         return False
-    # A report that comes after the opening is late, and nothing else.
-    return not (isinstance(statement, ReportHeader) and code == "FS-304")
+    if code == "FS-304":  # late, unless it is a second set
+        return isinstance(statement, Opening)
+    if code == "FS-314" and isinstance(statement, ReportHeader):
+        # Of more records the digest holds the tags alone: others can spoil the rest.
+        return statement.length <= ONE_RECORD
+    return True
 
 
 def _round_of(said: Signed[Any]) -> str:

@@ -7,7 +7,7 @@ from aggregator import openings, refusals
 from aggregator.refusals import MOST
 from fedsecure.errors import FedsecureError, PeerError, RoundStateError
 from fedsecure.signing import verify
-from fedsecure.statements import Receipt
+from fedsecure.statements import Kind, Receipt
 from tests.unit.aggregator.conftest import Pair, Server
 from tests.unit.aggregator.world import HOSPITALS, OWNER, Round
 
@@ -50,7 +50,13 @@ def test_the_same_refusal_is_recorded_once_and_is_still_a_refusal(pair: Pair) ->
     assert [row[2] for row in shown(pair.north)] == ["FS-400", "FS-404"]
 
 
-@pytest.mark.parametrize("code", ["FS-300", "FS-305", "FS-306", "FS-318", "FS-402"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "FS-300", "FS-301", "FS-303", "FS-304", "FS-305", "FS-306", "FS-310", "FS-318",
+        "FS-402", "FS-403",
+    ],
+)  # fmt: skip
 def test_what_happens_to_honest_parties_is_not_recorded(pair: Pair, code: str) -> None:
     refuse(pair.north, pair.world.propose(), code)
     assert shown(pair.north) == []
@@ -68,6 +74,20 @@ def test_a_report_after_the_opening_is_late_and_a_second_opening_is_not(
     assert [row[:3] for row in shown(pair.north)] == [(OWNER, "opening", "FS-304")]
 
 
+def test_a_report_that_does_not_open_is_held_against_who_signed_all_of_it(
+    pair: Pair,
+) -> None:
+    small, large = (
+        pair.world.propose(run=f"run-{d}", dimension=d) for d in (1000, 300_000)
+    )
+    for asked in (small, large):
+        grants = pair.grant(asked)
+        report = pair.world.report(asked, grants, "basel", only=Kind.VECTOR)["north"]
+        refuse(pair.north, asked, "FS-314", report.header)
+    # Of the large one the records' tags are signed, and not what is between them.
+    assert [row[2:4] for row in shown(pair.north)] == [("FS-314", "run-1000")]
+
+
 def test_nobody_fills_the_ledger_with_refusals(pair: Pair) -> None:
     tries = [pair.world.propose(run=f"run-{number}") for number in range(MOST + 5)]
     for asked in tries:
@@ -82,12 +102,12 @@ def test_a_header_that_nobody_here_signed_leaves_no_trace(pair: Pair) -> None:
     asked = pair.world.propose()
     grants = pair.grant(asked)
     token = pair.world.report(asked, grants, "basel")["north"].header.token
-    error = PeerError("FS-310", "a test")
+    error = PeerError("FS-311", "a test")
     refusals.record_report(pair.north.context, token[:-8] + "AAAAAAAA", error)
     refusals.record_report(pair.north.context, "no token", error)
     assert shown(pair.north) == []
     refusals.record_report(pair.north.context, token, error)
-    assert [row[:3] for row in shown(pair.north)] == [("basel", "report", "FS-310")]
+    assert [row[:3] for row in shown(pair.north)] == [("basel", "report", "FS-311")]
 
 
 def test_receipts_given_before_and_after_a_refusal_are_the_same(pair: Pair) -> None:
