@@ -1,14 +1,15 @@
-"""A tap between agents and the SuperLink: ends TLS, notes what agents send, passes on.
+"""A tap on a line: notes what goes each way and passes it on, or does worse.
 
-It shows the agents a certificate of the federation's own authority, so it sees what
-the model owner's SuperLink sees, byte for byte.
+With the server's certificate and key it ends TLS and sees what the server sees, byte
+for byte. Without, it sees what anybody on the wire sees. A test can change what is
+passed on, or cut the line at any byte.
 """
 
 import asyncio
 import ssl
 import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,50 +21,115 @@ T = TypeVar("T")
 
 
 @dataclass
+class Line:
+    """One connection: its number, and what has come each way."""
+
+    number: int
+    sent: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
+
+
+class Cut(Exception):  # noqa: N818 - not an error, an order
+    """Raised by a meddler: pass this on, then cut the line."""
+
+    def __init__(self, last: bytes = b"") -> None:
+        super().__init__()
+        self.last = last
+
+
+Meddler = Callable[[Line, bytes], bytes]  # a piece that came > what is passed on
+
+
+def honest(_: Line, piece: bytes) -> bytes:
+    return piece
+
+
+@dataclass
 class Tap:
-    """Where agents connect to, and what they have sent, one entry a connection."""
+    """Where clients connect to, every line so far, and what is done to them."""
 
     port: int = 0
-    sent: list[bytearray] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    forth: Meddler = honest
+    back: Meddler = honest
+
+    @property
+    def sent(self) -> list[bytearray]:
+        return [line.sent for line in self.lines]
+
+    @property
+    def received(self) -> list[bytearray]:
+        return [line.received for line in self.lines]
+
+    @property
+    def all_bytes(self) -> bytes:
+        return b"|".join(bytes(stream) for stream in [*self.sent, *self.received])
 
 
 async def _pass(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: bytearray
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    note: bytearray,
+    meddle: Callable[[bytes], bytes],
 ) -> None:
     try:
         while piece := await reader.read(PIECE):
             note += piece
-            writer.write(piece)
+            writer.write(meddle(piece))
             await writer.drain()
+    except Cut as cut:
+        writer.write(cut.last)
     except (ConnectionError, ssl.SSLError):
         pass
     finally:
         writer.close()
 
 
+def ended_tls(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return what a tap needs to take a server's place in TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def any_tls() -> ssl.SSLContext:
+    """Return TLS towards a server, whoever it is: the test's own, on loopback."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 @contextmanager
-def tapping(target: int, certificate: Path, key: Path) -> Iterator[Tap]:
-    """Listen on a free port, and pass everything on to the port `target`."""
-    inside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    inside.load_cert_chain(certificate, key)
-    outside = ssl.create_default_context(cafile=certificate)
-    outside.check_hostname = False
-    outside.verify_mode = ssl.CERT_NONE  # the test's own SuperLink, on loopback
+def tapping(
+    target: int,
+    inside: ssl.SSLContext | None,
+    outside: ssl.SSLContext | None,
+) -> Iterator[Tap]:
+    """Listen on a free port, and pass everything on to the port `target`.
+
+    Args:
+        target: Port on loopback.
+        inside: TLS towards the clients; None passes bytes as they come.
+        outside: TLS towards the server.
+    """
     tap = Tap()
 
     async def connected(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        note = bytearray()
-        tap.sent.append(note)
+        line = Line(len(tap.lines))
+        tap.lines.append(line)
         try:
             back, forth = await asyncio.open_connection(HOST, target, ssl=outside)
         except OSError:
             writer.close()
             return
-        await asyncio.gather(
-            _pass(reader, forth, note), _pass(back, writer, bytearray())
-        )
+        with suppress(asyncio.CancelledError):  # asyncio calls it an error at the end
+            await asyncio.gather(
+                _pass(reader, forth, line.sent, lambda piece: tap.forth(line, piece)),
+                _pass(back, writer, line.received, lambda piece: tap.back(line, piece)),
+            )
 
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

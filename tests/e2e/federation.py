@@ -25,7 +25,7 @@ from fedsecure.demo.provision import (
     provision,
 )
 from fedsecure.study.sites import find_sites
-from tests.e2e.tap import Tap, tapping
+from tests.tap import Tap, any_tls, ended_tls, tapping
 
 ROOT: Final = Path(__file__).parents[2]
 HEART: Final = ROOT / "studies" / "heart"
@@ -170,7 +170,8 @@ def superlink_tap(demo: DemoFolder) -> Iterator[Tap]:
     home = demo.config(OWNER).parent
     content = tomllib.loads(demo.config(OWNER).read_text(encoding="utf-8"))
     port = int(content["superlink"]["listen"].rpartition(":")[2])
-    with tapping(port, home / "tls.pem", home / "tls.key") as tap:
+    inside = ended_tls(home / "tls.pem", home / "tls.key")
+    with tapping(port, inside, any_tls()) as tap:
         yield tap
 
 

@@ -1,11 +1,13 @@
 import json
 import os
 import signal
+import sqlite3
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +34,7 @@ class Process:
     tls: ssl.SSLContext
     child: subprocess.Popen[bytes] = field(init=False)
     http: httpx.Client = field(init=False)
+    port: int = field(init=False)
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
@@ -42,9 +45,9 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        port = self._wait_for("listening", begin)["port"]
+        self.port = self._wait_for("listening", begin)["port"]
         self.http = httpx.Client(
-            base_url=f"https://127.0.0.1:{port}", verify=self.tls, timeout=60
+            base_url=f"https://127.0.0.1:{self.port}", verify=self.tls, timeout=60
         )
 
     def _wait_for(self, event: str, begin: int) -> dict[str, Any]:
@@ -105,6 +108,25 @@ class Process:
     def data(self) -> Path:
         return self.folder / "data"
 
+    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Everything in its store, by table."""
+        tables = ("rounds", "reports", "openings", "events", "refusals")
+        with closing(
+            sqlite3.connect(f"file:{self.data / 'aggregator.db'}?mode=ro", uri=True)
+        ) as database:
+            return {
+                table: database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+                for table in tables
+            }
+
+    def spool(self) -> dict[str, int]:
+        """Every file in its data folder but the database's, with its size."""
+        return {
+            str(path.relative_to(self.data)): path.stat().st_size
+            for path in self.data.rglob("*")
+            if path.is_file() and not path.name.startswith("aggregator.db")
+        }
+
 
 @dataclass
 class Federation:
@@ -158,8 +180,10 @@ class Federation:
         self.world.require_mean(asked, shares, reporters)
 
 
-def prepare(world: World, name: str, folder: Path, authority: Authority) -> None:
-    """Write what one aggregator's operator writes."""
+def prepare(
+    world: World, name: str, folder: Path, authority: Authority, **changes: Any
+) -> None:
+    """Write what one aggregator's operator writes; `changes` are further settings."""
     folder.mkdir()
     now = datetime.now(UTC)
     certified = authority.certify(["127.0.0.1"], now, timedelta(days=1))
@@ -173,6 +197,7 @@ def prepare(world: World, name: str, folder: Path, authority: Authority) -> None
         "key": "key.pem",
         "listen": "127.0.0.1:0",
         "tls": {"certificate": "tls.pem", "key": "tls.key"},
+        **changes,
         "policy": {"max_open_rounds": 1000},
     }
     (folder / "aggregator.toml").write_text(tomli_w.dumps(settings))
@@ -181,18 +206,18 @@ def prepare(world: World, name: str, folder: Path, authority: Authority) -> None
 @pytest.fixture(scope="session")
 def start_federation(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[str], Federation]]:
-    """Start two aggregators of a federation of their own."""
+) -> Iterator[Callable[..., Federation]]:
+    """Start two aggregators of a federation of their own; with further settings."""
     started: list[Process] = []
 
-    def start(seed: str) -> Federation:
+    def start(seed: str, **changes: Any) -> Federation:
         world, folder = World(seed), tmp_path_factory.mktemp(seed)
         authority = Authority.create("test", datetime.now(UTC), timedelta(days=1))
         (folder / "ca.pem").write_bytes(authority.pem)
         tls = ssl.create_default_context(cafile=folder / "ca.pem")
         servers = {}
         for name in SERVERS:
-            prepare(world, name, folder / name, authority)
+            prepare(world, name, folder / name, authority, **changes)
             servers[name] = Process(name, world, folder / name, tls)
             servers[name].start()
             started.append(servers[name])
@@ -205,5 +230,5 @@ def start_federation(
 
 
 @pytest.fixture(scope="session")
-def federation(start_federation: Callable[[str], Federation]) -> Federation:
+def federation(start_federation: Callable[..., Federation]) -> Federation:
     return start_federation("shared")
