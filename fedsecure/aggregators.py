@@ -16,7 +16,13 @@ import tenacity
 from pydantic import BaseModel, ValidationError
 
 from fedsecure import PROTOCOL_VERSION, signing
-from fedsecure.answers import Pieces, printable, read_limited, tls_context
+from fedsecure.answers import (
+    Pieces,
+    printable,
+    read_limited,
+    tls_context,
+    tls_failure,
+)
 from fedsecure.errors import PROBLEMS, PeerError
 from fedsecure.framing import LENGTH, MAX_HEADER, PIECE, framed, offset_after
 from fedsecure.identity import AggregatorParty, Federation
@@ -35,6 +41,7 @@ from fedsecure.statements import (
 )
 
 JOSE: Final = {"Content-Type": "application/jose"}
+PASSING: Final = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.REQUEST_TIMEOUT}
 BUSY: Final = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
 
 S = TypeVar("S", bound=Statement)
@@ -113,7 +120,7 @@ class AggregatorClient:
         """Check that it is there and holds the same files, before anything is begun.
 
         Raises:
-            UnreachableError: FS-551 with its address and the cause.
+            UnreachableError: FS-551 or FS-557 with its address and the cause.
             PeerError: FS-555 when it speaks another protocol, FS-556 when somebody
                 else answers, FS-705 when its federation.toml differs.
         """
@@ -283,13 +290,14 @@ class AggregatorClient:
             self._patience.told(f"{error.detail}; trying again")
 
     def _translated(self, call: Callable[[], Result]) -> Result:
+        where = f"{self.party.name} at {self.party.url}"
         try:
             return call()
         except httpx.HTTPError as error:
+            if isinstance(error, httpx.ConnectError) and (why := tls_failure(error)):
+                raise UnreachableError("FS-557", f"{where}: {why}") from error
             cause = str(error) or type(error).__name__
-            raise UnreachableError(
-                "FS-551", f"{self.party.name} at {self.party.url}: {cause}"
-            ) from error
+            raise UnreachableError("FS-551", f"{where}: {cause}") from error
 
     def _problem(self, response: httpx.Response, body: bytes) -> PeerError:
         """Turn an RFC 9457 problem document into the error that it tells of."""

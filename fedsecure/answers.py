@@ -14,6 +14,12 @@ from fedsecure.errors import OperatorError
 
 MAX_ANSWER: Final = 16 * 2**20  # bytes; larger answers are refused
 MAX_DETAIL: Final = 500  # characters of a server's own words
+TLS_CAUSES: Final = {
+    "TLSV1_ALERT_PROTOCOL_VERSION": "it does not offer TLS 1.3",
+    "UNSUPPORTED_PROTOCOL": "it does not offer TLS 1.3",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS there",
+}
+"""What people read for OpenSSL's reasons; for others its own words."""
 
 
 class Pieces:
@@ -52,6 +58,19 @@ def tls_context(authorities: Path | None) -> ssl.SSLContext:
         raise OperatorError("FS-554", f"{authorities}: {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
+
+
+def tls_failure(error: httpx.ConnectError) -> str | None:
+    """Return what is wrong with who is there; None when nobody answers TLS at all."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    # A line that ends in the middle tells nothing: Python's own servers without TLS 1.3
+    # end it so, and so does a proxy in front of nobody.
+    if cause is None or isinstance(cause, ssl.SSLEOFError):
+        return None
+    told = getattr(cause, "verify_message", None) or TLS_CAUSES.get(cause.reason)
+    return str(told or cause)
 
 
 def printable(text: str) -> str:

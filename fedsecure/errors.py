@@ -992,6 +992,14 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Compare names and fingerprints in federation.toml with the aggregator's "
             "operators; the two addresses may be exchanged.",
         ),
+        Problem(
+            "FS-557",
+            "An aggregator cannot be trusted over TLS",
+            "Compare the certificate at its address with what this party trusts "
+            "(`authorities`, or the system's own list), its host name with "
+            "federation.toml, and both clocks. It must offer TLS 1.3.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
         # 6xx audit
         Problem(
             "FS-601",

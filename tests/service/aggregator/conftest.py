@@ -134,6 +134,7 @@ class Federation:
 
     world: World
     servers: dict[str, Process]
+    authority: Authority
 
     @property
     def north(self) -> Process:
@@ -221,7 +222,7 @@ def start_federation(
             servers[name] = Process(name, world, folder / name, tls)
             servers[name].start()
             started.append(servers[name])
-        return Federation(world, servers)
+        return Federation(world, servers, authority)
 
     yield start
     for process in started:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -46,11 +47,12 @@ Admit = Callable[..., Hospital]
 @pytest.fixture
 def admit(federation: Federation, tmp_path: Path) -> Iterator[Admit]:  # noqa: F811
     """Start the end of a data owner's agent; `taps` are what it takes for servers."""
+    numbers = count()
     with ExitStack() as stack:
 
         def start(name: str, taps: Taps, seconds: float = 0.0) -> Hospital:
             ports = {server: taps[server].port for server in SERVERS}
-            folder = tmp_path / name
+            folder = tmp_path / f"{name}-{next(numbers)}"
             return stack.enter_context(
                 hospital(federation, name, folder, ports, seconds)
             )

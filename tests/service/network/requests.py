@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -84,6 +85,6 @@ def exchange(server: Process, raw: bytes) -> Answer:
             return Answer(response.status, response.read())
 
 
-def connect(server: Process) -> socket.socket:
+def connect(server: Process) -> ssl.SSLSocket:
     line = socket.create_connection((HOST, server.port), timeout=30)
     return server.tls.wrap_socket(line, server_hostname=HOST)
