@@ -41,8 +41,11 @@ from fedsecure.statements import (
 )
 
 JOSE: Final = {"Content-Type": "application/jose"}
-PASSING: Final = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.REQUEST_TIMEOUT}
-BUSY: Final = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+PASSING: Final = {
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+}
 
 S = TypeVar("S", bound=Statement)
 Result = TypeVar("Result")
@@ -308,7 +311,7 @@ class AggregatorClient:
             code, detail = "FS-553", f"HTTP {response.status_code} without explanation"
         if code not in PROBLEMS:
             code, detail = "FS-552", f"{code} {detail}"
-        error = UnreachableError if response.status_code in BUSY else PeerError
+        error = UnreachableError if response.status_code in PASSING else PeerError
         return error(code, f"{self.party.name} says: {printable(detail)}")
 
     def _refused(self, code: str, what: str) -> PeerError:

@@ -113,7 +113,7 @@ def tapping(
         inside: TLS towards the clients; None passes bytes as they come.
         outside: TLS towards the server.
     """
-    tap = Tap()
+    tap, ends = Tap(), list[asyncio.StreamWriter]()
 
     async def connected(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -125,6 +125,7 @@ def tapping(
         except OSError:
             writer.close()
             return
+        ends.extend([writer, forth])
         with suppress(asyncio.CancelledError):  # asyncio calls it an error at the end
             await asyncio.gather(
                 _pass(reader, forth, line.sent, lambda piece: tap.forth(line, piece)),
@@ -144,13 +145,15 @@ def tapping(
         yield tap
     finally:
         loop.call_soon_threadsafe(server.close)
-        run(_end_all())
+        run(_end_all(ends))
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
 
 
-async def _end_all() -> None:
+async def _end_all(ends: list[asyncio.StreamWriter]) -> None:
+    for end in ends:
+        end.transport.abort()
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()

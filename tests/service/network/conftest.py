@@ -50,11 +50,11 @@ def admit(federation: Federation, tmp_path: Path) -> Iterator[Admit]:  # noqa: F
     numbers = count()
     with ExitStack() as stack:
 
-        def start(name: str, taps: Taps, seconds: float = 0.0) -> Hospital:
+        def start(
+            name: str, taps: Taps, seconds: float = 0.0, of: Federation = federation
+        ) -> Hospital:
             ports = {server: taps[server].port for server in SERVERS}
             folder = tmp_path / f"{name}-{next(numbers)}"
-            return stack.enter_context(
-                hospital(federation, name, folder, ports, seconds)
-            )
+            return stack.enter_context(hospital(of, name, folder, ports, seconds))
 
         yield start

@@ -4,9 +4,7 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
-from http.client import HTTPResponse
 from typing import Any
 
 from tests.service.aggregator.conftest import Process
@@ -80,9 +78,24 @@ def exchange(server: Process, raw: bytes) -> Answer:
     """Send bytes over a new line and return the answer."""
     with connect(server) as line:
         line.sendall(raw)
-        with closing(HTTPResponse(line)) as response:
-            response.begin()
-            return Answer(response.status, response.read())
+        return answer_on(line)
+
+
+def answer_on(line: ssl.SSLSocket) -> Answer:
+    """Read one answer, and not a byte of what follows it."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = line.recv(1)
+        assert byte, f"closed after {head!r}"
+        head += byte
+    first, *lines = head.decode("latin-1").split("\r\n")
+    fields = dict(entry.lower().split(": ", 1) for entry in lines if entry)
+    body, length = b"", int(fields["content-length"])
+    while len(body) < length:
+        piece = line.recv(length - len(body))
+        assert piece, "closed within an answer"
+        body += piece
+    return Answer(int(first.split(" ")[1]), body)
 
 
 def connect(server: Process) -> ssl.SSLSocket:

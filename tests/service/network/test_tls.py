@@ -103,7 +103,9 @@ def test_a_server_that_says_it_has_no_tls_1_3_is_named_as_such(
     with socket.create_server((HOST, 0)) as listener, ThreadPoolExecutor(1) as pool:
         pool.submit(answer, listener)
         caller = client(federation, "north", listener.getsockname()[1])
-        with pytest.raises(UnreachableError, match=r"it does not offer TLS 1\.3") as told:
+        with pytest.raises(
+            UnreachableError, match=r"it does not offer TLS 1\.3"
+        ) as told:
             caller.require_same_federation()
         caller.close()
     assert told.value.code == "FS-557"
