@@ -115,12 +115,13 @@ def _tells(statement: Statement, code: str) -> bool:
     """Tell whether an honest party would not have asked for it."""
     if isinstance(statement, Void) or code in INNOCENT:
         return False
-    if code == "FS-304":  # late, unless it is a second set
-        return isinstance(statement, Opening)
-    if code == "FS-314" and isinstance(statement, ReportHeader):
+    if not isinstance(statement, ReportHeader):
+        return True
+    if code == "FS-314":
         # Of more records the digest holds the tags alone: others can spoil the rest.
         return statement.length <= ONE_RECORD
-    return True
+    # A report that comes after the opening is late, and nothing else.
+    return code != "FS-304"
 
 
 def _round_of(said: Signed[Any]) -> str:

@@ -20,10 +20,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi.routing import APIRoute
 
-from aggregator.app import Routes, _router
+from aggregator.app import MAX_SPEC, MAX_VOID, Routes, _router
+from aggregator.connection import MAX_HEAD
+from aggregator.context import STILL_SECONDS
+from aggregator.openings import BYTES_PER_MEMBER
 from aggregator.problems import RETRY_SECONDS
 from aggregator.projection import Happened
 from docs import protocol_examples
+from fedsecure.aggregators import PASSING
 from fedsecure.core import domains, scheme
 from fedsecure.flower import wire
 from fedsecure.identity import Federation, Role
@@ -126,6 +130,20 @@ def test_every_route_is_there() -> None:
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
+
+
+def test_the_limits_of_http_are_there() -> None:
+    words = " ".join(PAGE.split())
+    for said in (
+        f"line and headers have at most {MAX_HEAD // 2**10} KiB (FS-315)",
+        f"are there within {STILL_SECONDS} s of the connection",
+        f"An upload may stand still for {STILL_SECONDS} s (FS-319)",
+        f"A spec has at most {MAX_SPEC // 2**20} MiB, a void {MAX_VOID // 2**10} KiB, "
+        f"an opening {BYTES_PER_MEMBER} bytes",
+    ):
+        assert said in words
+    answers = " or ".join(", ".join(map(str, sorted(PASSING))).rsplit(", ", 1))
+    assert f"no answer or status {answers}" in words
 
 
 def test_the_codes_that_may_pass_are_there() -> None:
