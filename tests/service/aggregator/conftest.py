@@ -199,7 +199,7 @@ def prepare(
         "listen": "127.0.0.1:0",
         "tls": {"certificate": "tls.pem", "key": "tls.key"},
         **changes,
-        "policy": {"max_open_rounds": 1000},
+        "policy": {"max_open_rounds": 1000, "requests_per_minute": 100_000},
     }
     (folder / "aggregator.toml").write_text(tomli_w.dumps(settings))
 

@@ -71,8 +71,16 @@ class Scissors:
     def back(self, line: Line, piece: bytes) -> bytes:
         if self.place(line) != ANSWER:
             return piece
+        if not is_whole(bytes(line.received)):
+            return b""
         self.cuts.append(ANSWER)
-        raise Cut(piece[: len(piece) // 2])
+        raise Cut(bytes(line.received[: len(line.received) // 2]))
+
+
+def is_whole(answer: bytes) -> bool:
+    head, _, body = answer.lower().partition(b"\r\n\r\n")
+    length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return length.isdigit() and len(body) == int(length)
 
 
 def left_open(server: Process) -> list[str]:
