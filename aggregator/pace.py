@@ -1,8 +1,9 @@
 """How often one party may ask: a leaky bucket for each (GCRA, ITU-T I.371, annex A).
 
-Counted are requests that a party has signed, so nobody can use up another's share, and
-a proxy that many parties sit behind is nobody. What strangers send is never counted: it
-costs them more than it costs this server.
+Counted are requests that a party has signed, so a stranger cannot use up anybody's
+share, and a proxy that many parties sit behind is nobody. (Whoever holds a party's
+statement can: the other aggregator, or who ends its TLS.) What strangers send is never
+counted: it costs them more than it costs this server.
 """
 
 from collections import OrderedDict
