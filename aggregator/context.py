@@ -1,9 +1,8 @@
 """What every request is answered with: identity, policy, storage, clock, randomness."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +12,9 @@ from aggregator.spool import Spool
 from aggregator.store import Store
 from fedsecure.identity import Federation
 from fedsecure.signing import Author
+from fedsecure.statements import LedgerHead
+
+T = TypeVar("T")
 
 STILL_SECONDS: Final = 60
 
@@ -51,17 +53,19 @@ class Context:
         """The federation that it belongs to."""
         return self.author.federation
 
-    @contextmanager
-    def change(self, name: str) -> Iterator[Session]:
+    def change(self, name: str, work: Callable[[Session], T]) -> T:
         """Make one change, then note in the spool how far the ledger is.
 
-        Run by the worker's thread alone.
+        Run by the worker's thread alone. `work` may be called several times.
 
         Raises:
             OperatorError: FS-523 to FS-525; what was committed stays.
         """
-        with self.store.transaction(name) as session:
-            yield session
-            head = self.store.head(session)
+
+        def noted(session: Session) -> tuple[T, LedgerHead]:
+            return work(session), self.store.head(session)
+
+        result, head = self.store.change(name, noted)
         if head != self.spool.ledger_head():
             self.spool.note_ledger_head(head)
+        return result

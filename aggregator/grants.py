@@ -23,7 +23,7 @@ from aggregator.rounds import (
     require_not_void,
     require_round,
 )
-from aggregator.tables import RoundRow
+from aggregator.tables import OpeningRow, RoundRow
 from fedsecure.core import sealing_key
 from fedsecure.encodings import base64url, from_base64url
 from fedsecure.errors import FedsecureError, PeerError, RoundStateError
@@ -48,13 +48,16 @@ def grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str:
         RoundStateError: FS-302 to FS-305, FS-334, FS-402, FS-406.
     """
     require_round(digest, spec.digest)
-    with context.change("grant round") as session:
+
+    def work(session: Session) -> str:
         row = session.get(RoundRow, digest)
         if row is None:
             _require_grantable(context, session, spec)
             row = _grant(context, session, spec)
         require_not_void(digest, row.state, row.void_reason)
         return _grant_token(context, session, row)
+
+    return context.change("grant round", work)
 
 
 def void(context: Context, digest: str, said: Signed[Void]) -> str:
@@ -67,11 +70,14 @@ def void(context: Context, digest: str, said: Signed[Void]) -> str:
     require_round(digest, said.statement.spec)
     if said.signer != context.federation.model_owner.name:
         raise PeerError("FS-703", f"{said.signer} voids a round of the model owner")
-    with context.change("void round") as session:
+
+    def work(session: Session) -> str:
         row = store.find_round(session, digest)
         if row.state is not RoundState.VOID:
             _give_up(context, session, row, said.statement.reason, said.token)
-        confirmation = _void_token(context, row)
+        return _void_token(context, row)
+
+    confirmation = context.change("void round", work)
     _forget(context, digest)
     return confirmation
 
@@ -85,20 +91,22 @@ def recover(context: Context) -> None:
         (3) leftovers are deleted;
         (4) openings that were committed get their shares.
     """
-    with context.change("recover") as session:
-        if _was_restored(context, session):  # (1)
-            runs = sorted({*store.known_runs(session), *context.spool.runs()})
-            context.store.append(
-                session, Happened.RESTORED, {"runs": runs}, context.clock()
-            )
-            log.warning("store was restored", runs=len(runs))
-        for row in store.undecided_rounds(session):  # (2)
-            reason = _why_hopeless(context, session, row)
-            if reason:
-                _give_up(context, session, row, reason)
+    context.change("recover", lambda session: _settle(context, session))  # (1), (2)
     tidy(context)  # (3)
     for digest in context.spool.rounds():  # (4)
         _resume(context, digest)
+
+
+def _settle(context: Context, session: Session) -> None:
+    if _was_restored(context, session):  # (1)
+        runs = sorted({*store.known_runs(session), *context.spool.runs()})
+        body = {"runs": runs}
+        context.store.append(session, Happened.RESTORED, body, context.clock())
+        log.warning("store was restored", runs=len(runs))
+    for row in store.undecided_rounds(session):  # (2)
+        reason = _why_hopeless(context, session, row)
+        if reason:
+            _give_up(context, session, row, reason)
 
 
 def tidy(context: Context) -> None:
@@ -195,12 +203,15 @@ def _give_up(
 
 
 def _tidy(context: Context, digest: str) -> None:
-    with context.change("tidy round") as session:
+    def work(session: Session) -> tuple[RoundRow | None, OpeningRow | None, set[str]]:
         row = session.get(RoundRow, digest)
         if row is not None and row.state in UNDECIDED and _is_over(context, row):
             _give_up(context, session, row, EXPIRED)
         opening = store.find_opening(session, digest)
         known = {report.reporter for report in store.reports_of(session, digest)}
+        return row, opening, known
+
+    row, opening, known = context.change("tidy round", work)
     if row is None or row.state is RoundState.VOID or _share_is_over(context, row):
         _forget(context, digest)
     elif opening is not None and (opening.share_digest or _is_over(context, row)):

@@ -74,13 +74,16 @@ def open_round(context: Context, digest: str, opening: Signed[Opening]) -> Seale
         RoundStateError: FS-300, FS-304, FS-305, FS-307, FS-308, FS-322.
     """
     require_round(digest, opening.statement.spec)
-    with context.change("open round") as session:
+
+    def work(session: Session) -> None:
         row = store.find_round(session, digest)
         known = store.find_opening(session, digest)
         if known is None:
             _commit(context, session, row, opening)
         elif known.opening != opening.digest:
             raise RoundStateError("FS-304", f"round {digest[:12]}, with another set")
+
+    context.change("open round", work)
     return _share(context, digest)
 
 
@@ -161,8 +164,11 @@ def _make_share(
     total = context.fold.total(params_of(spec), digest, uploads)
     sealed = _seal_share(context, spec, opening, total)
     body = {"spec": digest, "digest": sealed.digest.hex(), "length": sealed.length}
-    with context.change("store share") as session:
+
+    def work(session: Session) -> None:
         context.store.append(session, Happened.SHARE_STORED, body, context.clock())
+
+    context.change("store share", work)
     context.fold.forget(digest)
     context.spool.scrub(digest)
     log.info("share stored", round=digest, count=opening.count, bytes=sealed.length)

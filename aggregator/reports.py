@@ -145,9 +145,12 @@ def _keep(context: Context, report: Expected, upload: Upload) -> str:
     said = upload.header
     share = context.fold.check(report.params, upload)
     context.spool.keep(upload.path, context.spool.report_file(said.spec, said.reporter))
-    with context.change("put report") as session:
+
+    def work(session: Session) -> tuple[ReportRow, LedgerHead]:
         row = _put_row(context, session, report.header)
-        head = context.store.head(session)
+        return row, store.head_at(session, row.receipt_entry)
+
+    row, head = context.change("put report", work)
     # After the commit: a sum must never hold a report that has no row.
     context.fold.add(report.params, upload, share)
     log.info("report stored", round=said.spec, report=said.report_id, bytes=said.length)
@@ -158,6 +161,9 @@ def _put_row(
     context: Context, session: Session, header: Signed[ReportHeader]
 ) -> ReportRow:
     said = header.statement
+    stored = store.find_report(session, said.spec, said.reporter)
+    if stored is not None:
+        return stored  # the answer to the commit was lost
     if store.find_round(session, said.spec).state is RoundState.GRANTED:
         body = {"spec": said.spec}
         context.store.append(session, Happened.COLLECTING, body, context.clock())

@@ -5,11 +5,11 @@ PostgreSQL by URL. Only the worker's thread writes, so entries of the ledger nev
 any thread reads.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,9 +31,11 @@ from fedsecure.errors import OperatorError, RoundStateError
 from fedsecure.ledger import GENESIS, Ledger
 from fedsecure.signing import Author
 from fedsecure.statements import LedgerHead, RoundSpec
+from fedsecure.transactions import Patience, Transactions
 
 MIGRATIONS: Final = Path(migrations.__file__).parent
-EMPTY: Final = LedgerHead(entries=0, hash=GENESIS)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +44,24 @@ class Store:
 
     engine: Engine = field(repr=False)
     ledger: Ledger
+    transactions: Transactions = field(repr=False)
 
-    @contextmanager
-    def transaction(self, name: str) -> Iterator[Session]:
-        """Commit when the block ends, or nothing of it.
+    def change(self, name: str, work: Callable[[Session], T]) -> T:
+        """Commit all of some work or nothing of it; it may be called several times.
 
         Raises:
-            OperatorError: FS-525 naming the transaction when the database fails.
+            OperatorError: FS-523 to FS-525 naming the transaction when the database
+                fails for longer than a restart takes.
         """
-        with (
-            _failing(name),
-            Session(database.writer(self.engine), expire_on_commit=False) as session,
-            session.begin(),
-        ):
-            yield session
+        return self.transactions.run(name, work)
 
-    @contextmanager
-    def reading(self, name: str) -> Iterator[Session]:
+    def reading(self, name: str) -> AbstractContextManager[Session]:
         """Read one state of the store; waits for no writer.
 
         Raises:
             OperatorError: FS-525 naming what was read when the database fails.
         """
-        with _failing(name), Session(self.engine, expire_on_commit=False) as session:
-            yield session
+        return self.transactions.reading(name)
 
     def append(
         self, session: Session, kind: Happened, body: Mapping[str, Any], at: float
@@ -75,21 +71,22 @@ class Store:
 
     def head(self, session: Session) -> LedgerHead:
         """Return the ledger's length and last hash, without reading its last entry."""
-        last = select(EventRow.entry, EventRow.hash).order_by(EventRow.entry.desc())
-        row = session.execute(last.limit(1)).first()
-        return LedgerHead(entries=row.entry, hash=row.hash) if row else EMPTY
+        return self.transactions.head(session)
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
 
 
-def open_store(place: str | Path, author: Author) -> Store:
+def open_store(
+    place: str | Path, author: Author, patience: Patience | None = None
+) -> Store:
     """Connect, bring the tables up to date, and return the store; run at start.
 
     Args:
         place: URL, or path of an SQLite file.
         author: Signs the ledger.
+        patience: How long a transaction is tried again.
 
     Raises:
         OperatorError: FS-525 when the database fails, FS-603 when it is of another
@@ -97,12 +94,15 @@ def open_store(place: str | Path, author: Author) -> Store:
     """
     engine = database.open_for_writing(database.locate(place))
     try:
-        with _failing("start"):
+        try:
             database.upgrade(engine, MIGRATIONS)
+        except SQLAlchemyError as error:
+            raise _failed("start", error) from error
     except BaseException:
         engine.dispose()
         raise
-    return Store(engine, Ledger(author, EventRow, project))
+    transactions = Transactions(engine, EventRow, _failed, patience or Patience())
+    return Store(engine, Ledger(author, EventRow, project), transactions)
 
 
 def find_round(session: Session, spec: str) -> RoundRow:
@@ -213,9 +213,5 @@ def head_at(session: Session, entry: int) -> LedgerHead:
     return LedgerHead(entries=entry, hash=link or GENESIS)
 
 
-@contextmanager
-def _failing(name: str) -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise OperatorError("FS-525", f"{name}: {database.cause(error)}") from error
+def _failed(name: str, error: SQLAlchemyError) -> OperatorError:
+    return OperatorError("FS-525", f"{name}: {database.cause(error)}")

@@ -4,6 +4,9 @@ A write transaction on SQLite takes the write lock at its begin (BEGIN IMMEDIATE
 that what it read first still holds when it writes. Readers never wait for it. Every
 commit is on the disk when it returns (synchronous FULL): what was recorded before a
 message was sent is there after a crash.
+
+On PostgreSQL a write transaction is SERIALIZABLE and a reading one sees one snapshot.
+`transactions` repeats what the server gave up.
 """
 
 import sqlite3
@@ -34,6 +37,14 @@ from sqlalchemy.sql.compiler import DDLCompiler
 from fedsecure.errors import OperatorError
 
 BUSY_SECONDS: Final = 30.0
+CONNECT_ARGUMENTS: Final = {  # of libpq: seconds, but for the last one
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds
+}
+SCHEMA_LOCK: Final = 0x66656473  # of PostgreSQL, while tables are made
 
 
 def locate(place: str | Path) -> URL:
@@ -76,12 +87,21 @@ def open_for_writing(url: URL) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return _create(url)
+    return _create(url, isolation_level="SERIALIZABLE", pool_pre_ping=True)
 
 
 def writer(engine: Engine) -> Engine:
     """Return the same engine for transactions that write."""
     return engine.execution_options(fedsecure_writes=True)
+
+
+def reader(engine: Engine) -> Engine:
+    """Return the same engine for transactions that read one state of the store."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(
+        isolation_level="REPEATABLE READ", postgresql_readonly=True
+    )
 
 
 def open_for_reading(url: URL) -> Engine:
@@ -93,7 +113,11 @@ def open_for_reading(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         connect = partial(_connect_read_only, Path(url.database or ""))
         return create_engine("sqlite://", creator=connect, poolclass=NullPool)
-    return _create(url, execution_options={"postgresql_readonly": True})
+    return _create(
+        url,
+        isolation_level="REPEATABLE READ",
+        execution_options={"postgresql_readonly": True},
+    )
 
 
 def upgrade(engine: Engine, migrations: Path) -> None:
@@ -112,6 +136,8 @@ def upgrade(engine: Engine, migrations: Path) -> None:
             return
     with writer(engine).begin() as connection:
         # Another process may have been quicker.
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")
         if not _is_current(connection, migrations):
             _require_ours(connection, shown(engine.url), migrations)
             config = _config(migrations)
@@ -133,7 +159,7 @@ def require_current(connection: Connection, where: str, migrations: Path) -> Non
 
 def _create(url: URL, **options: Any) -> Engine:
     try:
-        return create_engine(url, **options)
+        return create_engine(url, connect_args=CONNECT_ARGUMENTS, **options)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise OperatorError("FS-607", f"{shown(url)}: {error}") from error
 

@@ -14,11 +14,11 @@ when the method returns. A step that does not fit is refused and leaves no trace
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -41,9 +41,13 @@ from fedsecure.store.records import (
     RunStarted,
     StoredModel,
 )
+from fedsecure.transactions import Patience, Transactions
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+PATIENCE: Final = 60.0  # seconds; a run that stops has to be resumed by a person
 _KIND_OF: Final = {body: kind for kind, body in records.KINDS.items()}
+
+T = TypeVar("T")
 
 
 class RoundStore:
@@ -53,22 +57,33 @@ class RoundStore:
         url: `sqlite:///...`, a file's path, or `postgresql://...`.
         author: Signs the ledger.
         clock: Seconds since 1970.
+        patience: How long a transaction is tried again.
 
     Raises:
         OperatorError: FS-603 when another version wrote the database, FS-604 when it
             cannot be opened, FS-607 when it is no round store.
     """
 
-    def __init__(self, url: str, author: Author, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        url: str,
+        author: Author,
+        clock: Callable[[], float],
+        patience: Patience | None = None,
+    ) -> None:
         location = database.locate(url)
         self._where = database.shown(location)
         self._ledger = Ledger(author, Event, project)
         self._clock = clock
         self._engine = database.open_for_writing(location)
-        self._writer = database.writer(self._engine)
+        self._transactions = Transactions(
+            self._engine, Event, self._failed, patience or Patience(PATIENCE)
+        )
         try:
-            with self._reported("open"):
-                database.upgrade(self._engine, MIGRATIONS)
+            database.upgrade(self._engine, MIGRATIONS)
+        except SQLAlchemyError as error:
+            self.close()
+            raise self._failed("open", error) from error
         except OperatorError:
             self.close()
             raise
@@ -88,16 +103,14 @@ class RoundStore:
         """Give the connections back; SQLite then folds its log into the file."""
         self._engine.dispose()
 
-    @contextmanager
-    def transaction(self, name: str) -> Iterator[Session]:
+    def change(self, name: str, work: Callable[[Session], T]) -> T:
         """Run a named transaction that writes: all of it is committed, or nothing.
 
         Raises:
             OperatorError: FS-604, with the transaction's name, when the database
-                refuses.
+                refuses, or is away for longer than a restart takes.
         """
-        with self._reported(name), Session(self._writer) as session, session.begin():
-            yield session
+        return self._transactions.run(name, work)
 
     def start_run(self, start: RunStarted) -> None:
         """Record that a run begins, with the model that it starts from."""
@@ -183,24 +196,20 @@ class RoundStore:
             return self._ledger.head(session)
 
     def _append(self, name: str, body: Body) -> None:
-        with self.transaction(name) as session:
-            kind = _KIND_OF[type(body)]
-            self._ledger.append(session, kind, dataclasses.asdict(body), self._clock())
+        kind, content = _KIND_OF[type(body)], dataclasses.asdict(body)
 
-    @contextmanager
-    def _reading(self, name: str) -> Iterator[Session]:
-        with self._reported(name), Session(self._engine) as session:
-            yield session
+        def work(session: Session) -> None:
+            self._ledger.append(session, kind, content, self._clock())
 
-    @contextmanager
-    def _reported(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except SQLAlchemyError as error:
-            raise OperatorError(
-                "FS-604",
-                f"{self._where}, transaction {name!r}: {database.cause(error)}",
-            ) from error
+        self.change(name, work)
+
+    def _reading(self, name: str) -> AbstractContextManager[Session]:
+        return self._transactions.reading(name)
+
+    def _failed(self, name: str, error: SQLAlchemyError) -> OperatorError:
+        return OperatorError(
+            "FS-604", f"{self._where}, transaction {name!r}: {database.cause(error)}"
+        )
 
 
 def _defined(value: float | None) -> float | None:

@@ -15,6 +15,7 @@ from aggregator.store import open_store
 from fedsecure.framing import offset_after
 from fedsecure.signing import Signed, verify
 from fedsecure.statements import Opening, Statement, Void
+from tests.conftest import Databases
 from tests.unit.aggregator.world import (
     SERVERS,
     Clock,
@@ -33,6 +34,7 @@ class Server:
 
     context: Context
     folder: Path
+    place: str  # of its database
     clock: Clock
     running: ExitStack
 
@@ -103,25 +105,27 @@ class Pair:
         before = self.servers[name]
         before.running.close()
         before.context.store.close()
-        self.servers[name] = start(self.world, name, before.folder, before.clock)
+        self.servers[name] = start(
+            self.world, name, before.folder, before.place, before.clock
+        )
         grants.recover(self.servers[name].context)
         return self.servers[name]
 
 
-def start(world: World, name: str, folder: Path, clock: Clock) -> Server:
+def start(world: World, name: str, folder: Path, place: str, clock: Clock) -> Server:
     running = ExitStack()
     spool = running.enter_context(open_spool(folder))
     author = world.author(name)
     context = Context(
         author=author,
         policy=Policy(),
-        store=open_store(folder / "aggregator.db", author),
+        store=open_store(place, author),
         spool=spool,
         fold=Fold(spool),
         clock=clock,
         rand=Entropy(f"{name} {folder.stat().st_mtime_ns}"),
     )
-    return Server(context, folder, clock, running)
+    return Server(context, folder, place, clock, running)
 
 
 def with_policy(server: Server, **changes: int) -> None:
@@ -134,9 +138,18 @@ def world() -> World:
 
 
 @pytest.fixture
-def pair(world: World, tmp_path: Path) -> Iterator[Pair]:
+def pair(world: World, tmp_path: Path, databases: Databases) -> Iterator[Pair]:
     clock = Clock()
-    servers = {name: start(world, name, tmp_path / name, clock) for name in SERVERS}
+    servers = {
+        name: start(
+            world,
+            name,
+            tmp_path / name,
+            databases(tmp_path / name / "aggregator.db"),
+            clock,
+        )
+        for name in SERVERS
+    }
     for server in servers.values():
         grants.recover(server.context)
     both = Pair(world, servers)

@@ -1,15 +1,15 @@
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import create_engine, select, text
 
 from aggregator import grants, store
 from aggregator.policy import DAY
 from aggregator.rounds import RoundState
-from aggregator.tables import EventRow
+from aggregator.tables import Base, EventRow
 from fedsecure.errors import FedsecureError
 from fedsecure.signing import verify
 from fedsecure.statements import RoundGrant, Void
@@ -20,6 +20,42 @@ from tests.unit.aggregator.world import HOSPITALS, NOW, OWNER, Round, World
 def state_of(server: Server, asked: Round) -> RoundState:
     with server.context.store.reading("test") as session:
         return store.find_round(session, asked.digest).state
+
+
+def empty(place: str) -> None:
+    """Lose a database."""
+    if "://" not in place:
+        for file in Path(place).parent.glob("aggregator.db*"):
+            file.unlink()
+        return
+    engine = create_engine(place)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+
+
+class Kept:
+    """The rows of a closed store as they are now, to be put back later."""
+
+    def __init__(self, server: Server) -> None:
+        self._engine = server.context.store.engine
+        with self._engine.connect() as connection:
+            self._rows = {
+                table: [
+                    dict(row) for row in connection.execute(select(table)).mappings()
+                ]
+                for table in Base.metadata.sorted_tables
+            }
+
+    def restore(self) -> None:
+        with self._engine.begin() as connection:
+            for table in reversed(self._rows):
+                connection.execute(table.delete())
+            for table, rows in self._rows.items():
+                if rows:
+                    connection.execute(table.insert(), rows)
+        self._engine.dispose()
 
 
 def refused(call: Callable[[], object]) -> str:
@@ -207,12 +243,11 @@ def test_a_restored_store_closes_the_runs_it_may_have_forgotten(pair: Pair) -> N
     asked = world.propose()
     pair.collect(asked, *HOSPITALS)
     north.context.store.close()
-    backup = north.folder.parent / "backup.sqlite"
-    shutil.copy(north.folder / "aggregator.db", backup)
+    backup = Kept(north)
     later = world.propose(run="run-2")  # of which the backup knows nothing
     north.grant(later)
     north.context.store.close()
-    shutil.copy(backup, north.folder / "aggregator.db")
+    backup.restore()
     north = pair.restart("north")
     assert state_of(north, asked) is RoundState.VOID
     for run in ("run-1", "run-2"):
@@ -227,8 +262,7 @@ def test_a_restored_store_closes_the_runs_it_may_have_forgotten(pair: Pair) -> N
 def test_a_lost_database_closes_every_run_too(pair: Pair) -> None:
     pair.north.grant(pair.world.propose())
     pair.north.context.store.close()
-    for file in pair.north.folder.glob("aggregator.db*"):
-        file.unlink()
+    empty(pair.north.place)
     north = pair.restart("north")
     again = pair.world.propose(round=2)
     assert refused(lambda: north.grant(again)) == "FS-334"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from round_story import RUN, model, open_store, run_started, spec
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
 from fedsecure.review import rows
@@ -44,10 +45,13 @@ def test_a_running_training_is_seen_as_of_its_last_commit(tmp_path: Path) -> Non
         store.propose(spec(1))
         with open_round_store(path) as session:
             assert [row.state for row in rows.rounds(session, RUN)] == ["proposed"]
-        with store.transaction("unfinished") as writing:
+
+        def unfinished(writing: Session) -> None:
             writing.execute(text("UPDATE rounds SET state = 'void'"))
             with open_round_store(path) as session:
                 assert [row.state for row in rows.rounds(session, RUN)] == ["proposed"]
+
+        store.change("unfinished", unfinished)
 
 
 def test_a_folder_with_odd_characters_is_no_obstacle(told: Path) -> None:

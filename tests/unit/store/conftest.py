@@ -1,38 +1,22 @@
-"""A round store for each test, on SQLite and, if one is named, on PostgreSQL.
+"""A round store for each test, on SQLite and on PostgreSQL."""
 
-FEDSECURE_TEST_POSTGRESQL: URL of a server on which databases may be created.
-"""
-
-import os
-import secrets
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+
+from tests.conftest import Databases
 
 sys.path.append(str(Path(__file__).parent))
 import round_story
 
-SERVER = os.environ.get("FEDSECURE_TEST_POSTGRESQL")
 
-
-@pytest.fixture(params=["sqlite", "postgresql"] if SERVER else ["sqlite"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture
+def place(databases: Databases, tmp_path: Path) -> str:
     """URL of an empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'rounds.db'}"
-        return
-    name = f"fedsecure_test_{secrets.token_hex(6)}"
-    admin = create_engine(SERVER or "", isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield make_url(SERVER or "").set(database=name).render_as_string(False)
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+    found = databases(tmp_path / "rounds.db")
+    return found if "://" in found else f"sqlite:///{found}"
 
 
 @pytest.fixture(scope="session")

@@ -192,8 +192,8 @@ def test_whatever_is_tried_no_round_is_opened_twice_and_the_tables_stay_a_projec
                 attempt_step(store, step, spec(number, attempt))
         done = [one.round for one in store.rounds(RUN) if one.state == "opened"]
         assert len(set(done)) == len(done)
-        with store.transaction("audit") as session:
-            assert differences(session, FEDERATION) == []
+        audit = store.change("audit", lambda one: differences(one, FEDERATION))
+        assert audit == []
         event(f"{len(done)} opened")
 
 

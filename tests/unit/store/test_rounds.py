@@ -21,12 +21,13 @@ from round_story import (
     void,
 )
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from fedsecure.errors import FedsecureError, OperatorError, RoundStateError
 from fedsecure.signing import verify
 from fedsecure.statements import Opening, Purpose, RoundGrant, RoundSpec
 from fedsecure.store.files import load_array
-from fedsecure.store.models import Participation as ParticipationTable
+from fedsecure.store.models import Model, Participation as ParticipationTable
 from fedsecure.store.records import (
     ModelKind,
     Participation,
@@ -40,9 +41,11 @@ from fedsecure.store.states import RoundState, RunState
 
 
 def statuses(store: RoundStore, digest: str) -> dict[str, str]:
-    with store.transaction("look") as session:
+    def look(session: Session) -> dict[str, str]:
         rows = session.scalars(select(ParticipationTable).filter_by(spec_digest=digest))
         return {row.data_owner: row.status for row in rows}
+
+    return store.change("look", look)
 
 
 def test_a_run_is_read_back_as_it_was_told(place: str, tmp_path: Path) -> None:
@@ -275,15 +278,14 @@ def test_a_reader_neither_waits_for_a_writer_nor_sees_half_of_its_work(
 ) -> None:
     with open_store(place) as store, open_store(place) as other:
         store.start_run(run_started(RUN, model(tmp_path, "model-0")))
-        with store.transaction("a long one") as session:
-            session.add(
-                ParticipationTable(
-                    spec_digest=spec(1).digest, data_owner="va", status="asked"
-                )
-            )
+
+        def a_long_one(session: Session) -> None:
+            session.add(Model(path="x", sha256="0" * 64, bytes=0, kind="model"))
+            session.flush()
             assert other.run(RUN).state is RunState.RUNNING
             assert other.rounds(RUN) == []
-            session.rollback()
+
+        store.change("a long one", a_long_one)
 
 
 def test_an_error_of_the_database_names_the_transaction_but_no_values(
@@ -291,11 +293,12 @@ def test_an_error_of_the_database_names_the_transaction_but_no_values(
 ) -> None:
     with open_store(place) as store:
         store.start_run(run_started(RUN, model(tmp_path, "model-0")))
-        with (
-            pytest.raises(OperatorError, match=r"FS-604.*'add somebody'") as caught,
-            store.transaction("add somebody") as session,
-        ):
+
+        def add_somebody(session: Session) -> None:
             session.add(ParticipationTable(spec_digest="5eC12e7", data_owner="va"))
+
+        with pytest.raises(OperatorError, match=r"FS-604.*'add somebody'") as caught:
+            store.change("add somebody", add_somebody)
         assert "INSERT" not in caught.value.detail
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from round_story import open_store
 from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.orm import Session
 
 from fedsecure import database
 from fedsecure.errors import OperatorError
@@ -60,9 +61,12 @@ def test_every_column_of_tables_and_views_is_commented_in_the_schema(
 
 
 def test_a_store_of_a_newer_version_is_refused_and_not_touched(place: str) -> None:
-    with open_store(place) as store, store.transaction("pretend") as session:
+    def pretend(session: Session) -> None:
         session.execute(text("UPDATE alembic_version SET version_num = 'from_2031'"))
         session.execute(text("DROP VIEW v_event"))
+
+    with open_store(place) as store:
+        store.change("pretend", pretend)
     with pytest.raises(OperatorError, match=r"FS-603.*from_2031"):
         open_store(place)
     engine = create_engine(place)

@@ -1,0 +1,167 @@
+"""Named transactions of one store, tried again when the database lost them.
+
+    reading   one state of the store; a lost connection is made anew before it begins
+    run       commits all of some work or nothing of it, exactly once
+
+A server that restarts ends its connections, and PostgreSQL gives up one of two
+transactions that cannot be put in order. Both pass, so the work is done again, for a
+bounded time. If the answer to a commit was lost, nobody knows whether it happened: the
+ledger tells, for a transaction that appended an entry is there if its hash is. Work
+that appends none has to be of a kind that may be done twice.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+import tenacity
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from fedsecure import database
+from fedsecure.errors import OperatorError
+from fedsecure.ledger import GENESIS
+from fedsecure.statements import LedgerHead
+
+T = TypeVar("T")
+
+EMPTY: Final = LedgerHead(entries=0, hash=GENESIS)
+PASSING: Final = (  # SQLSTATE: first characters of what may pass
+    "08",  # the connection broke
+    "40",  # not serialisable, or a deadlock
+    "53300",  # too many connections
+    "57P01",  # the server is stopped
+    "57P02",  # the server crashed
+    "57P03",  # the server starts
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a transaction is tried again (seconds)."""
+
+    seconds: float = 10.0
+    longest_pause: float = 1.0
+    sleep: Callable[[float], None] = tenacity.nap.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Transactions:
+    """The transactions of one store.
+
+    Args:
+        engine: From `database.open_for_writing`.
+        events: The table of its ledger.
+        failed: Makes our error of a name and the database's, for what does not pass.
+        patience: How long to try again.
+    """
+
+    engine: Engine = field(repr=False)
+    events: type[Any]
+    failed: Callable[[str, SQLAlchemyError], OperatorError]
+    patience: Patience = Patience()
+
+    def run(self, name: str, work: Callable[[Session], T]) -> T:
+        """Do some work and commit it, or nothing of it; return what it returned.
+
+        Args:
+            name: For people, in errors.
+            work: May be called several times, each time in a new transaction of which
+                nothing is left unless the last one was committed.
+
+        Raises:
+            OperatorError: As `failed` makes it, when the database fails for good.
+        """
+        once = _Once(work, self.head, self.head_at)
+        with self._reported(name):
+            result: T = self._retrying()(self._attempt, once)
+        return result
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[Session]:
+        """Read one state of the store; waits for no writer.
+
+        Raises:
+            OperatorError: As `failed` makes it, when the database fails.
+        """
+        with (
+            self._reported(name),
+            Session(database.reader(self.engine), expire_on_commit=False) as session,
+        ):
+            self._retrying()(session.connection)
+            yield session
+
+    def head(self, session: Session) -> LedgerHead:
+        """Return the ledger's length and last hash, without reading its last entry."""
+        table = self.events
+        last = select(table.entry, table.hash).order_by(table.entry.desc()).limit(1)
+        row = session.execute(last).first()
+        return LedgerHead(entries=row.entry, hash=row.hash) if row else EMPTY
+
+    def head_at(self, session: Session, entry: int) -> LedgerHead:
+        """Return the ledger's head as it was after `entry` entries."""
+        table = self.events
+        link = session.scalar(select(table.hash).where(table.entry == entry))
+        return LedgerHead(entries=entry, hash=link or GENESIS)
+
+    def _attempt(self, once: "_Once[T]") -> T:
+        writer = database.writer(self.engine)
+        with Session(writer, expire_on_commit=False) as session, session.begin():
+            return once(session)
+
+    def _retrying(self) -> tenacity.Retrying:
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(may_pass),
+            wait=tenacity.wait_random_exponential(0.05, self.patience.longest_pause),
+            stop=tenacity.stop_after_delay(self.patience.seconds),
+            sleep=self.patience.sleep,
+            reraise=True,
+        )
+
+    @contextmanager
+    def _reported(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise self.failed(name, error) from error
+
+
+class _Once(Generic[T]):
+    """Some work, not done again if an earlier attempt was committed after all."""
+
+    def __init__(
+        self,
+        work: Callable[[Session], T],
+        head: Callable[[Session], LedgerHead],
+        head_at: Callable[[Session, int], LedgerHead],
+    ) -> None:
+        self._work = work
+        self._head = head
+        self._head_at = head_at
+        self._tried: list[tuple[LedgerHead, T]] = []
+
+    def __call__(self, session: Session) -> T:
+        for head, result in self._tried:
+            if self._head_at(session, head.entries) == head:
+                return result
+        before = self._head(session)
+        result = self._work(session)
+        after = self._head(session)
+        if after != before:
+            self._tried.append((after, result))
+        return result
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether a database's error is one that passes when the work is repeated."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    # Errors of SQLite have no such attribute: its locks were waited for already.
+    state = getattr(error.orig, "sqlstate", "")
+    if state is None:  # no connection was made
+        return type(error.orig).__name__ in {"OperationalError", "ConnectionTimeout"}
+    return str(state).startswith(PASSING) if state else False

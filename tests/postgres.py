@@ -1,0 +1,193 @@
+"""A PostgreSQL server of the tests' own, from the installed programs.
+
+It listens on a Unix socket in a short folder of its own and nowhere else; whoever
+reaches that folder is let in. A server refuses to run as root, so root's tests run it
+as another user.
+"""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+USERS: Final = ("postgres", "nobody")  # who runs it when root runs the tests
+NAME: Final = "fedsecure"
+SECONDS: Final = 60
+
+
+class MissingError(Exception):
+    """There are no server programs on this machine."""
+
+
+@dataclass
+class Cluster:
+    """One database server; may be killed and started again."""
+
+    folder: Path
+    programs: Path
+    account: dict[str, Any] = field(default_factory=dict)
+    _process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: str) -> str:
+        place = URL.create(
+            "postgresql", username=NAME, database=database, query={"host": self.socket}
+        )
+        return place.render_as_string(hide_password=False)
+
+    @property
+    def socket(self) -> str:
+        return str(self.folder / "s")
+
+    def create(self) -> None:
+        """Write the empty server's files. Nothing is forced to disk: faster."""
+        (self.folder / "s").mkdir(mode=0o700)
+        if self.account:
+            for path in (self.folder, self.folder / "s"):
+                shutil.chown(path, self.account["user"], self.account["group"])
+        self._run(
+            *("initdb", "--pgdata", "d", "--username", NAME, "--auth", "trust"),
+            *("--no-sync", "--encoding", "UTF8", "--locale", "C"),
+        )
+
+    def start(self) -> None:
+        """Start the server; it takes connections when this returns."""
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": self.socket,
+            "fsync": "off",
+            "max_connections": "200",
+        }
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(self.programs / "postgres", "-D", self.folder / "d"),
+                    *(f"--{name}={value}" for name, value in settings.items()),
+                ],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **self.account,
+            )
+        deadline = time.monotonic() + SECONDS
+        while not self._answers():
+            said = (self.folder / "log").read_text()
+            assert self._process.poll() is None, said
+            assert time.monotonic() < deadline, said
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)  # at once, and its children
+            self._process.wait(SECONDS)
+
+    def kill(self) -> None:
+        """End the server as a power cut would."""
+        process = self._process
+        assert process is not None
+        children = _children(process.pid)
+        process.kill()
+        process.wait(SECONDS)
+        for child in children:  # they would end by themselves, a little later
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
+    def _answers(self) -> bool:
+        engine = create_engine(self.url("postgres"))
+        try:
+            engine.connect().close()
+        except OperationalError:
+            return False
+        finally:
+            engine.dispose()
+        return True
+
+    def new_database(self) -> str:
+        """Make an empty database and return its URL."""
+        name = f"t{secrets.token_hex(6)}"
+        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return self.url(name)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [self.programs / program, *arguments],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=SECONDS,
+            text=True,
+            check=False,
+            **self.account,
+        )
+        assert done.returncode == 0, f"{program}: {done.stderr}"
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Run a server as long as the block lasts.
+
+    Raises:
+        MissingError: No server is installed.
+    """
+    programs = find_programs()
+    # Short, for the path of a socket has 107 characters at most.
+    folder = Path(tempfile.mkdtemp(prefix="fs-pg-", dir="/tmp"))
+    try:
+        made = Cluster(folder, programs, _account())
+        made.create()
+        made.start()
+        try:
+            yield made
+        finally:
+            made.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+def find_programs() -> Path:
+    """Return the folder of `initdb` and `postgres`."""
+    found = shutil.which("initdb")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    for program in [*([Path(found)] if found else []), *reversed(debian)]:
+        folder = program.resolve().parent
+        if all((folder / name).exists() for name in ("initdb", "postgres")):
+            return folder
+    raise MissingError
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            after_name = stat.read_text().rpartition(")")[2].split()
+            if int(after_name[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
+
+
+def _account() -> dict[str, Any]:
+    if os.geteuid() != 0:
+        return {}
+    for name in USERS:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    raise MissingError
