@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import structlog
+from sqlalchemy.orm import Session
 
 from aggregator import store
 from aggregator.context import Context
@@ -95,7 +96,8 @@ def record_report(context: Context, token: str, error: FedsecureError) -> None:
 
 def _append(context: Context, said: Signed[Any], code: str) -> None:
     now = context.clock()
-    with context.change("record refusal") as session:
+
+    def work(session: Session) -> None:
         if store.find_refusal(session, said.digest, code) is not None:
             return
         if not store.refusals_since(session, said.signer, now - HOUR) < MOST:
@@ -109,6 +111,8 @@ def _append(context: Context, said: Signed[Any], code: str) -> None:
             "spec": _round_of(said),
         }
         context.store.append(session, Happened.REFUSED, body, now)
+
+    context.change("record refusal", work)
 
 
 def _tells(statement: Statement, code: str) -> bool:
