@@ -27,6 +27,7 @@ from aggregator.tables import OpeningRow, RoundRow
 from fedsecure.core import sealing_key
 from fedsecure.encodings import base64url, from_base64url
 from fedsecure.errors import FedsecureError, PeerError, RoundStateError
+from fedsecure.faults import Point, reached
 from fedsecure.rounds.parameters import params_of
 from fedsecure.signing import Signed
 from fedsecure.statements import RoundGrant, RoundSpec, Void
@@ -57,7 +58,9 @@ def grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str:
         require_not_void(digest, row.state, row.void_reason)
         return _grant_token(context, session, row)
 
-    return context.change("grant round", work)
+    granted = context.change("grant round", work)
+    reached(Point.GRANT_COMMITTED)
+    return granted
 
 
 def void(context: Context, digest: str, said: Signed[Void]) -> str:
@@ -151,9 +154,11 @@ def _require_grantable(
 
 def _grant(context: Context, session: Session, spec: Signed[RoundSpec]) -> RoundRow:
     said = spec.statement
+    reached(Point.GRANTING)
     key = sealing_key.SealingKey.from_seed(context.rand(sealing_key.SEED_BYTES))
     context.spool.remember_run(said.run)
     context.spool.save_key(spec.digest, key)
+    reached(Point.KEY_SAVED)
     body = {
         "spec": spec.digest,
         "owner": spec.signer,

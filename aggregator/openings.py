@@ -29,6 +29,7 @@ from fedsecure.core import scheme, seal
 from fedsecure.core.sealing_key import CONTENT_KEY_BYTES
 from fedsecure.encodings import from_base64url
 from fedsecure.errors import RoundStateError
+from fedsecure.faults import Point, reached
 from fedsecure.framing import offset_after
 from fedsecure.rounds.parameters import params_of
 from fedsecure.signing import MAX_TOKEN, Signed, set_digest
@@ -84,6 +85,7 @@ def open_round(context: Context, digest: str, opening: Signed[Opening]) -> Seale
             raise RoundStateError("FS-304", f"round {digest[:12]}, with another set")
 
     context.change("open round", work)
+    reached(Point.OPENING_COMMITTED)
     return _share(context, digest)
 
 
@@ -163,14 +165,17 @@ def _make_share(
     ]
     total = context.fold.total(params_of(spec), digest, uploads)
     sealed = _seal_share(context, spec, opening, total)
+    reached(Point.SHARE_ON_DISK)
     body = {"spec": digest, "digest": sealed.digest.hex(), "length": sealed.length}
 
     def work(session: Session) -> None:
         context.store.append(session, Happened.SHARE_STORED, body, context.clock())
 
     context.change("store share", work)
+    reached(Point.SHARE_COMMITTED)
     context.fold.forget(digest)
     context.spool.scrub(digest)
+    reached(Point.SCRUBBED)
     log.info("share stored", round=digest, count=opening.count, bytes=sealed.length)
 
 

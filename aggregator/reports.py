@@ -27,6 +27,7 @@ from aggregator.tables import ReportRow, RoundRow
 from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params
 from fedsecure.errors import PeerError, RoundStateError
+from fedsecure.faults import Point, reached
 from fedsecure.rounds.parameters import params_of
 from fedsecure.signing import Signed, digest_of, verify
 from fedsecure.statements import LedgerHead, Receipt, ReportHeader, RoundSpec
@@ -145,16 +146,20 @@ def _keep(context: Context, report: Expected, upload: Upload) -> str:
     said = upload.header
     share = context.fold.check(report.params, upload)
     context.spool.keep(upload.path, context.spool.report_file(said.spec, said.reporter))
+    reached(Point.REPORT_SPOOLED)
 
     def work(session: Session) -> tuple[ReportRow, LedgerHead]:
         row = _put_row(context, session, report.header)
         return row, store.head_at(session, row.receipt_entry)
 
     row, head = context.change("put report", work)
+    reached(Point.REPORT_COMMITTED)
     # After the commit: a sum must never hold a report that has no row.
     context.fold.add(report.params, upload, share)
     log.info("report stored", round=said.spec, report=said.report_id, bytes=said.length)
-    return _receipt_token(context, row, head)
+    signed = _receipt_token(context, row, head)
+    reached(Point.RECEIPT_SIGNED)
+    return signed
 
 
 def _put_row(

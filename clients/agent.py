@@ -25,6 +25,7 @@ from clients.state import AgentState
 from fedsecure import identity
 from fedsecure.aggregators import AggregatorClient, Patience, UnreachableError
 from fedsecure.errors import FedsecureError, OperatorError, PeerError, RoundStateError
+from fedsecure.faults import Point, reached
 from fedsecure.flower import wire
 from fedsecure.flower.mod import Mod, secret_sharing_mod
 from fedsecure.flower.runtime import Fleet, fleet, load_node_key, task_identity
@@ -97,7 +98,9 @@ class Agent:
             try:
                 message = link.receive()
                 if message is not None:
-                    link.reply(self.answer(message, link.node_id))
+                    reply = self.answer(message, link.node_id)
+                    reached(Point.REPLYING)
+                    link.reply(reply)
                     continue
             except RoundStateError as error:
                 log.info("run is over", **_told(error))

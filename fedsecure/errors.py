@@ -550,6 +550,24 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Ask the aggregator that is named; the round cannot be used.",
         ),
         Problem(
+            "FS-355",
+            "The key of a round is gone",
+            "Keep the folder `rounds` beside the round store. The round cannot be "
+            "opened any more; `fedsecure train --resume` goes on without it.",
+        ),
+        Problem(
+            "FS-356",
+            "The study is not what it was when the run began",
+            "Put the study folder back as it was, with the versions of Flower and "
+            "TensorFlow of that time; or start a new run without --resume.",
+        ),
+        Problem(
+            "FS-357",
+            "This run cannot be resumed",
+            "`fedsecure rounds list --runs` shows which can; leave --resume out to "
+            "start a new run.",
+        ),
+        Problem(
             "FS-361",
             "Weights are not float32",
             "Build the model with dtype float32 (Keras: "
@@ -1041,6 +1059,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Not a database of this kind",
             "Name an SQLite file that fedsecure wrote, such as rounds.db, or a "
             "postgresql:// URL whose driver (psycopg) is installed.",
+        ),
+        Problem(
+            "FS-609",
+            "Another `fedsecure train` works with this folder",
+            "Wait until it is done, or stop it; one folder serves one training.",
         ),
         # 7xx statements and identities
         Problem(

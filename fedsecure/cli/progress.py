@@ -29,9 +29,12 @@ COLUMNS: Final = (
 class RoundTable:
     """Prints a training's progress; on a terminal with a spinner for the stage."""
 
-    def __init__(self, title: str, console: Console | None = None) -> None:
+    def __init__(
+        self, title: str, console: Console | None = None, again: str = ""
+    ) -> None:
         self._console = console or Console(highlight=False)
         self._title = title
+        self._again = again  # what to type before --resume
         self._status = self._console.status("starting", spinner_style="cyan")
         self._printed_header = False
         self._stage = ""
@@ -63,6 +66,15 @@ class RoundTable:
         elif what != self._stage:
             self._console.print(what, soft_wrap=True)
         self._stage = what
+
+    def interrupted(self, run: str) -> None:
+        """Say how a run that did not get to its end can go on."""
+        self._status.stop()
+        self._console.print(
+            f"not finished; to go on: fedsecure train {self._again}--resume {run}",
+            soft_wrap=True,
+            style="yellow",
+        )
 
     def done(self, model: Path) -> None:
         """Say where the result lies."""

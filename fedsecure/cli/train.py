@@ -18,11 +18,22 @@ def train(
     rounds: Annotated[
         int | None, typer.Option(min=1, help="Instead of the study's own number.")
     ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Go on with a run that was interrupted; `fedsecure rounds list "
+            "--runs` shows them.",
+        ),
+    ] = None,
 ) -> None:
     """Start the SuperLink, wait for the agents, and train round by round.
 
     Example: fedsecure train --config owner.toml --rounds 20
     """
+    if resume is not None and rounds is not None:
+        msg = "a run that goes on has its number of rounds: no --rounds with --resume"
+        raise typer.BadParameter(msg)
     # TensorFlow and Flower load here, so that `--help` answers at once.
     from fedsecure.study.tensorflow import import_quietly  # noqa: PLC0415
 
@@ -38,8 +49,10 @@ def train(
     study = load_study(settings.study)
     with (
         interruptible(),
-        RoundTable(study.title) as table,
+        RoundTable(study.title, again=f"--config {config} ") as table,
         training.open_owner(settings, table.stage) as owner,
     ):
-        progress = training.Progress(table.study, table.stage, table.row)
-        table.done(training.train(owner, study, rounds, progress))
+        progress = training.Progress(
+            table.study, table.stage, table.row, table.interrupted
+        )
+        table.done(training.train(owner, study, rounds, progress, resume))

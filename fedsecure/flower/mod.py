@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fedsecure.core.scheme import Measurement
 from fedsecure.errors import PeerError
+from fedsecure.faults import Point, reached
 from fedsecure.flower import wire
 from fedsecure.rounds.contributor import (
     Accepted,
@@ -45,6 +46,7 @@ def secret_sharing_mod(contributor: Contributor) -> Mod:
         if not contributor.has_contributed(accepted):
             message.content = _for_app(task)
             reply = call_next(message, context)
+            reached(Point.TRAINED)
             contributor.contribute(accepted, _measure(accepted, task, reply))
         receipts = contributor.deliver(accepted)
         tokens = [receipts[name].token for name in sorted(receipts)]

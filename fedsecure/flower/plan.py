@@ -48,7 +48,8 @@ class Outcome:
     """One attempt at a round, for the record and the screen.
 
     `arrays` is the global model after it, `received` counts receipts by aggregator,
-    `opened` is None for a round that was voided for `reason`.
+    `opened` is None for a round that was voided for `reason`; it is `burnt` if an
+    aggregator had opened it, so that its number is not tried again.
     """
 
     proposal: Proposal
@@ -60,6 +61,7 @@ class Outcome:
     seconds: Mapping[str, float] = field(default_factory=dict)
     voids: Mapping[str, Signed[Void]] = field(default_factory=dict)
     reason: str = ""
+    burnt: bool = False
 
     @property
     def included(self) -> list[str]:

@@ -14,6 +14,7 @@ from flwr.app import ArrayRecord
 from fedsecure.core.encoding import MeanUpdate
 from fedsecure.core.mask import SEED_BYTES
 from fedsecure.core.seal import sealed_length
+from fedsecure.faults import Point, reached
 from fedsecure.flower import wire
 from fedsecure.flower.plan import WAIT, Outcome
 from fedsecure.rounds.proposal import Opened
@@ -89,11 +90,13 @@ class Recorder:
         if spec.purpose is Purpose.TRAIN:
             mean = self._save_mean(spec, opened.mean.update)
             model = self.save_model(spec.run, spec.round, outcome.arrays)
+            reached(Point.MEAN_ON_DISK)
         result = RoundResult(
             spec_digest=outcome.proposal.spec.digest,
             mean=mean,
             model=model,
             metrics=self._metrics(spec, opened),
+            scalars=opened.mean.scalars,
             total_weight=opened.mean.total_weight,
             clipped=opened.mean.clipped,
             clamped=opened.mean.clamped,
@@ -103,6 +106,7 @@ class Recorder:
             bytes_up=_bytes_up(outcome),
         )
         self.store.finish_round(result)
+        reached(Point.ROUND_RECORDED)
         return _report(spec, outcome, result.metrics, opened.mean.clipped)
 
     def _void(self, spec: RoundSpec, outcome: Outcome) -> RoundReport:

@@ -9,55 +9,42 @@ computes from these exactly what it would have computed from the real ones.
 A round:
 
     cohort > configure_train > propose > task and grants through Flower > receipts
-    > open > mean + global model > aggregate_train > record
+    > fix the set > open > mean + global model > aggregate_train > record
+
+A run that goes on (`Past`) first replays the opened means, then takes up the round
+that was left undecided: with the same spec while its grants live, and with the same
+set if one was fixed. A fixed set is never given up for a stop or a lost connection,
+only when an aggregator refuses for good. If the other one has opened it, the number
+of the round is burnt, and the run goes on at the next round from the same model.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import cycle
 from typing import Final
 
-import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
-from flwr.serverapp.strategy import (
-    Strategy,
-)
+from flwr.app import ArrayRecord, Message
+from flwr.serverapp.strategy import Strategy
 
-from fedsecure.core.scheme import Mean
+from fedsecure import signing
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
+from fedsecure.faults import Point, reached
 from fedsecure.flower import wire
 from fedsecure.flower.cohort import Cohorts, Fleet, Node
 from fedsecure.flower.linear import require_linear
 from fedsecure.flower.plan import WAIT, Outcome, Plan, Recorder
+from fedsecure.flower.resume import NOTHING, OpenedRound, Past
+from fedsecure.flower.wrapped import Wrapped, task_in
 from fedsecure.rounds.contributor import Offer
-from fedsecure.rounds.owner import RoundOwner, pairs
+from fedsecure.rounds.owner import RoundOwner, is_refusal, pairs, receipts_in
 from fedsecure.rounds.proposal import Proposal, ReceiptPair, RoundRequest
-from fedsecure.statements import Purpose
-from fedsecure.store.records import Participation, Status
+from fedsecure.signing import Signed
+from fedsecure.statements import Opening, Purpose, RoundSpec
+from fedsecure.store.records import Participation, RoundRecord, Status
 
-EXAMPLES: Final = "num-examples"
-MOST_LOOKS: Final = 3  # Flower's strategies look twice when there are enough nodes
-
-
-class _Sample:
-    """Stands in for Flower's Grid while a strategy chooses nodes."""
-
-    def __init__(self, nodes: Mapping[str, Node]) -> None:
-        self._ids = [node.node_id for node in nodes.values()]
-        self._looks = 0
-
-    def get_node_ids(self) -> list[int]:
-        """Return the nodes that may be asked.
-
-        Raises:
-            PeerError: FS-372 when a strategy keeps looking for more of them: it would
-                wait for ever, for who is asked was decided before.
-        """
-        self._looks += 1
-        if self._looks > MOST_LOOKS:
-            raise PeerError("FS-372", f"{len(self._ids)} can be asked")
-        return self._ids
+GONE: Final = frozenset({"FS-300", "FS-305", "FS-308"})  # worth another attempt
 
 
 class SecureAggregation:
@@ -87,7 +74,7 @@ class SecureAggregation:
         linear: bool = False,
     ) -> None:
         require_linear(type(strategy), declared=linear)
-        self._strategy = strategy
+        self._wrapped = Wrapped(strategy, plan.config)
         self._owner = owner
         self._fleet = fleet
         self._plan = plan
@@ -102,26 +89,62 @@ class SecureAggregation:
             sleep=sleep,
         )
 
-    def run(self, arrays: ArrayRecord) -> ArrayRecord:
-        """Train from a global model; return the last one.
+    def run(self, arrays: ArrayRecord, past: Past = NOTHING) -> ArrayRecord:
+        """Train from the initial global model; return the last one.
+
+        Args:
+            arrays: The model that the run began with.
+            past: What the run did before it was interrupted.
 
         Raises:
             PeerError: FS-369 when a round failed in every attempt; whatever an
                 aggregator refused.
+            OperatorError: FS-356 when the study is not what it was.
         """
-        for number in range(1, self._plan.rounds + 1):
-            arrays = self._round(number, Purpose.TRAIN, arrays)
-        return self._round(self._plan.rounds, Purpose.EVALUATE, arrays)
+        for opened in past.opened:
+            arrays = self._replay(opened, arrays)
+        last = self._plan.rounds
+        rounds = [(number, Purpose.TRAIN) for number in range(1, last + 1)]
+        for number, purpose in [*rounds, (last, Purpose.EVALUATE)]:
+            if (number, purpose) not in past.decided:
+                arrays = self._round(number, purpose, arrays, past)
+        return arrays
 
-    def _round(self, number: int, purpose: Purpose, arrays: ArrayRecord) -> ArrayRecord:
-        outcome = None
-        for attempt in range(1, self._plan.attempts + 1):
-            outcome = self._attempt(number, purpose, attempt, arrays)
+    def _replay(self, opened: OpenedRound, arrays: ArrayRecord) -> ArrayRecord:
+        """Bring the strategy to where it was after a round.
+
+        Guarantee: the model is the one that was recorded, bit by bit, or FS-356.
+        """
+        spec = opened.spec
+        messages = self._wrapped.configure(
+            spec.round, Purpose.TRAIN, arrays, _stand_ins(spec.cohort)
+        )
+        task = task_in(Purpose.TRAIN, messages)
+        _require_task(task, spec)
+        mean = opened.mean(), opened.scalars
+        arrays = self._wrapped.apply(
+            spec.round, task, cycle(messages), opened.included, mean
+        )
+        if wire.flatten(arrays)[1].tobytes() != opened.model().tobytes():
+            raise OperatorError("FS-356", f"the model after round {spec.round} differs")
+        return arrays
+
+    def _round(
+        self, number: int, purpose: Purpose, arrays: ArrayRecord, past: Past
+    ) -> ArrayRecord:
+        left = past.left_in((number, purpose))
+        first = past.attempts.get((number, purpose), 0) + (left is None)
+        reason = "no attempt was allowed"
+        for attempt in range(first, first + self._plan.attempts):
+            if left is not None and attempt == left.attempt:
+                outcome = self._take_up(left, arrays)
+            else:
+                outcome = self._attempt(number, purpose, attempt, arrays)
             self._record(outcome)
             self._owner.forget(outcome.proposal.spec.digest)
-            if outcome.opened is not None:
+            if outcome.opened is not None or outcome.burnt:
                 return outcome.arrays
-        reason = outcome.reason if outcome else "no attempt was allowed"
+            reason = outcome.reason
         raise PeerError("FS-369", f"{purpose} round {number}: {reason}")
 
     def _attempt(
@@ -130,27 +153,57 @@ class SecureAggregation:
         watch = _Stopwatch(self._clock)
         nodes = self._cohorts.gather()
         watch.lap(WAIT)
-        messages = self._configure(number, purpose, arrays, nodes)
+        messages = self._wrapped.configure(number, purpose, arrays, nodes)
         chosen = {message.metadata.dst_node_id for message in messages}
         cohort = {name: node for name, node in nodes.items() if node.node_id in chosen}
-        task = _task(purpose, messages[0].content)
+        task = task_in(purpose, messages)
         proposal = self._owner.propose(self._request(number, attempt, task, cohort))
         watch.lap("propose")
         before = Outcome(proposal=proposal, arrays=arrays)
-        try:
+        with self._given_up(before):
             asked = self._ask(before, task, cohort)
             watch.lap("train")
-            outcome = self._decide(number, task, messages, asked, watch)
-        except BaseException as error:
-            self._give_up(before, error)
-            raise
+        outcome = self._decide(task, messages, asked, watch)
+        return replace(outcome, seconds=watch.laps)
+
+    def _take_up(self, left: RoundRecord, arrays: ArrayRecord) -> Outcome:
+        """Go on with a round that an earlier process left undecided."""
+        watch = _Stopwatch(self._clock)
+        try:
+            proposal = self._owner.take_up(left)
+        except PeerError as error:
+            if not is_refusal(error):
+                raise
+            proposal = self._owner.proposal_of(left)
+            return self._voided(Outcome(proposal, arrays), error)
+        spec = proposal.spec.statement
+        before = Outcome(proposal=proposal, arrays=arrays)
+        messages = self._wrapped.configure(
+            spec.round, spec.purpose, arrays, _stand_ins(spec.cohort)
+        )
+        task = task_in(spec.purpose, messages)
+        _require_task(task, spec)
+        if proposal.key is None:
+            lost = OperatorError("FS-355", f"round {spec.round} of {spec.run}")
+            return self._voided(before, lost)
+        if left.opening is not None:
+            federation = self._owner.author.federation
+            opening = signing.verify(left.opening, Opening, federation)
+            before = self._with_set(before, opening.statement)
+            outcome = self._open(task, cycle(messages), before, opening, watch)
+        else:
+            with self._given_up(before):
+                asked = self._ask_again(before, task)
+                watch.lap("train")
+            outcome = self._decide(task, cycle(messages), asked, watch)
         return replace(outcome, seconds=watch.laps)
 
     def _ask(
         self, before: Outcome, task: wire.Task, cohort: Mapping[str, Node]
     ) -> Outcome:
-        """Hand the task to the cohort, and believe those with both receipts."""
+        """Hand the task to those of the cohort, and believe who has both receipts."""
         receipts, missing = self._collect(before.proposal, task, cohort)
+        receipts = {**before.receipts, **receipts}
         received = {name: len(receipts) for name in self._owner.aggregators}
         if missing:
             # An answer may be lost although the reports are stored.
@@ -160,6 +213,7 @@ class SecureAggregation:
             missing = [one for one in missing if one.name not in receipts]
         silent = [one.name for one in missing if one.status is Status.OFFLINE]
         self._cohorts.note(cohort, silent)
+        reached(Point.RECEIPTS_COLLECTED)
         return replace(
             before,
             receipts=receipts,
@@ -167,11 +221,22 @@ class SecureAggregation:
             received=received,
         )
 
+    def _ask_again(self, before: Outcome, task: wire.Task) -> Outcome:
+        """Ask those of the cohort whose reports are not at both aggregators yet."""
+        proposal, cohort = before.proposal, before.proposal.spec.statement.cohort
+        before = replace(before, receipts=pairs(self._owner.held(proposal)))
+        wanted = [name for name in cohort if name not in before.receipts]
+        nodes: Mapping[str, Node] = {}
+        if wanted and self._seconds_left(proposal) > 0:
+            nodes = self._cohorts.gather()
+        return self._ask(
+            before, task, {name: nodes[name] for name in wanted if name in nodes}
+        )
+
     def _decide(
         self,
-        number: int,
         task: wire.Task,
-        messages: Sequence[Message],
+        messages: Iterable[Message],
         asked: Outcome,
         watch: "_Stopwatch",
     ) -> Outcome:
@@ -179,44 +244,78 @@ class SecureAggregation:
         included, needed = len(asked.receipts), self._plan.min_cohort
         if included < needed:
             reason = f"{included} reported, {needed} needed"
-            voids = self._owner.void(asked.proposal.spec, reason)
-            return replace(asked, reason=reason, voids=voids)
-        opened = self._owner.open(asked.proposal, asked.receipts)
+            voided = self._owner.void(asked.proposal.spec, reason)
+            return replace(asked, reason=reason, voids=voided.confirmations)
+        opening = self._owner.fix_set(asked.proposal, asked.receipts)
+        return self._open(task, messages, asked, opening, watch)
+
+    def _open(
+        self,
+        task: wire.Task,
+        messages: Iterable[Message],
+        asked: Outcome,
+        opening: Signed[Opening],
+        watch: "_Stopwatch",
+    ) -> Outcome:
+        """Open a set that is fixed: it is this one or none, whatever happens."""
+        try:
+            opened = self._owner.open_again(asked.proposal, opening)
+        except PeerError as error:
+            if not is_refusal(error):
+                raise
+            outcome = self._voided(asked, error)
+            if not outcome.burnt and error.code not in GONE:
+                self._record(outcome)
+                raise
+            return outcome
         watch.lap("open")
         arrays = asked.arrays
         if task.purpose is Purpose.TRAIN:
-            arrays = self._apply(number, task, messages, asked.included, opened.mean)
+            mean = opened.mean.update, opened.mean.scalars
+            arrays = self._wrapped.apply(
+                asked.proposal.spec.statement.round,
+                task,
+                messages,
+                len(asked.included),
+                mean,
+            )
             watch.lap("apply")
         return replace(asked, opened=opened, arrays=arrays)
 
-    def _give_up(self, before: Outcome, error: BaseException) -> None:
-        """Void a round that cannot go on, as far as that is still possible."""
-        reason = "stopped by its owner"
-        if isinstance(error, FedsecureError):
-            reason = f"given up after {error.code}"  # its text is for the owner alone
-        with suppress(FedsecureError):
-            voids = self._owner.void(before.proposal.spec, reason)
-            self._record(replace(before, reason=reason, voids=voids))
+    def _voided(self, before: Outcome, error: FedsecureError) -> Outcome:
+        """Void a round that cannot be opened; burnt if an aggregator has opened it."""
+        voided = self._owner.void(before.proposal.spec, f"given up after {error.code}")
+        reason = f"given up: {error}"
+        if voided.opened:
+            servers = " and ".join(voided.opened)
+            reason = f"burnt: opened at {servers} and lost ({error})"
+        return replace(
+            before,
+            reason=reason,
+            voids=voided.confirmations,
+            burnt=bool(voided.opened),
+        )
 
-    def _configure(
-        self,
-        number: int,
-        purpose: Purpose,
-        arrays: ArrayRecord,
-        nodes: Mapping[str, Node],
-    ) -> list[Message]:
-        config = ConfigRecord(dict(self._plan.config))
-        if purpose is Purpose.TRAIN:
-            chosen = self._strategy.configure_train(
-                number, arrays, config, _Sample(nodes)
-            )
-            return list(chosen)
-        config["server-round"] = number
-        content = RecordDict({wire.ARRAYS: arrays, wire.CONFIG: config})
-        return [
-            Message(content, dst_node_id=node.node_id, message_type=purpose.value)
-            for node in nodes.values()
-        ]
+    def _with_set(self, before: Outcome, opening: Opening) -> Outcome:
+        federation = self._owner.author.federation
+        receipts = receipts_in(opening, federation)
+        received = {name: len(receipts) for name in self._owner.aggregators}
+        return replace(before, receipts=receipts, received=received)
+
+    @contextmanager
+    def _given_up(self, before: Outcome) -> Iterator[None]:
+        """Void a round whose set is not fixed when it cannot go on."""
+        try:
+            yield
+        except BaseException as error:
+            reason = "stopped by its owner"
+            if isinstance(error, FedsecureError):
+                reason = f"given up after {error.code}"  # its text: the owner's alone
+            with suppress(FedsecureError):
+                voided = self._owner.void(before.proposal.spec, reason)
+                voids = voided.confirmations
+                self._record(replace(before, reason=reason, voids=voids))
+            raise
 
     def _request(
         self, number: int, attempt: int, task: wire.Task, cohort: Mapping[str, Node]
@@ -245,13 +344,12 @@ class SecureAggregation:
         grants = [proposal.grants[name].token for name in sorted(proposal.grants)]
         content = wire.pack_task(task, Offer(proposal.spec.token, grants))
         names = {node.node_id: name for name, node in cohort.items()}
-        replies = self._fleet.ask(
-            [
-                Message(content, dst_node_id=node_id, message_type=task.purpose.value)
-                for node_id in names
-            ],
-            self._plan.round_seconds,
-        )
+        messages = [
+            Message(content, dst_node_id=node_id, message_type=task.purpose.value)
+            for node_id in names
+        ]
+        left = self._seconds_left(proposal)
+        replies = self._fleet.ask(messages, left) if messages and left > 0 else []
         receipts: dict[str, ReceiptPair] = {}
         absent = {
             name: Participation(name, Status.OFFLINE, "no answer in time")
@@ -269,34 +367,19 @@ class SecureAggregation:
                 absent[name] = _absence(name, reply, error)
         return receipts, [absent[name] for name in cohort if name not in receipts]
 
-    def _apply(
-        self,
-        number: int,
-        task: wire.Task,
-        messages: Sequence[Message],
-        included: Sequence[str],
-        mean: Mean,
-    ) -> ArrayRecord:
-        """Hand the wrapped strategy the average, as everybody's reply."""
-        average = (task.weights.astype(np.float64) + mean.update).astype(np.float32)
-        metrics: dict[str, int | float | list[float]] = {
-            name: list(value) if isinstance(value, Sequence) else value
-            for name, value in mean.scalars.items()
-        }
-        content = RecordDict(
-            {
-                wire.ARRAYS: wire.restore(task.layers, average),
-                "metrics": MetricRecord({**metrics, EXAMPLES: 1}),
-            }
-        )
-        replies = [
-            Message(content, reply_to=message)
-            for message, _ in zip(messages, included, strict=False)
-        ]
-        arrays, _ = self._strategy.aggregate_train(number, replies)
-        if arrays is None:
-            raise OperatorError("FS-371", f"{type(self._strategy).__name__}")
-        return wire.as_float32(arrays)
+    def _seconds_left(self, proposal: Proposal) -> float:
+        """Return how long aggregators still take reports."""
+        return proposal.spec.statement.deadline - self._owner.clock()
+
+
+def _stand_ins(cohort: Sequence[str]) -> dict[str, Node]:
+    """Return nodes for a strategy that is asked again; nothing is sent to them."""
+    return {name: Node(number, "") for number, name in enumerate(cohort, 1)}
+
+
+def _require_task(task: wire.Task, spec: RoundSpec) -> None:
+    if task.digest() != spec.task:
+        raise OperatorError("FS-356", f"the task of round {spec.round} differs")
 
 
 def _absence(name: str, reply: Message, error: PeerError) -> Participation:
@@ -316,14 +399,3 @@ class _Stopwatch:
     def lap(self, stage: str) -> None:
         now = self._clock()
         self.laps[stage], self._last = now - self._last, now
-
-
-def _task(purpose: Purpose, content: RecordDict) -> wire.Task:
-    """Read the one model and the one ConfigRecord that a strategy sends."""
-    arrays, configs = content.array_records, content.config_records
-    if len(arrays) != 1 or len(configs) != 1:
-        raise OperatorError(
-            "FS-368", "it sends more than one ArrayRecord and one ConfigRecord"
-        )
-    layers, weights = wire.flatten(next(iter(arrays.values())))
-    return wire.Task(purpose, layers, dict(next(iter(configs.values()))), weights)

@@ -5,12 +5,14 @@ this process its only executor.
 """
 
 import dataclasses
+import fcntl
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import flwr.serverapp.strategy
 from flwr.app import ArrayRecord
@@ -18,12 +20,15 @@ from flwr.serverapp.strategy import Strategy
 
 from fedsecure import identity
 from fedsecure.aggregators import AggregatorClient, Patience
-from fedsecure.errors import OperatorError
+from fedsecure.durability import sync
+from fedsecure.errors import OperatorError, PeerError
+from fedsecure.flower import wire
 from fedsecure.flower.cohort import RosterFleet
 from fedsecure.flower.linear import require_linear
 from fedsecure.flower.owner_settings import OwnerSettings
 from fedsecure.flower.plan import Plan
 from fedsecure.flower.recorder import Recorder, RoundReport
+from fedsecure.flower.resume import NOTHING, read_past
 from fedsecure.flower.runtime import (
     OwnedRun,
     TlsFiles,
@@ -36,12 +41,16 @@ from fedsecure.identity import Federation
 from fedsecure.rounds.owner import RoundOwner
 from fedsecure.signing import Author
 from fedsecure.statements import Weighting
-from fedsecure.store.records import RunFinished, RunStarted
+from fedsecure.store.files import load_array
+from fedsecure.store.records import RunFinished, RunRecord, RunStarted
 from fedsecure.store.rounds import RoundStore
 from fedsecure.store.states import RunState
 from fedsecure.study.config import Study, build_model, load_own
 from fedsecure.study.metrics import read_means
 from fedsecure.study.terms import StudyRequest
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,7 @@ class Progress:
     study: Callable[[str], None]
     stage: Callable[[str], None]
     round: Callable[[RoundReport], None]
+    interrupted: Callable[[str], None]  # hears the run that can be resumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +96,8 @@ def open_owner(settings: OwnerSettings, told: Callable[[str], None]) -> Iterator
     key = identity.load_signing_key(settings.key)
     identity.require_key_of(federation, settings.name, key)
     author = Author(settings.name, key, federation)
-    settings.folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        stack.enter_context(_alone(settings.folder))
         store = RoundStore(settings.database_url, author, time.time)
         stack.callback(store.close)
         patience = Patience(told=told)
@@ -102,7 +112,13 @@ def open_owner(settings: OwnerSettings, told: Callable[[str], None]) -> Iterator
         yield Owner(settings, author, clients, store)
 
 
-def train(owner: Owner, study: Study, rounds: int | None, progress: Progress) -> Path:
+def train(
+    owner: Owner,
+    study: Study,
+    rounds: int | None,
+    progress: Progress,
+    resume: str | None = None,
+) -> Path:
     """Train a study from its initial model; return where the Keras model lies.
 
     Args:
@@ -110,9 +126,12 @@ def train(owner: Owner, study: Study, rounds: int | None, progress: Progress) ->
         study: From `load_study`.
         rounds: Instead of the study's own number, if given.
         progress: Told about stages and rounds.
+        resume: A run that was interrupted, to go on with instead of a new one.
 
     Raises:
         FedsecureError: What went wrong; the run is then recorded as failed.
+        OperatorError: FS-356 or FS-357 when the run cannot be resumed, FS-861 when
+            there is none of that name.
     """
     strategy = build_strategy(study)
     progress.stage("asking both aggregators")
@@ -123,10 +142,19 @@ def train(owner: Owner, study: Study, rounds: int | None, progress: Progress) ->
     request = study.request(data)
     progress.study(request.digest)
     arrays = ArrayRecord(model.get_weights())
-    run = f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     recorder = Recorder(owner.store, owner.settings.folder, _read, progress.round)
-    planned = rounds or study.training.rounds
-    with _recorded(owner, _started(run, study, planned, recorder, arrays)):
+    if resume is None:
+        run = f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        planned, past = rounds or study.training.rounds, NOTHING
+        owner.store.start_run(_started(run, study, planned, recorder, arrays))
+    else:
+        progress.stage(f"reading what {resume} did so far")
+        began = _resumable(owner, study, resume)
+        run, planned = began.run, began.planned_rounds
+        arrays = _initial_model(owner, began, arrays)
+        past = read_past(owner.store, owner.settings.folder, run)
+        owner.store.resume_run(run)
+    with _recorded(owner, run, progress):
         progress.stage("starting the SuperLink")
         with _flower(owner) as running:
             progress.stage("waiting for the data owners' agents")
@@ -140,12 +168,10 @@ def train(owner: Owner, study: Study, rounds: int | None, progress: Progress) ->
                 sleep=time.sleep,
                 linear=study.aggregation.linear,
             )
-            arrays = secure.run(arrays)
-    progress.stage("saving the model")
-    path = owner.settings.folder / "models" / run / "model.keras"
-    model.set_weights(arrays.to_numpy_ndarrays())
-    model.save(path)
-    return path
+            arrays = secure.run(arrays, past)
+        progress.stage("saving the model")
+        model.set_weights(arrays.to_numpy_ndarrays())
+        return _save_model(model, owner.settings.folder / "models" / run)
 
 
 def build_strategy(study: Study) -> Strategy:
@@ -176,6 +202,26 @@ def build_strategy(study: Study) -> Strategy:
 
 
 @contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Take the owner's folder for this process.
+
+    Raises:
+        OperatorError: FS-609 when another has it, FS-606 when it cannot be used.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise OperatorError("FS-606", f"{folder}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OperatorError("FS-609", f"{folder}") from error
+        yield
+
+
+@contextmanager
 def _flower(owner: Owner) -> Iterator[OwnedRun]:
     """Run the SuperLink, with the roster's keys registered, and one run on it."""
     settings = owner.settings.superlink
@@ -192,20 +238,69 @@ def _flower(owner: Owner) -> Iterator[OwnedRun]:
 
 
 @contextmanager
-def _recorded(owner: Owner, started: RunStarted) -> Iterator[None]:
-    """Record that a run began, and how it ended whatever happens."""
-    owner.store.start_run(started)
+def _recorded(owner: Owner, run: str, progress: Progress) -> Iterator[None]:
+    """Record how a run ended whatever happens, and say how it can go on."""
     try:
         yield
-    except KeyboardInterrupt:
-        owner.store.finish_run(
-            RunFinished(started.run, RunState.STOPPED, "stopped by its owner")
-        )
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        outcome = RunState.STOPPED if stopped else RunState.FAILED
+        reason = "stopped by its owner" if stopped else str(error)
+        progress.interrupted(run)
+        owner.store.finish_run(RunFinished(run, outcome, reason))
         raise
-    except Exception as error:
-        owner.store.finish_run(RunFinished(started.run, RunState.FAILED, str(error)))
-        raise
-    owner.store.finish_run(RunFinished(started.run, RunState.COMPLETED))
+    owner.store.finish_run(RunFinished(run, RunState.COMPLETED))
+
+
+def _resumable(owner: Owner, study: Study, run: str) -> RunRecord:
+    """Return a run that is not over and was begun with this very study."""
+    began = owner.store.run(run)
+    if began.state is RunState.COMPLETED:
+        raise OperatorError("FS-357", f"run {run} is completed")
+    now = _settings(study)
+    changed = [
+        f"[{section}] {name}"
+        for section, values in now.items()
+        for name, value in values.items()
+        if began.settings.get(section, {}).get(name) != value
+    ]
+    if began.study != study.name or changed:
+        what = ", ".join(changed) or f"it trained {began.study}"
+        raise OperatorError("FS-356", f"{study.folder}, run {run}: {what}")
+    return began
+
+
+def _initial_model(owner: Owner, began: RunRecord, built: ArrayRecord) -> ArrayRecord:
+    """Return the model that a run began with, in the layers of today's model.py."""
+    layers, _ = wire.flatten(built)
+    stored = load_array(owner.settings.folder, began.initial_model)
+    try:
+        return wire.restore(layers, stored)
+    except PeerError as error:
+        raise OperatorError("FS-356", f"{began.run}: {error.detail}") from error
+
+
+def _save_model(model: "keras.Model", folder: Path) -> Path:
+    """Write the Keras model; the file is there whole or not at all."""
+    path, part = folder / "model.keras", folder / "part.keras"
+    try:
+        model.save(part)
+        sync(part)
+        part.replace(path)
+        sync(folder)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OperatorError("FS-606", f"{path}: {error.strerror or error}") from error
+    return path
+
+
+def _settings(study: Study) -> dict[str, dict[str, Any]]:
+    """Return the study's settings as the round store keeps them."""
+    return {
+        "training": study.training.model_dump(mode="json"),
+        "aggregation": study.aggregation.model_dump(mode="json"),
+        "metrics": study.metrics.model_dump(mode="json"),
+    }
 
 
 def _started(
@@ -221,11 +316,7 @@ def _started(
         planned_rounds=planned,
         min_cohort=aggregation.min_cohort,
         clip=aggregation.clip,
-        settings={
-            "training": study.training.model_dump(mode="json"),
-            "aggregation": aggregation.model_dump(mode="json"),
-            "metrics": study.metrics.model_dump(mode="json"),
-        },
+        settings=_settings(study),
         initial_model=recorder.save_model(run, 0, arrays),
     )
 

@@ -21,6 +21,7 @@ from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params
 from fedsecure.encodings import from_base64url
 from fedsecure.errors import PeerError
+from fedsecure.faults import Point, reached
 from fedsecure.identity import AggregatorParty, Role
 from fedsecure.rounds.parameters import params_of
 from fedsecure.signing import Author, Signed
@@ -189,6 +190,7 @@ class Contributor:
                 )
             ],
         )
+        reached(Point.REPORTS_STORED)
 
     def deliver(self, accepted: Accepted) -> dict[str, Signed[Receipt]]:
         """Send both stored reports and return the receipts by aggregator.
@@ -214,6 +216,7 @@ class Contributor:
         if report.receipt is not None:
             return report.receipt
         said = report.header.statement
+        first = said.aggregator == self.author.federation.pair[0].name
         receipt = self.aggregators[said.aggregator].report(
             report.header, report.payload
         )
@@ -224,6 +227,7 @@ class Contributor:
             said.digest,
         ):
             raise PeerError("FS-349", f"{said.aggregator}, report {said.report_id}")
+        reached(Point.SENT_A if first else Point.SENT_B)
         return receipt
 
     def _require_grants(

@@ -12,17 +12,18 @@ Flower nor a framework; clock, randomness, storage and network come in from outs
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 from fedsecure import identity, signing
-from fedsecure.aggregators import AggregatorClient
+from fedsecure.aggregators import AggregatorClient, UnreachableError
 from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params
 from fedsecure.encodings import base64url
-from fedsecure.errors import PeerError
-from fedsecure.identity import Party
+from fedsecure.errors import OperatorError, PeerError
+from fedsecure.faults import Point, reached
+from fedsecure.identity import Federation, Party
 from fedsecure.rounds.parameters import params_of, scalars_of
 from fedsecure.rounds.proposal import (
     Opened,
@@ -30,6 +31,7 @@ from fedsecure.rounds.proposal import (
     ReceiptPair,
     RoundLog,
     RoundRequest,
+    Voided,
 )
 from fedsecure.signing import Author, Signed
 from fedsecure.statements import (
@@ -38,13 +40,18 @@ from fedsecure.statements import (
     Opening,
     Read,
     Receipt,
+    RoundGrant,
     RoundSpec,
     Void,
 )
+from fedsecure.store.records import RoundRecord
+from fedsecure.store.states import RoundState
 from fedsecure.study.terms import SUITE
 
 TICKET_SECONDS: Final = 300
 NEVER_GRANTED: Final = "FS-300"  # an aggregator's answer about an unknown round
+OPENED: Final = "FS-304"  # and about one that it has opened
+REFUSALS: Final = ("FS-30", "FS-32", "FS-334", "FS-40")  # about a round, for good
 T = TypeVar("T")
 
 
@@ -80,12 +87,44 @@ class RoundOwner:
         params = params_of(spec.statement)
         identity.write_private(self._key_file(spec.digest), key.to_bytes())
         self.log.propose(spec)
+        reached(Point.SPEC_RECORDED)
+        return Proposal(spec, params, self._granted(spec), key)
+
+    def take_up(self, left: RoundRecord) -> Proposal:
+        """Return a round that an earlier process left undecided, as it was proposed.
+
+        Raises:
+            PeerError: When an aggregator had not granted it, and refuses to now.
+        """
+        proposal = self.proposal_of(left)
+        if left.state is RoundState.PROPOSED:
+            return replace(proposal, grants=self._granted(proposal.spec))
+        return proposal
+
+    def proposal_of(self, left: RoundRecord) -> Proposal:
+        """Read a recorded round; its key, too, if that is still there."""
+        federation = self.author.federation
+        spec = signing.verify(left.spec, RoundSpec, federation)
+        grants = {
+            name: signing.verify(token, RoundGrant, federation)
+            for name, token in left.grants.items()
+        }
+        file = self._key_file(spec.digest)
+        key = (
+            seal.SealingKey.from_bytes(identity.read_private(file))
+            if file.exists()
+            else None
+        )
+        return Proposal(spec, params_of(spec.statement), grants, key)
+
+    def _granted(self, spec: Signed[RoundSpec]) -> dict[str, Signed[RoundGrant]]:
         grants = self._both(lambda client: client.propose(spec))
         for grant in grants.values():
             if grant.statement.spec != spec.digest:
                 raise PeerError("FS-351", f"{grant.signer} granted another spec")
         self.log.granted(spec.digest, {n: g.token for n, g in grants.items()})
-        return Proposal(spec, params, grants, key)
+        reached(Point.GRANTS_RECORDED)
+        return grants
 
     def collect(
         self, proposal: Proposal, reporter: str, tokens: Sequence[str]
@@ -144,6 +183,16 @@ class RoundOwner:
             PeerError: FS-353 below min_cohort; FS-354 when the shares do not belong
                 together; an aggregator's refusal.
         """
+        return self.open_again(proposal, self.fix_set(proposal, receipts))
+
+    def fix_set(
+        self, proposal: Proposal, receipts: Mapping[str, ReceiptPair]
+    ) -> Signed[Opening]:
+        """Record which sum is opened; nothing is sent. From now on there is no other.
+
+        Raises:
+            PeerError: FS-353 below min_cohort.
+        """
         spec = proposal.spec.statement
         if not len(receipts) >= spec.min_cohort:
             raise PeerError(
@@ -151,27 +200,27 @@ class RoundOwner:
             )
         opening = self.author.sign(self._opening(proposal, receipts))
         self.log.opening(opening)
-        return self.open_again(proposal, opening)
+        reached(Point.OPENING_RECORDED)
+        return opening
 
     def open_again(self, proposal: Proposal, opening: Signed[Opening]) -> Opened:
-        """Fetch and combine the shares of an opening that is stored already."""
-        length = seal.sealed_length(proposal.params.plaintext_bytes)
-        spec = proposal.spec.digest
-        shares = self._both(
-            lambda client: client.open(
-                opening, self._share_file(spec, client.party), length
-            )
-        )
+        """Fetch and combine the shares of an opening that is stored already.
+
+        Raises:
+            PeerError: FS-354 when the shares do not belong together; an aggregator's
+                refusal.
+        """
+        shares = self._both(lambda client: self._fetch(client, proposal, opening))
         a, b = (
             self._unseal(proposal, opening, shares[name]) for name in sorted(shares)
         )
         return Opened(scheme.unshard(proposal.params, a, b), opening, shares)
 
-    def void(self, spec: Signed[RoundSpec], reason: str) -> dict[str, Signed[Void]]:
+    def void(self, spec: Signed[RoundSpec], reason: str) -> Voided:
         """Void a round at both aggregators, and forget its key.
 
-        Returns:
-            The confirmations, by aggregator; none of one that never granted it.
+        Raises:
+            PeerError: One of them is away; the key is kept.
         """
         statement = Void(
             federation=self.author.federation.digest,
@@ -182,7 +231,10 @@ class RoundOwner:
         signed = self.author.sign(statement)
         answers = self._both(lambda client: _void_at(client, signed))
         self.forget(spec.digest)
-        return {name: void for name, void in answers.items() if void is not None}
+        return Voided(
+            {name: said for name, said in answers.items() if isinstance(said, Signed)},
+            [name for name, said in answers.items() if said == OPENED],
+        )
 
     def forget(self, spec: str) -> None:
         """Delete the round's key and sealed shares, once its result is recorded."""
@@ -245,6 +297,16 @@ class RoundOwner:
         )
         return client.standing(proposal.spec.digest, self.author.sign(ticket)).receipts
 
+    def _fetch(
+        self, client: AggregatorClient, proposal: Proposal, opening: Signed[Opening]
+    ) -> Signed[AggregateShareHeader]:
+        length = seal.sealed_length(proposal.params.plaintext_bytes)
+        file = self._share_file(proposal.spec.digest, client.party)
+        share = client.open(opening, file, length)
+        first = client.party.name == self.author.federation.pair[0].name
+        reached(Point.SHARE_A_FETCHED if first else Point.SHARE_B_FETCHED)
+        return share
+
     def _unseal(
         self,
         proposal: Proposal,
@@ -270,6 +332,8 @@ class RoundOwner:
             self.author.name,
             bytes.fromhex(opening.digest),
         )
+        if proposal.key is None:
+            raise OperatorError("FS-355", f"{self._key_file(proposal.spec.digest)}")
         plaintext = bytearray(params.plaintext_bytes)
         with path.open("rb") as file:
             seal.open_sealed(
@@ -313,13 +377,35 @@ def pairs(
     }
 
 
-def _void_at(client: AggregatorClient, void: Signed[Void]) -> Signed[Void] | None:
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether an aggregator has refused, and will refuse again."""
+    return (
+        isinstance(error, PeerError)
+        and not isinstance(error, UnreachableError)
+        and error.code.startswith(REFUSALS)
+    )
+
+
+def receipts_in(opening: Opening, federation: Federation) -> dict[str, ReceiptPair]:
+    """Return, for each member of an opened set, the receipts of both aggregators."""
+    said = {
+        server: [signing.verify(token, Receipt, federation) for token in tokens]
+        for server, tokens in opening.receipts.items()
+    }
+    return {
+        member.reporter: {server: said[server][place] for server in said}
+        for place, member in enumerate(opening.set)
+    }
+
+
+def _void_at(client: AggregatorClient, void: Signed[Void]) -> Signed[Void] | str:
     try:
         return client.void(void)
     except PeerError as error:
-        if error.code != NEVER_GRANTED:
+        # Never granted: nothing to open there, and earlier attempts are refused.
+        if error.code not in {NEVER_GRANTED, OPENED}:
             raise
-        return None  # nothing to open there, and earlier attempts are refused
+        return error.code
 
 
 def _report_id(receipts: ReceiptPair) -> str:

@@ -15,6 +15,7 @@ from fedsecure.statements import (
     RoundGrant,
     RoundSpec,
     ScalarField,
+    Void,
     Weighting,
 )
 
@@ -41,12 +42,12 @@ class RoundRequest:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A round that both aggregators granted."""
+    """A round that both aggregators granted. Without its key it cannot be opened."""
 
     spec: Signed[RoundSpec]
     params: Params
     grants: Mapping[str, Signed[RoundGrant]]
-    key: seal.SealingKey = field(repr=False)
+    key: seal.SealingKey | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,18 @@ class Opened:
     mean: scheme.Mean
     opening: Signed[Opening]
     shares: Mapping[str, Signed[AggregateShareHeader]]
+
+
+@dataclass(frozen=True, slots=True)
+class Voided:
+    """What came of voiding a round at both aggregators.
+
+    `opened` names those that cannot confirm it, for they have opened the round; one
+    that never granted it is in neither.
+    """
+
+    confirmations: Mapping[str, Signed[Void]]
+    opened: Sequence[str] = ()
 
 
 class RoundLog(Protocol):

@@ -197,6 +197,9 @@ class Round(Base):
     clamped: Mapped[int | None] = mapped_column(
         BigInteger, comment="scalars of the set that were brought into their range"
     )
+    scalars: Mapped[dict[str, Any]] = mapped_column(
+        CanonicalJson, comment="the shared figures as they were opened (JSON)"
+    )
     bytes_up: Mapped[int | None] = mapped_column(
         BigInteger, comment="payload bytes from the set to both aggregators together"
     )

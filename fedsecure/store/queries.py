@@ -112,6 +112,8 @@ def _round_record(session: Session, row: Round) -> RoundRecord:
         mean=_found(session, row.mean),
         model=_found(session, row.model),
         metrics={metric.name: metric.value for metric in metrics},
+        scalars=row.scalars,
+        voids=row.voids,
     )
 
 

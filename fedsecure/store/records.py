@@ -17,6 +17,8 @@ from typing import Any, Final, TypeAlias
 from fedsecure.statements import Purpose, Weighting
 from fedsecure.store.states import RoundState, RunState
 
+ScalarMean: TypeAlias = int | float | list[int] | list[float]
+
 
 class ModelKind(StrEnum):
     """What a stored array is."""
@@ -118,6 +120,9 @@ class RoundResult:
     of an evaluate round are of the model as it is. None or NaN: undefined, such as
     the AUC of a single class.
 
+    `scalars` are the shared figures as they were opened, from which the metrics follow:
+    a resumed run hands them to the strategy again.
+
     `clipped` counts members of the set whose update was scaled down, `clamped` the
     scalars that were brought into their range. `shares` are the headers of both
     aggregate shares (tokens), `seconds` durations by stage, and `bytes_up` what the
@@ -128,6 +133,7 @@ class RoundResult:
     mean: StoredModel | None = None
     model: StoredModel | None = None
     metrics: Mapping[str, float | None] = field(default_factory=dict)
+    scalars: Mapping[str, ScalarMean] = field(default_factory=dict)
     total_weight: int = 0
     clipped: int = 0
     clamped: int = 0
@@ -208,3 +214,17 @@ class RoundRecord:
     mean: StoredModel | None
     model: StoredModel | None
     metrics: Mapping[str, float | None]
+    scalars: Mapping[str, ScalarMean]
+    voids: Mapping[str, str]
+
+    @property
+    def burnt(self) -> bool:
+        """Whether it is given up although an aggregator may have opened it.
+
+        Its number is not used again, for nobody opens a round twice.
+        """
+        return (
+            self.state is RoundState.VOID
+            and self.opening is not None
+            and len(self.voids) < len(self.grants)
+        )

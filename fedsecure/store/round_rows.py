@@ -56,6 +56,7 @@ def _proposed(signed: Signed[RoundSpec], event: Event) -> Round:
         proposed_at=event.at,
         spec=signed.token,
         stage_seconds={},
+        scalars={},
         grants={},
         shares=[],
         voids={},
@@ -118,6 +119,7 @@ def round_opened(session: Session, event: Event, body: RoundResult) -> Subject:
     row.model = keep_model(session, body.model)
     row.total_weight, row.bytes_up = body.total_weight, body.bytes_up
     row.clipped, row.clamped = body.clipped, body.clamped
+    row.scalars = dict(body.scalars)
     row.decided_at, row.shares = event.at, list(body.shares)
     row.stage_seconds = dict(body.seconds)
     for name, value in body.metrics.items():

@@ -134,7 +134,7 @@ def test_a_void_round_opens_nothing_and_a_new_attempt_goes_on(
         name: memory.hospitals[name].answer(first, measurement_of(name))
         for name in HOSPITALS
     }
-    confirmed = memory.owner.void(first.spec, "a test")
+    confirmed = memory.owner.void(first.spec, "a test").confirmations
     assert sorted(confirmed) == ["north", "south"]
     memory.store.void_round(RoundVoided(first.spec.digest, "a test"))
     forgetful = replace(memory.owner, log=NoLog())
@@ -159,7 +159,8 @@ def test_a_round_that_one_aggregator_never_granted_is_void_at_the_other(
     with refused("FS-551"):
         replace(memory.owner, log=Remember()).propose(memory.request())
     memory.wires["south"].fault = None
-    assert sorted(memory.owner.void(specs[0], "south was away")) == ["north"]
+    voided = memory.owner.void(specs[0], "south was away")
+    assert (sorted(voided.confirmations), voided.opened) == (["north"], [])
     memory.owner.propose(memory.request(attempt=2))
 
 

@@ -159,6 +159,7 @@ def _create_rounds() -> None:
             "scalars of the set that were brought into their range",
             null=True,
         ),
+        _column("scalars", TEXT, "the shared figures as they were opened (JSON)"),
         _column(
             "bytes_up",
             BIG,
