@@ -899,8 +899,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
         Problem(
             "FS-512",
             "The SuperLink stopped by itself",
-            "Its last lines are shown. Start `fedsecure train` again: it begins a new "
-            "run, and the rounds of this one stay on record.",
+            "Its last lines are shown. `fedsecure train --resume` goes on with the run.",
         ),
         Problem(
             "FS-513",

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fedsecure.review.rows import RoundRow, RunRow
+from fedsecure.store.states import RunState
 
 T = TypeVar("T")
 SHORT: Final = 12  # digits of a digest
@@ -148,7 +149,16 @@ def run_heading(run: RunRow) -> list[RenderableType]:
         Text.assemble(stated(run.state), ", ", done, *_because(run)),
         _times(run),
         plain(rules),
+        *_how_to_go_on(run),
     ]
+
+
+def _how_to_go_on(run: RunRow) -> list[Text]:
+    """Say what to type when a run is not completed; nobody sees whether it is alive."""
+    if run.state == RunState.COMPLETED:
+        return []
+    when = "if it was killed" if run.state == RunState.RUNNING else "to go on"
+    return [plain(f"{when}: fedsecure train --resume {run.run}", "yellow")]
 
 
 def _because(run: RunRow) -> list[Text]:
