@@ -11,7 +11,8 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +22,13 @@ from flwr.clientapp import ClientApp
 
 from clients.config import AgentSettings, require_pinned
 from clients.consent import Consent
+from clients.delivery import Delivery
 from clients.state import AgentState
+from clients.waiting import Waiting
+from clients.watchdog import Watchdog
 from fedsecure import identity
 from fedsecure.aggregators import AggregatorClient, Patience, UnreachableError
-from fedsecure.errors import FedsecureError, OperatorError, PeerError, RoundStateError
+from fedsecure.errors import FedsecureError, OperatorError, RoundStateError
 from fedsecure.faults import Point, reached
 from fedsecure.flower import wire
 from fedsecure.flower.mod import Mod, secret_sharing_mod
@@ -60,22 +64,35 @@ class Agent:
     mod: Mod
     settlement: Settlement
     stop: threading.Event
+    delivery: Delivery
+    watchdog: Watchdog
+    aggregators: Waiting
     contexts: dict[int, Context] = field(default_factory=dict)
 
     def run(self) -> None:
         """Answer tasks until told to stop, joining again whenever the link breaks."""
         pause = FIRST_PAUSE
+        waiting = Waiting(f"the SuperLink at {self.settings.superlink}")
         self.state.tidy(time.time() - KEEP_SECONDS)
         while not self.stop.is_set():
             try:
+                self.between_tasks()
                 with self._joined() as link:
                     pause = FIRST_PAUSE
+                    waiting.back()
                     self._serve(link)
-            except PeerError as error:
-                log.warning("waiting", seconds=pause, **_told(error))
-                self.settle()
-                self.stop.wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+            except FedsecureError as error:
+                told = _told(error)
+                waiting.away(told["code"], told["error"])
+            except Exception as error:  # noqa: BLE001 - a library may raise anything
+                waiting.away("FS-382", _place(error))
+            self.stop.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def between_tasks(self) -> None:
+        """Send what is left in the outbox, and ask what became of the rest."""
+        self.delivery.run()
+        self.settle()
 
     @contextmanager
     def _joined(self) -> Iterator[Fleet]:
@@ -98,6 +115,7 @@ class Agent:
             try:
                 message = link.receive()
                 if message is not None:
+                    self.watchdog.answer = partial(self._decline, link, message)
                     reply = self.answer(message, link.node_id)
                     reached(Point.REPLYING)
                     link.reply(reply)
@@ -105,7 +123,7 @@ class Agent:
             except RoundStateError as error:
                 log.info("run is over", **_told(error))
             if time.monotonic() - settled > SETTLE_SECONDS:
-                self.settle()
+                self.between_tasks()
                 settled = time.monotonic()
             self.stop.wait(self.settings.poll_seconds)
 
@@ -134,6 +152,12 @@ class Agent:
         self.state.replied(outcome, length, time.time())
         return reply
 
+    def _decline(self, link: Fleet, message: Message) -> None:
+        """Answer, from the watchdog's thread, a task that is still being worked on."""
+        nothing = Error(code=ERROR_CODE, reason=NOT_REPORTED)
+        link.reply(Message(nothing, reply_to=message))
+        self.state.replied(NOT_REPORTED, len(NOT_REPORTED), time.time())
+
     def _report(self, message: Message, context: Context) -> tuple[Message, str]:
         kind = message.metadata.message_type
         content = message.content if message.has_content() else RecordDict()
@@ -148,6 +172,7 @@ class Agent:
         else:
             seconds = round(time.monotonic() - started, 2)
             log.info("reported", task=kind, seconds=seconds)
+            self.aggregators.back()
             return reply, "receipts"
         log.warning(NOT_REPORTED, task=kind, **_told(failure))
         spec = _signed(content, self.federation)
@@ -183,7 +208,9 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
     app = load_app(settings.app)
     with ExitStack() as stack:
         state = stack.enter_context(AgentState(settings.state, federation))
-        clients = _clients(settings, federation, stack)
+        aggregators = Waiting("an aggregator")
+        told = Patience(told=lambda why: aggregators.away("FS-551", why))
+        clients = _clients(settings, federation, stack, told)
         author = Author(settings.name, key, federation)
         consent = Consent(
             settings.policy, state, federation.model_owner.name, time.time
@@ -199,8 +226,21 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
         # Asked between two tasks, so it may not wait for an aggregator that is away.
         asking = _clients(settings, federation, stack, Patience(seconds=0.0))
         settlement = Settlement(author, asking, state, time.time)
-        mod = secret_sharing_mod(contributor)
-        yield Agent(settings, federation, state, app, mod, settlement, stop)
+        delivery = Delivery(replace(contributor, aggregators=asking), state, time.time)
+        watchdog = Watchdog(time.time)
+        mod = secret_sharing_mod(contributor, watchdog.until)
+        yield Agent(
+            settings=settings,
+            federation=federation,
+            state=state,
+            app=app,
+            mod=mod,
+            settlement=settlement,
+            stop=stop,
+            delivery=delivery,
+            watchdog=watchdog,
+            aggregators=aggregators,
+        )
 
 
 def load_app(reference: str) -> ClientApp:
@@ -223,7 +263,7 @@ def _clients(
     settings: AgentSettings,
     federation: Federation,
     stack: ExitStack,
-    patience: Patience | None = None,
+    patience: Patience,
 ) -> Mapping[str, AggregatorClient]:
     clients = {
         party.name: AggregatorClient(party, federation, settings.authorities, patience)

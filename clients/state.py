@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from clients.refusals import Refusals
@@ -20,6 +21,7 @@ from clients.rows import MembershipRow, ReplyRow, ReportRow
 from clients.studies import Studies
 from fedsecure import database
 from fedsecure.durability import sync
+from fedsecure.errors import OperatorError
 from fedsecure.identity import Federation
 from fedsecure.rounds.contributor import StoredReport
 from fedsecure.signing import Signed, verify
@@ -95,9 +97,13 @@ class AgentState:
         self, spec: Signed[RoundSpec], study: str, reports: Sequence[StoredReport]
     ) -> None:
         """Make both reports durable: the files first, then both rows at once."""
-        for report in reports:
-            sync(report.payload)
-        sync(self._folder / "outbox" / spec.digest)
+        try:
+            for report in reports:
+                sync(report.payload)
+            sync(self._folder / "outbox" / spec.digest)
+        except OSError as error:
+            where = f"{self._folder}: {error.strerror}"
+            raise OperatorError("FS-383", where) from error
         said = spec.statement
         with self._transaction() as session:
             session.add_all(
@@ -161,6 +167,16 @@ class AgentState:
             )
             return list(rows)
 
+    def undelivered(self, now: float) -> Sequence[str]:
+        """Return the specs with a report that got no receipt and still can be sent."""
+        with self._transaction() as session:
+            rows = session.scalars(
+                select(ReportRow.spec)
+                .where(ReportRow.receipt.is_(None), ReportRow.deadline > now)
+                .distinct()
+            )
+            return sorted(rows)
+
     def settle(self, inclusions: Mapping[str, Signed[Inclusion]], fate: str) -> None:
         """Keep what both aggregators said about one round, in one step."""
         with self._transaction() as session:
@@ -215,8 +231,12 @@ class AgentState:
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
-        with Session(self._engine) as session, session.begin():
-            yield session
+        try:
+            with Session(self._engine) as session, session.begin():
+                yield session
+        except SQLAlchemyError as error:
+            where = f"{self._folder / DATABASE}: {database.cause(error)}"
+            raise OperatorError("FS-383", where) from error
 
     def _report(self, row: ReportRow) -> StoredReport:
         return StoredReport(

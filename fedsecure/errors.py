@@ -711,6 +711,23 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "one; `fedsecure study export` writes it.",
         ),
         Problem(
+            "FS-382",
+            "The agent met an error that it does not know",
+            "It goes on by itself. If it comes again, report the line of its log.",
+        ),
+        Problem(
+            "FS-383",
+            "The agent's state folder cannot be written",
+            "Make room on its disk and check who may write there (`state` in "
+            "agent.toml). The agent goes on by itself; nothing is sent twice.",
+        ),
+        Problem(
+            "FS-384",
+            "A training did not end before the round's deadline",
+            "The agent has started anew and goes on. Look at the app and the load of "
+            "this machine, or ask the model owner for a longer `round_seconds`.",
+        ),
+        Problem(
             "FS-420",
             "The model is not made of allowed parts alone",
             "Use Keras' own layers, losses and optimizers as docs/your-own-study.md "
@@ -899,7 +916,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
         Problem(
             "FS-512",
             "The SuperLink stopped by itself",
-            "Its last lines are shown. `fedsecure train --resume` goes on with the run.",
+            "Its last lines are shown. To go on with the run: `fedsecure train "
+            "--resume RUN`.",
         ),
         Problem(
             "FS-513",

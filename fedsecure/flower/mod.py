@@ -9,6 +9,7 @@ used, and they leave this machine as input shares alone.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from flwr.app import ConfigRecord, Context, Message, RecordDict
@@ -27,14 +28,24 @@ from fedsecure.rounds.contributor import (
 from fedsecure.statements import Purpose, RoundSpec
 
 Call = Callable[[Message, Context], Message]
+Limit = Callable[[float], AbstractContextManager[None]]  # seconds since 1970
 Mod = Callable[[Message, Context, Call], Message]
 MetricValue = int | float | list[int] | list[float]
 
 EXAMPLES = "num-examples"
 
 
-def secret_sharing_mod(contributor: Contributor) -> Mod:
-    """Return the mod of one data owner; the agent puts it around every ClientApp."""
+def _without_end(_deadline: float) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def secret_sharing_mod(contributor: Contributor, until: Limit = _without_end) -> Mod:
+    """Return the mod of one data owner; the agent puts it around every ClientApp.
+
+    Args:
+        contributor: The data owner's end of the protocol.
+        until: Ends a ClientApp that still runs at the round's deadline.
+    """
 
     def mod(message: Message, context: Context, call_next: Call) -> Message:
         task, offer = wire.unpack_task(message)
@@ -45,7 +56,8 @@ def secret_sharing_mod(contributor: Contributor) -> Mod:
         accepted = contributor.accept(offer, facts)
         if not contributor.has_contributed(accepted):
             message.content = _for_app(task)
-            reply = call_next(message, context)
+            with until(accepted.spec.statement.deadline):
+                reply = call_next(message, context)
             reached(Point.TRAINED)
             contributor.contribute(accepted, _measure(accepted, task, reply))
         receipts = contributor.deliver(accepted)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import flwr.serverapp.strategy
 from flwr.app import ArrayRecord
@@ -34,6 +34,7 @@ from fedsecure.flower.runtime import (
     TlsFiles,
     node_public_bytes,
     owned_run,
+    require_free,
     superlink,
 )
 from fedsecure.flower.secure_aggregation import SecureAggregation
@@ -51,6 +52,8 @@ from fedsecure.study.terms import StudyRequest
 
 if TYPE_CHECKING:
     import keras
+
+PORT_LOOKS: Final = 10  # once a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ def train(
         owner.store.resume_run(run)
     with _recorded(owner, run, progress):
         progress.stage("starting the SuperLink")
-        with _flower(owner) as running:
+        with _flower(owner, progress) as running:
             progress.stage("waiting for the data owners' agents")
             secure = SecureAggregation(
                 strategy,
@@ -222,11 +225,12 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _flower(owner: Owner) -> Iterator[OwnedRun]:
+def _flower(owner: Owner, progress: Progress) -> Iterator[OwnedRun]:
     """Run the SuperLink, with the roster's keys registered, and one run on it."""
     settings = owner.settings.superlink
     home = owner.settings.folder / "superlink"
     home.mkdir(mode=0o700, exist_ok=True)
+    _wait_free(settings.listen, progress)
     tls = TlsFiles(settings.authority, settings.certificate, settings.key)
     with superlink(settings.listen, tls, home, home / "superlink.log") as link:
         link.register_nodes(
@@ -235,6 +239,17 @@ def _flower(owner: Owner) -> Iterator[OwnedRun]:
         )
         with owned_run(link) as running:
             yield running
+
+
+def _wait_free(listen: str, progress: Progress) -> None:
+    """Wait for the SuperLink of an owner that was killed to notice that."""
+    for _ in range(PORT_LOOKS):
+        try:
+            return require_free(listen)
+        except OperatorError as error:
+            progress.stage(f"waiting: {error.detail}")
+        time.sleep(1.0)
+    return require_free(listen)
 
 
 @contextmanager

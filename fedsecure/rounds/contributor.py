@@ -20,7 +20,7 @@ from fedsecure.aggregators import AggregatorClient
 from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params
 from fedsecure.encodings import from_base64url
-from fedsecure.errors import PeerError
+from fedsecure.errors import OperatorError, PeerError
 from fedsecure.faults import Point, reached
 from fedsecure.identity import AggregatorParty, Role
 from fedsecure.rounds.parameters import params_of
@@ -199,7 +199,15 @@ class Contributor:
             PeerError: An aggregator refused, did not answer, or FS-349: its receipt
                 is for another report.
         """
-        reports = self.outbox.reports(accepted.spec.digest)
+        return self.send_stored(accepted.spec.digest)
+
+    def send_stored(self, spec: str) -> dict[str, Signed[Receipt]]:
+        """Send what is stored for a spec, as `deliver`; a spec accepted long ago, too.
+
+        Raises:
+            PeerError: As `deliver`.
+        """
+        reports = self.outbox.reports(spec)
         with ThreadPoolExecutor(max_workers=MAX_PAYLOAD_PIECES) as pool:
             sending = [pool.submit(self._send, report) for report in reports]
         receipts = {}
@@ -270,8 +278,11 @@ class Contributor:
         )
         key = from_base64url(accepted.grants[party.name].statement.sealing_key)
         path = self.outbox.payload_path(spec.digest, party.name)
-        with path.open("wb") as file:
-            length, digest = seal.seal(key, info, content_key, chunks, file.write)
+        try:
+            with path.open("wb") as file:
+                length, digest = seal.seal(key, info, content_key, chunks, file.write)
+        except OSError as error:
+            raise OperatorError("FS-383", f"{path}: {error.strerror}") from error
         header = ReportHeader(
             federation=federation.digest,
             spec=spec.digest,

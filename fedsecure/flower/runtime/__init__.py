@@ -29,6 +29,7 @@ from fedsecure.flower.runtime.superlink import (
     NodeState,
     Superlink,
     TlsFiles,
+    require_free,
     superlink,
 )
 
@@ -48,6 +49,7 @@ __all__ = [
     "node_public_bytes",
     "owned_run",
     "quiet",
+    "require_free",
     "require_supported_flower",
     "superlink",
     "task_identity",

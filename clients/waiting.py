@@ -1,0 +1,31 @@
+"""One line when a server is away and one when it is back, however often it is asked."""
+
+import threading
+from dataclasses import dataclass, field
+
+import structlog
+
+log = structlog.get_logger("agent")
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What the log was told about one server."""
+
+    server: str
+    _told: str | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def away(self, code: str, why: str) -> None:
+        """Say why nothing goes on, unless that was said already."""
+        with self._lock:
+            if self._told != code:
+                self._told = code
+                log.warning(f"waiting for {self.server}", code=code, error=why)
+
+    def back(self) -> None:
+        """Say that it goes on, if it was said that it did not."""
+        with self._lock:
+            if self._told is not None:
+                self._told = None
+                log.info(f"{self.server} is back")

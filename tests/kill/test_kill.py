@@ -1,0 +1,199 @@
+"""Any process may die at any moment: SIGKILL at every named point of a round.
+
+The process that is killed comes back as a supervisor would bring it back, and what the
+model owner types is `fedsecure train --resume`. Afterwards everything is as if nobody
+had been killed (`scene.check`). CI kills everybody once; `make slow` goes through all
+points, whose result stands in docs/reliability.md.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from fedsecure.demo.provision import AGGREGATORS
+from fedsecure.faults import Point
+from tests.e2e.federation import PATIENCE, wait_until
+from tests.kill.scene import Scene, scene
+from tests.postgres import Cluster, cluster
+
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(600)]
+
+A, B = AGGREGATORS
+REPORTERS: Final = 4
+OF_AGGREGATOR: Final = [one for one in Point if one.startswith("aggregator:")]
+OF_OWNER: Final = [one for one in Point if one.startswith("owner:")]
+OF_AGENT: Final = [one for one in Point if one.startswith("agent:")]
+EACH_REPORT: Final = {
+    Point.REPORT_SPOOLED,
+    Point.REPORT_COMMITTED,
+    Point.RECEIPT_SIGNED,
+}
+SITE: Final = "hungary"
+
+
+def in_second_round(point: Point) -> str:
+    """Name the point in the middle of a run, with models before and after it."""
+    return f"{point}@{REPORTERS + 2 if point in EACH_REPORT else 2}"
+
+
+def matrix(party: str, points: list[Point]) -> list[object]:
+    return [pytest.param(point, id=f"{party}-{point}") for point in points]
+
+
+@pytest.fixture(scope="module")
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with scene(tmp_path_factory.mktemp("kill"), str) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(postgresql: Cluster) -> Iterator[Cluster]:
+    """A database server of its own, to be killed."""
+    assert postgresql.programs  # skipped with all others where there is none
+    with cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def on_postgresql(
+    tmp_path_factory: pytest.TempPathFactory, server: Cluster
+) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("kill-postgresql")
+    with scene(folder, lambda _file: server.new_database()) as made:
+        yield made
+
+
+def test_everybody_dies_once(
+    on_postgresql: Scene, server: Cluster, tmp_path: Path
+) -> None:
+    """Both aggregators, an agent and the database; then the owner and its SuperLink."""
+    made = on_postgresql
+    held = tmp_path / "held"
+    made.restart_aggregator(A, f"{Point.REPORT_COMMITTED}@2")
+    made.restart_aggregator(B, f"{Point.OPENING_COMMITTED}@2")
+    made.restart_agent(SITE, f"{Point.REPORTS_STORED}@3")
+    training = made.train(f"{Point.GRANTS_RECORDED}@2={held}")
+
+    assert made.aggregators[A].wait(PATIENCE) == -signal.SIGKILL  # in round 1
+    made.start_aggregator(A)
+    wait_until(held.exists, "round 2")
+    server.kill()
+    server.start()
+    held.unlink()
+    assert made.aggregators[B].wait(PATIENCE) == -signal.SIGKILL  # in round 2
+    made.start_aggregator(B)
+    agent = made.running.agents[SITE]
+    assert agent.wait(PATIENCE) == -signal.SIGKILL  # in round 3
+    made.running.start_agent(SITE)
+    made.finish(training)
+    made.check()
+
+    training = made.train(f"{Point.SHARE_A_FETCHED}@2")
+    assert training.wait(PATIENCE) == -signal.SIGKILL
+    fault = f"{Point.RECEIPTS_COLLECTED}={held}"
+    training = made.train(fault, resume=made.run())
+    wait_until(held.exists, "the receipts of round 3")
+    os.kill(made.superlink(training), signal.SIGKILL)
+    held.unlink()
+    made.finish(training)
+    made.check()
+
+
+def kill_aggregator(made: Scene, name: str, point: Point) -> None:
+    made.restart_aggregator(name, in_second_round(point))
+    training = made.train()
+    assert made.aggregators[name].wait(PATIENCE) == -signal.SIGKILL
+    made.start_aggregator(name)
+    made.finish(training)
+    made.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", matrix(A, OF_AGGREGATOR))
+def test_aggregator_a_dies(on_sqlite: Scene, point: Point) -> None:
+    kill_aggregator(on_sqlite, A, point)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", matrix(B, OF_AGGREGATOR))
+def test_aggregator_b_dies(on_sqlite: Scene, point: Point) -> None:
+    kill_aggregator(on_sqlite, B, point)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", matrix("owner", OF_OWNER))
+def test_the_model_owner_dies(on_sqlite: Scene, point: Point) -> None:
+    training = on_sqlite.train(in_second_round(point))
+    assert training.wait(PATIENCE) == -signal.SIGKILL
+    on_sqlite.finish(on_sqlite.train(resume=on_sqlite.run()))
+    on_sqlite.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", matrix("agent", OF_AGENT))
+def test_an_agent_dies(on_sqlite: Scene, point: Point) -> None:
+    on_sqlite.restart_agent(SITE, in_second_round(point))
+    training = on_sqlite.train()
+    agent = on_sqlite.running.agents[SITE]
+    assert agent.wait(PATIENCE) == -signal.SIGKILL
+    on_sqlite.running.start_agent(SITE)
+    on_sqlite.finish(training)
+    on_sqlite.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", matrix("superlink", [*OF_OWNER, *OF_AGENT]))
+def test_the_superlink_dies(on_sqlite: Scene, point: Point, tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    fault = f"{in_second_round(point)}={held}"
+    if point in OF_AGENT:
+        on_sqlite.restart_agent(SITE, fault)
+    training = on_sqlite.train(fault if point in OF_OWNER else "")
+    wait_until(held.exists, f"{point}")
+    os.kill(on_sqlite.superlink(training), signal.SIGKILL)
+    held.unlink()
+    on_sqlite.finish(training)
+    on_sqlite.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", matrix("postgresql", [*OF_AGGREGATOR, *OF_OWNER]))
+def test_the_database_server_dies(
+    on_postgresql: Scene, server: Cluster, point: Point, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o755)
+    held = tmp_path / "held"
+    fault = f"{in_second_round(point)}={held}"
+    if point in OF_AGGREGATOR:
+        on_postgresql.restart_aggregator(A, fault)
+    training = on_postgresql.train(fault if point in OF_OWNER else "")
+    wait_until(held.exists, f"{point}")
+    server.kill()
+    server.start()
+    held.unlink()
+    on_postgresql.finish(training)
+    on_postgresql.check()
+
+
+@pytest.mark.slow
+def test_the_whole_machine_dies(on_sqlite: Scene, tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    training = on_sqlite.train(f"{Point.OPENING_RECORDED}@2={held}")
+    wait_until(held.exists, "the opening")
+    processes = [training, *on_sqlite.aggregators.values()]
+    processes += on_sqlite.running.agents.values()
+    os.kill(on_sqlite.superlink(training), signal.SIGKILL)
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.wait()
+    for name in AGGREGATORS:
+        on_sqlite.start_aggregator(name)
+    for site in on_sqlite.running.folder.sites:
+        on_sqlite.running.start_agent(site)
+    on_sqlite.finish(on_sqlite.train(resume=on_sqlite.run()))
+    on_sqlite.check()
