@@ -1,7 +1,7 @@
 """The command `fedsecure aggregator`: runs one of the two aggregation servers."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -31,6 +31,69 @@ def run(
     from aggregator.config import load  # noqa: PLC0415
 
     server.serve(load(config))
+
+
+Config = Annotated[Path, typer.Option(help="Settings of this aggregator.")]
+DEFAULT: Final = Path("aggregator.toml")
+
+
+@app.command(
+    epilog="Example: fedsecure aggregator backup /backups/north-monday.db "
+    "--config north/aggregator.toml"
+)
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+    config: Config = DEFAULT,
+) -> None:
+    """Write the store as it is now to FILE, an SQLite database; rounds go on.
+
+    Neither keys nor reports are in it. Whoever restores it opens no round that was
+    begun before.
+    """
+    from aggregator import backup as backups  # noqa: PLC0415
+    from aggregator.config import load  # noqa: PLC0415
+
+    rows = backups.backup(load(config), file)
+    typer.echo(f"{rows:,} rows in {file}")
+
+
+@app.command(
+    epilog="Example: fedsecure aggregator restore /backups/north-monday.db "
+    "--config north/aggregator.toml"
+)
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Of `backup`.")],
+    config: Config = DEFAULT,
+) -> None:
+    """Put a backup in place of the store; stop the aggregator before.
+
+    The next start closes every run that was begun before: the store may have
+    forgotten what it opened. The model owner starts new runs.
+    """
+    from aggregator import backup as backups  # noqa: PLC0415
+    from aggregator.config import load  # noqa: PLC0415
+
+    rows = backups.restore(load(config), file)
+    typer.echo(f"{rows:,} rows restored; start the aggregator again")
+
+
+@app.command(
+    epilog="Example: fedsecure aggregator migrate --config north/aggregator.toml"
+)
+def migrate(config: Config = DEFAULT) -> None:
+    """Bring the store of an older fedsecure to this version's form.
+
+    Stop the aggregator and make a backup before: there is no way back.
+    """
+    from aggregator.config import load  # noqa: PLC0415
+    from aggregator.spool import open_spool  # noqa: PLC0415
+    from aggregator.store import MIGRATIONS  # noqa: PLC0415
+    from fedsecure import database  # noqa: PLC0415
+
+    settings = load(config)
+    with open_spool(settings.data):
+        place = database.locate(settings.store)
+        typer.echo(database.migrate(place, MIGRATIONS, "FS-525"))
 
 
 @app.command(

@@ -32,6 +32,7 @@ RETRY_SECONDS: Final = {
     "FS-523": 60,
     "FS-524": 60,
     "FS-525": 5,
+    "FS-526": 60,
 }
 
 _HTTP: Final = {HTTPStatus.NOT_FOUND: "FS-530", HTTPStatus.METHOD_NOT_ALLOWED: "FS-531"}

@@ -12,6 +12,7 @@ Files come into place by rename after they and their folder are on disk, so each
 there whole or not at all. Deleting is unlinking: snapshots of the disk are not reached.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -39,12 +40,14 @@ def disk(what: str) -> Iterator[None]:
     """Turn the operating system's errors into ours.
 
     Raises:
-        OperatorError: FS-523 when the disk is full, FS-524 for any other failure.
+        OperatorError: FS-523 when the disk is full, FS-526 when it is read-only,
+            FS-524 for any other failure.
     """
     try:
         yield
     except OSError as error:
-        code = "FS-523" if error.errno in DISK_FULL else "FS-524"
+        code = "FS-526" if error.errno == errno.EROFS else "FS-524"
+        code = "FS-523" if error.errno in DISK_FULL else code
         raise OperatorError(code, f"{what}: {error.strerror}") from error
 
 
@@ -180,6 +183,12 @@ class Spool:
                 self.keep(upload, self._note)
             with self._note.open("r+b") as file:
                 file.write(text)
+
+    def forget_ledger_head(self) -> None:
+        """Make the next start take the database for a restored one."""
+        with disk("ledger-head"):
+            self._note.unlink(missing_ok=True)
+            sync(self.folder)
 
     def require_space(self, size: int) -> None:
         """Check, before reading an upload, that there is room for it.

@@ -81,7 +81,7 @@ class Store:
 def open_store(
     place: str | Path, author: Author, patience: Patience | None = None
 ) -> Store:
-    """Connect, bring the tables up to date, and return the store; run at start.
+    """Connect, make the tables of a new store, and return it; run at start.
 
     Args:
         place: URL, or path of an SQLite file.
@@ -89,13 +89,13 @@ def open_store(
         patience: How long a transaction is tried again.
 
     Raises:
-        OperatorError: FS-525 when the database fails, FS-603 when it is of another
-            version, FS-607 when it is something else.
+        OperatorError: FS-523 to FS-526 when disk or database fail, FS-603 or FS-608
+            when it is of another version, FS-607 when it is something else.
     """
     engine = database.open_for_writing(database.locate(place))
     try:
         try:
-            database.upgrade(engine, MIGRATIONS)
+            database.prepare(engine, MIGRATIONS, "fedsecure aggregator migrate")
         except SQLAlchemyError as error:
             raise _failed("start", error) from error
     except BaseException:
@@ -214,4 +214,4 @@ def head_at(session: Session, entry: int) -> LedgerHead:
 
 
 def _failed(name: str, error: SQLAlchemyError) -> OperatorError:
-    return OperatorError("FS-525", f"{name}: {database.cause(error)}")
+    return OperatorError(database.failure(error), f"{name}: {database.cause(error)}")

@@ -9,10 +9,11 @@ On PostgreSQL a write transaction is SERIALIZABLE and a reading one sees one sna
 `transactions` repeats what the server gave up.
 """
 
+import os
 import sqlite3
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 from alembic import command
@@ -28,7 +29,12 @@ from sqlalchemy import (
     inspect,
     make_url,
 )
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateColumn
@@ -43,6 +49,11 @@ CONNECT_ARGUMENTS: Final = {  # of libpq: seconds, but for the last one
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,  # milliseconds
+}
+_DISK_FAILURES: Final = {
+    sqlite3.SQLITE_FULL: "FS-523",
+    sqlite3.SQLITE_IOERR: "FS-524",
+    sqlite3.SQLITE_READONLY: "FS-526",
 }
 SCHEMA_LOCK: Final = 0x66656473  # of PostgreSQL, while tables are made
 
@@ -145,16 +156,68 @@ def upgrade(engine: Engine, migrations: Path) -> None:
             command.upgrade(config, "head")
 
 
+def prepare(engine: Engine, migrations: Path, command: str) -> None:
+    """Make the tables of an empty database; refuse one of another form.
+
+    Args:
+        engine: Of the store.
+        migrations: The folder of the store's Alembic scripts.
+        command: What migrates a store of an older form; people make a backup before.
+
+    Raises:
+        OperatorError: FS-603 when a newer version wrote it, FS-607 when it is
+            something else, FS-608 when it has an older form.
+    """
+    with engine.connect() as connection:
+        if _is_current(connection, migrations):
+            return
+        where, found = shown(engine.url), _revision(connection)
+        _require_ours(connection, where, migrations)
+    if found is not None:
+        raise OperatorError("FS-608", f"{where} has form {found!r}; type: {command}")
+    upgrade(engine, migrations)
+
+
+def migrate(url: URL, migrations: Path, failed: str) -> str:
+    """Bring a database to this version's form, and say so; run by a person.
+
+    Raises:
+        OperatorError: FS-603 or FS-607 as `prepare`; `failed` when the database does.
+    """
+    engine = open_for_writing(url)
+    try:
+        with engine.connect() as connection:
+            before = _revision(connection)
+        upgrade(engine, migrations)
+        with engine.connect() as connection:
+            after = _revision(connection)
+    except SQLAlchemyError as error:
+        raise OperatorError(failed, f"{shown(url)}: {cause(error)}") from error
+    finally:
+        engine.dispose()
+    if before == after:
+        return f"{shown(url)} has form {after} already"
+    return f"{shown(url)}: {before or 'empty'} -> {after}"
+
+
+def failure(error: SQLAlchemyError) -> str:
+    """Return the code of a server's failing database: a full disk has its own."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    if code is None:
+        return "FS-525"
+    return _DISK_FAILURES.get(code & 0xFF, "FS-525")
+
+
 def require_current(connection: Connection, where: str, migrations: Path) -> None:
     """Check that this version can read a store.
 
     Raises:
-        OperatorError: FS-603 when another version wrote it, FS-607 when it is
-            something else.
+        OperatorError: FS-603 when a newer version wrote it, FS-607 when it is
+            something else, FS-608 when it has an older form.
     """
     if not _is_current(connection, migrations):
         _require_ours(connection, where, migrations)
-        raise OperatorError("FS-603", f"{where} has revision {_revision(connection)}")
+        raise OperatorError("FS-608", f"{where} has form {_revision(connection)!r}")
 
 
 def _create(url: URL, **options: Any) -> Engine:
@@ -164,7 +227,8 @@ def _create(url: URL, **options: Any) -> Engine:
         raise OperatorError("FS-607", f"{shown(url)}: {error}") from error
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
+    record.info["file"] = _file_of(connection)
     connection.isolation_level = None  # transactions begin in _begin_sqlite
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
@@ -172,7 +236,31 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("fedsecure_writes", False)
+    if writes:
+        _require_file(connection)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _require_file(connection: Connection) -> None:
+    """Check that the file is still the one that was opened.
+
+    SQLite would go on writing to a file that was deleted or put aside.
+    """
+    raw = connection.connection
+    held = cast("sqlite3.Connection", raw.dbapi_connection)
+    if raw.info.get("file") != _file_of(held):
+        lost = sqlite3.OperationalError("its file was moved or deleted")
+        raise OperationalError("BEGIN", None, lost)
+
+
+def _file_of(connection: sqlite3.Connection) -> tuple[int, int] | None:
+    """Return device and number of the file; None in memory or when it is gone."""
+    (_, _, name) = connection.execute("PRAGMA database_list").fetchone()
+    try:
+        found = os.stat(name)  # noqa: PTH116 - as SQLite names it
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:

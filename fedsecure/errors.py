@@ -966,6 +966,13 @@ PROBLEMS: Final[dict[str, Problem]] = {
             HTTPStatus.SERVICE_UNAVAILABLE,
         ),
         Problem(
+            "FS-526",
+            "The disk is read-only",
+            "See the system's log: a failing disk is often mounted read-only. Senders "
+            "try again by themselves.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
             "FS-527",
             "The TLS certificate or its key cannot be used",
             "Check [tls] in aggregator.toml: PEM files, and a key that belongs to "
@@ -993,6 +1000,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "The server failed",
             "Its operator finds the reason in its log; the request can be repeated.",
             HTTPStatus.INTERNAL_SERVER_ERROR,
+        ),
+        Problem(
+            "FS-528",
+            "A backup cannot be made or used",
+            "Name a new file for `fedsecure aggregator backup`, and one that it wrote "
+            "for `fedsecure aggregator restore`.",
         ),
         Problem(
             "FS-551",
@@ -1051,9 +1064,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ),
         Problem(
             "FS-603",
-            "A database was written by another version",
-            "Use the fedsecure that wrote it, or a newer one: the program that owns a "
-            "database brings it up to date. Nothing was changed.",
+            "A database was written by a newer version",
+            "Use the fedsecure that wrote it, or a newer one. Nothing was changed.",
         ),
         Problem(
             "FS-604",
@@ -1076,6 +1088,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Not a database of this kind",
             "Name an SQLite file that fedsecure wrote, such as rounds.db, or a "
             "postgresql:// URL whose driver (psycopg) is installed.",
+        ),
+        Problem(
+            "FS-608",
+            "A database has an older form",
+            "Make a backup, then type `fedsecure aggregator migrate` or, for a round "
+            "store, `fedsecure store migrate`. Nothing was changed.",
         ),
         Problem(
             "FS-609",

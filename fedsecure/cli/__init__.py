@@ -21,7 +21,7 @@ from fedsecure.errors import FedsecureError
 GROUP: Final = "fedsecure.commands"
 STOPPED: Final = 130  # what shells expect of a command that Ctrl-C ended
 # Modules of this package.
-COMMANDS: Final = ("train", "study", "rounds", "demo", "bench", "explain")
+COMMANDS: Final = ("train", "study", "rounds", "store", "demo", "bench", "explain")
 
 app = typer.Typer(
     name="fedsecure",

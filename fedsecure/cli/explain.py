@@ -191,7 +191,9 @@ FAMILIES: Final = (
     ),
 )
 
-ALSO_ANSWERED: Final = frozenset({"FS-523", "FS-524", "FS-525", "FS-722", "FS-741"})
+ALSO_ANSWERED: Final = frozenset(
+    {"FS-523", "FS-524", "FS-525", "FS-526", "FS-722", "FS-741"}
+)
 """Codes that an aggregator answers, of families that it does not answer as a whole."""
 
 

@@ -32,8 +32,13 @@ class Fleet(Protocol):
     def online(self) -> Mapping[str, Node]:
         """Return who is online now."""
 
-    def ask(self, messages: Sequence[Message], seconds: float) -> Iterable[Message]:
-        """Send messages and return the replies that came within the time."""
+    def ask(
+        self, messages: Sequence[Message], seconds: float, enough: Callable[[], bool]
+    ) -> Iterable[Message]:
+        """Send messages and return the replies that came within the time.
+
+        Or before, when nobody else is needed: `enough` is asked now and then.
+        """
 
 
 class RosterFleet:
@@ -54,9 +59,11 @@ class RosterFleet:
             if state.online and key in self._names
         }
 
-    def ask(self, messages: Sequence[Message], seconds: float) -> Iterable[Message]:
+    def ask(
+        self, messages: Sequence[Message], seconds: float, enough: Callable[[], bool]
+    ) -> Iterable[Message]:
         """Send messages and return the replies that came within the time."""
-        return self._run.grid.send_and_receive(messages, timeout=seconds)
+        return self._run.grid.send_and_receive(messages, timeout=seconds, enough=enough)
 
 
 class Cohorts:

@@ -22,6 +22,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import cycle
 from typing import Final
 
@@ -349,7 +350,10 @@ class SecureAggregation:
             for node_id in names
         ]
         left = self._seconds_left(proposal)
-        replies = self._fleet.ask(messages, left) if messages and left > 0 else []
+        replies: Iterable[Message] = []
+        if messages and left > 0:
+            enough = partial(self._are_in, proposal, frozenset(cohort))
+            replies = self._fleet.ask(messages, left, enough)
         receipts: dict[str, ReceiptPair] = {}
         absent = {
             name: Participation(name, Status.OFFLINE, "no answer in time")
@@ -366,6 +370,15 @@ class SecureAggregation:
             except PeerError as error:
                 absent[name] = _absence(name, reply, error)
         return receipts, [absent[name] for name in cohort if name not in receipts]
+
+    def _are_in(self, proposal: Proposal, wanted: frozenset[str]) -> bool:
+        """Tell whether both aggregators have the reports of all these.
+
+        An agent that dies after it has reported does not answer any more.
+        """
+        with suppress(PeerError):
+            return wanted <= set(pairs(self._owner.held(proposal)))
+        return False
 
     def _seconds_left(self, proposal: Proposal) -> float:
         """Return how long aggregators still take reports."""

@@ -60,8 +60,9 @@ class RoundStore:
         patience: How long a transaction is tried again.
 
     Raises:
-        OperatorError: FS-603 when another version wrote the database, FS-604 when it
-            cannot be opened, FS-607 when it is no round store.
+        OperatorError: FS-603 when a newer version wrote the database, FS-604 when it
+            cannot be opened, FS-607 when it is no round store, FS-608 when it has an
+            older form.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class RoundStore:
             self._engine, Event, self._failed, patience or Patience(PATIENCE)
         )
         try:
-            database.upgrade(self._engine, MIGRATIONS)
+            database.prepare(self._engine, MIGRATIONS, "fedsecure store migrate")
         except SQLAlchemyError as error:
             self.close()
             raise self._failed("open", error) from error

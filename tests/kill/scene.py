@@ -36,7 +36,7 @@ from tests.e2e.federation import (
 )
 
 ROUNDS: Final = 3
-OWNER_SETTINGS: Final = {"round_seconds": 6.0, "join_seconds": 60.0}
+OWNER_SETTINGS: Final = {"round_seconds": 12.0, "join_seconds": 60.0}
 STUDY: Final = {
     "aggregation": {
         "strategy": "FedAvgM",

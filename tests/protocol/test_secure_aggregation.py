@@ -109,7 +109,12 @@ class Fleet:
             if name not in self.silent
         }
 
-    def ask(self, messages: Sequence[Message], seconds: float) -> Iterable[Message]:
+    def ask(
+        self,
+        messages: Sequence[Message],
+        seconds: float,
+        _enough: Callable[[], bool],
+    ) -> Iterable[Message]:
         assert seconds > 0
         for message in messages:
             name = HOSPITALS[message.metadata.dst_node_id - 100]

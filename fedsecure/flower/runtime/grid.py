@@ -42,6 +42,7 @@ from fedsecure.errors import FedsecureError
 
 log = logging.getLogger(__name__)
 
+FIRST_LOOK: Final = 2.0  # seconds until `enough` is asked; then doubled
 POLL: Final = 0.25  # seconds between two looks for replies
 PULL_FIRST_DELAY: Final = 0.05  # seconds until an announced object is asked for again
 PULL_LONGEST_DELAY: Final = 0.5  # seconds
@@ -154,7 +155,11 @@ class PollingGrid(Grid):  # type: ignore[misc]  # Flower is not typed for us
         ]
 
     def send_and_receive(
-        self, messages: Iterable[Message], *, timeout: float | None = None
+        self,
+        messages: Iterable[Message],
+        *,
+        timeout: float | None = None,
+        enough: Callable[[], bool] | None = None,
     ) -> list[Message]:
         """Send instructions and wait for the replies.
 
@@ -162,7 +167,10 @@ class PollingGrid(Grid):  # type: ignore[misc]  # Flower is not typed for us
             messages: The instructions.
             timeout: Seconds after which the replies so far are returned; None waits
                 for all.
+            enough: Asked now and then, and less and less often, whether the replies
+                that are missing are still needed.
         """
+        look, pause = time.monotonic() + FIRST_LOOK, FIRST_LOOK
         deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
         waiting = set(self.push_messages(messages))
         replies: list[Message] = []
@@ -173,6 +181,11 @@ class PollingGrid(Grid):  # type: ignore[misc]  # Flower is not typed for us
             left = deadline - time.monotonic()
             if left <= 0:
                 break
+            if waiting and enough is not None and time.monotonic() > look:
+                if enough():
+                    break
+                pause *= 2
+                look = time.monotonic() + pause
             if waiting:
                 time.sleep(min(self._poll, left))
         return replies
