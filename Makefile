@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export CUDA_VISIBLE_DEVICES ?= -1
 
-.PHONY: help setup demo test check unit service e2e compose slow mutants bench lock clean
+.PHONY: help setup demo test check unit service e2e kill compose slow mutants bench lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,7 +33,7 @@ demo: setup  ## Four hospitals train one model on this machine (ROUNDS=3 for a s
 	@$(BIN)/fedsecure demo
 
 # Each stage ends by itself; `timeout` ends one that hangs.
-test: check unit service e2e  ## Everything that must pass before a commit is shared
+test: check unit service e2e kill  ## Everything that must pass before a commit is shared
 
 check: setup  ## Format, lint, types, import layers
 	$(BIN)/ruff format --check .
@@ -42,7 +42,7 @@ check: setup  ## Format, lint, types, import layers
 	$(BIN)/lint-imports
 
 unit: setup  ## Arithmetic, statements, stores; the protocol in memory
-	timeout 600 $(PYTEST) tests/unit tests/vectors tests/protocol
+	timeout 900 $(PYTEST) tests/unit tests/vectors tests/protocol
 
 service: setup  ## Real servers over TLS
 	timeout 600 $(PYTEST) tests/service
@@ -50,11 +50,14 @@ service: setup  ## Real servers over TLS
 e2e: setup  ## A whole federation of real processes
 	timeout 900 $(PYTEST) tests/e2e
 
+kill: setup  ## Every party is killed in the middle of a run, and the run goes on
+	timeout 900 $(PYTEST) tests/kill
+
 compose: setup  ## The aggregators' image and compose file in a Docker engine
 	timeout --kill-after 60 900 $(PYTEST) tests/compose
 
 slow: setup mutants  ## What takes longer than the gate allows
-	$(PYTEST) tests -m slow --timeout 3600
+	FEDSECURE_WRITE_KILL_MATRIX=1 $(PYTEST) tests -m slow --timeout 3600
 
 mutants: setup  ## Change the security checks in every small way: a test must notice
 	$(BIN)/python tests/mutation/run.py

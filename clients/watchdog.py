@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -64,7 +64,6 @@ class Watchdog:
         if over.wait(seconds):
             return
         log.error("training did not end", code="FS-384", error="starting anew")
-        try:
+        with suppress(Exception):  # whatever it is, the node has to be free again
             self.answer()
-        finally:
-            self.restart()
+        self.restart()

@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
+import httpx
+
+from clients.delivery import Delivery
+from fedsecure.rounds.owner import pairs
 from tests.protocol.federation import (
     NOW,
+    Handler,
     MemoryFederation,
     measurement_of,
+    refused,
 )
 
 
@@ -39,3 +45,73 @@ def test_payloads_that_nobody_takes_any_more_are_deleted(
     basel.state.tidy(before=proposal.spec.statement.deadline + 1.0)
     assert payloads(memory) == []
     assert basel.contributor.has_contributed(basel.accept(proposal))
+
+
+def deliver(memory: MemoryFederation, name: str) -> Delivery:
+    hospital = memory.hospital(name)  # as after a crash
+    return Delivery(hospital.contributor, hospital.state, memory.clock)
+
+
+def test_what_a_crash_left_in_the_outbox_is_sent_without_being_asked_again(
+    memory: MemoryFederation,
+) -> None:
+    proposal = memory.owner.propose(memory.request())
+    hospital = memory.hospitals["basel"]
+    accepted = hospital.accept(proposal)
+    hospital.contributor.contribute(accepted, measurement_of("basel"))
+    delivery = deliver(memory, "basel")
+    delivery.run()
+    delivery.run()
+    assert sorted(pairs(memory.owner.held(proposal))) == ["basel"]
+    for wire in memory.wires.values():
+        sent = [one for one in wire.carried if "/reports/" in one.url.path]
+        assert len(sent) == 1
+    assert memory.hospitals["basel"].state.undelivered(memory.clock()) == []
+
+
+def test_only_what_one_aggregator_lacks_is_sent(memory: MemoryFederation) -> None:
+    proposal = memory.owner.propose(memory.request())
+    memory.wires["south"].fault = away
+    with refused("FS-551"):
+        memory.hospitals["basel"].answer(proposal, measurement_of("basel"))
+    delivery = deliver(memory, "basel")
+    delivery.run()  # south is still away: tried again the next time
+    assert memory.hospitals["basel"].state.undelivered(memory.clock()) != []
+    memory.wires["south"].fault = None
+    delivery.run()
+    assert sorted(pairs(memory.owner.held(proposal))) == ["basel"]
+    counts = {
+        name: len([one for one in wire.carried if "/reports/" in one.url.path])
+        for name, wire in memory.wires.items()
+    }
+    assert counts == {"north": 1, "south": 1}
+
+
+def test_a_report_that_is_refused_is_not_sent_again_and_again(
+    memory: MemoryFederation,
+) -> None:
+    proposal = memory.owner.propose(memory.request())
+    hospital = memory.hospitals["basel"]
+    hospital.contributor.contribute(hospital.accept(proposal), measurement_of("basel"))
+    memory.owner.void(proposal.spec, "a test")
+    delivery = deliver(memory, "basel")
+    for _ in range(3):
+        delivery.run()
+    for wire in memory.wires.values():
+        sent = [one for one in wire.carried if "/reports/" in one.url.path]
+        assert len(sent) <= 1
+
+
+def test_after_the_deadline_nothing_is_sent(memory: MemoryFederation) -> None:
+    proposal = memory.owner.propose(memory.request())
+    hospital = memory.hospitals["basel"]
+    hospital.contributor.contribute(hospital.accept(proposal), measurement_of("basel"))
+    memory.clock.now += 61
+    delivery = deliver(memory, "basel")
+    delivery.run()
+    assert pairs(memory.owner.held(proposal)) == {}
+
+
+def away(request: httpx.Request, _deliver: Handler) -> httpx.Response:
+    msg = "connection refused"
+    raise httpx.ConnectError(msg, request=request)
