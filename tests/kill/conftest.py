@@ -23,9 +23,6 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         return
     name = report.nodeid.rpartition("[")[2].rstrip("]")
     party, dash, point = name.partition("-")
-    if party == "aggregator":  # aggregator-a-POINT
-        letter, dash, point = point.partition("-")
-        party = f"aggregator {letter}"
     if ":" in point and dash:
         results[point][party] = VERDICT[report.outcome]
 

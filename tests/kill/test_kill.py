@@ -35,9 +35,10 @@ EACH_REPORT: Final = {
 SITE: Final = "hungary"
 
 
-def in_second_round(point: Point) -> str:
-    """Name the point in the middle of a run, with models before and after it."""
-    return f"{point}@{REPORTERS + 2 if point in EACH_REPORT else 2}"
+def in_round(number: int, point: Point) -> str:
+    """Name a point in one round of a run: there are models before it and after it."""
+    before = number - 1
+    return f"{point}@{REPORTERS * before + 2 if point in EACH_REPORT else number}"
 
 
 def matrix(party: str, points: list[Point]) -> list[object]:
@@ -103,31 +104,44 @@ def test_everybody_dies_once(
     made.check()
 
 
-def kill_aggregator(made: Scene, name: str, point: Point) -> None:
-    made.restart_aggregator(name, in_second_round(point))
-    training = made.train()
-    assert made.aggregators[name].wait(PATIENCE) == -signal.SIGKILL
-    made.start_aggregator(name)
+@pytest.mark.slow
+@pytest.mark.parametrize("point", matrix("both aggregators", OF_AGGREGATOR))
+def test_the_aggregators_die_one_after_the_other(
+    on_sqlite: Scene, point: Point
+) -> None:
+    for number, name in ((2, A), (3, B)):
+        on_sqlite.restart_aggregator(name, in_round(number, point))
+    training = on_sqlite.train()
+    for name in AGGREGATORS:
+        assert on_sqlite.aggregators[name].wait(PATIENCE) == -signal.SIGKILL
+        on_sqlite.start_aggregator(name)
+    on_sqlite.finish(training)
+    on_sqlite.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", matrix("postgresql", OF_AGGREGATOR))
+def test_the_database_server_dies_twice(
+    on_postgresql: Scene, server: Cluster, point: Point, tmp_path: Path
+) -> None:
+    """At a point of an aggregator, and a round later at one of the model owner."""
+    made, other = on_postgresql, OF_OWNER[OF_AGGREGATOR.index(point) % len(OF_OWNER)]
+    first, second = tmp_path / "first", tmp_path / "second"
+    made.restart_aggregator(A, f"{in_round(2, point)}={first}")
+    training = made.train(f"{in_round(3, other)}={second}")
+    for held in (first, second):
+        wait_until(held.exists, held.name)
+        server.kill()
+        server.start()
+        held.unlink()
     made.finish(training)
     made.check()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", matrix(A, OF_AGGREGATOR))
-def test_aggregator_a_dies(on_sqlite: Scene, point: Point) -> None:
-    kill_aggregator(on_sqlite, A, point)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", matrix(B, OF_AGGREGATOR))
-def test_aggregator_b_dies(on_sqlite: Scene, point: Point) -> None:
-    kill_aggregator(on_sqlite, B, point)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("point", matrix("owner", OF_OWNER))
 def test_the_model_owner_dies(on_sqlite: Scene, point: Point) -> None:
-    training = on_sqlite.train(in_second_round(point))
+    training = on_sqlite.train(in_round(2, point))
     assert training.wait(PATIENCE) == -signal.SIGKILL
     on_sqlite.finish(on_sqlite.train(resume=on_sqlite.run()))
     on_sqlite.check()
@@ -136,47 +150,13 @@ def test_the_model_owner_dies(on_sqlite: Scene, point: Point) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("point", matrix("agent", OF_AGENT))
 def test_an_agent_dies(on_sqlite: Scene, point: Point) -> None:
-    on_sqlite.restart_agent(SITE, in_second_round(point))
+    on_sqlite.restart_agent(SITE, in_round(2, point))
     training = on_sqlite.train()
     agent = on_sqlite.running.agents[SITE]
     assert agent.wait(PATIENCE) == -signal.SIGKILL
     on_sqlite.running.start_agent(SITE)
     on_sqlite.finish(training)
     on_sqlite.check()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", matrix("superlink", [*OF_OWNER, *OF_AGENT]))
-def test_the_superlink_dies(on_sqlite: Scene, point: Point, tmp_path: Path) -> None:
-    held = tmp_path / "held"
-    fault = f"{in_second_round(point)}={held}"
-    if point in OF_AGENT:
-        on_sqlite.restart_agent(SITE, fault)
-    training = on_sqlite.train(fault if point in OF_OWNER else "")
-    wait_until(held.exists, f"{point}")
-    os.kill(on_sqlite.superlink(training), signal.SIGKILL)
-    held.unlink()
-    on_sqlite.finish(training)
-    on_sqlite.check()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", matrix("postgresql", [*OF_AGGREGATOR, *OF_OWNER]))
-def test_the_database_server_dies(
-    on_postgresql: Scene, server: Cluster, point: Point, tmp_path: Path
-) -> None:
-    tmp_path.chmod(0o755)
-    held = tmp_path / "held"
-    fault = f"{in_second_round(point)}={held}"
-    if point in OF_AGGREGATOR:
-        on_postgresql.restart_aggregator(A, fault)
-    training = on_postgresql.train(fault if point in OF_OWNER else "")
-    wait_until(held.exists, f"{point}")
-    server.kill()
-    server.start()
-    held.unlink()
-    on_postgresql.finish(training)
-    on_postgresql.check()
 
 
 @pytest.mark.slow
@@ -196,4 +176,19 @@ def test_the_whole_machine_dies(on_sqlite: Scene, tmp_path: Path) -> None:
     for site in on_sqlite.running.folder.sites:
         on_sqlite.running.start_agent(site)
     on_sqlite.finish(on_sqlite.train(resume=on_sqlite.run()))
+    on_sqlite.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", matrix("superlink", [*OF_OWNER, *OF_AGENT]))
+def test_the_superlink_dies(on_sqlite: Scene, point: Point, tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    fault = f"{in_round(2, point)}={held}"
+    if point in OF_AGENT:
+        on_sqlite.restart_agent(SITE, fault)
+    training = on_sqlite.train(fault if point in OF_OWNER else "")
+    wait_until(held.exists, f"{point}")
+    os.kill(on_sqlite.superlink(training), signal.SIGKILL)
+    held.unlink()
+    on_sqlite.finish(training)
     on_sqlite.check()

@@ -211,8 +211,8 @@ def start_federation(
     """Start two aggregators of a federation of their own; with further settings."""
     started: list[Process] = []
 
-    def start(seed: str, **changes: Any) -> Federation:
-        world, folder = World(seed), tmp_path_factory.mktemp(seed)
+    def start(seed: str, world: World | None = None, **changes: Any) -> Federation:
+        world, folder = world or World(seed), tmp_path_factory.mktemp(seed)
         authority = Authority.create("test", datetime.now(UTC), timedelta(days=1))
         (folder / "ca.pem").write_bytes(authority.pem)
         tls = ssl.create_default_context(cafile=folder / "ca.pem")

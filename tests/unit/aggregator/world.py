@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Final
@@ -100,9 +100,15 @@ class Round:
 class World:
     """Everybody of one federation."""
 
-    def __init__(self, seed: str = "world") -> None:
-        self.rand = Entropy(seed)
-        names = (OWNER, *SERVERS, *HOSPITALS)
+    def __init__(
+        self,
+        seed: str = "world",
+        hospitals: Sequence[str] = HOSPITALS,
+        rand: Callable[[int], bytes] | None = None,
+    ) -> None:
+        self.rand = rand or Entropy(seed)
+        self.hospitals = tuple(hospitals)
+        names = (OWNER, *SERVERS, *hospitals)
         self.keys = {
             name: Ed25519PrivateKey.from_private_bytes(self.rand(32)) for name in names
         }
@@ -118,7 +124,7 @@ class World:
             ],
             "data_owners": [
                 self._party(name, flower_key=f"ecdsa-sha2-nistp384 {name}")
-                for name in HOSPITALS
+                for name in self.hospitals
             ],
         }
 
@@ -131,7 +137,7 @@ class World:
     def propose(self, signer: str = OWNER, **changes: Any) -> Round:
         """Sign a spec; `changes` replace its fields."""
         key = seal.SealingKey.from_seed(self.rand(32))
-        cohort = changes.get("cohort", list(HOSPITALS))
+        cohort = changes.get("cohort", list(self.hospitals))
         dimension = changes.get("dimension", 1000)
         params = Params.derive(
             dimension, (Scalar("loss", 0.0, 8.0),), len(cohort), CLIP, WEIGHT
