@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export CUDA_VISIBLE_DEVICES ?= -1
 
-.PHONY: help setup demo test check unit service e2e kill compose slow mutants bench lock clean
+.PHONY: help setup demo test check unit fuzz service e2e kill compose slow mutants bench lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,7 +33,7 @@ demo: setup  ## Four hospitals train one model on this machine (ROUNDS=3 for a s
 	@$(BIN)/fedsecure demo
 
 # Each stage ends by itself; `timeout` ends one that hangs.
-test: check unit service e2e kill  ## Everything that must pass before a commit is shared
+test: check unit fuzz service e2e kill  ## Everything that must pass before a commit is shared
 
 check: setup  ## Format, lint, types, import layers
 	$(BIN)/ruff format --check .
@@ -43,6 +43,9 @@ check: setup  ## Format, lint, types, import layers
 
 unit: setup  ## Arithmetic, statements, stores; the protocol in memory
 	timeout 900 $(PYTEST) tests/unit tests/vectors tests/protocol
+
+fuzz: setup  ## Decoders and an aggregator under changed bytes
+	timeout 300 $(PYTEST) tests/fuzz
 
 service: setup  ## Real servers over TLS
 	timeout 600 $(PYTEST) tests/service

@@ -63,7 +63,7 @@ def _refuse(value: object) -> None:
 def _explain(path: Path, content: dict[str, Any], error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     where = _in_file(content, first["loc"])
-    line = _line_of(path.read_text(encoding="utf-8"), where)
+    line = _line_of(path.read_text(encoding="utf-8-sig"), where)
     key = ".".join(map(str, _with_names(content, where))) or "the file as a whole"
     return f"{path}, line {line}, {key}: {first['msg']}"
 
