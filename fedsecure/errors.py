@@ -645,6 +645,23 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "See the place that is named; run the agent with --debug to "
             "see more on this machine.",
         ),
+        Problem(
+            "FS-382",
+            "The agent met an error that it does not know",
+            "It goes on by itself. If it comes again, report the line of its log.",
+        ),
+        Problem(
+            "FS-383",
+            "The agent's state folder cannot be written",
+            "Make room on its disk and check who may write there (`state` in "
+            "agent.toml). The agent goes on by itself; nothing is sent twice.",
+        ),
+        Problem(
+            "FS-384",
+            "A training did not end before the round's deadline",
+            "The agent has started anew and goes on. Look at the app and the load of "
+            "this machine, or ask the model owner for a longer `round_seconds`.",
+        ),
         # 4xx policy
         Problem(
             "FS-415",
@@ -709,23 +726,6 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "The study file cannot be read or written",
             "Check its path. If it is no study file, ask the model owner for a new "
             "one; `fedsecure study export` writes it.",
-        ),
-        Problem(
-            "FS-382",
-            "The agent met an error that it does not know",
-            "It goes on by itself. If it comes again, report the line of its log.",
-        ),
-        Problem(
-            "FS-383",
-            "The agent's state folder cannot be written",
-            "Make room on its disk and check who may write there (`state` in "
-            "agent.toml). The agent goes on by itself; nothing is sent twice.",
-        ),
-        Problem(
-            "FS-384",
-            "A training did not end before the round's deadline",
-            "The agent has started anew and goes on. Look at the app and the load of "
-            "this machine, or ask the model owner for a longer `round_seconds`.",
         ),
         Problem(
             "FS-420",
