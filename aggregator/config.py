@@ -2,7 +2,8 @@
 
     name = "north"
     federation = "federation.toml"
-    key = "north.pem"
+    accepted = "accepted.toml"
+    key = "signing.pem"
     listen = "0.0.0.0:8443"
     data = "data"
 
@@ -19,21 +20,14 @@ Paths are taken from the file's own folder.
 from pathlib import Path
 from typing import Annotated
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field
 
 from aggregator.context import STILL_SECONDS
 from aggregator.policy import Policy
 from fedsecure import settings
 from fedsecure.errors import OperatorError
-from fedsecure.identity import (
-    Federation,
-    Name,
-    Role,
-    load_federation,
-    load_signing_key,
-    require_key_of,
-)
+from fedsecure.identity import Federation, Name, Role, load_federation
+from fedsecure.membership.accepted import ACCEPTED, AcceptedPath, open_membership
 from fedsecure.settings import RelativePath, Settings
 from fedsecure.signing import Author
 
@@ -55,6 +49,7 @@ class AggregatorSettings(Settings):
 
     name: Name
     federation: RelativePath
+    accepted: AcceptedPath = Path(ACCEPTED)
     key: RelativePath
     listen: str
     tls: Tls
@@ -84,11 +79,11 @@ class AggregatorSettings(Settings):
         """Read federation and key, and check that they belong together.
 
         Raises:
-            OperatorError: FS-744 to FS-746, FS-801 to FS-803, FS-810.
+            OperatorError: FS-741, FS-744 to FS-746, FS-750, FS-752 to FS-754, FS-801
+                to FS-803, FS-810.
         """
-        federation = load_federation(self.federation)
-        _require_aggregator(federation, self.name)
-        return Author(self.name, _own_key(federation, self), federation)
+        _require_aggregator(load_federation(self.federation), self.name)
+        return open_membership(self).author
 
 
 def load(path: Path) -> AggregatorSettings:
@@ -108,9 +103,3 @@ def _require_aggregator(federation: Federation, name: str) -> None:
             f"name is {name!r}; {Role.AGGREGATOR}s of {federation.name} are "
             f"{' and '.join(names)}",
         )
-
-
-def _own_key(federation: Federation, own: AggregatorSettings) -> Ed25519PrivateKey:
-    key = load_signing_key(own.key)
-    require_key_of(federation, own.name, key)
-    return key

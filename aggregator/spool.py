@@ -216,7 +216,7 @@ def open_spool(folder: Path) -> Iterator[Spool]:
         OperatorError: FS-521 when it cannot be used, FS-522 when another has it.
     """
     try:
-        for part in ("rounds", "runs"):
+        for part in ("", "rounds", "runs"):
             (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
     except OSError as error:

@@ -15,28 +15,31 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from clients.config import AgentSettings, require_pinned
+from clients.config import AgentSettings, require_pinned, require_superlink
 from clients.consent import Consent
 from clients.delivery import Delivery
 from clients.state import AgentState
 from clients.waiting import Waiting
 from clients.watchdog import Watchdog
-from fedsecure import identity
 from fedsecure.aggregators import AggregatorClient, Patience, UnreachableError
 from fedsecure.errors import FedsecureError, OperatorError, RoundStateError
 from fedsecure.faults import Point, reached
 from fedsecure.flower import wire
 from fedsecure.flower.mod import Mod, secret_sharing_mod
-from fedsecure.flower.runtime import Fleet, fleet, load_node_key, task_identity
+from fedsecure.flower.runtime import Fleet, fleet, task_identity
 from fedsecure.identity import Federation
+from fedsecure.membership.accepted import Membership, open_membership
+from fedsecure.node_keys import load_node_key
+from fedsecure.proxies import way_to
 from fedsecure.rounds.contributor import Contributor
 from fedsecure.rounds.settlement import Settlement
-from fedsecure.signing import Author, verify
+from fedsecure.signing import verify
 from fedsecure.statements import RoundSpec
 from fedsecure.study.tensorflow import import_quietly
 
@@ -59,6 +62,7 @@ class Agent:
 
     settings: AgentSettings
     federation: Federation
+    superlink: str
     state: AgentState
     app: ClientApp
     mod: Mod
@@ -72,7 +76,7 @@ class Agent:
     def run(self) -> None:
         """Answer tasks until told to stop, joining again whenever the link breaks."""
         pause = FIRST_PAUSE
-        waiting = Waiting(f"the SuperLink at {self.settings.superlink}")
+        waiting = Waiting(f"the SuperLink at {self.superlink}")
         self.state.tidy(time.time() - KEEP_SECONDS)
         while not self.stop.is_set():
             try:
@@ -96,7 +100,7 @@ class Agent:
 
     @contextmanager
     def _joined(self) -> Iterator[Fleet]:
-        address = self.settings.superlink
+        address = self.superlink
         authorities = self.settings.authorities
         with fleet(
             address,
@@ -198,20 +202,19 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
     """Load everything that an agent needs and check it; join nothing yet.
 
     Raises:
-        OperatorError: FS-8xx settings, FS-7xx keys, FS-821 aggregators' keys, FS-822
-            the app cannot be loaded.
+        OperatorError: FS-8xx settings, FS-7xx keys and versions, FS-821 aggregators'
+            keys, FS-822 the app cannot be loaded, FS-825 no SuperLink.
     """
-    federation = identity.load_federation(settings.federation)
-    key = identity.load_signing_key(settings.key)
-    identity.require_key_of(federation, settings.name, key)
-    require_pinned(settings, federation)
+    membership = open_membership(settings)
+    author, federation = membership.author, membership.federation
+    require_pinned(settings, federation, membership.accepted.fingerprints)
+    settings = _completed(settings, membership)
     app = load_app(settings.app)
     with ExitStack() as stack:
         state = stack.enter_context(AgentState(settings.state, federation))
         aggregators = Waiting("an aggregator")
         told = Patience(told=lambda why: aggregators.away("FS-551", why))
         clients = _clients(settings, federation, stack, told)
-        author = Author(settings.name, key, federation)
         consent = Consent(
             settings.policy, state, federation.model_owner.name, time.time
         )
@@ -229,9 +232,12 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
         delivery = Delivery(replace(contributor, aggregators=asking), state, time.time)
         watchdog = Watchdog(time.time)
         mod = secret_sharing_mod(contributor, watchdog.until)
+        where = require_superlink(settings, federation)
+        _tell_ways(federation, where)
         yield Agent(
             settings=settings,
             federation=federation,
+            superlink=where,
             state=state,
             app=app,
             mod=mod,
@@ -241,6 +247,18 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
             watchdog=watchdog,
             aggregators=aggregators,
         )
+
+
+def _tell_ways(federation: Federation, superlink: str) -> None:
+    """Write to the log how each server is reached: through which proxy, and why."""
+    hosts = {party.name: urlsplit(party.url).netloc for party in federation.aggregators}
+    for name, host in {**hosts, "superlink": superlink}.items():
+        log.info("way", to=name, host=host, way=way_to(host))
+
+
+def _completed(settings: AgentSettings, membership: Membership) -> AgentSettings:
+    authorities = settings.authorities or membership.authorities
+    return settings.model_copy(update={"authorities": authorities})
 
 
 def load_app(reference: str) -> ClientApp:

@@ -1,5 +1,6 @@
 """`agent.toml`: what a data owner decides, in one file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,11 +9,12 @@ from pydantic import Field
 from clients.policy import Policy
 from fedsecure import settings
 from fedsecure.errors import OperatorError
-from fedsecure.identity import Federation, Name
+from fedsecure.fingerprints import Fingerprint
+from fedsecure.identity import Federation, HostPort, Name
+from fedsecure.membership.accepted import ACCEPTED, AcceptedPath
 from fedsecure.settings import RelativePath
 
 KERAS_APP: Final = "clients.app:app"
-SUPERLINK: Final = r"^(?:[^\s:/]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$"  # host:port
 
 
 class AgentSettings(settings.Settings):
@@ -20,16 +22,17 @@ class AgentSettings(settings.Settings):
 
     name: Name
     federation: RelativePath
+    accepted: AcceptedPath = Path(ACCEPTED)
     key: RelativePath
     flower_key: RelativePath
-    superlink: Annotated[str, Field(pattern=SUPERLINK)]
-    authorities: RelativePath | None = None  # CA file of all TLS servers
+    superlink: HostPort | None = None  # instead of the federation's
+    authorities: RelativePath | None = None  # instead of the federation's CA file
     data: RelativePath
     state: RelativePath
     app: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] = KERAS_APP
     poll_seconds: Annotated[float, Field(gt=0, le=60)] = 0.25
-    aggregators: dict[Name, str]
-    """Both aggregators' fingerprints, got from them and not from the model owner."""
+    aggregators: Annotated[dict[Name, Fingerprint], Field(default_factory=dict)]
+    """Both aggregators' fingerprints, in words or digits, in front of the accepted."""
     policy: Policy = Policy()
 
 
@@ -42,27 +45,47 @@ def load_agent_settings(path: Path) -> AgentSettings:
     return settings.load(path, AgentSettings)
 
 
-def require_pinned(agent: AgentSettings, federation: Federation) -> None:
+def require_pinned(
+    agent: AgentSettings, federation: Federation, accepted: Mapping[str, str]
+) -> None:
     """Check both aggregators' keys against what this data owner was told by them.
 
     Without it a model owner could put keys of its own in `federation.toml` and read
     every update.
 
+    Args:
+        agent: The fingerprints in agent.toml count, if there are any.
+        federation: Whose aggregators they are.
+        accepted: Else those that were told to `fedsecure join`, by name.
+
     Raises:
         OperatorError: FS-821 naming the aggregator whose key differs or is missing.
     """
+    told = agent.aggregators or accepted
     for party in federation.aggregators:
-        pinned = agent.aggregators.get(party.name)
+        pinned = told.get(party.name)
         if pinned is None:
             raise OperatorError("FS-821", f"{party.name} has no fingerprint")
         if pinned != party.fingerprint:
             raise OperatorError(
                 "FS-821",
                 f"{party.name} is {party.fingerprint} in federation "
-                f"{federation.name} and {pinned} in agent.toml",
+                f"{federation.name} and {pinned} here",
             )
-    strangers = set(agent.aggregators) - {p.name for p in federation.aggregators}
+    strangers = set(told) - {p.name for p in federation.aggregators}
     if strangers:
         raise OperatorError(
             "FS-821", f"{', '.join(sorted(strangers))} is no aggregator"
         )
+
+
+def require_superlink(settings: AgentSettings, federation: Federation) -> str:
+    """Return where to join: agent.toml's word, or else the federation's.
+
+    Raises:
+        OperatorError: FS-825 when neither says it.
+    """
+    where = settings.superlink or federation.model_owner.superlink
+    if where is None:
+        raise OperatorError("FS-825", f"{federation.model_owner.name}'s SuperLink")
+    return where

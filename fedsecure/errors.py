@@ -1170,6 +1170,86 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "the new public key.",
         ),
         Problem(
+            "FS-747",
+            "An identity file is not as its party signed it",
+            "Ask the party for its file again; if it arrives like this a second "
+            "time, somebody changes it on the way.",
+        ),
+        Problem(
+            "FS-748",
+            "There is something already where new files would go",
+            "Name another folder with --folder, or move the file that is named "
+            "away; nothing was overwritten.",
+        ),
+        Problem(
+            "FS-749",
+            "The federation file is not signed by its model owner",
+            "Ask the model owner for federation.toml and federation.jws again, and "
+            "take both from the same version.",
+        ),
+        Problem(
+            "FS-750",
+            "The CA file is not the one that the model owner signed",
+            "Take authorities.pem from the same version as federation.toml, and "
+            "type `fedsecure join` with that federation.toml.",
+        ),
+        Problem(
+            "FS-751",
+            "This version does not follow the one that was accepted",
+            "Ask the model owner for the newest version. If it is another "
+            "federation, use a new folder with new keys.",
+        ),
+        Problem(
+            "FS-752",
+            "The federation is not the version that was accepted here",
+            "If the model owner handed over a new version, type `fedsecure join` "
+            "and its federation.toml; if not, somebody changed the file: ask who.",
+        ),
+        Problem(
+            "FS-753",
+            "No federation was accepted here yet",
+            "Type `fedsecure join` and the federation.toml that the model owner "
+            "handed over.",
+        ),
+        Problem(
+            "FS-754",
+            "A fingerprint is not the one that was read out",
+            "Call the party that is named, at a number that you know, and let it "
+            "read its words again. If they differ still, the file holds another "
+            "key: do not join, and tell the others.",
+        ),
+        Problem(
+            "FS-755",
+            "Fingerprints are missing",
+            "Type them when you are asked, or give one --fingerprint NAME=WORDS for "
+            "each party that is named.",
+        ),
+        Problem(
+            "FS-756",
+            "These identities make no federation",
+            "A federation has one model owner, two aggregators and data owners, "
+            "each with a name and a key of its own; all servers hand over a CA "
+            "certificate (`fedsecure keygen --tls-host` or `--authority`), or none "
+            "does.",
+        ),
+        Problem(
+            "FS-757",
+            "No such party in the federation",
+            "Check the name; a new data owner comes in with `fedsecure federation "
+            "add`.",
+        ),
+        Problem(
+            "FS-758",
+            "The version was not accepted",
+            "Nothing was changed here; the version accepted before stays in force.",
+        ),
+        Problem(
+            "FS-759",
+            "This party is somebody else in the federation",
+            "Ask the model owner to take your newest identity file: `fedsecure "
+            "federation rotate`.",
+        ),
+        Problem(
             "FS-720",
             "A sealed payload does not open",
             "It was changed on the way, or sealed for another round or receiver; the "
@@ -1274,6 +1354,40 @@ PROBLEMS: Final[dict[str, Problem]] = {
             'Write `listen = "host:port"`, such as "0.0.0.0:8443".',
         ),
         Problem(
+            "FS-812",
+            "There is no certificate authority of your own here",
+            "It is made by `fedsecure keygen --tls-host`; certificates of another "
+            "authority are renewed there. Name the hosts with --host.",
+        ),
+        Problem(
+            "FS-813",
+            "Not the configuration of a party",
+            "Name owner.toml, aggregator.toml or agent.toml with --config.",
+        ),
+        Problem(
+            "FS-814",
+            "A party cannot be called or reached like this",
+            "Names are lower-case letters, digits and hyphens; an aggregator has "
+            "--url https://HOST:PORT, a model owner --superlink HOST:PORT.",
+        ),
+        Problem(
+            "FS-816",
+            "A file cannot be written",
+            "Check that the folder is yours and that the disk has room.",
+        ),
+        Problem(
+            "FS-817",
+            "A service cannot run as this user",
+            "Type `useradd --system --shell /usr/sbin/nologin fedsecure`, or name a "
+            "user that is there with --user; not root.",
+        ),
+        Problem(
+            "FS-818",
+            "A path cannot stand in a systemd unit",
+            "Move the files to a path without quotes, backslashes and control "
+            "characters.",
+        ),
+        Problem(
             "FS-821",
             "An aggregator's fingerprint is not the one in agent.toml",
             "Ask the aggregator itself, by phone, not the model owner; "
@@ -1289,6 +1403,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "FS-823",
             "The study's strategy cannot be built",
             "Check strategy and options in study.toml, section [aggregation].",
+        ),
+        Problem(
+            "FS-825",
+            "Nobody says where the SuperLink is",
+            'Write `superlink = "host:port"` into agent.toml, as the model owner says; '
+            "it may also stand in federation.toml.",
         ),
         Problem(
             "FS-860",
@@ -1380,6 +1500,40 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "FS-877",
             "A site has the name of a party of the demo",
             "Rename the site's file or folder.",
+        ),
+        Problem(
+            "FS-880",
+            "A clock is off",
+            "Type `timedatectl set-ntp true` on the machine whose clock is wrong.",
+        ),
+        Problem(
+            "FS-881",
+            "The disk is nearly full",
+            "Delete what is not needed, or name a folder on another disk in the "
+            "configuration.",
+        ),
+        Problem(
+            "FS-882",
+            "A server's certificate is not trusted",
+            "The server's operator types `fedsecure renew-tls --host HOST`, or brings "
+            "a certificate for this host from the CA that was handed over.",
+        ),
+        Problem(
+            "FS-883",
+            "A server's certificate ends soon",
+            "The server's operator types `fedsecure renew-tls`, or renews it where it "
+            "comes from; then the server is restarted.",
+        ),
+        Problem(
+            "FS-884",
+            "The data folder is open to others",
+            "Type `chmod o-rwx` and the folder: it holds keys of rounds.",
+        ),
+        Problem(
+            "FS-885",
+            "What this role needs is not installed here",
+            "Type `pip install 'fedsecure[aggregator]'`, `fedsecure[agent]` or "
+            "`fedsecure[owner]`.",
         ),
     )
 }

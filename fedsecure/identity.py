@@ -34,6 +34,7 @@ from fedsecure import settings
 from fedsecure.durability import sync
 from fedsecure.encodings import Base64Key, Digest, base64url, from_base64url
 from fedsecure.errors import OperatorError, PeerError
+from fedsecure.fingerprints import fingerprint
 
 Name = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
@@ -66,6 +67,16 @@ Url = Annotated[
 ]
 """Scheme, host and port: no path, and no user name or password."""
 
+HostPort = Annotated[
+    str, StringConstraints(pattern=r"^(?:[^\s:/]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$")
+]
+"""Where a SuperLink is reached: `host:port` or `[ipv6]:port`."""
+
+FlowerKey = Annotated[
+    str, StringConstraints(pattern=r"^ecdsa-sha2-nistp384 [A-Za-z0-9+/=]+$")
+]
+"""The public half of the key with which an agent joins Flower's SuperLink."""
+
 MAX_DATA_OWNERS: Final = 10_000
 MAX_CHANGES: Final = 2**31
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -96,6 +107,12 @@ class Party(settings.Settings):
         return fingerprint(from_base64url(self.key))
 
 
+class ModelOwnerParty(Party):
+    """The model owner, and where its SuperLink listens for agents."""
+
+    superlink: HostPort | None = None
+
+
 class AggregatorParty(Party):
     """An aggregation server and where it listens."""
 
@@ -105,7 +122,7 @@ class AggregatorParty(Party):
 class DataOwnerParty(Party):
     """A data owner, and the key with which its agent joins Flower's SuperLink."""
 
-    flower_key: str = Field(pattern=r"^ecdsa-sha2-nistp384 [A-Za-z0-9+/=]+$")
+    flower_key: FlowerKey
 
 
 class Federation(settings.Settings):
@@ -119,7 +136,7 @@ class Federation(settings.Settings):
     name: Name
     number: Annotated[int, Field(ge=1, le=MAX_CHANGES)] = 1
     previous: Digest | None = None
-    model_owner: Party
+    model_owner: ModelOwnerParty
     aggregators: list[AggregatorParty] = Field(min_length=2, max_length=2)
     data_owners: list[DataOwnerParty] = Field(min_length=1, max_length=MAX_DATA_OWNERS)
 
@@ -186,6 +203,8 @@ class Federation(settings.Settings):
         content = self.model_dump(mode="json")
         for group in ("aggregators", "data_owners"):
             content[group].sort(key=lambda party: party["name"])
+        if self.model_owner.superlink is None:
+            del content["model_owner"]["superlink"]
         return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
 
 
@@ -196,12 +215,6 @@ def load_federation(path: Path) -> Federation:
         OperatorError: FS-801 to FS-803 with the file and the key.
     """
     return settings.load(path, Federation)
-
-
-def fingerprint(public_key: bytes) -> str:
-    """Return 32 hex digits of the key's SHA-256 in groups of four."""
-    digits = hashlib.sha256(public_key).hexdigest()[:32]
-    return "-".join(digits[i : i + 4] for i in range(0, 32, 4))
 
 
 def public_key_text(key: Ed25519PrivateKey) -> str:

@@ -1,6 +1,6 @@
 """The signed statements of the protocol, as strict data.
 
-    model owner   round-spec, opening, void, read
+    model owner   federation-issue, round-spec, opening, void, read
     aggregator    round-grant, receipt, aggregate-share, inclusion, void
     data owner    report, read
     any store     event (an entry of its own ledger)
@@ -106,6 +106,17 @@ class ScalarField(Strict):
     low: Finite | None = None
     high: Finite | None = None
     size: Annotated[int, Field(ge=1, le=MAX_SCALARS)] = 1
+
+
+class FederationIssue(Statement):
+    """The model owner's word that a version of `federation.toml` is meant so.
+
+    `authorities` is the digest of the CA file that is handed over with it.
+    """
+
+    typ: ClassVar[str] = "federation-issue"
+    number: Positive
+    authorities: Digest | None
 
 
 class RoundSpec(Statement):
@@ -278,6 +289,7 @@ class Event(Statement):
 
 
 SIGNERS: Final[dict[type[Statement], frozenset[Role]]] = {
+    FederationIssue: frozenset({Role.MODEL_OWNER}),
     RoundSpec: frozenset({Role.MODEL_OWNER}),
     RoundGrant: frozenset({Role.AGGREGATOR}),
     ReportHeader: frozenset({Role.DATA_OWNER}),

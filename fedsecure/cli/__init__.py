@@ -20,8 +20,11 @@ from fedsecure.errors import FedsecureError
 
 GROUP: Final = "fedsecure.commands"
 STOPPED: Final = 130  # what shells expect of a command that Ctrl-C ended
-# Modules of this package.
-COMMANDS: Final = ("train", "study", "rounds", "store", "demo", "bench", "explain")
+# Modules of this package: each has an `app` with commands, or is one `command`.
+COMMANDS: Final = (
+    *("keygen", "init", "join", "federation", "renew-tls", "doctor"),
+    *("train", "study", "rounds", "store", "demo", "bench", "explain"),
+)
 
 app = typer.Typer(
     name="fedsecure",
@@ -84,8 +87,11 @@ def report(error: FedsecureError) -> None:
 
 def _mount() -> None:
     for name in COMMANDS:
-        module = import_module(f"fedsecure.cli.{name}")
-        app.add_typer(module.app, name=name)
+        module = import_module(f"fedsecure.cli.{name.replace('-', '_')}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(module.command)
     for point in entry_points(group=GROUP):
         # An organisation that runs another role has not installed this one's parts.
         with suppress(ImportError):

@@ -108,15 +108,18 @@ class Processes:
         self._children.clear()
 
 
-def _environment(ours: Mapping[str, str]) -> dict[str, str]:
-    quiet = {
+def quiet_environment() -> dict[str, str]:
+    """Return what keeps TensorFlow from talking, and from looking for a GPU."""
+    return {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_ENABLE_ONEDNN_OPTS": "0",
         "CUDA_VISIBLE_DEVICES": "-1",
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
     }
-    return {**ours, **quiet}
+
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    direct = dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
+    return {**ours, **quiet_environment(), **direct}
 
 
 def _is_ready(client: httpx.Client, url: str) -> bool:

@@ -1,39 +1,38 @@
 """Makes a throw-away federation: every party's folder, keys and settings.
 
-    FOLDER/federation.toml, ca.pem
     FOLDER/owner/           owner.toml, keys; later rounds.db and models
-    FOLDER/aggregator-a/    aggregator.toml, keys; later aggregator.db and the spool
+    FOLDER/aggregator-a/    aggregator.toml, keys; later data/ with database and spool
     FOLDER/aggregator-b/
     FOLDER/SITE/            agent.toml, keys, the site's data; later its state
 
-One process makes everybody's keys here, which no real federation should let happen.
+Each also holds what it accepted: federation.toml and accepted.toml. It is made as
+`fedsecure keygen`, `init` and `join` make it, but by one process, which no real
+federation should let happen.
 """
 
 import shutil
 import socket
+import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import tomli_w
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedsecure.certificates import Authority
-from fedsecure.encodings import from_base64url
 from fedsecure.errors import OperatorError
-from fedsecure.identity import (
-    fingerprint,
-    public_key_text,
-    save_signing_key,
-    write_private,
-)
+from fedsecure.identity import Role
+from fedsecure.membership import joining, keygen
+from fedsecure.membership.handout import AUTHORITIES
+from fedsecure.membership.identity_file import SUFFIX, Identity
+from fedsecure.membership.issuing import FEDERATION, Issuer
+from fedsecure.membership.keygen import Wanted
+from fedsecure.membership.own import load_own
 
 MARKER: Final = ".fedsecure-demo"  # a folder without it was not made here
 HOST: Final = "127.0.0.1"
-LIFETIME: Final = timedelta(days=30)
 OWNER: Final = "consortium"
 AGGREGATORS: Final = ("aggregator-a", "aggregator-b")
 TAKEN: Final = frozenset({OWNER, *AGGREGATORS, "owner", "state"})  # names of ours
@@ -49,8 +48,21 @@ class DemoFolder:
 
     @property
     def authority(self) -> Path:
-        """The CA file that every party trusts."""
-        return self.root / "ca.pem"
+        """The CA file that every party trusts, in the model owner's copy."""
+        return self.root / "owner" / AUTHORITIES
+
+    @property
+    def federation(self) -> Path:
+        """Who takes part, in the model owner's copy; the others' are the same."""
+        return self.root / "owner" / FEDERATION
+
+    def store(self, aggregator: str) -> Path:
+        """Return an aggregator's database."""
+        return self.root / aggregator / "data" / "aggregator.db"
+
+    def identity(self, party: str) -> Path:
+        """Return a party's public identity file."""
+        return self.config(party).parent / f"{party}{SUFFIX}"
 
     def config(self, party: str) -> Path:
         """Return a party's own configuration file."""
@@ -80,18 +92,15 @@ def provision(root: Path, study: Path, sites: Mapping[str, Path]) -> DemoFolder:
     ports = dict(zip([*AGGREGATORS, OWNER], free_ports(3), strict=True))
     urls = {name: f"https://{HOST}:{ports[name]}" for name in AGGREGATORS}
     folder = DemoFolder(root, names, urls)
-    _certify(folder)
-    keys = {name: _signing_key(folder, name) for name in (OWNER, *AGGREGATORS, *names)}
-    flower_keys = {name: _flower_key(folder, name) for name in names}
-    _write_federation(folder, keys, flower_keys)
-    superlink = f"{HOST}:{ports[OWNER]}"
-    _write(folder.config(OWNER), _owner(study, superlink))
-    for name in AGGREGATORS:
-        _write(folder.config(name), _aggregator(name, f"{HOST}:{ports[name]}"))
-    prints = {name: fingerprint(from_base64url(keys[name])) for name in AGGREGATORS}
+    identities = _make_keys(folder, study, sites, ports)
     for name, data in sites.items():
         _copy(data, folder.config(name).parent / data.name)
-        _write(folder.config(name), _agent(name, data.name, superlink, prints))
+    _change(folder.config(OWNER), {"round_seconds": 60.0, "join_seconds": 120.0})
+    for name in names:
+        # Nobody is asked to approve the study of a demo.
+        _change(folder.config(name), {"policy": {"studies": "any"}})
+    told = {name: one.fingerprint for name, one in identities.items()}
+    _join(folder, _issue(folder), told)
     return folder
 
 
@@ -113,50 +122,50 @@ def _clear(root: Path) -> None:
     (root / MARKER).touch()
 
 
-def _certify(folder: DemoFolder) -> None:
+def _make_keys(
+    folder: DemoFolder, study: Path, sites: Mapping[str, Path], ports: Mapping[str, int]
+) -> Mapping[str, Identity]:
+    """Have every party make its keys, each in its own folder."""
+    tls = [HOST, "localhost"]
+    owner = Wanted(
+        Role.MODEL_OWNER,
+        OWNER,
+        superlink=f"{HOST}:{ports[OWNER]}",
+        listen=f"{HOST}:{ports[OWNER]}",
+        study=str(study.absolute()),
+        tls_hosts=tls,
+    )
+    servers = [
+        Wanted(
+            Role.AGGREGATOR,
+            name,
+            url=folder.urls[name],
+            listen=f"{HOST}:{ports[name]}",
+            tls_hosts=tls,
+        )
+        for name in AGGREGATORS
+    ]
+    holders = [
+        Wanted(Role.DATA_OWNER, name, data=data.name) for name, data in sites.items()
+    ]
     now = datetime.now(UTC)
-    authority = Authority.create("fedsecure demo", now, LIFETIME)
-    folder.authority.write_bytes(authority.pem)
-    for name in (OWNER, *AGGREGATORS):
-        home = folder.config(name).parent
-        home.mkdir(mode=0o700)
-        certified = authority.certify([HOST, "localhost"], now, LIFETIME)
-        (home / "tls.pem").write_bytes(certified.certificate)
-        write_private(home / "tls.key", certified.key)
-
-
-def _signing_key(folder: DemoFolder, name: str) -> str:
-    key = Ed25519PrivateKey.generate()
-    save_signing_key(folder.config(name).parent / "signing.pem", key)
-    return public_key_text(key)
-
-
-def _flower_key(folder: DemoFolder, name: str) -> str:
-    # Flower takes a second to import, which nobody else here needs.
-    from fedsecure.flower.runtime import generate_node_key  # noqa: PLC0415
-
-    private, public = generate_node_key()
-    write_private(folder.config(name).parent / "flower.key", private)
-    return public
-
-
-def _write_federation(
-    folder: DemoFolder, keys: Mapping[str, str], flower_keys: Mapping[str, str]
-) -> None:
-    content = {
-        "protocol": 1,
-        "name": "demo",
-        "model_owner": {"name": OWNER, "key": keys[OWNER]},
-        "aggregators": [
-            {"name": name, "key": keys[name], "url": url}
-            for name, url in folder.urls.items()
-        ],
-        "data_owners": [
-            {"name": name, "key": keys[name], "flower_key": flower_keys[name]}
-            for name in folder.sites
-        ],
+    return {
+        wanted.name: keygen.make(wanted, folder.config(wanted.name).parent, now)
+        for wanted in (owner, *servers, *holders)
     }
-    _write(folder.root / "federation.toml", content)
+
+
+def _issue(folder: DemoFolder) -> Path:
+    home = folder.config(OWNER).parent
+    issuer = Issuer(load_own(folder.config(OWNER))[1], home)
+    issuer.start("demo", [folder.identity(n) for n in (*AGGREGATORS, *folder.sites)])
+    return issuer.handed_over
+
+
+def _join(folder: DemoFolder, handed_over: Path, told: Mapping[str, str]) -> None:
+    for name in (OWNER, *AGGREGATORS, *folder.sites):
+        role, own = load_own(folder.config(name))
+        joining.accept(joining.examine(handed_over, role, own), told)
 
 
 def _copy(data: Path, target: Path) -> None:
@@ -166,53 +175,7 @@ def _copy(data: Path, target: Path) -> None:
         shutil.copyfile(data, target)
 
 
-def _owner(study: Path, superlink: str) -> dict[str, Any]:
-    return {
-        "name": OWNER,
-        "federation": "../federation.toml",
-        "key": "signing.pem",
-        "authorities": "../ca.pem",
-        "study": str(study.absolute()),
-        "folder": ".",
-        "round_seconds": 60.0,
-        "join_seconds": 120.0,
-        "superlink": {
-            "listen": superlink,
-            "authority": "../ca.pem",
-            "certificate": "tls.pem",
-            "key": "tls.key",
-        },
-    }
-
-
-def _aggregator(name: str, listen: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "federation": "../federation.toml",
-        "key": "signing.pem",
-        "listen": listen,
-        "data": ".",
-        "tls": {"certificate": "tls.pem", "key": "tls.key"},
-    }
-
-
-def _agent(
-    name: str, data: str, superlink: str, prints: Mapping[str, str]
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "federation": "../federation.toml",
-        "key": "signing.pem",
-        "flower_key": "flower.key",
-        "superlink": superlink,
-        "authorities": "../ca.pem",
-        "data": data,
-        "state": "state",
-        "aggregators": dict(prints),
-        # Nobody is asked to approve the study of a demo.
-        "policy": {"studies": "any"},
-    }
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(tomli_w.dumps(content), encoding="utf-8")
+def _change(config: Path, settings: Mapping[str, Any]) -> None:
+    """Decide otherwise than a party that begins, which is cautious."""
+    content = tomllib.loads(config.read_text(encoding="utf-8"))
+    config.write_text(tomli_w.dumps({**content, **settings}), encoding="utf-8")

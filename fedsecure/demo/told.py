@@ -73,7 +73,7 @@ def show_what_the_owner_knows(console: Console, outcome: Outcome) -> None:
 def show_where_it_lies(console: Console, folder: DemoFolder) -> None:
     """Print what to open and what to type next."""
     store = folder.config(OWNER).with_name("rounds.db")
-    theirs = [folder.config(name).with_name("aggregator.db") for name in AGGREGATORS]
+    theirs = [folder.store(name) for name in AGGREGATORS]
     lines = [
         str(folder.root / "curves.png"),
         str(folder.root / "result.json"),
@@ -129,7 +129,7 @@ def _shares(folder: DemoFolder, name: str) -> tuple[int, int]:
 
 
 def _select(folder: DemoFolder, name: str, query: str) -> list[tuple[Any, ...]]:
-    path = folder.config(name).with_name("aggregator.db")
+    path = folder.store(name)
     engine = database.open_for_reading(database.locate(path))
     with engine.connect() as connection:
         return [tuple(row) for row in connection.execute(text(query))]

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from fedsecure import settings
 from fedsecure.identity import Name
+from fedsecure.membership.accepted import ACCEPTED, AcceptedPath
 from fedsecure.settings import RelativePath
 
 DATABASE = "rounds.db"
@@ -30,8 +31,9 @@ class OwnerSettings(settings.Settings):
 
     name: Name
     federation: RelativePath
+    accepted: AcceptedPath = Path(ACCEPTED)
     key: RelativePath
-    authorities: RelativePath | None = None  # CA file of the aggregators
+    authorities: RelativePath | None = None  # instead of the federation's CA file
     study: RelativePath
     folder: RelativePath
     database: str | None = None  # URL; default SQLite in `folder`

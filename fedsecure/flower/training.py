@@ -18,7 +18,6 @@ import flwr.serverapp.strategy
 from flwr.app import ArrayRecord
 from flwr.serverapp.strategy import Strategy
 
-from fedsecure import identity
 from fedsecure.aggregators import AggregatorClient, Patience
 from fedsecure.durability import sync
 from fedsecure.errors import OperatorError, PeerError
@@ -39,6 +38,7 @@ from fedsecure.flower.runtime import (
 )
 from fedsecure.flower.secure_aggregation import SecureAggregation
 from fedsecure.identity import Federation
+from fedsecure.membership.accepted import open_membership
 from fedsecure.rounds.owner import RoundOwner
 from fedsecure.signing import Author
 from fedsecure.statements import Weighting
@@ -95,19 +95,16 @@ def open_owner(settings: OwnerSettings, told: Callable[[str], None]) -> Iterator
     Raises:
         OperatorError: FS-8xx settings, FS-7xx keys, FS-6xx the store.
     """
-    federation = identity.load_federation(settings.federation)
-    key = identity.load_signing_key(settings.key)
-    identity.require_key_of(federation, settings.name, key)
-    author = Author(settings.name, key, federation)
+    membership = open_membership(settings)
+    author, federation = membership.author, membership.federation
+    authorities = settings.authorities or membership.authorities
     with ExitStack() as stack:
         stack.enter_context(_alone(settings.folder))
         store = RoundStore(settings.database_url, author, time.time)
         stack.callback(store.close)
         patience = Patience(told=told)
         clients = {
-            party.name: AggregatorClient(
-                party, federation, settings.authorities, patience
-            )
+            party.name: AggregatorClient(party, federation, authorities, patience)
             for party in federation.aggregators
         }
         for client in clients.values():

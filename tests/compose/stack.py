@@ -5,7 +5,6 @@ docs/deploying.md tells them; compose file and image are the ones that they use.
 """
 
 import secrets
-import shutil
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -101,7 +100,6 @@ def prepare(folder: Path, image: str) -> DemoFolder:
     demo = provision(folder / "demo", study, find_sites(study))
     for name in AGGREGATORS:
         config = demo.config(name)
-        shutil.copy(demo.root / "federation.toml", config.parent)
         content = tomllib.loads(config.read_text(encoding="utf-8"))
         in_container = {
             "federation": "federation.toml",
@@ -185,7 +183,7 @@ class Parties:
 @contextmanager
 def meet(folder: DemoFolder) -> Iterator[Parties]:
     """Start the model owner's and every data owner's end, over TLS."""
-    federation = load_federation(folder.root / "federation.toml")
+    federation = load_federation(folder.federation)
     with ExitStack() as stack:
         rounds = folder.root / "rounds"
         rounds.mkdir()

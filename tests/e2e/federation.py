@@ -78,7 +78,7 @@ class Federation:
         return self.folder.root / "owner" / "rounds.db"
 
     def aggregator_db(self, name: str) -> Path:
-        return self.folder.root / name / "aggregator.db"
+        return self.folder.store(name)
 
     def rows(self, database: Path, query: str, *values: object) -> list[dict[str, Any]]:
         connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)

@@ -12,7 +12,8 @@ from flwr.app import Context, RecordDict
 from clients.app import app
 from clients.config import load_agent_settings
 from fedsecure.errors import PeerError
-from fedsecure.flower.runtime import fleet, load_node_key
+from fedsecure.flower.runtime import fleet
+from fedsecure.node_keys import load_node_key
 
 
 def main(config: Path, weights: str) -> None:

@@ -81,7 +81,7 @@ def test_replies_hold_two_receipts_or_nothing_and_no_run_time(
     leaky: Federation,
 ) -> None:
     assert leaky.tap is not None
-    trusted = load_federation(leaky.folder.root / "federation.toml")
+    trusted = load_federation(leaky.folder.federation)
     receipts, errors = 0, 0
     for name, body in requests(leaky.tap.sent):
         if name == "push-messages":

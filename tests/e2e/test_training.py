@@ -41,7 +41,7 @@ def test_opened_mean_is_the_mean_of_the_sites_own_updates_within_the_guarantee(
         "AND round = ?",
         number,
     )
-    federation = load_federation(trained.folder.root / "federation.toml")
+    federation = load_federation(trained.folder.federation)
     spec = verify(row["spec"], RoundSpec, federation).statement
     params = params_of(spec)
     updates = [
@@ -106,7 +106,7 @@ def test_no_payload_and_no_private_key_of_a_round_is_left(trained: Federation) -
 
 
 def test_the_owners_ledger_holds(trained: Federation) -> None:
-    federation = load_federation(trained.folder.root / "federation.toml")
+    federation = load_federation(trained.folder.federation)
     with open_round_store(trained.owner_db) as session:
         kinds = [event.kind for event in read_chain(session, Event, federation)]
     assert kinds[0] == "run-started"

@@ -296,8 +296,8 @@ superlink = "127.0.0.1:9092"
 data = "rows.csv"
 state = "state"
 [aggregators]
-north = "a"
-south = "b"
+north = "7f7f-7f7f-7f7f-7f7f-7f7f-7f7f-7f7f-7f7f"
+south = "0a0b-0a0b-0a0b-0a0b-0a0b-0a0b-0a0b-0a0b"
 """
 OWNER_TOML: Final = """\
 name = "study"

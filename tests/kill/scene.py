@@ -190,12 +190,12 @@ class Scene:
         )
         assert [one for one in left_out if f'"{one[1]}"' not in one[2]] == []
         # (5) Neither a key nor a report is left.
-        spool = self.running.folder.config(name).parent / "rounds"
+        spool = self.running.folder.store(name).parent / "rounds"
         wait_until(lambda: not _left(spool), f"{name} to scrub")
 
     def _audit(self) -> None:
         folder = self.running.folder
-        known = identity.load_federation(folder.root / "federation.toml")
+        known = identity.load_federation(folder.federation)
         engine = create_engine(database.locate(self.databases[OWNER]))
         with Session(engine) as session:
             assert differences(session, known) == []
@@ -236,8 +236,8 @@ def scene(root: Path, place: Callable[[Path], str]) -> Iterator[Scene]:
     demo = provision(root / "demo", folder, find_sites(folder))
     databases = {}
     for party in (OWNER, *AGGREGATORS):
-        file = "rounds.db" if party == OWNER else "aggregator.db"
-        databases[party] = place(demo.config(party).parent / file)
+        own = demo.config(OWNER).parent / "rounds.db"
+        databases[party] = place(own if party == OWNER else demo.store(party))
         if "://" in databases[party]:
             change_toml(demo.config(party), {"database": databases[party]})
     change_toml(demo.config(OWNER), OWNER_SETTINGS)

@@ -11,6 +11,7 @@ import json
 import sys
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import statement_reference as reference
@@ -46,14 +47,20 @@ def federation_cases() -> list[Content]:
         "data_owners": content["data_owners"][::-1],
     }
     names = (OWNER, *reference.SERVERS, *reference.HOSPITALS)
+    owner = {**content["model_owner"], "superlink": "study.test:9092"}
+    linked = {**content, "model_owner": owner}
     return [
         {
             "name": name,
             "content": order,
             "seeds": {one: reference.seed(one).hex() for one in names},
-            "digest": reference.FEDERATION_DIGEST,
+            "digest": sha256(canonical(means)).hexdigest(),
         }
-        for name, order in (("sorted", content), ("turned round", turned))
+        for name, order, means in (
+            ("sorted", content, content),
+            ("turned round", turned, content),
+            ("with a SuperLink", linked, linked),
+        )
     ]
 
 

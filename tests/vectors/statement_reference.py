@@ -176,6 +176,12 @@ _EVENT = {
     "at": 1800000000.25,
     "body": {"spec": digest("spec"), "list": [1, 0.5, None, True], "empty": {}},
 }
+_ISSUE: Content = {
+    "federation": FEDERATION_DIGEST,
+    "number": 2,
+    "authorities": digest("authorities"),
+}
+
 STATEMENTS: dict[str, tuple[str, Content]] = {
     "round-spec": ("round-spec", _SPEC),
     "evaluation": (
@@ -193,6 +199,8 @@ STATEMENTS: dict[str, tuple[str, Content]] = {
     "confirmed void": ("void", {**_SAID, "author": "south", "reason": "too few"}),
     "read": ("read", _READ),
     "event": ("event", _EVENT),
+    "federation-issue": ("federation-issue", _ISSUE),
+    "no authorities": ("federation-issue", {**_ISSUE, "authorities": None}),
 }
 """One good statement of each type, or more: its type and content."""
 
@@ -207,6 +215,7 @@ AUTHOR_FIELD = {
     "event": "author",
 }
 MAY_SIGN = {
+    "federation-issue": [OWNER],
     "round-spec": [OWNER],
     "round-grant": [*SERVERS],
     "report": [*HOSPITALS],

@@ -6,7 +6,7 @@ used here alone, for one version, and a test compares it with what is installed.
 
     agent      `fleet`: join a SuperLink, receive, reply
     owner      `superlink`: run one; `owned_run`: drive a run on it
-    both       node keys, and a Flower that neither phones home nor prints
+    both       a Flower that neither phones home nor prints
 """
 
 from fedsecure.flower.runtime.environment import (
@@ -18,12 +18,7 @@ from fedsecure.flower.runtime.environment import (
 )
 from fedsecure.flower.runtime.fleet import Fleet, fleet
 from fedsecure.flower.runtime.grid import PollingGrid
-from fedsecure.flower.runtime.node_keys import (
-    generate_node_key,
-    load_node_key,
-    node_key_text,
-    node_public_bytes,
-)
+from fedsecure.flower.runtime.node_keys import node_public_bytes
 from fedsecure.flower.runtime.owned_run import OwnedRun, owned_run
 from fedsecure.flower.runtime.superlink import (
     NodeState,
@@ -43,9 +38,6 @@ __all__ = [
     "TlsFiles",
     "fleet",
     "flower_environment",
-    "generate_node_key",
-    "load_node_key",
-    "node_key_text",
     "node_public_bytes",
     "owned_run",
     "quiet",

@@ -342,14 +342,14 @@ def test_an_agent_that_was_told_other_fingerprints_does_not_start(
 ) -> None:
     told = {party.name: party.fingerprint for party in memory.federation.aggregators}
     settings = AgentSettings.model_construct(aggregators=told)
-    require_pinned(settings, memory.federation)
+    require_pinned(settings, memory.federation, {})
     # South's key as north's, and the other way round.
     content = memory.federation.model_dump(mode="json")
     first, second = content["aggregators"]
     first["key"], second["key"] = second["key"], first["key"]
     swapped = Federation.model_validate(content)
     with pytest.raises(OperatorError, match="FS-821"):
-        require_pinned(settings, swapped)
+        require_pinned(settings, swapped, {})
     # A key of the owner's making in north's place.
     mine = memory.keys["genf"]  # whoever's, but not north's
     content["aggregators"][0]["key"] = public_key_text(mine)
@@ -359,7 +359,7 @@ def test_an_agent_that_was_told_other_fingerprints_does_not_start(
         mine.public_key().public_bytes_raw()
     )
     with pytest.raises(OperatorError, match="FS-821"):
-        require_pinned(settings, owned)
+        require_pinned(settings, owned, {})
 
 
 # Answers.

@@ -19,6 +19,7 @@ import tomli_w
 
 from fedsecure.certificates import Authority
 from fedsecure.identity import save_signing_key
+from fedsecure.membership.accepted import Accepted, save_accepted
 from tests.unit.aggregator.world import OWNER, SERVERS, Report, Round, World
 
 START_SECONDS = 60
@@ -192,6 +193,8 @@ def prepare(
     (folder / "tls.key").write_bytes(certified.key)
     save_signing_key(folder / "key.pem", world.keys[name])
     (folder / "federation.toml").write_text(tomli_w.dumps(world.federation_content()))
+    accepted = Accepted.of(world.federation, name, authorities=None)
+    save_accepted(folder / "accepted.toml", accepted)
     settings = {
         "name": name,
         "federation": "federation.toml",

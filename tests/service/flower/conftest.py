@@ -33,10 +33,10 @@ from fedsecure.flower.runtime import (
     Superlink,
     TlsFiles,
     fleet,
-    node_key_text,
     node_public_bytes,
     superlink,
 )
+from fedsecure.node_keys import node_key_text
 
 T = TypeVar("T")
 NodeKey = ec.EllipticCurvePrivateKey

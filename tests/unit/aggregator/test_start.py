@@ -14,6 +14,7 @@ from aggregator.spool import open_spool
 from fedsecure.certificates import Authority
 from fedsecure.errors import PROBLEMS, OperatorError
 from fedsecure.identity import save_signing_key
+from fedsecure.membership.accepted import Accepted, save_accepted
 from tests.unit.aggregator.world import World
 
 
@@ -26,6 +27,8 @@ def settings(world: World, tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "tls.key").write_bytes(certified.key)
     (tmp_path / "federation.toml").write_text(tomli_w.dumps(world.federation_content()))
     save_signing_key(tmp_path / "key.pem", world.keys["north"])
+    accepted = Accepted.of(world.federation, "north", authorities=None)
+    save_accepted(tmp_path / "accepted.toml", accepted)
     return {
         "name": "north",
         "federation": "federation.toml",

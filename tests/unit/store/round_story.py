@@ -19,7 +19,7 @@ from fedsecure.identity import (
     AggregatorParty,
     DataOwnerParty,
     Federation,
-    Party,
+    ModelOwnerParty,
     public_key_text,
 )
 from fedsecure.ledger import GENESIS
@@ -67,7 +67,9 @@ def _federation() -> Federation:
     return Federation(
         protocol=1,
         name="hearts",
-        model_owner=Party(name="consortium", key=public_key_text(_key("consortium"))),
+        model_owner=ModelOwnerParty(
+            name="consortium", key=public_key_text(_key("consortium"))
+        ),
         aggregators=[
             AggregatorParty(
                 name=name, key=public_key_text(_key(name)), url=f"https://{name}:8443"

@@ -209,7 +209,7 @@ def test_a_wrong_setting_of_an_agent_is_named(
 def test_an_agent_starts_with_the_aggregators_that_it_was_told_of(
     tmp_path: Path, content: dict[str, Any], federation: Federation
 ) -> None:
-    require_pinned(load(tmp_path, content), federation)
+    require_pinned(load(tmp_path, content), federation, {})
 
 
 @pytest.mark.parametrize("change", ["missing", "other", "none", "swapped", "stranger"])
@@ -219,13 +219,16 @@ def test_an_agent_does_not_start_with_other_keys(
     north, south = (party.fingerprint for party in federation.pair)
     content["aggregators"] = {
         "missing": {"north": north},
-        "other": {"north": north, "south": north[:-1] + "x"},
+        "other": {
+            "north": north,
+            "south": south[:-1] + ("0" if south[-1] != "0" else "1"),
+        },
         "none": {},
         "swapped": {"north": south, "south": north},
         "stranger": {"north": north, "south": south, "east": north},
     }[change]
     with pytest.raises(OperatorError, match="FS-821") as caught:
-        require_pinned(load(tmp_path, content), federation)
+        require_pinned(load(tmp_path, content), federation, {})
     named = {"stranger": "east", "none": "north", "swapped": "north"}
     assert named.get(change, "south") in caught.value.detail
 

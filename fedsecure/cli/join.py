@@ -1,0 +1,127 @@
+"""`fedsecure join`: any party looks at a version of the federation and accepts it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from fedsecure.errors import OperatorError
+from fedsecure.fingerprints import read_fingerprint
+from fedsecure.identity import AggregatorParty, ModelOwnerParty, Party
+from fedsecure.membership.changes import Change
+from fedsecure.membership.joining import Candidate, accept, examine, require_told
+from fedsecure.membership.own import find_config, load_own
+
+
+def command(
+    federation: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FEDERATION", help="The federation.toml that was handed over."
+        ),
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option(help="This party's configuration; default: the one here."),
+    ] = None,
+    fingerprint: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=WORDS", help="What a party read out; may be repeated."
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Accept without being asked.")
+    ] = False,
+) -> None:
+    """Check a version of the federation, and accept it.
+
+    It shows what changed, and asks for the words that those parties read out whose
+    keys you do not know yet: call them, at a number that you know.
+
+    Example: fedsecure join to-everybody/federation.toml
+    """
+    role, own = load_own(find_config(config, Path()))
+    candidate = examine(federation, role, own)
+    console = Console(highlight=False)
+    _show(console, candidate)
+    told = _given(fingerprint or [])
+    missing = [party.name for party in candidate.asked if party.name not in told]
+    if missing:
+        console.print(f"You need the words of {' and '.join(missing)}.")
+    for party in candidate.asked:
+        if party.name not in told:
+            told[party.name] = _ask(console, party)
+        require_told(party, told[party.name])
+        console.print(f"{party.name}: the words are right")
+    if not yes:
+        _require_consent(candidate)
+    accepted = accept(candidate, told)
+    console.print(f"accepted: {candidate.federation.name}, version {accepted.number}")
+
+
+def _show(console: Console, candidate: Candidate) -> None:
+    federation = candidate.federation
+    console.print(
+        f"[bold]{federation.name}[/], version {federation.number}, "
+        f"digest {federation.digest[:12]}, signed by {federation.model_owner.name}"
+    )
+    if not candidate.changes:
+        console.print("nothing changed since the version that was accepted")
+        return
+    table = Table("change", "role", "name", "where", box=SIMPLE_HEAD)
+    for change in candidate.changes:
+        table.add_row(*_row(change))
+    console.print(table)
+
+
+def _row(change: Change) -> Iterable[str]:
+    match change.party:
+        case AggregatorParty(url=where):
+            pass
+        case ModelOwnerParty(superlink=where):
+            pass
+        case _:
+            where = ""
+    return change.kind, change.role, change.party.name, where or ""
+
+
+def _given(options: Iterable[str]) -> dict[str, str]:
+    told = {}
+    for option in options:
+        name, equals, text = option.partition("=")
+        if not equals:
+            msg = f"{option!r} is not NAME=WORDS"
+            raise typer.BadParameter(msg)
+        try:
+            told[name] = read_fingerprint(text)
+        except ValueError as error:
+            raise OperatorError("FS-755", f"{name}: {error}") from error
+    return told
+
+
+def _ask(console: Console, party: Party) -> str:
+    console.print(f"\nCall [bold]{party.name}[/] and type the words that you hear.")
+    while True:
+        try:
+            return read_fingerprint(typer.prompt(f"words of {party.name}"))
+        except ValueError as error:
+            console.print(f"{error}; try again")
+        except click.Abort as error:
+            raise OperatorError("FS-755", f"of {party.name}") from error
+
+
+def _require_consent(candidate: Candidate) -> None:
+    federation = candidate.federation
+    question = f"accept version {federation.number} of {federation.name}?"
+    try:
+        yes = typer.confirm(question)
+    except click.Abort:
+        yes = False
+    if not yes:
+        raise OperatorError("FS-758", f"version {federation.number}")

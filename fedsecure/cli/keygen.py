@@ -1,0 +1,81 @@
+"""`fedsecure keygen`: a party makes its own keys."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fedsecure.identity import Role
+from fedsecure.membership.identity_file import SUFFIX, Identity
+from fedsecure.membership.keygen import Wanted, make
+from fedsecure.membership.own import FILES
+
+
+def command(  # noqa: PLR0913 - each is an option of the command
+    role: Annotated[Role, typer.Argument(metavar="ROLE", show_choices=True)],
+    *,
+    name: Annotated[str, typer.Option(help="Of this party: a-z, 0-9 and hyphens.")],
+    url: Annotated[
+        str | None, typer.Option(help="Aggregator: https://HOST:PORT, as others see.")
+    ] = None,
+    superlink: Annotated[
+        str | None, typer.Option(help="Model owner: HOST:PORT, as agents see it.")
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(help="ADDRESS:PORT of this machine; default: all addresses."),
+    ] = None,
+    data: Annotated[
+        str, typer.Option(help="Data owner: its table, .npz file or image folder.")
+    ] = "data.csv",
+    study: Annotated[str, typer.Option(help="Model owner: the study folder.")] = (
+        "study"
+    ),
+    tls_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST",
+            help="Make a CA and a server certificate for this name; may be repeated.",
+        ),
+    ] = None,
+    authority: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="CA (PEM) of the certificate that you bring yourself."
+        ),
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where the files are put.")] = Path(),
+) -> None:
+    """Make this party's keys, its identity file and a configuration to start from.
+
+    ROLE is model-owner, aggregator or data-owner. Private keys stay in the folder;
+    the identity file is for the model owner. Nothing is overwritten.
+
+    Example: fedsecure keygen data-owner --name basel --data patients.csv
+    """
+    wanted = Wanted(
+        role,
+        name,
+        url,
+        superlink,
+        listen,
+        data,
+        study,
+        tuple(tls_host or ()),
+        authority,
+    )
+    identity = make(wanted, folder, datetime.now(UTC))
+    _tell(Console(highlight=False, soft_wrap=True), identity, folder)
+
+
+def _tell(console: Console, identity: Identity, folder: Path) -> None:
+    console.print(f"{identity.name} ({identity.role}) has keys of its own now.")
+    console.print("\nWords to read out over the telephone, to whoever asks for them:")
+    console.print(f"  [bold]{identity.words}[/]")
+    console.print(f"  ({identity.fingerprint})")
+    console.print("\nHand over to the model owner:")
+    console.print(f"  {folder / (identity.name + SUFFIX)}", markup=False)
+    console.print("\nLook through your configuration:")
+    console.print(f"  {folder / FILES[identity.role]}", markup=False)

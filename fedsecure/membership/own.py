@@ -1,0 +1,77 @@
+"""Whose folder this is: a party's own configuration, whatever its role.
+
+The three files differ; all say a name, a federation.toml, a signing key.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from fedsecure import settings
+from fedsecure.errors import OperatorError
+from fedsecure.identity import Name, Role
+from fedsecure.membership.accepted import ACCEPTED, AcceptedPath
+from fedsecure.settings import RelativePath
+
+FILES: Final = {
+    Role.MODEL_OWNER: "owner.toml",
+    Role.AGGREGATOR: "aggregator.toml",
+    Role.DATA_OWNER: "agent.toml",
+}
+"""How each role's configuration is called."""
+
+_TELLING: Final = {
+    Role.MODEL_OWNER: "study",
+    Role.AGGREGATOR: "listen",
+    Role.DATA_OWNER: "flower_key",
+}
+"""A key of each role's configuration that no other has."""
+
+
+class OwnParty(BaseModel):
+    """What every configuration says; the rest of it is not looked at."""
+
+    model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
+
+    name: Name
+    federation: RelativePath
+    key: RelativePath
+    flower_key: RelativePath | None = None
+    accepted: AcceptedPath = Path(ACCEPTED)
+
+
+def load_own(path: Path) -> tuple[Role, OwnParty]:
+    """Read a configuration of any role.
+
+    Raises:
+        OperatorError: FS-801 to FS-803, FS-813 when it is of no role.
+    """
+    return role_of(path, settings.read_toml(path)), settings.load(path, OwnParty)
+
+
+def role_of(path: Path, content: dict[str, Any]) -> Role:
+    """Tell from its keys whose configuration a file is.
+
+    Raises:
+        OperatorError: FS-813.
+    """
+    for role, key in _TELLING.items():
+        if key in content:
+            return role
+    raise OperatorError("FS-813", f"{path} has none of {', '.join(_TELLING.values())}")
+
+
+def find_config(given: Path | None, folder: Path) -> Path:
+    """Return the configuration that was named, or the one in this folder.
+
+    Raises:
+        OperatorError: FS-813 when there is none, or more than one.
+    """
+    if given is not None:
+        return given
+    found = [folder / name for name in FILES.values() if (folder / name).is_file()]
+    if len(found) != 1:
+        names = ", ".join(FILES.values())
+        raise OperatorError("FS-813", f"{len(found)} of {names} in {folder}")
+    return found[0]

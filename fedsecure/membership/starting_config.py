@@ -1,0 +1,88 @@
+"""The configuration that a party starts with: everything but what it must decide."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import tomli_w
+
+Line = tuple[str, object, str]  # key, value, comment
+
+_JOINED: Final = "by `fedsecure join`"
+_COLUMN: Final = 34  # where comments begin
+
+
+def aggregator(name: str, listen: str) -> str:
+    """Return aggregator.toml."""
+    return (
+        _head("An aggregator", "aggregator", name)
+        + _lines(
+            ("listen", listen, "on which address of this machine"),
+            ("data", "data", "database, sealed reports and keys of rounds"),
+        )
+        + "\n[tls]\n"
+        + _lines(
+            ("certificate", "tls.pem", "the server's certificate chain"),
+            ("key", "tls.key", "its private key"),
+        )
+        + "\n[policy]\n"
+        + _lines(("min_cohort", 3, "the fewest data owners whose sum is opened"))
+    )
+
+
+def agent(name: str, data: str) -> str:
+    """Return agent.toml."""
+    return (
+        _head("A data owner's agent", "agent", name)
+        + _lines(
+            ("flower_key", "flower.key", "with which it joins the SuperLink"),
+            ("data", data, "a table, an .npz file, or a folder of images"),
+            ("state", "state", "what was sent; never delete it in a run"),
+        )
+        + "\n[policy]\n"
+        + _lines(
+            ("min_cohort", 3, "refuse rounds that may open a sum of fewer"),
+            ("max_rounds", 1000, "refuse rounds with a higher number"),
+        )
+    )
+
+
+def owner(name: str, study: str, listen: str) -> str:
+    """Return owner.toml."""
+    return (
+        _head("The model owner", "train", name)
+        + _lines(
+            ("study", study, "the folder with study.toml"),
+            ("folder", ".", "round store, models and logs"),
+            ("round_seconds", 300.0, "how long a cohort may take to report"),
+            ("join_seconds", 60.0, "how long to wait for all agents"),
+        )
+        + "\n[superlink]\n"
+        + _lines(
+            ("listen", listen, "where agents join"),
+            ("authority", "ca.pem", "the CA of its certificate"),
+            ("certificate", "tls.pem", "its certificate chain"),
+            ("key", "tls.key", "and the private key"),
+        )
+    )
+
+
+def _head(who: str, command: str, name: str) -> str:
+    return (
+        f"# {who}: `fedsecure {command}` reads this file.\n"
+        "# Paths are taken from its own folder.\n"
+    ) + _lines(
+        ("name", name, "as in federation.toml"),
+        ("federation", "federation.toml", _JOINED),
+        ("accepted", "accepted.toml", _JOINED),
+        ("key", "signing.pem", "the private signing key"),
+    )
+
+
+def _lines(*lines: Line) -> str:
+    return "".join(_written(lines))
+
+
+def _written(lines: Iterable[Line]) -> Iterable[str]:
+    for key, value, comment in lines:
+        text = tomli_w.dumps({key: value}).strip()
+        yield f"{text:<{_COLUMN}}# {comment}\n"
