@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -19,13 +19,16 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from clients.examples import (
+    MAX_PLACES,
     Dataset,
     Features,
     Inspection,
     Labels,
+    Note,
     Problem,
     merged,
     require_memory,
+    stop,
 )
 from fedsecure.errors import OperatorError
 from fedsecure.study.array_schema import ArrayFeatures, ArrayLabel, ArraysSchema
@@ -45,8 +48,13 @@ BROKEN: Final = (
 Array = NDArray[Any]
 
 
-def inspect_arrays(path: Path, schema: ArraysSchema) -> Inspection:
+def inspect_arrays(path: Path, schema: ArraysSchema, note: Note = stop) -> Inspection:
     """Read both arrays and list what does not fit; run by a data owner.
+
+    Args:
+        path: The file.
+        schema: What the study makes of it.
+        note: Hears what is wrong with an array as a whole (FS-120, FS-121, FS-124).
 
     Raises:
         OperatorError: FS-100 unreadable, FS-126 another kind of file, FS-125 not NPZ,
@@ -56,20 +64,25 @@ def inspect_arrays(path: Path, schema: ArraysSchema) -> Inspection:
     if path.suffix.lower() not in schema.SUFFIXES:
         raise OperatorError("FS-126", f"{path} is not an .npz file")
     with _opened(path) as archive:
-        rows = _require_headers(archive, schema)
+        read = {schema.features.array, schema.label.array}
+        ignored = tuple(name for name in archive.names if name not in read)
+        rows = _look_at_headers(archive, schema, note)
+        if rows is None:
+            return Inspection(path, 0, (), None, ignored=ignored)
         features = archive.read(schema.features.array)
         labels = archive.read(schema.label.array).tolist()
     encoded, misfits = _encode_features(features, schema.features)
     numbers, strangers = _encode_labels(labels, schema.label)
-    problems = (*misfits, *strangers)
+    every = (*misfits, *strangers)
+    problems = tuple(merged(every))
     dataset = Dataset(encoded, numbers, schema.class_names)
-    read = {schema.features.array, schema.label.array}
     return Inspection(
         path=path,
         rows=rows,
         problems=problems,
         dataset=None if problems else dataset,
-        ignored=tuple(name for name in archive.names if name not in read),
+        every=every[:MAX_PLACES],
+        ignored=ignored,
     )
 
 
@@ -135,22 +148,41 @@ def _opened(path: Path) -> Iterator[_Archive]:
         raise OperatorError("FS-125", f"{path}: {reason}") from error
 
 
-def _require_headers(archive: _Archive, schema: ArraysSchema) -> int:
-    """Check types and shapes of both arrays; return the number of rows."""
-    features, label = schema.features, schema.label
+def _look_at_headers(archive: _Archive, schema: ArraysSchema, note: Note) -> int | None:
+    """Check types and shapes of both arrays; return the number of rows if they fit."""
+    found: list[int] = []
+    for look in (_features_rows, _label_rows):
+        try:
+            found.append(look(archive, schema))
+        except OperatorError as error:
+            note(error)
+    if len(found) < 2:
+        return None
+    rows, labels = found
+    if labels != rows:
+        names = (
+            f"{schema.features.array} has {rows} rows, {schema.label.array} {labels}"
+        )
+        note(OperatorError("FS-124", names))
+        return None
+    return rows
+
+
+def _features_rows(archive: _Archive, schema: ArraysSchema) -> int:
+    features = schema.features
     given = archive.header(features.array)
     _require_dtype(features.array, given, np.dtype(features.dtype))
     rows = given.shape[0] if given.shape else 0
     _require_shape(features.array, given, (rows, *features.shape))
     require_memory(archive.path, rows, features.shape)
-    labels = archive.header(label.array)
-    _require_label_type(label, labels)
-    if len(labels.shape) == 1 and labels.shape != (rows,):
-        raise OperatorError(
-            "FS-124",
-            f"{features.array} has {rows} rows, {label.array} {labels.shape[0]}",
-        )
-    _require_shape(label.array, labels, (rows,))
+    return rows
+
+
+def _label_rows(archive: _Archive, schema: ArraysSchema) -> int:
+    given = archive.header(schema.label.array)
+    _require_label_type(schema.label, given)
+    rows = given.shape[0] if given.shape else 0
+    _require_shape(schema.label.array, given, (rows,))
     return rows
 
 
@@ -180,16 +212,19 @@ def _require_shape(name: str, given: _Header, wanted: tuple[int, ...]) -> None:
 def _encode_features(
     values: Array, schema: ArrayFeatures
 ) -> tuple[Features, list[Problem]]:
-    """Return the scaled features, and what is out of range by the first of it."""
+    """Return the scaled features, and the places that are out of range.
+
+    The last one that is listed counts for all that follow it.
+    """
     encoded = np.empty(values.shape, dtype=np.float32)
-    problems: list[Problem] = []
+    places: list[Problem] = []
     step = max(1, BLOCK // math.prod(schema.shape))
     for start in range(0, len(values), step):
         block = values[start : start + step].astype(np.float64)
-        problems += _out_of_range(block, start, schema)
+        _note_out_of_range(places, block, start, schema)
         with np.errstate(over="ignore", invalid="ignore"):  # of what is refused
             encoded[start : start + step] = _scaled(block, schema.scale)
-    return encoded, list(merged(problems))
+    return encoded, places
 
 
 def _scaled(block: Array, scale: Scale | None) -> Array:
@@ -199,30 +234,42 @@ def _scaled(block: Array, scale: Scale | None) -> Array:
     return block
 
 
-def _out_of_range(block: Array, start: int, schema: ArrayFeatures) -> Iterator[Problem]:
+def _note_out_of_range(
+    places: list[Problem], block: Array, start: int, schema: ArrayFeatures
+) -> None:
     low, high = schema.range.low, schema.range.high
     misfits = ~((block >= low) & (block <= high))  # so that NaN is one
-    if not misfits.any():
-        return
-    place = np.unravel_index(int(misfits.argmax()), block.shape)
-    finite = np.isfinite(block[place])
-    reason = f"a number outside {low:g} to {high:g}" if finite else "not a number"
-    indices = ", ".join(map(str, (start + int(place[0]), *map(int, place[1:]))))
-    where = f"{schema.array}[{indices}]"
-    yield Problem("FS-122", where, reason, int(misfits.sum()))
+    count = int(misfits.sum())
+    listed_here = min(count, max(0, MAX_PLACES - len(places)))
+    for flat in np.flatnonzero(misfits)[:listed_here]:
+        place = np.unravel_index(int(flat), block.shape)
+        finite = np.isfinite(block[place])
+        reason = f"a number outside {low:g} to {high:g}" if finite else "not a number"
+        indices = ", ".join(map(str, (start + int(place[0]), *map(int, place[1:]))))
+        places.append(Problem("FS-122", f"{schema.array}[{indices}]", reason))
+    _count_more(places, count - listed_here)
+
+
+def _count_more(places: list[Problem], more: int) -> None:
+    if more:
+        places[-1] = replace(places[-1], count=places[-1].count + more)
 
 
 def _encode_labels(
     values: Sequence[int | str], label: ArrayLabel
 ) -> tuple[Labels, list[Problem]]:
-    """Return the class numbers, and what is none by the first of it."""
+    """Return the class numbers, and the places of what is none."""
     numbers, reason = _class_numbers(label)
     encoded = np.array([numbers.get(value, STRANGE) for value in values], np.int32)
     strange = np.flatnonzero(encoded == STRANGE)
     if not strange.size:
         return encoded, []
-    where = f"{label.array}[{strange[0]}]"
-    return encoded, [Problem("FS-123", where, reason, strange.size)]
+    places = [
+        Problem("FS-123", f"{label.array}[{place}]", reason)
+        for place in strange[:MAX_PLACES]
+    ]
+    _count_more(places, strange.size - len(places))
+    return encoded, places
 
 
 def _class_numbers(label: ArrayLabel) -> tuple[dict[int | str, int], str]:

@@ -1,11 +1,22 @@
 """Turn a data owner's table into features and labels, by the study's schema alone."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from clients.examples import Dataset, Features, Inspection, Problem, require_memory
+from clients.examples import (
+    MAX_PLACES,
+    Dataset,
+    Features,
+    Inspection,
+    Note,
+    Problem,
+    require_memory,
+    stop,
+)
 from clients.tables import Block, read_blocks
 from fedsecure.errors import OperatorError
 from fedsecure.study.columns import CellError, Codes
@@ -14,10 +25,15 @@ from fedsecure.study.table_schema import TableSchema
 Encoder = Callable[[str], tuple[float, ...]]
 
 
-def inspect_table(path: Path, schema: TableSchema) -> Inspection:
+def inspect_table(path: Path, schema: TableSchema, note: Note = stop) -> Inspection:
     """Read a table and list what does not fit the study; run by a data owner.
 
     Rows are numbered as a spreadsheet shows them, the header is row 1.
+
+    Args:
+        path: The file.
+        schema: What the study makes of it.
+        note: Hears of rows that are none (FS-101) and of missing columns (FS-102).
 
     Raises:
         OperatorError: FS-100, FS-101, FS-108, FS-109 not a table; FS-102 a column
@@ -26,31 +42,39 @@ def inspect_table(path: Path, schema: TableSchema) -> Inspection:
     readings = _readings(schema)
     names: tuple[str, ...] = ()
     rows = 0
-    for block in read_blocks(path):
-        names = names or _require_columns(path, block, schema)
+    complete = True
+    for block in read_blocks(path, schema.names, note):
+        if not names:
+            names = block.names
+            complete = _require_columns(path, names, schema, note)
         rows += len(block.rows)
         require_memory(path, rows, schema.shape)
         for reading in readings:
-            reading.read(block)
+            if reading.name in names:
+                reading.read(block)
     wrong = [reading for reading in readings if reading.first]
     problems = sorted(wrong, key=lambda reading: reading.first)
+    every = sorted(chain.from_iterable(reading.places for reading in wrong))
     return Inspection(
         path=path,
         rows=rows,
         problems=tuple(reading.problem() for reading in problems),
-        dataset=None if problems else _assemble(readings, schema),
+        dataset=None if problems or not complete else _assemble(readings, schema),
         missing={
             reading.name: reading.missing for reading in readings if reading.codes
         },
         ignored=tuple(name for name in names if name not in schema.names),
+        every=tuple(problem for _, _, problem in every[:MAX_PLACES]),
     )
 
 
-def _require_columns(path: Path, block: Block, schema: TableSchema) -> tuple[str, ...]:
-    absent = [name for name in schema.names if name not in block.columns]
+def _require_columns(
+    path: Path, names: tuple[str, ...], schema: TableSchema, note: Note
+) -> bool:
+    absent = [name for name in schema.names if name not in names]
     if absent:
-        raise OperatorError("FS-102", f"{path} lacks {', '.join(absent)}")
-    return tuple(block.columns)
+        note(OperatorError("FS-102", f"{path} lacks {', '.join(absent)}"))
+    return not absent
 
 
 def _assemble(readings: "list[_Reading]", schema: TableSchema) -> Dataset:
@@ -70,6 +94,7 @@ class _Reading:
         self.codes = codes
         self.missing = 0
         self.first = 0
+        self.places: list[tuple[int, str, Problem]] = []  # at most MAX_PLACES
         self._error = CellError("", "")
         self._wrong = 0
         self._encode = encode
@@ -91,8 +116,7 @@ class _Reading:
         return np.concatenate(self._blocks)
 
     def problem(self) -> Problem:
-        where = f"row {self.first}, column {self.name}"
-        return Problem(self._error.code, where, self._error.reason, self._wrong)
+        return replace(self._problem(self.first, self._error), count=self._wrong)
 
     def _try(self, cell: str) -> tuple[float, ...] | CellError:
         try:
@@ -105,7 +129,12 @@ class _Reading:
             if isinstance(value, CellError):
                 if not self.first:
                     self.first, self._error = row, value
+                if len(self.places) < MAX_PLACES:
+                    self.places.append((row, self.name, self._problem(row, value)))
                 self._wrong += 1
+
+    def _problem(self, row: int, error: CellError) -> Problem:
+        return Problem(error.code, f"row {row}, column {self.name}", error.reason)
 
 
 def _readings(schema: TableSchema) -> list[_Reading]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clients.arrays import inspect_arrays
 from clients.cells import inspect_table
-from clients.examples import Dataset, Inspection, Problem
+from clients.examples import Dataset, Inspection, Note, Problem, stop
 from clients.images import inspect_images
 from fedsecure.errors import OperatorError
 from fedsecure.study.schema import AnySchema
@@ -42,19 +42,24 @@ def load(path: Path, schema: AnySchema) -> Dataset:
     return found.dataset
 
 
-def inspect(path: Path, schema: AnySchema) -> Inspection:
+def inspect(path: Path, schema: AnySchema, note: Note = stop) -> Inspection:
     """Read a data owner's examples and list what does not fit; run by a data owner.
+
+    Args:
+        path: A file, or a folder of images.
+        schema: What the study makes of it.
+        note: Hears what is wrong with the data as a whole; by default that ends it.
 
     Raises:
         OperatorError: FS-1xx, what is there is not of the study's kind at all.
     """
     match schema.kind:
         case "table":
-            return inspect_table(path, schema)
+            return inspect_table(path, schema, note)
         case "arrays":
-            return inspect_arrays(path, schema)
+            return inspect_arrays(path, schema, note)
         case "images":
-            return inspect_images(path, schema)
+            return inspect_images(path, schema, note)
 
 
 def revision(path: Path) -> str:

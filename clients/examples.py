@@ -5,7 +5,7 @@ index, file) and what kind of thing it is, never a value. They are for the data 
 own screen: no error text leaves the agent.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fedsecure.errors import OperatorError
 
+MAX_PLACES: Final = 1000  # that are listed one by one
 MAX_BYTES: Final = 4 * 2**30  # of all features together, as float32
 
 Features = NDArray[np.float32]  # shape (examples, *schema.shape)
@@ -69,8 +70,8 @@ class Inspection:
 
     `rows` counts the examples. `missing` counts the missing cells of every column of a
     table that may have some; `ignored` names the columns or arrays that the study does
-    not read. `problems` are in the order of the data; `dataset` is None when there are
-    any.
+    not read. `problems` are in the order of the data, one of each kind; `every` lists
+    the single places, at most `MAX_PLACES`. `dataset` is None when there are any.
     """
 
     path: Path
@@ -79,6 +80,20 @@ class Inspection:
     dataset: Dataset | None = field(repr=False)
     missing: dict[str, int] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    every: tuple[Problem, ...] = ()
+
+
+Note = Callable[[OperatorError], None]
+"""Hears what is wrong with the data as a whole; reading goes on if it returns."""
+
+
+def stop(problem: OperatorError) -> None:
+    """Read no further: what is wrong as a whole cannot be trained on.
+
+    Raises:
+        OperatorError: The problem itself.
+    """
+    raise problem
 
 
 def merged(problems: Iterable[Problem]) -> Iterator[Problem]:

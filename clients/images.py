@@ -12,7 +12,7 @@ Of every file only its header is unpacked before its size in pixels is checked.
 
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,7 +20,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clients.examples import Dataset, Inspection, Problem, merged, require_memory
+from clients.examples import (
+    MAX_PLACES,
+    Dataset,
+    Inspection,
+    Note,
+    Problem,
+    merged,
+    require_memory,
+    stop,
+)
 from fedsecure.errors import OperatorError
 from fedsecure.study.columns import listed
 from fedsecure.study.image_schema import ImageShape, ImagesSchema
@@ -55,10 +64,15 @@ class _MisfitError(ValueError):
         self.reason = reason
 
 
-def inspect_images(path: Path, schema: ImagesSchema) -> Inspection:
+def inspect_images(path: Path, schema: ImagesSchema, note: Note = stop) -> Inspection:
     """Read all images and list what does not fit; run by a data owner.
 
     Classes come in the schema's order, their files in the order of the names.
+
+    Args:
+        path: The folder.
+        schema: What the study makes of it.
+        note: Hears of what lies there and is no data (FS-130, FS-135).
 
     Raises:
         OperatorError: FS-100 unreadable, FS-126 not a folder, FS-130 an unknown class,
@@ -67,7 +81,7 @@ def inspect_images(path: Path, schema: ImagesSchema) -> Inspection:
     if path.is_file():
         raise OperatorError("FS-126", f"{path} is a file, not a folder of images")
     try:
-        files = list(_files(path, schema))
+        files = list(_files(path, schema, note))
     except OSError as error:
         raise OperatorError("FS-100", f"{path}: {error.strerror}") from error
     require_memory(path, len(files), schema.shape)
@@ -86,24 +100,35 @@ def inspect_images(path: Path, schema: ImagesSchema) -> Inspection:
         rows=len(files),
         problems=tuple(merged(problems)),
         dataset=None if problems else dataset,
+        every=tuple(problems[:MAX_PLACES]),
     )
 
 
-def _files(path: Path, schema: ImagesSchema) -> Iterator[_File]:
-    folders = {entry.name: entry for entry in _visible(path)}
+def _files(path: Path, schema: ImagesSchema, note: Note) -> Iterator[_File]:
     numbers = {_composed(name): n for n, name in enumerate(schema.class_names)}
-    for name, folder in folders.items():
-        if not folder.is_dir():
-            raise OperatorError("FS-135", f"{name} in {path} lies in no class's folder")
-        if _composed(name) not in numbers:
-            known = listed(schema.class_names)
-            raise OperatorError("FS-130", f"{name} in {path} is none of: {known}")
+    folders = dict(_folders(path, schema, numbers, note))
     for name in sorted(folders, key=lambda name: numbers[_composed(name)]):
         for file in _visible(folders[name]):
             where = f"{name}/{file.name}"
             if not file.is_file() or file.suffix.lower() not in SUFFIXES:
-                raise OperatorError("FS-135", f"{where} in {path} is no PNG or JPEG")
-            yield _File(file, where, numbers[_composed(name)])
+                note(OperatorError("FS-135", f"{where} in {path} is no PNG or JPEG"))
+            else:
+                yield _File(file, where, numbers[_composed(name)])
+
+
+def _folders(
+    path: Path, schema: ImagesSchema, numbers: Mapping[str, int], note: Note
+) -> Iterator[tuple[str, Path]]:
+    for folder in _visible(path):
+        name = folder.name
+        if not folder.is_dir():
+            where = f"{name} in {path}"
+            note(OperatorError("FS-135", f"{where} lies in no class's folder"))
+        elif _composed(name) not in numbers:
+            known = listed(schema.class_names)
+            note(OperatorError("FS-130", f"{name} in {path} is none of: {known}"))
+        else:
+            yield name, folder
 
 
 def _visible(folder: Path) -> list[Path]:
