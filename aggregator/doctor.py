@@ -1,0 +1,109 @@
+"""What an aggregator's `fedsecure doctor` looks at."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from shlex import quote
+from tempfile import TemporaryFile
+from urllib.parse import urlsplit
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from aggregator.config import AggregatorSettings, load
+from aggregator.health import require_ready
+from aggregator.spool import disk
+from aggregator.store import MIGRATIONS
+from fedsecure import database
+from fedsecure.doctor import own
+from fedsecure.doctor.findings import Check, SkippedError, WaitsError
+from fedsecure.doctor.servers import (
+    Need,
+    aggregator_checks,
+    aggregator_server,
+    clock_check,
+)
+from fedsecure.doctor.tls import ServerTls, tls_checks, utc_now
+from fedsecure.errors import FedsecureError, OperatorError, PeerError
+from fedsecure.identity import AggregatorParty
+
+
+def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
+    """Yield everything to look at, in the order in which it is needed.
+
+    Raises:
+        OperatorError: FS-801 to FS-803, the configuration itself.
+    """
+    settings = load(config)
+    yield from own.key_checks(settings, None)
+    yield own.federation_check(settings, config)
+    yield own.disk_check(settings.data)
+    yield Check("spool", lambda: _spool(settings), lambda _: _spool_fix(settings))
+    yield Check("database", lambda: _database(settings))
+    yield from tls_checks(_tls(settings), config, utc_now)
+    yield Check("this server", lambda: _running(settings))
+    yield from _other(settings, config)
+
+
+def _spool(settings: AggregatorSettings) -> str:
+    folder = settings.data
+    if not folder.exists():
+        return f"{folder} is made at the first start"
+    with disk(f"{folder}"), TemporaryFile(dir=folder) as file:
+        file.write(b"0")
+        file.flush()
+    if folder.stat().st_mode & 0o007:
+        raise OperatorError("FS-884", f"{folder}")
+    return f"{folder} can be written"
+
+
+def _spool_fix(settings: AggregatorSettings) -> str:
+    return f"chmod u+rwx,o-rwx {quote(str(settings.data))}"
+
+
+def _database(settings: AggregatorSettings) -> str:
+    url = database.locate(settings.store)
+    name = database.shown(url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return f"{name} is made at the first start"
+    engine = database.open_for_reading(url)
+    try:
+        with engine.connect() as connection:
+            database.require_current(connection, name, MIGRATIONS)
+    except SQLAlchemyError as error:
+        raise OperatorError("FS-525", f"{name}: {database.cause(error)}") from error
+    finally:
+        engine.dispose()
+    return f"{name} is of this version"
+
+
+def _tls(settings: AggregatorSettings) -> ServerTls:
+    def host() -> str:
+        _, party = own.member(settings).federation.find(settings.name)
+        if not isinstance(party, AggregatorParty):
+            msg = f"{settings.name} is no aggregator there"
+            raise SkippedError(msg)
+        return urlsplit(party.url).hostname or ""
+
+    tls = settings.tls
+    return ServerTls(
+        tls.certificate, tls.key, host, lambda: own.member(settings).authorities
+    )
+
+
+def _running(settings: AggregatorSettings) -> str:
+    try:
+        require_ready(settings)
+    except PeerError as error:
+        raise WaitsError(error.detail) from error
+    return "it is ready"
+
+
+def _other(settings: AggregatorSettings, config: Path) -> Iterator[Check]:
+    try:
+        membership = own.member(settings)
+        federation = membership.federation
+        party = federation.other_aggregator(settings.name)
+    except (SkippedError, FedsecureError):
+        return
+    server = aggregator_server(party, membership.authorities, utc_now, Need.NEVER)
+    yield from aggregator_checks(server, party, federation, config)
+    yield clock_check({party.name: server})

@@ -1,0 +1,103 @@
+"""Checks of this party's own files and machine, the same at every role."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shlex import quote
+from typing import Final
+
+from fedsecure.doctor.findings import Check, SkippedError
+from fedsecure.errors import FedsecureError, OperatorError
+from fedsecure.identity import load_signing_key
+from fedsecure.membership.accepted import Membership, Own, open_membership
+from fedsecure.node_keys import load_node_key
+
+LEAST_FREE: Final = 2**30  # bytes
+READABLE_BY_OTHERS: Final = "FS-744"
+OF_ITS_KEY: Final = frozenset({"FS-741", READABLE_BY_OTHERS, "FS-745", "FS-746"})
+
+Free = Callable[[Path], int]  # bytes free on the disk of a folder
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the free bytes of the disk that a folder is on, or will be on."""
+    place = next(one for one in (folder, *folder.parents) if one.exists())
+    return shutil.disk_usage(place).free
+
+
+def key_checks(own: Own, flower_key: Path | None) -> Iterator[Check]:
+    """Yield a check for each private key."""
+
+    def signing() -> str:
+        load_signing_key(own.key)
+        return f"{own.key.name}, readable by this user alone"
+
+    def flower() -> str:
+        if flower_key is None:
+            raise SkippedError
+        load_node_key(flower_key)
+        return f"{flower_key.name}, readable by this user alone"
+
+    yield Check("signing key", signing, private_fix(own.key))
+    if flower_key is not None:
+        yield Check("Flower key", flower, private_fix(flower_key))
+
+
+def private_fix(path: Path) -> Callable[[FedsecureError], str]:
+    """Return what to type when a private file is open to others."""
+
+    def fix(error: FedsecureError) -> str:
+        if error.code == READABLE_BY_OTHERS:
+            return f"chmod 600 {quote(str(path))}"
+        return ""
+
+    return fix
+
+
+def federation_check(own: Own, config: Path) -> Check:
+    """Return the check whether federation.toml is what was accepted."""
+
+    def look() -> str:
+        federation = open_membership(own).federation
+        return f"{federation.name}, version {federation.number}, accepted"
+
+    def fix(error: FedsecureError) -> str:
+        if error.code in OF_ITS_KEY:
+            return private_fix(own.key)(error)
+        return join_again(config)
+
+    return Check("federation", look, fix)
+
+
+def join_again(config: Path) -> str:
+    """Return what to type with the newest version that was handed over."""
+    return f"fedsecure join to-everybody/federation.toml --config {quote(str(config))}"
+
+
+def member(own: Own) -> Membership:
+    """Return this party's membership, for checks that need one.
+
+    Raises:
+        SkippedError: It has none; another check says why.
+    """
+    try:
+        return open_membership(own)
+    except FedsecureError as error:
+        msg = "no federation is accepted here"
+        raise SkippedError(msg) from error
+
+
+def disk_check(folder: Path, free: Free = free_bytes) -> Check:
+    """Return the check of the room for what this party writes."""
+
+    def look() -> str:
+        found = free(folder)
+        if not found >= LEAST_FREE:
+            raise OperatorError(
+                "FS-881",
+                f"{found / 2**30:.2f} GiB free at {folder}, "
+                f"at least {LEAST_FREE / 2**30:g}",
+            )
+        return f"{found / 2**30:.0f} GiB free"
+
+    return Check("disk", look)

@@ -1,0 +1,79 @@
+"""What the model owner's `fedsecure doctor` looks at."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fedsecure.doctor import own
+from fedsecure.doctor.findings import Check, SkippedError, WaitsError
+from fedsecure.doctor.servers import (
+    aggregator_checks,
+    aggregator_server,
+    clock_check,
+)
+from fedsecure.doctor.tls import ServerTls, tls_checks, utc_now
+from fedsecure.errors import FedsecureError, OperatorError
+from fedsecure.flower.owner_settings import OwnerSettings, load_owner_settings
+from fedsecure.flower.runtime.calls import split_address
+from fedsecure.flower.runtime.superlink import require_free
+from fedsecure.study.config import load_study
+
+
+def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
+    """Yield everything to look at, in the order in which it is needed.
+
+    Raises:
+        OperatorError: FS-801 to FS-803, the configuration itself.
+    """
+    settings = load_owner_settings(config)
+    yield from own.key_checks(settings, None)
+    yield own.federation_check(settings, config)
+    yield own.disk_check(settings.folder)
+    yield Check("study", lambda: load_study(settings.study).title)
+    yield from tls_checks(_tls(settings), config, utc_now)
+    yield Check("SuperLink port", lambda: _port(settings))
+    yield from _servers(settings, config)
+
+
+def _servers(settings: OwnerSettings, config: Path) -> Iterator[Check]:
+    try:
+        membership = own.member(settings)
+    except SkippedError:
+        return
+    authorities = settings.authorities or membership.authorities
+    parties = membership.federation.aggregators
+    servers = {
+        party.name: aggregator_server(party, authorities, utc_now) for party in parties
+    }
+    for party in parties:
+        server = servers[party.name]
+        yield from aggregator_checks(server, party, membership.federation, config)
+    yield clock_check(servers)
+
+
+def _tls(settings: OwnerSettings) -> ServerTls:
+    link = settings.superlink
+
+    def host() -> str:
+        where = own.member(settings).federation.model_owner.superlink
+        if where is None:
+            msg = "federation.toml does not say where the SuperLink is"
+            raise SkippedError(msg)
+        return split_address(where)[0]
+
+    return ServerTls(
+        link.certificate,
+        link.key,
+        host,
+        lambda: settings.authorities or own.member(settings).authorities,
+    )
+
+
+def _port(settings: OwnerSettings) -> str:
+    try:
+        require_free(settings.superlink.listen)
+    except FedsecureError as error:
+        if isinstance(error, OperatorError) and error.code == "FS-510":
+            msg = f"{settings.superlink.listen} is taken: does a training run?"
+            raise WaitsError(msg) from error
+        raise
+    return f"{settings.superlink.listen} is free for `fedsecure train`"
