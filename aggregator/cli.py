@@ -5,7 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
+from aggregator.service_cli import install_service
+
 app = typer.Typer(help="Run one of the two aggregation servers.")
+app.command()(install_service)
 
 
 @app.callback(

@@ -16,7 +16,9 @@ from rich.table import Table
 from clients.compared import show
 from clients.config import load_agent_settings
 from clients.consent_cli import approve, refuse, review
+from clients.data_cli import app as data_app
 from clients.review_page import refusal_table
+from clients.service_cli import install_service
 from clients.state import AgentState
 from fedsecure.errors import OperatorError
 from fedsecure.identity import load_federation
@@ -25,6 +27,8 @@ from fedsecure.study.task import MAX_SEED
 from fedsecure.study.tensorflow import import_quietly
 
 app = typer.Typer(help="Run this data owner's agent.", invoke_without_command=True)
+app.add_typer(data_app, name="data")
+app.command()(install_service)
 for command in (review, approve, refuse):
     app.command()(command)
 SHOWN = 5  # refusals that `status` prints
