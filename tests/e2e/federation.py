@@ -25,6 +25,7 @@ from fedsecure.demo.provision import (
     provision,
 )
 from fedsecure.study.sites import find_sites
+from tests.e2e.rough_link import RoughLink, rough_link
 from tests.tap import Tap, any_tls, ended_tls, tapping
 
 ROOT: Final = Path(__file__).parents[2]
@@ -43,6 +44,7 @@ class Federation:
     notes: Path
     processes: Processes
     tap: Tap | None = None
+    link: RoughLink | None = None
     agents: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def start_agent(self, site: str) -> None:
@@ -122,6 +124,7 @@ def federation(
     study: Changes | None = None,
     source: Path = HEART,
     tapped: bool = False,
+    rough: bool = False,
     policies: Mapping[str, Changes] | None = None,
 ) -> Iterator[Federation]:
     """Provision a study and start everybody but the model owner.
@@ -134,6 +137,7 @@ def federation(
         study: Changes of study.toml, in a copy.
         source: The study folder that is copied, with one file or folder a site.
         tapped: Whether agents reach the SuperLink through a tap.
+        rough: Whether they reach it through a link that a test can disturb.
         policies: Changes of the section [policy] of some sites' agent.toml.
     """
     notes, folder = root / "notes", root / "study"
@@ -150,14 +154,16 @@ def federation(
         patch.setenv(NOTES, str(notes))
         patch.setenv("PYTHONPATH", str(ROOT))
         tap = stack.enter_context(superlink_tap(demo)) if tapped else None
-        running = Federation(demo, notes, processes, tap)
+        port = superlink_port(demo)
+        link = stack.enter_context(rough_link(port)) if rough else None
+        running = Federation(demo, notes, processes, tap, link)
         for name in AGGREGATORS:
             config = demo.config(name)
             arguments = ["aggregator", "--config", str(config)]
             processes.start(name, arguments, config.parent / "log.txt")
         processes.wait_ready(demo.urls, demo.authority, PATIENCE)
         for site in demo.sites:
-            changes = {**(agent or {}), **named(app), **through(tap)}
+            changes = {**(agent or {}), **named(app), **through(tap or link)}
             change_toml(demo.config(site), changes)
             policy = (policies or {}).get(site, {})
             change_toml(demo.config(site), {"policy": policy})
@@ -168,14 +174,18 @@ def federation(
 @contextmanager
 def superlink_tap(demo: DemoFolder) -> Iterator[Tap]:
     home = demo.config(OWNER).parent
-    content = tomllib.loads(demo.config(OWNER).read_text(encoding="utf-8"))
-    port = int(content["superlink"]["listen"].rpartition(":")[2])
+    port = superlink_port(demo)
     inside = ended_tls(home / "tls.pem", home / "tls.key")
     with tapping(port, inside, any_tls()) as tap:
         yield tap
 
 
-def through(tap: Tap | None) -> dict[str, str]:
+def superlink_port(demo: DemoFolder) -> int:
+    content = tomllib.loads(demo.config(OWNER).read_text(encoding="utf-8"))
+    return int(content["superlink"]["listen"].rpartition(":")[2])
+
+
+def through(tap: Tap | RoughLink | None) -> dict[str, str]:
     return {} if tap is None else {"superlink": f"{HOST}:{tap.port}"}
 
 
