@@ -209,6 +209,8 @@ class RoundOwner:
         Raises:
             PeerError: FS-354 when the shares do not belong together; an aggregator's
                 refusal.
+            OperatorError: FS-355 without the round's key, FS-606 when a share cannot
+                be written.
         """
         shares = self._both(lambda client: self._fetch(client, proposal, opening))
         a, b = (
@@ -302,7 +304,10 @@ class RoundOwner:
     ) -> Signed[AggregateShareHeader]:
         length = seal.sealed_length(proposal.params.plaintext_bytes)
         file = self._share_file(proposal.spec.digest, client.party)
-        share = client.open(opening, file, length)
+        try:
+            share = client.open(opening, file, length)
+        except OSError as error:
+            raise OperatorError("FS-606", f"{file}: {error.strerror}") from error
         first = client.party.name == self.author.federation.pair[0].name
         reached(Point.SHARE_A_FETCHED if first else Point.SHARE_B_FETCHED)
         return share

@@ -86,7 +86,7 @@ def test_an_oversized_upload_is_refused_before_it_is_sent(
 def test_a_cut_connection_leaves_nothing_behind(federation: Federation) -> None:
     north, world, asked = federation.north, federation.world, federation.propose()
     report = world.report(asked, federation.grant(asked), "basel")["north"]
-    with _connect(north) as line:
+    with connect(north) as line:
         path = f"/v1/rounds/{asked.digest}/reports/basel"
         size = f"Host: x\r\nContent-Length: {len(report.body)}"
         head = f"PUT {path} HTTP/1.1\r\n{size}\r\n\r\n".encode()
@@ -159,14 +159,14 @@ def test_wrong_addresses_are_problem_documents(
     assert answer.json()["status"] == status
 
 
-def _connect(server: Process) -> ssl.SSLSocket:
+def connect(server: Process) -> ssl.SSLSocket:
     where = urlsplit(str(server.http.base_url))
     line = socket.create_connection((str(where.hostname), where.port or 0), timeout=30)
     return server.tls.wrap_socket(line, server_hostname=where.hostname)
 
 
 def _raw(server: Process, request: str, headers: str) -> bytes:
-    with _connect(server) as line:
+    with connect(server) as line:
         line.sendall(f"{request} HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n".encode())
         answer = b""
         while not answer.endswith(b"}") and (piece := line.recv(65536)):
