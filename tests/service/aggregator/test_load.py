@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,15 +25,12 @@ MULTITUDE: Final = tuple(f"site{number:05d}" for number in range(10_000))
 WIDTH: Final = 16  # uploads at once of the multitude
 MEGABYTE: Final = 2**20
 PATIENCE: Final = 600.0  # seconds for one report
-Updates = Mapping[str, NDArray[np.float32]]
 
 
-def units(round_number: int, names: Sequence[str], size: int, scale: int) -> Updates:
-    """Return updates that fixed point holds exactly: a few units of its last place."""
-    rng = np.random.default_rng(round_number)
-    return {
-        name: (rng.integers(-3, 4, size) / scale).astype(np.float32) for name in names
-    }
+def units(number: int, name: str, size: int) -> NDArray[np.int64]:
+    """Return an update in units of the fixed point's last place: it is exact then."""
+    rng = np.random.default_rng([number, *name.encode()])
+    return rng.integers(-3, 4, size)
 
 
 def resident(server: Process) -> int:
@@ -98,17 +95,18 @@ def run_round(
         round=number, dimension=size, deadline=int(time.time()) + 3600
     )
     grants = federation.grant(asked)
-    updates = units(number, world.hospitals, size, int(asked.params.scale))
 
     def report(name: str) -> dict[str, str]:
-        sealed = world.report(asked, grants, name, update=updates[name])
-        return uploader.send(sealed)
+        update = (units(number, name, size) / asked.params.scale).astype(np.float32)
+        return uploader.send(world.report(asked, grants, name, update=update))
 
     with ThreadPoolExecutor(width) as pool:
         answers = list(pool.map(report, world.hospitals))
     receipts = dict(zip(world.hospitals, answers, strict=True))
     mean = open_round(federation, asked, receipts)
-    exact = np.sum([np.rint(u * asked.params.scale) for u in updates.values()], axis=0)
+    exact = np.zeros(size, np.int64)
+    for name in world.hospitals:
+        exact += units(number, name, size)
     opened = np.rint(mean.update * mean.count * asked.params.scale)
     np.testing.assert_array_equal(opened, exact)
     assert mean.count == len(world.hospitals)
