@@ -406,3 +406,27 @@ def test_weights_that_are_not_float32_are_refused_by_name(training: Training) ->
     wrong = ArrayRecord({"dense/kernel": Array(np.zeros((2, 2), np.float64))})
     with pytest.raises(PeerError, match=r"FS-361 .*'dense/kernel' is float64"):
         secure.run(wrong)
+
+
+def test_a_round_is_opened_without_waiting_for_replies_that_are_not_needed(
+    training: Training,
+) -> None:
+    """Everybody has reported, and nobody answers: the aggregators know."""
+    asked: list[bool] = []
+
+    class Mute(Fleet):
+        def ask(
+            self,
+            messages: Sequence[Message],
+            seconds: float,
+            enough: Callable[[], bool],
+        ) -> Iterable[Message]:
+            asked.append(enough())
+            list(super().ask(messages, seconds, enough))
+            asked.append(enough())
+            return []
+
+    training.fleet = Mute(training.memory)
+    training.run(FedAvg(**options()), rounds=1)
+    assert asked == [False, True] * 2  # a round of training, and the evaluation
+    assert [len(one.included) for one in training.outcomes] == [4, 4]
