@@ -196,6 +196,7 @@ def proxy() -> Iterator[tuple[Proxy, dict[str, tuple[str, str]]]]:
         yield running, listening
 
 
+@pytest.mark.timeout(800)
 def test_the_page_takes_organisations_from_nothing_to_a_trained_model(
     tmp_path: Path, proxy: tuple[Proxy, dict[str, tuple[str, str]]]
 ) -> None:
