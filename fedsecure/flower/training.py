@@ -134,6 +134,7 @@ def train(
             there is none of that name.
     """
     strategy = build_strategy(study)
+    began = None if resume is None else _resumable(owner, study, resume)
     progress.stage("asking both aggregators")
     for client in owner.aggregators.values():
         client.require_same_federation()
@@ -143,13 +144,12 @@ def train(
     progress.study(request.digest)
     arrays = ArrayRecord(model.get_weights())
     recorder = Recorder(owner.store, owner.settings.folder, _read, progress.round)
-    if resume is None:
+    if began is None:
         run = f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         planned, past = rounds or study.training.rounds, NOTHING
         owner.store.start_run(_started(run, study, planned, recorder, arrays))
     else:
         progress.stage(f"reading what {resume} did so far")
-        began = _resumable(owner, study, resume)
         run, planned = began.run, began.planned_rounds
         arrays = _initial_model(owner, began, arrays)
         past = read_past(owner.store, owner.settings.folder, run)
