@@ -1,6 +1,5 @@
 """The agent around its contributor: what it tells, and what it keeps to itself."""
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,13 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordD
 from flwr.clientapp import ClientApp
 
 from clients.agent import Agent
-from clients.config import AgentSettings
 from clients.policy import Policy
 from fedsecure.flower import wire
-from fedsecure.flower.mod import secret_sharing_mod
 from fedsecure.flower.runtime import task_identity
 from fedsecure.rounds.contributor import Offer
-from fedsecure.rounds.settlement import Settlement
 from fedsecure.statements import Purpose
 from fedsecure.study.task import Layer
+from tests.protocol.agents import agent_of
 from tests.protocol.federation import MemoryFederation, offer_of
 
 TASK = wire.Task(
@@ -36,29 +33,9 @@ def _in_a_run() -> Iterator[None]:
         yield
 
 
-def agent(memory: MemoryFederation, policy: Policy) -> Agent:
+def running_agent(memory: MemoryFederation, policy: Policy) -> Agent:
     hospital = memory.hospital("basel", policy)
-    contributor = hospital.contributor
-    settings = AgentSettings(
-        name="basel",
-        federation=Path("federation.toml"),
-        key=Path("signing.pem"),
-        flower_key=Path("flower.key"),
-        superlink="train.test:8000",
-        data=Path("patients.csv"),
-        state=memory.folder / "basel",
-        aggregators={},
-        policy=policy,
-    )
-    settlement = Settlement(
-        contributor.author, contributor.aggregators, hospital.state, memory.clock
-    )
-    mod = secret_sharing_mod(contributor)
-    app = ClientApp()
-    stop = threading.Event()
-    return Agent(
-        settings, memory.federation, hospital.state, app, mod, settlement, stop
-    )
+    return agent_of(memory, hospital, ClientApp(), Path("patients.csv"))
 
 
 def asked(memory: MemoryFederation, change: Callable[[Offer], Offer]) -> Message:
@@ -72,7 +49,7 @@ def asked(memory: MemoryFederation, change: Callable[[Offer], Offer]) -> Message
 
 def answer(memory: MemoryFederation, policy: Policy, message: Message) -> Agent:
     """Have the agent answer; whatever is wrong, the reply says the same."""
-    running = agent(memory, policy)
+    running = running_agent(memory, policy)
     reply = running.answer(message, node_id=1)
     assert (reply.error.code, reply.error.reason) == (1, "not_reported")
     assert not running.state.sent().keys() - {"model owner"}
@@ -112,7 +89,7 @@ def test_what_an_app_raises_is_kept_without_its_text(memory: MemoryFederation) -
         msg = "row 7 holds Jane Doe"
         raise ValueError(msg)
 
-    running = agent(memory, Policy(studies="any"))
+    running = running_agent(memory, Policy(studies="any"))
     object.__setattr__(running, "mod", broken)
     assert running.answer(sent, node_id=1).has_error()
     (refusal,) = running.state.refusals.newest(10)

@@ -8,7 +8,6 @@ import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,12 @@ from structlog.testing import capture_logs
 
 from clients.agent import ERROR_CODE, NOT_REPORTED, Agent
 from clients.app import app
-from clients.config import AgentSettings
 from fedsecure.flower import wire
-from fedsecure.flower.mod import secret_sharing_mod
 from fedsecure.flower.runtime import task_identity
-from fedsecure.rounds.settlement import Settlement
 from fedsecure.statements import Purpose
 from fedsecure.study.config import Study, build_model, load_study
 from fedsecure.study.task import MAX_TASK, Layer, Task
+from tests.protocol.agents import agent_of
 from tests.protocol.federation import (
     DIMENSION,
     HOSPITALS,
@@ -52,22 +49,8 @@ def honest(study: Study) -> Task:
 @pytest.fixture
 def agent(memory: MemoryFederation) -> Iterator[Agent]:
     hospital = memory.hospitals[HOSPITALS[0]]
-    contributor = hospital.contributor
-    data = FOLDER / "data" / "hungary.csv"
     with task_identity(1):
-        yield Agent(
-            settings=AgentSettings.model_construct(data=data),
-            state=hospital.state,
-            app=app,
-            mod=secret_sharing_mod(contributor),
-            settlement=Settlement(
-                contributor.author,
-                contributor.aggregators,
-                hospital.state,
-                memory.clock,
-            ),
-            stop=Event(),
-        )
+        yield agent_of(memory, hospital, app, FOLDER / "data" / "hungary.csv")
 
 
 def asked(memory: MemoryFederation, text: str) -> tuple[Message, str]:

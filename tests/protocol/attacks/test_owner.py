@@ -632,8 +632,9 @@ def test_a_void_round_cannot_be_opened_and_an_opened_one_not_be_void(
     second = propose(memory, attempt=2)
     theirs = report_all(memory, second)
     open_everywhere(memory, opening_of(memory, second, theirs))
-    with refused("FS-304"):
-        memory.owner.void(second.spec, "changed my mind again")
+    voided = memory.owner.void(second.spec, "changed my mind again")
+    assert (voided.confirmations, voided.opened) == ({}, list(SERVERS))
+    assert [row[3] for row in rounds(memory, "north")] == ["void", "opened"]
 
 
 def test_more_rounds_than_a_policy_allows_are_refused_by_everybody(

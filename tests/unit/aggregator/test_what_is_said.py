@@ -115,8 +115,10 @@ def test_a_ticket_at_the_wrong_door_says_which(pair: Pair) -> None:
 def test_a_database_that_fails_says_at_what(pair: Pair) -> None:
     asked = granted(pair)
     token = pair.world.report(asked, pair.grant(asked), "basel")["north"].header.token
-    with pair.north.context.store.transaction("break") as session:
-        session.execute(text("ALTER TABLE reports RENAME TO gone"))
+    pair.north.context.store.change(
+        "break",
+        lambda session: session.execute(text("ALTER TABLE reports RENAME TO gone")),
+    )
     code, detail = said(
         lambda: reports.expect(pair.north.context, asked.digest, "basel", token)
     )
