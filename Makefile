@@ -42,16 +42,16 @@ check: setup  ## Format, lint, types, import layers
 	$(BIN)/lint-imports
 
 unit: setup  ## Arithmetic, statements, stores; the protocol in memory
-	timeout 900 $(PYTEST) tests/unit tests/vectors tests/protocol
+	timeout 1500 $(PYTEST) tests/unit tests/vectors tests/protocol
 
 fuzz: setup  ## Decoders and an aggregator under changed bytes
 	timeout 300 $(PYTEST) tests/fuzz
 
 service: setup  ## Real servers over TLS
-	timeout 600 $(PYTEST) tests/service
+	timeout 900 $(PYTEST) tests/service
 
 e2e: setup  ## A whole federation of real processes
-	timeout 900 $(PYTEST) tests/e2e
+	timeout 1500 $(PYTEST) tests/e2e
 
 kill: setup  ## Every party is killed in the middle of a run, and the run goes on
 	timeout 900 $(PYTEST) tests/kill
