@@ -9,36 +9,30 @@ rest of the page is written by hand.
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Double,
     Float,
     Integer,
     Table,
-    inspect,
 )
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeEngine
 
-import aggregator.store
 import aggregator.tables
+import aggregator.views
 import clients.rows
-from aggregator.migrations.versions import initial as aggregator_schema
-from fedsecure import database
-from fedsecure.store import models, views
+import fedsecure.store.views
+from fedsecure.store import models
+from fedsecure.views import View
 
 PAGE: Final = Path(__file__).with_name("data-model.md")
 PART: Final = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-_DESCRIBED: Final = re.compile(r'((?: *# .+\n)+) *"(v_\w+)": """')
-_NAMED: Final = re.compile(r"(\w)\.(\w+)")
-_ALIASES: Final = re.compile(r"(?:FROM|JOIN) (\w+) (\w)\b")
 
 
 def page() -> str:
@@ -58,8 +52,8 @@ def tables(base: type[DeclarativeBase]) -> str:
     )
 
 
-def owner_views() -> str:
-    """Describe the views of the round store."""
+def described(views: Iterable[View]) -> str:
+    """Describe views, column by column."""
     return "".join(
         _described(
             view.name,
@@ -67,64 +61,8 @@ def owner_views() -> str:
             ("column", "meaning"),
             ((f"`{column.name}`", column.comment) for column in view.columns),
         )
-        for view in views.VIEWS
+        for view in views
     )
-
-
-def aggregator_views() -> str:
-    """Describe the views of the aggregator store, by the columns they show."""
-    source = Path(str(aggregator_schema.__file__)).read_text("utf-8")
-    comments = {name: _unmarked(text) for text, name in _DESCRIBED.findall(source)}
-    engine = database.open_for_writing(database.locate("sqlite://"))
-    try:
-        database.upgrade(engine, aggregator.store.MIGRATIONS)
-        with engine.connect() as connection:
-            return "".join(
-                _aggregator_view(connection, name, query, comments[name])
-                for name, query in aggregator_schema.VIEWS.items()
-            )
-    finally:
-        engine.dispose()
-
-
-def _aggregator_view(
-    connection: Connection, name: str, query: str, comment: str
-) -> str:
-    columns = [one["name"] for one in inspect(connection).get_columns(name)]
-    sources = dict(zip(columns, _selected(query), strict=True))
-    shown = aggregator.tables.Base.metadata.tables
-    origin = {alias: shown[table] for table, alias in _ALIASES.findall(query)}
-    rows = (
-        (f"`{column}`", _meaning(expression, origin))
-        for column, expression in sources.items()
-    )
-    return _described(name, comment, ("column", "meaning"), rows)
-
-
-def _selected(query: str) -> list[str]:
-    """Return the expressions of a SELECT, without their new names."""
-    text = " ".join(query.split()).removeprefix("SELECT ")
-    parts, depth, start = [], 0, 0
-    for place, char in enumerate(text):
-        depth += {"(": 1, ")": -1}.get(char, 0)
-        if depth == 0 and (char == "," or text.startswith(" FROM ", place)):
-            parts.append(text[start:place].strip())
-            start = place + 1
-        if depth == 0 and text.startswith(" FROM ", place):
-            break
-    return [re.sub(r" AS \w+$", "", part) for part in parts]
-
-
-def _meaning(expression: str, origin: Mapping[str, Table]) -> str:
-    named = _NAMED.fullmatch(expression)
-    if named is None:
-        return f"counted: `{expression.strip('()')}`"
-    return str(origin[named[1]].columns[named[2]].comment)
-
-
-def _unmarked(comment: str) -> str:
-    lines = (line.strip().removeprefix("# ") for line in comment.splitlines())
-    return " ".join(lines).rstrip(".")
 
 
 def _table(table: Table, comment: str) -> str:
@@ -172,9 +110,9 @@ def _type(kind: TypeEngine[Any]) -> str:
 
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
-    "round-store-views": owner_views,
+    "round-store-views": lambda: described(fedsecure.store.views.VIEWS),
     "round-store-tables": lambda: tables(models.Base),
-    "aggregator-views": aggregator_views,
+    "aggregator-views": lambda: described(aggregator.views.VIEWS),
     "aggregator-tables": lambda: tables(aggregator.tables.Base),
     "agent-tables": lambda: tables(clients.rows.Base),
 }

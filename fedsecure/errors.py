@@ -1100,6 +1100,19 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Another `fedsecure train` works with this folder",
             "Wait until it is done, or stop it; one folder serves one training.",
         ),
+        Problem(
+            "FS-645",
+            "Only an opened round can be accepted or rejected",
+            "`fedsecure rounds list` says how each round ended.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-646",
+            "The model owner has not accepted this round",
+            "Look at it with `fedsecure rounds show`, then type `fedsecure rounds "
+            "accept`; or go on from it all the same with `--force`.",
+            HTTPStatus.CONFLICT,
+        ),
         # 7xx statements and identities
         Problem(
             "FS-701",

@@ -159,10 +159,16 @@ FAMILIES: Final = (
         "A model owner or an agent got no answer that makes sense.",
     ),
     Family(
-        699,
+        619,
         "Stores",
         "A party's own database or files are not as they must be. Who opens them, or "
         "audits them, sees it.",
+    ),
+    Family(
+        699,
+        "Looking at rounds",
+        "What was asked about the rounds of a store cannot be done. Who typed the "
+        "command sees it.",
     ),
     Family(
         719,

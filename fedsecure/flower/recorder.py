@@ -29,6 +29,7 @@ from fedsecure.store.records import (
     StoredModel,
 )
 from fedsecure.store.rounds import RoundStore
+from fedsecure.study.task import model_digest
 
 MeanMetrics = Mapping[str, float | None]
 
@@ -72,9 +73,10 @@ class Recorder:
 
     def save_model(self, run: str, number: int, arrays: ArrayRecord) -> StoredModel:
         """Store a global model, flat."""
-        _, flat = wire.flatten(arrays)
+        layers, flat = wire.flatten(arrays)
         name = f"models/{run}/model-{number:05d}.npy"
-        return save_array(self.folder, name, flat, ModelKind.MODEL)
+        digest = model_digest(layers, flat).hex()
+        return save_array(self.folder, name, flat, ModelKind.MODEL, digest)
 
     def record(self, outcome: Outcome) -> None:
         """Record one attempt, in one commit."""

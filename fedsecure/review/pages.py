@@ -62,7 +62,7 @@ def _title(detail: RoundDetail) -> Text:
 
 
 def _why(detail: RoundDetail) -> Text:
-    return plain(f"({detail.round.verdict.removeprefix('void: ')})")
+    return plain(f"({detail.round.outcome.removeprefix('void: ')})")
 
 
 def _section(title: str, body: RenderableType) -> RenderableType:

@@ -43,6 +43,8 @@ class RunRow:
     clip: float
     model: str
     reason: str | None
+    from_run: str | None
+    from_round: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,18 @@ class RoundRow:
     auc: float | None
     seconds: float | None
     bytes_up: int | None
+    started_from: str
+    made: str | None
     model: str | None
-    verdict: str
+    model_file: str | None
+    outcome: str
+    verdict: str | None
+    verdict_note: str | None
+    verdict_by: str | None
+    verdict_at: str | None
     set_digest: str | None
     spec_digest: str
+    entry: int
 
     @property
     def label(self) -> str:
@@ -93,6 +103,8 @@ class ParticipationRow:
     data_owner: str
     status: str
     reason: str | None
+    asked_at: str | None
+    decided_at: str | None
     receipt_a: str | None
     receipt_b: str | None
     report_id: str | None
@@ -111,6 +123,7 @@ class EventRow:
     round: int | None
     purpose: str | None
     attempt: int | None
+    spec_digest: str | None
     hash: str
 
 

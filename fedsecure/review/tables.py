@@ -175,12 +175,12 @@ def _times(run: RunRow) -> Text:
 def outcome(row: RoundRow) -> Text:
     """Say in words how an attempt at a round ended."""
     if row.state == "void":
-        return plain(row.verdict, "red")
+        return plain(row.outcome, "red")
     if row.state != "opened":
-        return plain(f"{row.verdict} ({row.state})", "cyan")
+        return plain(f"{row.outcome} ({row.state})", "cyan")
     if row.missing:
         return plain(f"missing: {row.missing}", "yellow")
-    return plain(row.verdict, "green")
+    return plain(row.outcome, "green")
 
 
 def _set(row: RoundRow) -> Text:

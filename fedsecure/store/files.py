@@ -21,7 +21,9 @@ from fedsecure.store.records import ModelKind, StoredModel
 Array = NDArray[Any]
 
 
-def save_array(folder: Path, name: str, array: Array, kind: ModelKind) -> StoredModel:
+def save_array(
+    folder: Path, name: str, array: Array, kind: ModelKind, digest: str | None = None
+) -> StoredModel:
     """Write an array; run by the model owner before the round is finished.
 
     Args:
@@ -29,6 +31,7 @@ def save_array(folder: Path, name: str, array: Array, kind: ModelKind) -> Stored
         name: Path below `folder`, such as `heart-1/model-003.npy`.
         array: Any shape, a plain numeric dtype.
         kind: What it is.
+        digest: Of a global model, as specs name it.
 
     Raises:
         OperatorError: FS-606 when it cannot be written; the old file, if any, stays.
@@ -40,7 +43,7 @@ def save_array(folder: Path, name: str, array: Array, kind: ModelKind) -> Stored
         sync(path.parent)
     except OSError as error:
         raise OperatorError("FS-606", f"{path}: {error.strerror}") from error
-    return StoredModel(PurePosixPath(name).as_posix(), sha256, size, kind)
+    return StoredModel(PurePosixPath(name).as_posix(), sha256, size, kind, digest)
 
 
 def load_array(folder: Path, stored: StoredModel) -> Array:

@@ -101,6 +101,9 @@ class Model(Base):
     kind: Mapped[str] = mapped_column(
         String(15), comment="model (global model) or mean (opened mean update)"
     )
+    digest: Mapped[str | None] = mapped_column(
+        DIGEST, comment="of a global model, as specs name it; null: not recorded"
+    )
 
 
 class Run(Base):
@@ -131,6 +134,12 @@ class Run(Base):
     initial_model: Mapped[str] = mapped_column(
         ForeignKey("models.path"), comment="the model that the run started from"
     )
+    origin: Mapped[str | None] = mapped_column(
+        DIGEST, comment="digest of the spec of the round that this model came out of"
+    )
+    origin_forced: Mapped[bool | None] = mapped_column(
+        comment="whether that round was not accepted"
+    )
     state: Mapped[str] = mapped_column(
         String(15), comment="running, completed, failed or stopped"
     )
@@ -155,7 +164,9 @@ class Round(Base):
         DIGEST, primary_key=True, comment="digest of the spec, names the round"
     )
     entry: Mapped[int] = mapped_column(
-        ForeignKey("events.entry"), comment="the event with which it was proposed"
+        ForeignKey("events.entry"),
+        index=True,
+        comment="the event with which it was proposed",
     )
     run: Mapped[str] = mapped_column(ForeignKey("runs.run"), comment="the run")
     round: Mapped[int] = mapped_column(BigInteger, comment="number within the run")
@@ -181,6 +192,9 @@ class Round(Base):
     )
     opening_digest: Mapped[str | None] = mapped_column(
         DIGEST, comment="digest of the opening"
+    )
+    model_digest: Mapped[str] = mapped_column(
+        DIGEST, index=True, comment="of the global model that it started from"
     )
     mean: Mapped[str | None] = mapped_column(
         ForeignKey("models.path"), comment="the opened mean update"
@@ -225,6 +239,12 @@ class Round(Base):
     voids: Mapped[dict[str, str]] = mapped_column(
         CanonicalJson, comment="aggregator -> its confirmation of void (JSON of tokens)"
     )
+    verdict: Mapped[str | None] = mapped_column(
+        String(15), comment="accepted or rejected by the model owner; null: not judged"
+    )
+    verdict_note: Mapped[str | None] = mapped_column(comment="why")
+    verdict_by: Mapped[str | None] = mapped_column(comment="who typed it")
+    verdict_at: Mapped[float | None] = mapped_column(comment="when it was judged")
 
 
 class Participation(Base):

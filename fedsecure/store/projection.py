@@ -10,7 +10,9 @@ Rules that it enforces, whoever appends:
         is void: no two attempts can both be opened;
     (3) the participations of a result name data owners of the cohort, and `in set`
         is said of exactly the members of the opening;
-    (4) a path in `models` keeps the digest that it got first.
+    (4) a path in `models` keeps the digests that it got first;
+    (5) only an opened round is judged, and a run goes on only from an opened train
+        round of this store, with the very model that came out of it.
 """
 
 from collections.abc import Callable
@@ -37,6 +39,7 @@ _WRITERS: Final[dict[str, Callable[[Session, Event, Any], run_rows.Subject]]] = 
     "round-opening": round_rows.round_opening,
     "round-opened": round_rows.round_opened,
     "round-void": round_rows.round_void,
+    "round-verdict": round_rows.round_judged,
 }
 
 
@@ -44,7 +47,7 @@ def project(session: Session, event: Event) -> None:
     """Write the rows of one event, inside the caller's transaction.
 
     Raises:
-        RoundStateError: FS-602 when the step does not fit what was before.
+        RoundStateError: FS-602 or FS-645 when the step does not fit what was before.
         OperatorError: FS-603 for a kind of event that this version does not know.
     """
     if event.kind not in KINDS:

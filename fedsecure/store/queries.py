@@ -12,7 +12,13 @@ from sqlalchemy.orm import Session
 from fedsecure.errors import OperatorError
 from fedsecure.statements import Purpose, Weighting
 from fedsecure.store.models import Metric, Model, Round, Run
-from fedsecure.store.records import ModelKind, RoundRecord, RunRecord, StoredModel
+from fedsecure.store.records import (
+    ModelKind,
+    RoundRecord,
+    RunRecord,
+    StoredModel,
+    Verdict,
+)
 from fedsecure.store.states import UNDECIDED, RoundState, RunState
 
 
@@ -89,6 +95,7 @@ def _run_record(session: Session, row: Run) -> RunRecord:
         clip=row.clip,
         settings=row.settings,
         initial_model=_stored(session.get_one(Model, row.initial_model)),
+        origin=row.origin,
         state=RunState(row.state),
         reason=row.reason,
         started_at=row.started_at,
@@ -114,6 +121,7 @@ def _round_record(session: Session, row: Round) -> RoundRecord:
         metrics={metric.name: metric.value for metric in metrics},
         scalars=row.scalars,
         voids=row.voids,
+        verdict=Verdict(row.verdict) if row.verdict else None,
     )
 
 
@@ -122,4 +130,4 @@ def _found(session: Session, path: str | None) -> StoredModel | None:
 
 
 def _stored(row: Model) -> StoredModel:
-    return StoredModel(row.path, row.sha256, row.bytes, ModelKind(row.kind))
+    return StoredModel(row.path, row.sha256, row.bytes, ModelKind(row.kind), row.digest)

@@ -5,6 +5,7 @@ statements in them they hold everything that the tables show:
 
     run-started  run-resumed  run-finished
     round-proposed  round-granted  round-opening  round-opened  round-void
+    round-verdict
 
 The second part is what readers get. No field is secret.
 """
@@ -39,14 +40,37 @@ class Status(StrEnum):
     ROUND_VOID = "round void"  # it may have reported; the round was given up
 
 
+class Verdict(StrEnum):
+    """What the model owner thinks of an opened round."""
+
+    ACCEPTED = "accepted"  # its model may be gone on from
+    REJECTED = "rejected"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """An array in a file; `path` is relative to the folder of the store's files."""
+    """An array in a file; `path` is relative to the folder of the store's files.
+
+    `digest` is the name of a global model in specs (`study.task.model_digest`); a mean
+    has none.
+    """
 
     path: str
     sha256: str  # of the file's bytes, hex
     bytes: int
     kind: ModelKind
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The opened train round whose model a run starts from.
+
+    `forced`: it was not accepted, and the model owner went on from it all the same.
+    """
+
+    spec_digest: str
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +96,7 @@ class RunStarted:
     clip: float  # L2 norm, model units
     settings: Mapping[str, Any]
     initial_model: StoredModel
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +178,16 @@ class RoundVoided:
     confirmations: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class RoundJudged:
+    """The model owner accepts or rejects an opened round; the last word counts."""
+
+    spec_digest: str
+    verdict: Verdict
+    note: str
+    by: str  # who typed it
+
+
 Body: TypeAlias = (
     RunStarted
     | RunResumed
@@ -162,6 +197,7 @@ Body: TypeAlias = (
     | RoundOpening
     | RoundResult
     | RoundVoided
+    | RoundJudged
 )
 
 KINDS: Final[dict[str, type[Body]]] = {
@@ -173,6 +209,7 @@ KINDS: Final[dict[str, type[Body]]] = {
     "round-opening": RoundOpening,
     "round-opened": RoundResult,
     "round-void": RoundVoided,
+    "round-verdict": RoundJudged,
 }
 """The kind of event that carries each body."""
 
@@ -191,6 +228,7 @@ class RunRecord:
     clip: float
     settings: Mapping[str, Any]
     initial_model: StoredModel
+    origin: str | None
     state: RunState
     reason: str | None
     started_at: float
@@ -216,6 +254,7 @@ class RoundRecord:
     metrics: Mapping[str, float | None]
     scalars: Mapping[str, ScalarMean]
     voids: Mapping[str, str]
+    verdict: Verdict | None
 
     @property
     def burnt(self) -> bool:

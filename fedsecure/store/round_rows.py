@@ -12,6 +12,7 @@ from fedsecure.store import records
 from fedsecure.store.models import Metric, Participation, Round
 from fedsecure.store.records import (
     RoundGranted,
+    RoundJudged,
     RoundOpening,
     RoundProposed,
     RoundResult,
@@ -53,6 +54,7 @@ def _proposed(signed: Signed[RoundSpec], event: Event) -> Round:
         state=RoundState.PROPOSED.value,
         cohort_size=len(spec.cohort),
         min_cohort=spec.min_cohort,
+        model_digest=spec.model,
         proposed_at=event.at,
         spec=signed.token,
         stage_seconds={},
@@ -140,6 +142,16 @@ def round_void(session: Session, event: Event, body: RoundVoided) -> Subject:
     return row.run, row.spec_digest
 
 
+def round_judged(session: Session, event: Event, body: RoundJudged) -> Subject:
+    """Note the model owner's verdict; an earlier one stays in the ledger alone."""
+    row = _find(session, body.spec_digest)
+    if row.state != RoundState.OPENED:
+        raise RoundStateError("FS-645", f"{_named(row)} is {row.state}")
+    row.verdict, row.verdict_note = body.verdict.value, body.note
+    row.verdict_by, row.verdict_at = body.by, event.at
+    return row.run, row.spec_digest
+
+
 def _settle(
     cohort: Cohort, said: Iterable[records.Participation], otherwise: Status
 ) -> None:
@@ -160,12 +172,20 @@ def _settle(
 
 
 def _step(session: Session, spec: str, to: RoundState) -> Round:
+    row = _find(session, spec)
+    row.state = advance(f"{_named(row)},", RoundState(row.state), to).value
+    return row
+
+
+def _find(session: Session, spec: str) -> Round:
     row = session.get(Round, spec)
     if row is None:
         raise RoundStateError("FS-602", f"round {spec[:12]} was never proposed")
-    where = f"{row.purpose} round {row.round} of {row.run}, attempt {row.attempt},"
-    row.state = advance(where, RoundState(row.state), to).value
     return row
+
+
+def _named(row: Round) -> str:
+    return f"{row.purpose} round {row.round} of {row.run}, attempt {row.attempt}"
 
 
 def _cohort(session: Session, row: Round) -> Cohort:

@@ -33,6 +33,7 @@ from fedsecure.store.models import Event
 from fedsecure.store.projection import project
 from fedsecure.store.records import (
     Body,
+    RoundJudged,
     RoundRecord,
     RoundResult,
     RoundVoided,
@@ -148,6 +149,14 @@ class RoundStore:
         Data owners of the cohort of whom it says nothing are `round void`.
         """
         self._append("void round", void)
+
+    def judge_round(self, judged: RoundJudged) -> None:
+        """Record the model owner's verdict on an opened round.
+
+        Raises:
+            RoundStateError: FS-645 when it was not opened.
+        """
+        self._append("judge round", judged)
 
     def finish_run(self, end: RunFinished) -> None:
         """Record how a run ended."""

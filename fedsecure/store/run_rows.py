@@ -4,8 +4,15 @@ from sqlalchemy.orm import Session
 
 from fedsecure.errors import RoundStateError
 from fedsecure.statements import Event
-from fedsecure.store.models import Model, Run
-from fedsecure.store.records import RunFinished, RunResumed, RunStarted, StoredModel
+from fedsecure.store.models import Model, Round, Run
+from fedsecure.store.records import (
+    Origin,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    StoredModel,
+    Verdict,
+)
 from fedsecure.store.states import RunState, advance
 
 Subject = tuple[str, str | None]  # a run; and the spec's digest, if about a round
@@ -15,6 +22,8 @@ def run_started(session: Session, event: Event, body: RunStarted) -> Subject:
     """Write the run and the model that it starts from."""
     if session.get(Run, body.run) is not None:
         raise RoundStateError("FS-602", f"run {body.run} exists already")
+    if body.origin is not None:
+        _require_origin(session, body, body.origin)
     session.add(
         Run(
             run=body.run,
@@ -27,12 +36,30 @@ def run_started(session: Session, event: Event, body: RunStarted) -> Subject:
             min_cohort=body.min_cohort,
             clip=body.clip,
             initial_model=keep_model(session, body.initial_model),
+            origin=body.origin and body.origin.spec_digest,
+            origin_forced=body.origin and body.origin.forced,
             state=RunState.RUNNING.value,
             started_at=event.at,
             settings=dict(body.settings),
         )
     )
     return body.run, None
+
+
+def _require_origin(session: Session, body: RunStarted, origin: Origin) -> None:
+    row = session.get(Round, origin.spec_digest)
+    if row is None or row.model is None:
+        known = origin.spec_digest[:12]
+        raise RoundStateError("FS-602", f"no model came out of round {known}")
+    if row.model != body.initial_model.path:
+        raise RoundStateError(
+            "FS-602", f"{body.initial_model.path} did not come out of round {row.round}"
+        )
+    accepted = row.verdict == Verdict.ACCEPTED
+    if not (accepted or origin.forced):
+        raise RoundStateError(
+            "FS-646", f"round {row.round} of {row.run} is {row.verdict or 'not judged'}"
+        )
 
 
 def run_resumed(session: Session, _event: Event, body: RunResumed) -> Subject:
@@ -73,10 +100,11 @@ def keep_model(session: Session, stored_model: StoredModel | None) -> str | None
                 sha256=stored_model.sha256,
                 bytes=stored_model.bytes,
                 kind=stored_model.kind.value,
+                digest=stored_model.digest,
             )
         )
         session.flush()
-    elif row.sha256 != stored_model.sha256:
+    elif (row.sha256, row.digest) != (stored_model.sha256, stored_model.digest):
         raise RoundStateError(
             "FS-602", f"{stored_model.path} was recorded with another content"
         )

@@ -1,87 +1,33 @@
-r"""The round store as people read it: stable, documented views.
+# ruff: noqa: S608 - every piece of these queries is written here
+"""The round store as people read it.
 
     sqlite3 rounds.db 'select * from v_round'
 
-Names, order and meaning of columns are an interface; times are ISO 8601 in UTC.
-The same text serves SQLite and PostgreSQL but for the phrases in `PHRASES`. On
-SQLite the comments stand in the schema (`.schema v_round`), on PostgreSQL they are
-comments of the views and their columns (`\d+ v_round`).
+How views are made and what they promise: `fedsecure.views`.
 """
 
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final
 
-from sqlalchemy import Connection
+from fedsecure.views import Column, Form, View
 
-
-class Form(Enum):
-    """How a column's expression is shown."""
-
-    PLAIN = auto()  # as it is
-    INSTANT = auto()  # seconds since 1970 as ISO 8601, UTC
-    TENTHS = auto()  # a double, one digit after the point
-    FRACTION = auto()  # a double, four digits after the point
-    METRIC = auto()  # the metric of that name, six digits after the point
-    SHORT = auto()  # the first twelve digits of a digest
-    MISSING = auto()  # names of the cohort that did not report
-
-
-_METRIC: Final = (
-    "(SELECT {rounded} FROM metrics m "
-    "WHERE m.spec_digest = r.spec_digest AND m.name = '{{0}}')"
+_ABSENT: Final = (
+    "p.spec_digest = r.spec_digest "
+    "AND p.status NOT IN ('asked', 'in set', 'reported', 'round void')"
 )
-_SHORT: Final = "substr({0}, 1, 12)"
-
-PHRASES: Final[dict[str, dict[Form, str]]] = {
-    "sqlite": {
-        Form.PLAIN: "{0}",
-        Form.INSTANT: "strftime('%Y-%m-%dT%H:%M:%SZ', {0}, 'unixepoch')",
-        Form.TENTHS: "round({0}, 1)",
-        Form.FRACTION: "round({0}, 4)",
-        Form.METRIC: _METRIC.format(rounded="round(m.value, 6)"),
-        Form.SHORT: _SHORT,
-        Form.MISSING: "(SELECT group_concat(data_owner, ', ') FROM "
-        "(SELECT p.data_owner FROM participations p "
-        "WHERE p.spec_digest = r.spec_digest "
-        "AND p.status NOT IN ('asked', 'in set', 'reported', 'round void') "
-        "ORDER BY p.data_owner))",
-    },
-    "postgresql": {
-        Form.PLAIN: "{0}",
-        Form.INSTANT: "to_char(to_timestamp({0}) AT TIME ZONE 'UTC', "
-        '\'YYYY-MM-DD"T"HH24:MI:SS"Z"\')',
-        Form.TENTHS: "CAST(round(CAST({0} AS numeric), 1) AS double precision)",
-        Form.FRACTION: "CAST(round(CAST({0} AS numeric), 4) AS double precision)",
-        Form.METRIC: _METRIC.format(
-            rounded="CAST(round(CAST(m.value AS numeric), 6) AS double precision)"
-        ),
-        Form.SHORT: _SHORT,
-        Form.MISSING: "(SELECT string_agg(p.data_owner, ', ' ORDER BY p.data_owner) "
-        "FROM participations p WHERE p.spec_digest = r.spec_digest "
-        "AND p.status NOT IN ('asked', 'in set', 'reported', 'round void'))",
-    },
+_MISSING: Final = {
+    "sqlite": "(SELECT group_concat(data_owner, ', ') FROM "
+    f"(SELECT p.data_owner FROM participations p WHERE {_ABSENT} "
+    "ORDER BY p.data_owner))",
+    "postgresql": "(SELECT string_agg(p.data_owner, ', ' ORDER BY p.data_owner) "
+    f"FROM participations p WHERE {_ABSENT})",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a view."""
-
-    name: str
-    sql: str
-    comment: str
-    form: Form = Form.PLAIN
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A view: what it shows, column by column, and where from."""
-
-    name: str
-    comment: str
-    columns: tuple[Column, ...]
-    source: str
+def _metric(name: str) -> str:
+    return (
+        "(SELECT m.value FROM metrics m "
+        f"WHERE m.spec_digest = r.spec_digest AND m.name = '{name}')"
+    )
 
 
 V_RUN: Final = View(
@@ -119,8 +65,15 @@ V_RUN: Final = View(
             Form.SHORT,
         ),
         Column("reason", "x.reason", "why it ended so"),
+        Column(
+            "from_run",
+            "o.run",
+            "the run from whose model it went on; null: from the study's first model",
+        ),
+        Column("from_round", "o.round", "the train round that this model came out of"),
     ),
-    "FROM runs x JOIN models i ON i.path = x.initial_model ORDER BY x.entry",
+    "FROM runs x JOIN models i ON i.path = x.initial_model "
+    "LEFT JOIN rounds o ON o.spec_digest = x.origin ORDER BY x.entry",
 )
 
 V_ROUND: Final = View(
@@ -139,9 +92,8 @@ V_ROUND: Final = View(
         Column("in_set", "r.set_size", "data owners whose reports are in the sum"),
         Column(
             "missing",
-            "",
+            _MISSING,
             "names of the cohort that did not report, once decided",
-            Form.MISSING,
         ),
         Column("total_weight", "r.total_weight", "sum of the set's weights"),
         Column(
@@ -152,13 +104,20 @@ V_ROUND: Final = View(
         ),
         Column(
             "loss",
-            "loss",
+            _metric("loss"),
             "of the model that the round STARTED from (train), or of the final model "
             "(evaluate), over the set's data; so too accuracy and auc",
             Form.METRIC,
         ),
-        Column("accuracy", "accuracy", "see loss; null: not measured", Form.METRIC),
-        Column("auc", "auc", "see loss; null: not measured, undefined", Form.METRIC),
+        Column(
+            "accuracy", _metric("accuracy"), "see loss; null: not measured", Form.METRIC
+        ),
+        Column(
+            "auc",
+            _metric("auc"),
+            "see loss; null: not measured, undefined",
+            Form.METRIC,
+        ),
         Column(
             "seconds",
             "r.decided_at - r.proposed_at",
@@ -167,21 +126,42 @@ V_ROUND: Final = View(
         ),
         Column("bytes_up", "r.bytes_up", "payload from the set to both aggregators"),
         Column(
+            "started_from",
+            "r.model_digest",
+            "digest of the global model that the round started from, as every party "
+            "knows it, hex",
+        ),
+        Column(
+            "made",
+            "g.digest",
+            "digest of the global model AFTER the round: the next one starts from it",
+        ),
+        Column(
             "model",
             "g.sha256",
             "SHA-256 of the file of the global model AFTER the round, 12 digits",
             Form.SHORT,
         ),
+        Column("model_file", "r.model", "that file, below the store's folder"),
         Column(
-            "verdict",
+            "outcome",
             "CASE WHEN r.state = 'void' THEN 'void: ' || r.reason "
             "WHEN r.state <> 'opened' THEN 'undecided' "
             "WHEN r.set_size = r.cohort_size THEN 'complete' "
             "ELSE CAST(r.cohort_size - r.set_size AS varchar(9)) || ' missing' END",
             "complete, how many are missing, undecided, or why it is void",
         ),
+        Column(
+            "verdict",
+            "r.verdict",
+            "accepted or rejected by the model owner; null: not judged",
+        ),
+        Column("verdict_note", "r.verdict_note", "why, in the model owner's words"),
+        Column("verdict_by", "r.verdict_by", "who typed it, as the machine knows them"),
+        Column("verdict_at", "r.verdict_at", "when it was judged", Form.INSTANT),
         Column("set_digest", "r.set_digest", "digest of the set, hex"),
         Column("spec_digest", "r.spec_digest", "names the round at every party, hex"),
+        Column("entry", "r.entry", "ledger entry with which it was proposed"),
     ),
     "FROM rounds r LEFT JOIN models g ON g.path = r.model ORDER BY r.entry",
 )
@@ -197,6 +177,10 @@ V_PARTICIPATION: Final = View(
         Column("data_owner", "p.data_owner", "name in the roster"),
         Column("status", "p.status", "in set, or what happened instead"),
         Column("reason", "p.reason", "more about the status"),
+        Column("asked_at", "r.granted_at", "when it could be asked", Form.INSTANT),
+        Column(
+            "decided_at", "r.decided_at", "when the round was decided", Form.INSTANT
+        ),
         Column("receipt_a", "p.receipt_a", "digest of one receipt, 12", Form.SHORT),
         Column("receipt_b", "p.receipt_b", "digest of the other, 12", Form.SHORT),
         Column("report_id", "p.report_id", "of the report in the set, hex"),
@@ -217,6 +201,7 @@ V_EVENT: Final = View(
         Column("round", "r.round", "the round that it is about; null: the whole run"),
         Column("purpose", "r.purpose", "train or evaluate"),
         Column("attempt", "r.attempt", "which attempt at the round"),
+        Column("spec_digest", "s.spec", "names the round, hex"),
         Column("hash", "e.hash", "SHA-256(hash before || signed event), hex"),
     ),
     "FROM events e LEFT JOIN subjects s ON s.entry = e.entry "
@@ -224,41 +209,3 @@ V_EVENT: Final = View(
 )
 
 VIEWS: Final = (V_RUN, V_ROUND, V_PARTICIPATION, V_EVENT)
-
-
-def definition(view: View, dialect: str) -> str:
-    """Return the CREATE VIEW of one view, commented, for `sqlite` or `postgresql`."""
-    phrases = PHRASES[dialect]
-    lines = [
-        f"  {phrases[c.form].format(c.sql)} AS {c.name} /* {c.comment} */"
-        for c in view.columns
-    ]
-    columns = ",\n".join(lines)
-    return f"CREATE VIEW {view.name} AS /* {view.comment} */\nSELECT\n{columns}\n" + (
-        view.source
-    )
-
-
-def create_views(connection: Connection) -> None:
-    """Create every view; run when the tables are those of this version."""
-    dialect = connection.dialect.name
-    for view in VIEWS:
-        connection.exec_driver_sql(definition(view, dialect))
-        if dialect == "postgresql":
-            for statement in _comments(view):
-                connection.exec_driver_sql(statement)
-
-
-def drop_views(connection: Connection) -> None:
-    """Drop every view that there is; run before the tables change."""
-    for view in VIEWS:
-        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view.name}")
-
-
-def _comments(view: View) -> list[str]:
-    where = [(f"VIEW {view.name}", view.comment)]
-    where += [(f"COLUMN {view.name}.{c.name}", c.comment) for c in view.columns]
-    return [
-        "COMMENT ON {} IS '{}'".format(what, text.replace("'", "''"))
-        for what, text in where
-    ]

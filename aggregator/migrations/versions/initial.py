@@ -1,4 +1,4 @@
-"""Tables and views of the aggregator store."""
+"""Tables of the aggregator store."""
 
 from typing import Any, Final
 
@@ -25,13 +25,9 @@ def upgrade() -> None:
     _openings()
     _closed_runs()
     _refusals()
-    for name, query in VIEWS.items():
-        op.execute(f"CREATE VIEW {name} AS {query}")
 
 
 def downgrade() -> None:
-    for name in VIEWS:
-        op.execute(f"DROP VIEW {name}")
     for table in (
         *("refusals", "closed_runs", "openings"),
         *("reports", "rounds", "events"),
@@ -211,37 +207,3 @@ def _refusals() -> None:
         _column("refused_at", sa.Double, "seconds since 1970"),
         _column("entry", sa.Integer, "ledger entry of the refusal"),
     )
-
-
-VIEWS: Final = {
-    # One row for each round that was granted here: who asked, how many reported and
-    # how many are in the opened sum (null when it was not opened).
-    "v_round": """
-        SELECT r.run, r.round, r.purpose, r.attempt, r.state, r.owner, r.cohort,
-               r.min_cohort,
-               (SELECT COUNT(*) FROM reports p WHERE p.spec = r.spec) AS reports,
-               o.count AS opened, r.dimension, r.granted_at, r.deadline, r.expires,
-               o.opened_at, r.void_at, r.void_reason, r.spec
-        FROM rounds r LEFT JOIN openings o ON o.spec = r.spec
-    """,
-    # One row for each report that is or was stored: from whom, when, how many bytes.
-    "v_report": """
-        SELECT r.run, r.round, r.purpose, r.attempt, p.reporter, p.report_id, p.kind,
-               p.length AS bytes, p.digest, p.stored_at, p.spec
-        FROM reports p JOIN rounds r ON r.spec = p.spec
-    """,
-    # One row for each opened round: the set as digest and as JSON, and its share.
-    "v_opening": """
-        SELECT o.run, o.round, o.purpose, o.owner, o.count, o.members, o.set_digest,
-               o.opening, o.opened_at, o.share_digest, o.share_length AS share_bytes,
-               o.spec
-        FROM openings o
-    """,
-    # One row for each refusal of what a party has signed: who, what and why; run and
-    # round are null for a spec that was never granted.
-    "v_refusal": """
-        SELECT f.refused_at, f.signer, f.statement, f.code, r.run, r.round, r.purpose,
-               r.attempt, f.digest, f.spec, f.entry
-        FROM refusals f LEFT JOIN rounds r ON r.spec = f.spec
-    """,
-}

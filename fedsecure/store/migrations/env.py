@@ -7,11 +7,12 @@ first and creates today's afterwards.
 from alembic import context
 
 from fedsecure.store.models import Base
-from fedsecure.store.views import create_views, drop_views
+from fedsecure.store.views import VIEWS
+from fedsecure.views import create_views, drop_views
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Base.metadata)
-drop_views(connection)
+drop_views(connection, VIEWS)
 with context.begin_transaction():
     context.run_migrations()
-create_views(connection)
+create_views(connection, VIEWS)

@@ -4,6 +4,7 @@ import dataclasses
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,21 +28,34 @@ from tests.unit.docs import page
 from tests.unit.store import round_story
 
 PAGE = page.read("data-model.md")
-QUERY = re.compile(r"```sql\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
+NOTHING = {
+    "Questions to a round store": [""],
+    "Questions to an aggregator store": ["empty"],
+}
+QUERY = re.compile(
+    r"(<!-- empty -->\n)?```sql\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL
+)
 
 
 def queries(section: str) -> list[tuple[str, str]]:
-    """Return the queries of a section, each with the answer that the page shows."""
+    """Return the queries of a section, each with the answer that the page shows.
+
+    At aggregators and agents the page shows none; `empty` is said of those that must
+    find nothing.
+    """
     (text,) = re.findall(rf"^## {section}\n(.*?)^## ", PAGE, re.DOTALL | re.MULTILINE)
-    return QUERY.findall(text)
+    found = QUERY.findall(text)
+    return [(query, "empty" if empty else answer) for empty, query, answer in found]
 
 
-def ask(path: Path, query: str) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+def ask(place: str | Path, query: str) -> list[tuple[object, ...]]:
+    """Ask a store as its readers do: it cannot be written."""
+    engine = database.open_for_reading(database.locate(place))
     try:
-        return connection.execute(query).fetchall()
+        with engine.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(query)]
     finally:
-        connection.close()
+        engine.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +158,60 @@ def test_a_query_to_an_aggregator_store_answers(
     memory: MemoryFederation, query: str, answer: str
 ) -> None:
     rows = ask(aggregator(memory), query)
-    assert rows
-    assert answer == ""
-    if "v_opening o" in query:
+    assert bool(rows) == (answer != "empty")
+    if "IS NULL" in query:
         assert rows == [("run-1", 1, "genf")]
+
+
+# What an honest store never holds: a sum of two, and the same round opened again, from
+# the same model, over one data owner less.
+AT_THE_OWNER = """
+UPDATE rounds SET set_size = 2 WHERE round = 1;
+CREATE TEMP TABLE again AS SELECT * FROM rounds WHERE round = 1;
+UPDATE again SET spec_digest = 'x', attempt = 9, entry = entry + 1;
+INSERT INTO rounds SELECT * FROM again;
+INSERT INTO participations SELECT 'x', data_owner, status, reason, report_id, receipt_a,
+  receipt_b FROM participations WHERE data_owner <> 'va' AND spec_digest IN
+  (SELECT spec_digest FROM rounds WHERE round = 1 AND attempt = 1);
+"""
+AT_AN_AGGREGATOR = """
+UPDATE openings SET count = 2;
+CREATE TEMP TABLE again AS SELECT * FROM rounds WHERE state = 'opened';
+UPDATE again SET spec = 'x', attempt = 9, granted_entry = granted_entry + 1;
+INSERT INTO rounds SELECT * FROM again;
+CREATE TABLE forged AS SELECT * FROM openings;
+INSERT INTO forged SELECT 'x', owner, run, round, purpose, model, opening, set_digest,
+  json_remove(members, '$[0]'), count, opened_at, share_digest, share_length,
+  share_entry FROM openings;
+PRAGMA writable_schema = 1;
+DROP TABLE openings;
+ALTER TABLE forged RENAME TO openings;
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "forged"),
+    [
+        ("Questions to a round store", AT_THE_OWNER),
+        ("Questions to an aggregator store", AT_AN_AGGREGATOR),
+    ],
+)
+def test_a_query_that_must_find_nothing_finds_what_it_looks_for(
+    told: Path, memory: MemoryFederation, tmp_path: Path, section: str, forged: str
+) -> None:
+    source = told if forged is AT_THE_OWNER else aggregator(memory)
+    path = tmp_path / "forged.db"
+    with (
+        closing(sqlite3.connect(source)) as honest,
+        closing(sqlite3.connect(path)) as copy,
+    ):
+        honest.backup(copy)
+        copy.executescript(forged)
+    looking = [
+        query for query, answer in queries(section) if answer in NOTHING[section]
+    ]
+    assert len(looking) == 3
+    assert [query for query in looking if not ask(path, query)] == []
 
 
 @pytest.mark.parametrize(("query", "answer"), queries("Questions to an agent state"))

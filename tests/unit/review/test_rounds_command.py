@@ -73,7 +73,7 @@ def test_a_round_in_full_says_who_was_missing_and_why(told: Path) -> None:
 def test_json_has_stable_keys_and_nothing_else_is_printed(told: Path) -> None:
     listed = answered("list", "--db", told)
     assert set(listed) == {"run", "rounds"}
-    assert [row["verdict"] for row in listed["rounds"]] == [
+    assert [row["outcome"] for row in listed["rounds"]] == [
         "complete",
         "1 missing",
         "void: 2 reported, 3 needed",
@@ -115,7 +115,7 @@ def test_a_reason_cannot_move_the_cursor_or_hide_itself(told: Path) -> None:
     with open_round_store(told) as session:
         chosen = rows.find_run(session)
         listed = rows.rounds(session, RUN)
-    hostile = replace(listed[2], verdict="void: \x1b[2J\x1b[1;1H[bold]all is well[/]")
+    hostile = replace(listed[2], outcome="void: \x1b[2J\x1b[1;1H[bold]all is well[/]")
     terminal = io.StringIO()
     console = Console(width=100, file=terminal, force_terminal=True)
     console.print(tables.round_list(chosen, [hostile], [], 100))

@@ -132,7 +132,7 @@ def spec(
             purpose=purpose,
             attempt=attempt,
             task=hashlib.sha256(f"task {number}".encode()).hexdigest(),
-            model=hashlib.sha256(f"model {number}".encode()).hexdigest(),
+            model=started_from(number),
             dimension=DIMENSION if purpose is Purpose.TRAIN else 0,
             scalars=[
                 ScalarField(name="weight"),
@@ -225,7 +225,15 @@ def shares(signed: Signed[RoundSpec], opened: Signed[Opening]) -> list[str]:
 
 def model(folder: Path, name: str, kind: ModelKind = ModelKind.MODEL) -> StoredModel:
     values = np.frombuffer(hashlib.sha256(name.encode()).digest(), dtype=np.float32)
-    return save_array(folder, f"{RUN}/{name}.npy", values, kind)
+    digest = None
+    if kind is ModelKind.MODEL:  # round n + 1 starts from model-n
+        digest = started_from(int(name.rpartition("-")[2]) + 1)
+    return save_array(folder, f"{RUN}/{name}.npy", values, kind, digest)
+
+
+def started_from(number: int) -> str:
+    """Name of the global model that a round starts from."""
+    return hashlib.sha256(f"model {number}".encode()).hexdigest()
 
 
 def void_confirmations(signed: Signed[RoundSpec], reason: str) -> dict[str, str]:

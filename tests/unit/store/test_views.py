@@ -16,13 +16,14 @@ from round_story import (
 from sqlalchemy import create_engine, text
 
 V_RUN = "run study title state started_at finished_at planned_rounds opened_rounds \
-void_rounds strategy weighting min_cohort clip model reason"
+void_rounds strategy weighting min_cohort clip model reason from_run from_round"
 V_ROUND = "run round purpose attempt state proposed_at decided_at cohort min_cohort \
-in_set missing total_weight clip_rate loss accuracy auc seconds bytes_up model verdict \
-set_digest spec_digest"
-V_PARTICIPATION = "run round purpose attempt data_owner status reason receipt_a \
-receipt_b report_id spec_digest"
-V_EVENT = "entry at kind run round purpose attempt hash"
+in_set missing total_weight clip_rate loss accuracy auc seconds bytes_up started_from \
+made model model_file outcome verdict verdict_note verdict_by verdict_at set_digest \
+spec_digest entry"
+V_PARTICIPATION = "run round purpose attempt data_owner status reason asked_at \
+decided_at receipt_a receipt_b report_id spec_digest"
+V_EVENT = "entry at kind run round purpose attempt spec_digest hash"
 
 
 def ask(place: str, query: str) -> list[tuple[object, ...]]:
@@ -55,7 +56,7 @@ def test_the_views_keep_the_names_and_the_order_of_their_columns(
 
 def test_v_round_tells_the_story_in_order(told: str) -> None:
     columns = "round, attempt, state, in_set, missing, total_weight, clip_rate, loss, \
-auc, seconds, bytes_up, verdict"
+auc, seconds, bytes_up, outcome"
     assert ask(told, f"SELECT {columns} FROM v_round") == [
         (1, 1, "opened", 4, None, 1024, 0.25, 0.7, None, 0.8, 12048, "complete"),
         (2, 1, "opened", 3, "va", 768, 0.3333, 0.35, None, 0.8, 12048, "1 missing"),
@@ -109,7 +110,7 @@ def test_an_undecided_round_is_shown_with_nobody_missing(
     with open_store(place) as store:
         store.start_run(run_started(RUN, model(tmp_path, "model-0")))
         open_round(store, spec(1), HOSPITALS[:3])
-    columns = "state, in_set, missing, seconds, verdict"
+    columns = "state, in_set, missing, seconds, outcome"
     assert ask(place, f"SELECT {columns} FROM v_round") == [
         ("opening", 3, None, None, "undecided")
     ]

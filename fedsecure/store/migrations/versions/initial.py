@@ -71,6 +71,12 @@ def _create_models() -> None:
         _column("sha256", DIGEST, "digest of the file's bytes"),
         _column("bytes", BIG, "size of the file"),
         _column("kind", WORD, "model (global model) or mean (opened mean update)"),
+        _column(
+            "digest",
+            DIGEST,
+            "of a global model, as specs name it; null: not recorded",
+            null=True,
+        ),
         _key("models", "path"),
         comment="arrays in files",
     )
@@ -91,6 +97,18 @@ def _create_runs() -> None:
         _column("min_cohort", INTEGER, "fewest data owners in an opened sum"),
         _column("clip", DOUBLE, "largest L2 norm of one update, in the model's units"),
         _column("initial_model", TEXT, "the model that the run started from"),
+        _column(
+            "origin",
+            DIGEST,
+            "digest of the spec of the round that this model came out of",
+            null=True,
+        ),
+        _column(
+            "origin_forced",
+            sa.Boolean(),
+            "whether that round was not accepted",
+            null=True,
+        ),
         _column("state", WORD, "running, completed, failed or stopped"),
         _column("reason", TEXT, "why it ended so", null=True),
         _column("started_at", DOUBLE, "when it began"),
@@ -147,6 +165,7 @@ def _create_rounds() -> None:
             null=True,
         ),
         _column("opening_digest", DIGEST, "digest of the opening", null=True),
+        _column("model_digest", DIGEST, "of the global model that it started from"),
         _column("mean", TEXT, "the opened mean update", null=True),
         _column("model", TEXT, "the global model after the round", null=True),
         _column("total_weight", BIG, "sum of the set's weights", null=True),
@@ -183,6 +202,15 @@ def _create_rounds() -> None:
         _column(
             "voids", TEXT, "aggregator -> its confirmation of void (JSON of tokens)"
         ),
+        _column(
+            "verdict",
+            WORD,
+            "accepted or rejected by the model owner; null: not judged",
+            null=True,
+        ),
+        _column("verdict_note", TEXT, "why", null=True),
+        _column("verdict_by", TEXT, "who typed it", null=True),
+        _column("verdict_at", DOUBLE, "when it was judged", null=True),
         _key("rounds", "spec_digest"),
         _reference("rounds", "entry", "events.entry"),
         _reference("rounds", "mean", "models.path"),
@@ -191,6 +219,8 @@ def _create_rounds() -> None:
         sa.UniqueConstraint("run", "round", "purpose", "attempt", name="uq_rounds_run"),
         comment="one row per proposed round; a repeated round has several",
     )
+    op.create_index("ix_rounds_entry", "rounds", ["entry"])
+    op.create_index("ix_rounds_model_digest", "rounds", ["model_digest"])
 
 
 def _create_metrics() -> None:
