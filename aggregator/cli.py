@@ -113,3 +113,35 @@ def health(
 
     require_ready(load(config))
     typer.echo("ready")
+
+
+@app.command(
+    epilog="Example: fedsecure aggregator export --config north/aggregator.toml"
+)
+def export(
+    config: Annotated[
+        Path, typer.Option(help="Settings of the aggregator that runs here.")
+    ] = Path("aggregator.toml"),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Default: its name and .jsonl."
+        ),
+    ] = None,
+) -> None:
+    """Write this aggregator's ledger as a file, for an audit somewhere else.
+
+    It may run on. The file holds what others have signed or seen: no key, no report.
+    """
+    from aggregator.audit import KIND  # noqa: PLC0415
+    from aggregator.config import load  # noqa: PLC0415
+    from fedsecure.audit import exports  # noqa: PLC0415
+    from fedsecure.audit.sources import snapshot  # noqa: PLC0415
+    from fedsecure.cli.audit import progress  # noqa: PLC0415
+
+    settings = load(config)
+    path = output or Path(f"{settings.name}.jsonl")
+    with snapshot(str(settings.store), KIND) as connection, progress() as telling:
+        telling.begin(str(path), exports.count(connection, KIND))
+        rows = exports.write(connection, KIND, path, telling.step)
+    typer.echo(f"{path}: {rows:,} rows")

@@ -93,6 +93,59 @@ def status(
         Console(highlight=False).print(refusal_table(refusals[:SHOWN], refused))
 
 
+receipts = typer.Typer(help="Proof of what became of this agent's reports.")
+app.add_typer(receipts, name="receipts")
+
+
+@receipts.callback()
+def _receipts() -> None:
+    """Proof of what became of this agent's reports."""
+
+
+@receipts.command("verify")
+def verify_receipts(
+    config: Annotated[Path, typer.Option(help="This data owner's agent.toml.")] = Path(
+        "agent.toml"
+    ),
+    aggregator: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|URL|EXPORT",
+            help="Check against this aggregator's ledger, too; give both.",
+        ),
+    ] = None,
+    federation: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="An earlier version of federation.toml."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check that every report was counted, or that its round is void; 1 if not.
+
+    Uses the receipts and inclusions that this agent keeps. Connects to nobody.
+
+    Example: fedsecure agent receipts verify --aggregator north.jsonl
+    --aggregator south.jsonl
+    """
+    # Here, so that the agent itself does not load what audits need.
+    from clients import receipts as proofs  # noqa: PLC0415
+    from fedsecure.cli.audit import progress  # noqa: PLC0415
+    from fedsecure.review.audited import audit_page  # noqa: PLC0415
+
+    with progress() as telling:
+        report = proofs.verify(
+            load_agent_settings(config), aggregator or [], federation or [], telling
+        )
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=2, allow_nan=False))
+    else:
+        console = Console()
+        console.print(audit_page(report, console.width))
+    if not report.holds:
+        number = sum(report.found.values())
+        raise OperatorError("FS-640", f"{number} findings, the first of them above")
+
+
 @app.command()
 def compare(  # noqa: PLR0913 - each is an option of the command
     study: Annotated[

@@ -1101,6 +1101,132 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Wait until it is done, or stop it; one folder serves one training.",
         ),
         Problem(
+            "FS-620",
+            "The records of the federation do not agree",
+            "Each finding names the party and the entry or row: ask that party, and "
+            "compare with the others' stores and backups.",
+        ),
+        Problem(
+            "FS-621",
+            "An entry of a ledger does not follow from those before",
+            "The entries before it are sound; ask the store's owner who wrote it.",
+        ),
+        Problem(
+            "FS-622",
+            "A table is not what its ledger says",
+            "Somebody changed the database behind the program's back; the ledger says "
+            "what was there.",
+        ),
+        Problem(
+            "FS-623",
+            "A stored report is not what its data owner signed",
+            "Somebody changed the aggregator's database; the data owner's receipts say "
+            "what was there.",
+        ),
+        Problem(
+            "FS-624",
+            "A database is not defined as this version defines it",
+            "Views may show something else than the tables hold: read the tables, or "
+            "restore the database from a backup.",
+        ),
+        Problem(
+            "FS-625",
+            "A round was granted by one party's records alone",
+            "One of the two stores is older than the other, or was changed: compare "
+            "backups.",
+        ),
+        Problem(
+            "FS-626",
+            "Parties do not have the same opening of a round",
+            "Ask both aggregators and the model owner for their opening of this round.",
+        ),
+        Problem(
+            "FS-627",
+            "Another report was added than the receipt is for",
+            "Ask the aggregator; the data owner's `fedsecure agent receipts verify` "
+            "shows its side.",
+        ),
+        Problem(
+            "FS-628",
+            "The model owner has another aggregate share than was stored",
+            "Ask the aggregator for the digest of the share that it stored.",
+        ),
+        Problem(
+            "FS-629",
+            "A ledger was rewritten after others had seen it",
+            "The party that holds the other hash can prove it: compare its statement "
+            "with the ledger, from the first entry that is named.",
+        ),
+        Problem(
+            "FS-630",
+            "A ledger is shorter than others have seen it",
+            "Its store was set back to a backup, or entries were cut off: what is "
+            "missing is named by what the others hold.",
+        ),
+        Problem(
+            "FS-631",
+            "A round is void for one party and opened for another",
+            "Ask both for their entries of this round.",
+        ),
+        Problem(
+            "FS-632",
+            "A sum of too few was opened, or a round twice",
+            "Tell the data owners of the set: the aggregator broke its own rule.",
+        ),
+        Problem(
+            "FS-633",
+            "A round did not start from the model before it",
+            "Ask the model owner what was trained in between.",
+        ),
+        Problem(
+            "FS-634",
+            "Opened sums over one model tell a few data owners apart",
+            "Tell the data owners of the pairs that are listed.",
+        ),
+        Problem(
+            "FS-635",
+            "Not an export of such a store",
+            "Make it with `fedsecure audit export` (model owner) or `fedsecure "
+            "aggregator export`, and copy the whole file.",
+        ),
+        Problem(
+            "FS-636",
+            "A store is not whose it was said to be",
+            "Compare the options: --owner is the model owner's store, --aggregator one "
+            "aggregator's each, and --federation versions of one federation.",
+        ),
+        Problem(
+            "FS-637",
+            "A statement stands in an entry where it does not belong",
+            "The entries before it are sound; ask the store's owner who wrote it.",
+        ),
+        Problem(
+            "FS-640",
+            "Not every report was counted, or proof of it is wrong",
+            "Each finding names the round and the aggregator: ask its operators, and "
+            "show them the receipt.",
+        ),
+        Problem(
+            "FS-641",
+            "What the agent keeps is not what was signed",
+            "Somebody changed the agent's state; take it from a backup.",
+        ),
+        Problem(
+            "FS-642",
+            "A report was left out of the sum that was opened",
+            "Ask the model owner why; both aggregators had stored it.",
+        ),
+        Problem(
+            "FS-643",
+            "The aggregators do not say the same about a report",
+            "Send both inclusions to both aggregators: one of them is wrong.",
+        ),
+        Problem(
+            "FS-644",
+            "An aggregator's ledger is not what it told this data owner",
+            "The receipt or inclusion proves it: show it to the other parties.",
+        ),
+        Problem(
             "FS-645",
             "Only an opened round can be accepted or rejected",
             "`fedsecure rounds list` says how each round ended.",
@@ -1112,6 +1238,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Look at it with `fedsecure rounds show`, then type `fedsecure rounds "
             "accept`; or go on from it all the same with `--force`.",
             HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-648",
+            "An export cannot be written",
+            "Check that the folder exists, its permissions and the disk's free space.",
         ),
         # 7xx statements and identities
         Problem(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Integer, String, Text, select
+from sqlalchemy import Integer, String, Text, literal_column, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fedsecure.errors import PeerError
@@ -103,6 +103,15 @@ def chain(previous: str, payload: str) -> str:
     return hashlib.sha256(bytes.fromhex(previous) + payload.encode("ascii")).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One entry of a chain: what it says, and the row that it stands in."""
+
+    event: Event
+    hash: str
+    payload: str
+
+
 def read_chain(
     session: Session, table: type[Any], federation: Federation
 ) -> Iterator[Event]:
@@ -114,11 +123,31 @@ def read_chain(
         PeerError: FS-601, or FS-7xx of its signature, naming the first entry that is
             wrong; those before it hold.
     """
-    query = select(table).order_by(table.entry)
-    with session.scalars(query.execution_options(yield_per=READ_AHEAD)) as rows:
+
+    def check(payload: str) -> Event:
+        return verify(payload, Event, federation).statement
+
+    return (link.event for link in read_links(session, table, check))
+
+
+def read_links(
+    session: Session, table: type[Any], check: Callable[[str], Event]
+) -> Iterator[Link]:
+    """Yield every link of a chain; as `read_chain`.
+
+    Args:
+        session: Of the store.
+        table: Its table of events.
+        check: Returns what a payload says if its signature holds, or raises FS-7xx.
+    """
+    # As the database has them: a column may hold what its type does not allow.
+    names = ("entry", "kind", "at", "hash", "payload")
+    columns: list[Any] = [literal_column(name) for name in names]
+    query = select(*columns).select_from(table).order_by(table.entry)
+    with session.execute(query.execution_options(yield_per=READ_AHEAD)) as rows:
         previous, author = GENESIS, None
         for number, row in enumerate(rows, start=1):
-            event = _checked(row.payload, number, federation)
+            event = _checked(row.payload, number, check)
             author = author or event.author
             link = chain(previous, row.payload)
             found = (
@@ -129,11 +158,13 @@ def read_chain(
             if found != said:
                 raise PeerError("FS-601", f"entry {number}, recorded as {row.kind!r}")
             previous = link
-            yield event
+            yield Link(event, link, row.payload)
 
 
-def _checked(payload: str, number: int, federation: Federation) -> Event:
+def _checked(payload: object, number: int, check: Callable[[str], Event]) -> Event:
+    if not isinstance(payload, str):
+        raise PeerError("FS-601", f"entry {number} has no payload")
     try:
-        return verify(payload, Event, federation).statement
+        return check(payload)
     except PeerError as error:
         raise PeerError(error.code, f"entry {number}: {error.detail}") from error

@@ -165,6 +165,17 @@ FAMILIES: Final = (
         "audits them, sees it.",
     ),
     Family(
+        639,
+        "Findings of an audit",
+        "Records of several parties contradict each other. Who audits them sees it.",
+    ),
+    Family(
+        644,
+        "A data owner's receipts",
+        "What aggregators told a data owner is not what their records say. The data "
+        "owner sees it.",
+    ),
+    Family(
         699,
         "Looking at rounds",
         "What was asked about the rounds of a store cannot be done. Who typed the "

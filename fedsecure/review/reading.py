@@ -31,7 +31,7 @@ def open_round_store(place: str | Path | None = None) -> Iterator[Session]:
         OperatorError: FS-860 when there is none, FS-603 or FS-607 when it is another
             version's or something else, FS-604 when the database refuses.
     """
-    location = database.locate(place or _usual_place())
+    location = database.locate(place or usual_place())
     _require_file(location)
     engine = database.open_for_reading(location)
     where = database.shown(location)
@@ -45,7 +45,12 @@ def open_round_store(place: str | Path | None = None) -> Iterator[Session]:
         engine.dispose()
 
 
-def _usual_place() -> Path:
+def usual_place() -> Path:
+    """Return the first of `USUAL_PLACES` that exists.
+
+    Raises:
+        OperatorError: FS-860.
+    """
     for place in USUAL_PLACES:
         if place.exists():
             return place

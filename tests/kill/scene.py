@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from fedsecure.store.replay import differences
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
@@ -23,7 +24,6 @@ from fedsecure import database, identity
 from fedsecure.demo.processes import Processes
 from fedsecure.demo.provision import AGGREGATORS, OWNER, provision
 from fedsecure.faults import VARIABLE
-from fedsecure.store.replay import differences
 from fedsecure.study.sites import find_sites
 from tests.e2e.federation import (
     HEART,

@@ -6,6 +6,7 @@ change what travels. One clock and one source of randomness serve everybody.
 
 import asyncio
 import hashlib
+import io
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -46,6 +47,7 @@ from fedsecure.statements import (
     ScalarField,
     Weighting,
 )
+from fedsecure.store.files import save_array
 from fedsecure.store.records import ModelKind, RunStarted, StoredModel
 from fedsecure.store.rounds import RoundStore
 
@@ -57,7 +59,20 @@ DIMENSION: Final = 500
 TASK: Final = hashlib.sha256(b"task").hexdigest()
 MODEL: Final = hashlib.sha256(b"model").hexdigest()
 ANY_STUDY: Final = Policy(studies="any")
+FIRST_WEIGHTS: Final = np.zeros(DIMENSION, np.float32)
 SCALARS: Final = (ScalarField(name="loss", low=0.0, high=4.0),)
+
+
+def _initial_model() -> StoredModel:
+    file = io.BytesIO()
+    np.save(file, FIRST_WEIGHTS)
+    content = file.getvalue()
+    sha256 = hashlib.sha256(content).hexdigest()
+    name = "models/run-1/model-00000.npy"
+    return StoredModel(name, sha256, len(content), ModelKind.MODEL, MODEL)
+
+
+INITIAL: Final = _initial_model()
 
 Handler = Callable[[httpx.Request], httpx.Response]
 Fault = Callable[[httpx.Request, Handler], httpx.Response]
@@ -342,6 +357,7 @@ def federate(folder: Path) -> Iterator[MemoryFederation]:
         )
         memory.owner = replace(owner, aggregators=memory.clients())
         stack.callback(memory.close)
+        save_array(folder, INITIAL.path, FIRST_WEIGHTS, ModelKind.MODEL, MODEL)
         store.start_run(run_started())
         for name in HOSPITALS:
             memory.hospital(name)
@@ -377,7 +393,6 @@ def _content(keys: Mapping[str, Ed25519PrivateKey]) -> dict[str, Any]:
 
 
 def run_started(run: str = "run-1") -> RunStarted:
-    model = StoredModel(f"models/{run}/model.npy", "0" * 64, 0, ModelKind.MODEL)
     return RunStarted(
         run=run,
         study="memory",
@@ -388,5 +403,5 @@ def run_started(run: str = "run-1") -> RunStarted:
         min_cohort=3,
         clip=2.0,
         settings={},
-        initial_model=model,
+        initial_model=INITIAL,
     )

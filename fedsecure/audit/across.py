@@ -1,0 +1,315 @@
+# ruff: noqa: S608 - every piece of these queries is written here
+"""Stores against each other: checks (7) to (12) of `fedsecure.audit`.
+
+Each walked store has a database with the same tables of evidence (module `kinds`). All
+are attached to one connection, and each check is a query that finds what contradicts.
+`o` is the model owner's, `x` an aggregator's in turn.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from fedsecure.audit.findings import Finding, Report
+from fedsecure.audit.walk import Walked
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A query that finds what two stores contradict each other in.
+
+    Args:
+        check: Its number in `fedsecure.audit`.
+        code: Of its findings.
+        at: In whose records the finding is: `o` or `x`.
+        by: Whose entry the query's rows name.
+        query: Rows of the round's digest, the entry (or null), and words.
+        of: How many rows it looked at.
+    """
+
+    check: int
+    code: str
+    at: str
+    by: str
+    query: str
+    of: str
+
+
+def _missing(kind: str, here: str, there: str, other: str, words: str) -> str:
+    """Find what one has done and the other has no entry of."""
+    return (
+        f"SELECT d.spec, d.entry, '{words}' FROM {here}.audit_deeds d "
+        f"LEFT JOIN {there}.audit_deeds e ON e.kind = '{other}' AND e.spec = d.spec "
+        f"WHERE d.kind = '{kind}' AND e.spec IS NULL"
+    )
+
+
+def _done(store: str, kind: str) -> str:
+    return f"SELECT count(*) FROM {store}.audit_deeds WHERE kind = '{kind}'"
+
+
+_SAID: Final = (
+    "SELECT s.spec, s.entry, '{words}' FROM {holder}.audit_said s "
+    "LEFT JOIN x.audit_deeds d ON d.kind = '{deed}' AND d.spec = s.spec "
+    "AND d.reporter = s.reporter "
+    "WHERE s.kind = '{kind}' AND s.signer = :name AND NOT coalesce({same}, 0)"
+)
+_PLACE: Final = "s.head_entries = d.entry"
+
+CONTRADICTIONS: Final = (
+    Contradiction(
+        7,
+        "FS-625",
+        "x",
+        "o",
+        _missing("granted", "o", "x", "granted", "the model owner has its grant"),
+        _done("o", "granted"),
+    ),
+    Contradiction(
+        7,
+        "FS-625",
+        "o",
+        "x",
+        _missing("granted", "x", "o", "proposed", "an aggregator granted it"),
+        _done("x", "granted"),
+    ),
+    Contradiction(
+        7,
+        "FS-625",
+        "x",
+        "o",
+        _SAID.format(
+            words="the grant that the model owner holds is another",
+            holder="o",
+            kind="grant",
+            deed="granted",
+            same=f"d.content = s.content AND d.number = s.number AND {_PLACE}",
+        ),
+        "SELECT count(*) FROM o.audit_said WHERE kind = 'grant' AND signer = :name",
+    ),
+    Contradiction(
+        8,
+        "FS-626",
+        "o",
+        "x",
+        _missing("opening", "x", "o", "opening", "an aggregator opened it"),
+        _done("x", "opening"),
+    ),
+    Contradiction(
+        8,
+        "FS-626",
+        "x",
+        "o",
+        _missing("opened", "o", "x", "opening", "the model owner has its mean"),
+        _done("o", "opened"),
+    ),
+    Contradiction(
+        8,
+        "FS-626",
+        "x",
+        "x",
+        "SELECT d.spec, e.entry, 'the model owner has another opening, of ' || "
+        "d.number || ' members, here are ' || e.number FROM o.audit_deeds d "
+        "JOIN x.audit_deeds e ON e.kind = 'opening' AND e.spec = d.spec "
+        "WHERE d.kind = 'opening' "
+        "AND (d.content, d.number) <> (e.content, e.number)",
+        _done("o", "opening"),
+    ),
+    Contradiction(
+        9,
+        "FS-627",
+        "x",
+        "o",
+        "SELECT s.spec, s.entry, s.reporter || ' has a receipt for another report' "
+        "FROM o.audit_said s JOIN x.audit_deeds o ON o.kind = 'opening' "
+        "AND o.spec = s.spec LEFT JOIN x.audit_deeds d ON d.kind = 'member' "
+        "AND d.spec = s.spec AND d.reporter = s.reporter AND d.content = s.content "
+        "WHERE s.kind = 'receipt' AND s.signer = :name AND d.spec IS NULL",
+        "SELECT count(*) FROM o.audit_said WHERE kind = 'receipt' AND signer = :name",
+    ),
+    Contradiction(
+        9,
+        "FS-627",
+        "x",
+        "x",
+        "SELECT d.spec, d.entry, d.reporter || ' is added here alone' "
+        "FROM x.audit_deeds d LEFT JOIN o.audit_deeds e ON e.kind = 'member' "
+        "AND e.spec = d.spec AND e.reporter = d.reporter "
+        "WHERE d.kind = 'member' AND e.spec IS NULL",
+        _done("x", "member"),
+    ),
+    Contradiction(
+        10,
+        "FS-628",
+        "x",
+        "o",
+        _SAID.format(
+            words="the model owner has another share, or at another place",
+            holder="o",
+            kind="share",
+            deed="share",
+            same=f"d.content = s.content AND d.number = s.number AND {_PLACE}",
+        ),
+        "SELECT count(*) FROM o.audit_said WHERE kind = 'share' AND signer = :name",
+    ),
+    Contradiction(
+        11,
+        "FS-631",
+        "x",
+        "o",
+        _SAID.format(
+            words="it confirmed to the model owner that it is void",
+            holder="o",
+            kind="void",
+            deed="void",
+            same="d.spec IS NOT NULL",
+        ),
+        "SELECT count(*) FROM o.audit_said WHERE kind = 'void' AND signer = :name",
+    ),
+    Contradiction(
+        11,
+        "FS-631",
+        "o",
+        "x",
+        "SELECT d.spec, d.entry, 'opened here, void at an aggregator' "
+        "FROM x.audit_deeds d JOIN o.audit_deeds e ON e.kind = 'opened' "
+        "AND e.spec = d.spec WHERE d.kind = 'void'",
+        _done("x", "void"),
+    ),
+)
+
+_HEADS: Final = (
+    "SELECT s.entry, s.kind, s.spec, s.head_entries, s.head_hash, e.hash "
+    "FROM {holder}.audit_said s LEFT JOIN x.events e ON e.entry = s.head_entries "
+    "WHERE s.signer = :name AND s.head_entries > 0 "
+    "AND (e.hash IS NULL OR e.hash <> s.head_hash) "
+    "ORDER BY s.head_entries LIMIT 1"
+)
+_AGREED: Final = (
+    "SELECT max(s.head_entries) FROM {holder}.audit_said s "
+    "JOIN x.events e ON e.entry = s.head_entries AND e.hash = s.head_hash "
+    "WHERE s.signer = :name AND s.head_entries < :first"
+)
+_HELD: Final = "SELECT count(*) FROM {holder}.audit_said WHERE signer = :name"
+_BURNT: Final = (
+    "SELECT v.spec FROM o.audit_deeds v JOIN x.audit_deeds d ON d.spec = v.spec "
+    "AND d.kind = 'opening' WHERE v.kind = 'void'"
+)
+
+
+@contextmanager
+def attached(stores: dict[str, Walked]) -> Iterator[Connection]:
+    """Connect to the databases of several walked stores, each under a short name."""
+    engine = create_engine("sqlite://", poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            for name, walked in stores.items():
+                connection.exec_driver_sql(
+                    f"ATTACH DATABASE ? AS {name}", (str(walked.path),)
+                )
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def compare(
+    owner: Walked, aggregators: Sequence[Walked], report: Report, newer: "Newer"
+) -> None:
+    """Check the model owner's store against each aggregator's, and their heads.
+
+    Args:
+        owner: The model owner's.
+        aggregators: One or both.
+        report: Takes what is found.
+        newer: Tells which rounds went on while this was read.
+    """
+    for x in aggregators:
+        with attached({"o": owner, "x": x}) as connection:
+            for one in CONTRADICTIONS:
+                _contradictions(connection, one, owner, x, report, newer)
+            _heads(connection, "o", owner, x, report)
+            for row in connection.execute(text(_BURNT)):
+                report.notes.append(
+                    f"round {row.spec[:12]}: opened at {x.party}, void for the model "
+                    "owner, who got no mean: its number is burnt"
+                )
+    for holder in aggregators:
+        for x in aggregators:
+            with attached({"h": holder, "x": x}) as connection:
+                _heads(connection, "h", holder, x, report)
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """Which rounds went on between the snapshots of stores that are in use."""
+
+    specs: frozenset[str] = frozenset()
+
+    def excuses(self, spec: str) -> bool:
+        """Tell whether a round may look half done."""
+        return spec in self.specs
+
+
+def _contradictions(
+    connection: Connection,
+    one: Contradiction,
+    owner: Walked,
+    x: Walked,
+    report: Report,
+    newer: Newer,
+) -> None:
+    name = {"name": x.party}
+    report.look(one.check, connection.execute(_bound(one.of, name)).scalar_one())
+    names = {"o": owner.party, "x": x.party}
+    for spec, entry, words in connection.execute(_bound(one.query, name)):
+        if newer.excuses(spec):
+            continue
+        where = _named(connection, spec)
+        what = f"{words} (entry {entry} of {names[one.by]})"
+        report.add(Finding(one.check, one.code, names[one.at], where, what))
+
+
+def _heads(
+    connection: Connection, holder: str, held_by: Walked, x: Walked, report: Report
+) -> None:
+    name = {"name": x.party}
+    report.look(
+        12, connection.execute(_bound(_HELD.format(holder=holder), name)).scalar_one()
+    )
+    row = connection.execute(_bound(_HEADS.format(holder=holder), name)).first()
+    if row is None:
+        return
+    agreed = _bound(_AGREED.format(holder=holder), {**name, "first": row.head_entries})
+    last = connection.execute(agreed).scalar() or 0
+    proof = f"{held_by.party} holds a {row.kind} (its entry {row.entry})"
+    sound = f"entries 1 to {last} are as others hold them" if last else "none is proved"
+    if row.hash is None:
+        code, what = "FS-630", f"{proof} with a head of {row.head_entries} entries"
+    else:
+        code, what = "FS-629", f"{proof} with another hash of entry {row.head_entries}"
+    where = f"entries {last + 1} to {row.head_entries}"
+    report.add(Finding(12, code, x.party, where, f"{what}; {sound}", last + 1))
+
+
+def _bound(query: str, values: dict[str, Any]) -> Any:
+    used = {name: value for name, value in values.items() if f":{name}" in query}
+    return text(query).bindparams(**used)
+
+
+def _named(connection: Connection, spec: str) -> str:
+    for store in ("o", "x"):
+        query = f"SELECT * FROM {store}.audit_specs WHERE spec = :spec"
+        row = connection.execute(text(query), {"spec": spec}).first()
+        if row is not None:
+            return label(row)
+    return f"round {spec[:12]}"
+
+
+def label(row: Any) -> str:
+    """Say which attempt at a round a row of specs is."""
+    attempt = "" if row.attempt == 1 else f", attempt {row.attempt}"
+    return f"{row.run} {row.purpose} round {row.round}{attempt} ({row.spec[:12]})"

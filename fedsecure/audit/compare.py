@@ -1,0 +1,121 @@
+"""Tables as they are against tables as their ledger says; constant memory, linear time.
+
+Both are read in the order of their keys, as the databases have them, and laid side by
+side. The definitions of tables, views and indexes are compared, too: whoever reads a
+view believes it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Connection, String, Table, literal_column, select, text
+
+READ_AHEAD: Final = 256  # rows
+Values: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row that is not as its events say."""
+
+    table: str
+    key: Values
+    finding: str  # changed, added or removed after it was written
+    columns: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The row, for people."""
+        key = " ".join(str(part)[:20] for part in self.key)
+        return f"{self.table} row {key}"
+
+    @property
+    def what(self) -> str:
+        """What is wrong with it, for people."""
+        changed = ", ".join(self.columns)
+        return f"{self.finding}: {changed}" if changed else self.finding
+
+
+def differences(
+    table: Table, recorded: Connection, projected: Connection
+) -> Iterator[Difference]:
+    """Yield every row of a table that is not in both, or not the same."""
+    names = [column.name for column in table.columns]
+    here, there = _rows(table, recorded), _rows(table, projected)
+    one, other = next(here, None), next(there, None)
+    while one is not None or other is not None:
+        if one is not None and (other is None or _rank(one[0]) < _rank(other[0])):
+            yield Difference(table.name, one[0], "added")
+            one = next(here, None)
+        elif other is not None and (one is None or _rank(other[0]) < _rank(one[0])):
+            yield Difference(table.name, other[0], "removed")
+            other = next(there, None)
+        elif one is not None and other is not None:
+            changed = tuple(
+                name
+                for name, a, b in zip(names, one[1], other[1], strict=True)
+                if (type(a), a) != (type(b), b) and not _same(a, b)
+            )
+            if changed:
+                yield Difference(table.name, one[0], "changed", changed)
+            one, other = next(here, None), next(there, None)
+
+
+def definitions(recorded: Connection, projected: Connection) -> Iterator[str]:
+    """Yield what is defined otherwise than by this version's migrations (SQLite)."""
+    here, there = _schema(recorded), _schema(projected)
+    for name in sorted(here.keys() | there.keys()):
+        if name not in here:
+            yield f"{name} is missing"
+        elif name not in there:
+            yield f"{name} is added"
+        elif here[name] != there[name]:
+            yield f"{name} is changed"
+    for (said,) in recorded.exec_driver_sql("PRAGMA integrity_check(20)"):
+        if said != "ok":
+            yield f"the database says of itself: {said}"
+
+
+def _rows(table: Table, connection: Connection) -> Iterator[tuple[Values, Values]]:
+    keys = [list(table.columns).index(one) for one in table.primary_key.columns]
+    # Without their types: a column may hold what its type does not allow.
+    columns: list[Any] = [
+        literal_column(f'"{column.name}"') for column in table.columns
+    ]
+    order = []
+    for index in keys:
+        key = literal_column(f'"{table.columns[index].name}"', String)
+        textual = isinstance(table.columns[index].type, String)
+        postgresql = connection.dialect.name == "postgresql"
+        order.append(key.collate("C") if textual and postgresql else key)
+    query = select(*columns).select_from(table).order_by(*order)
+    with connection.execute(query.execution_options(yield_per=READ_AHEAD)) as rows:
+        for row in rows:
+            yield tuple(row[index] for index in keys), tuple(row)
+
+
+def _rank(key: Values) -> tuple[tuple[int, Any], ...]:
+    """Order keys as databases do, whatever their types."""
+    return tuple(_ranked(part) for part in key)
+
+
+def _ranked(part: Any) -> tuple[int, Any]:
+    match part:
+        case None:
+            return 0, 0
+        case int() | float():
+            return 1, part
+        case str():
+            return 2, part.encode("utf-8", errors="surrogatepass")
+    return 3, bytes(part)
+
+
+def _same(a: Any, b: Any) -> bool:
+    # SQLite has no truth values: they are numbers there.
+    return isinstance(a, bool | int) and isinstance(b, bool | int) and a == b
+
+
+def _schema(connection: Connection) -> dict[str, Any]:
+    query = text("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return {f"{row.type} {row.name}": row.sql for row in connection.execute(query)}

@@ -1,0 +1,184 @@
+"""The model owner's ledger: which statements its entries hold, and what they show.
+
+Of each entry it is checked that
+    (1) a spec and an opening were signed by the model owner itself;
+    (2) a round was granted by both aggregators, for this spec;
+    (3) an opening has, of both aggregators, one receipt for each member's report;
+    (4) what was opened has both aggregate shares, of this very opening, set and count;
+    (5) a confirmation of void is by the aggregator that it is noted under.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from fedsecure.audit.federations import Federations
+from fedsecure.audit.kinds import Deed, Evidence, Kind, Said, Spec
+from fedsecure.errors import PeerError
+from fedsecure.signing import Signed
+from fedsecure.statements import (
+    AggregateShareHeader,
+    Event,
+    Opening,
+    Receipt,
+    RoundGrant,
+    RoundSpec,
+    Void,
+)
+from fedsecure.store.models import Base, Event as EventRow, Round
+from fedsecure.store.projection import project
+from fedsecure.store.rounds import MIGRATIONS
+
+MISMATCH: Final = "FS-637"
+
+
+def read(session: Session, event: Event, keys: Federations) -> Iterator[Evidence]:
+    """Check an entry's statements, and yield what they are evidence of.
+
+    Raises:
+        PeerError: FS-637 when one belongs elsewhere, FS-7xx for its signature.
+    """
+    reader = _READERS.get(event.kind)
+    if reader is not None:
+        yield from reader(session, event, keys)
+
+
+def require(holds: bool, what: str) -> None:
+    """Refuse an entry whose parts contradict each other.
+
+    Raises:
+        PeerError: FS-637.
+    """
+    if not holds:
+        raise PeerError(MISMATCH, what)
+
+
+def receipts_of(
+    opening: Signed[Opening], keys: Federations
+) -> Iterator[Signed[Receipt]]:
+    """Check an opening's receipts, and yield them.
+
+    Raises:
+        PeerError: FS-637 unless there is one of each aggregator for each member's
+            report; FS-7xx.
+    """
+    said = opening.statement
+    require(
+        set(said.receipts) == set(keys.pair), "receipts are not of both aggregators"
+    )
+    for name, tokens in said.receipts.items():
+        require(len(tokens) == len(said.set), f"{len(tokens)} receipts of {name}")
+        for member, token in zip(said.set, tokens, strict=True):
+            receipt = keys.verify(token, Receipt)
+            got = receipt.statement
+            require(
+                (got.spec, receipt.signer, got.reporter, got.report_id)
+                == (said.spec, name, member.reporter, member.report_id),
+                f"a receipt of {name} is not for {member.reporter}'s report",
+            )
+            yield receipt
+
+
+def said_receipt(receipt: Signed[Receipt]) -> Said:
+    """Return a receipt as evidence."""
+    got = receipt.statement
+    return Said(
+        "receipt", receipt.signer, got.spec, got.reporter, got.digest, head=got.head
+    )
+
+
+def _proposed(_session: Session, event: Event, keys: Federations) -> Iterator[Evidence]:
+    spec = keys.verify(event.body["spec"], RoundSpec)
+    require(spec.signer == event.author, f"the spec is by {spec.signer}")
+    yield Spec(spec.digest, spec.signer, spec.statement, spec.statement.min_cohort)
+    yield Deed("proposed", spec.digest)
+
+
+def _granted(_session: Session, event: Event, keys: Federations) -> Iterator[Evidence]:
+    digest, tokens = event.body["spec_digest"], event.body["grants"]
+    require(set(tokens) == set(keys.pair), "grants are not of both aggregators")
+    for name, token in tokens.items():
+        grant = keys.verify(token, RoundGrant)
+        said = grant.statement
+        require(
+            (grant.signer, said.spec) == (name, digest),
+            f"the grant under {name} is not",
+        )
+        yield Said(
+            "grant",
+            name,
+            digest,
+            content=said.sealing_key,
+            number=said.expires,
+            head=said.head,
+        )
+    yield Deed("granted", digest)
+
+
+def _opening(_session: Session, event: Event, keys: Federations) -> Iterator[Evidence]:
+    opening = keys.verify(event.body["opening"], Opening)
+    said = opening.statement
+    require(opening.signer == event.author, f"the opening is by {opening.signer}")
+    yield from map(said_receipt, receipts_of(opening, keys))
+    yield Deed("opening", said.spec, content=opening.digest, number=len(said.set))
+    for member in said.set:
+        yield Deed("member", said.spec, member.reporter, member.report_id)
+
+
+def _opened(session: Session, event: Event, keys: Federations) -> Iterator[Evidence]:
+    digest = event.body["spec_digest"]
+    row = session.get_one(Round, digest)
+    headers = [keys.verify(one, AggregateShareHeader) for one in event.body["shares"]]
+    require(
+        sorted(one.signer for one in headers) == sorted(keys.pair),
+        "aggregate shares are not of both aggregators",
+    )
+    for header in headers:
+        said = header.statement
+        require(
+            (said.spec, said.opening, said.set, said.count)
+            == (digest, row.opening_digest, row.set_digest, row.set_size),
+            f"the aggregate share of {header.signer} is of another opening",
+        )
+        yield Said(
+            "share",
+            header.signer,
+            digest,
+            content=said.digest,
+            number=said.length,
+            head=said.head,
+        )
+    yield Deed("opened", digest)
+
+
+def _void(_session: Session, event: Event, keys: Federations) -> Iterator[Evidence]:
+    digest = event.body["spec_digest"]
+    for name, token in event.body["confirmations"].items():
+        void = keys.verify(token, Void)
+        require(
+            (void.signer, void.statement.spec) == (name, digest),
+            f"the confirmation under {name} is not",
+        )
+        yield Said("void", name, digest)
+    yield Deed("void", digest)
+
+
+_READERS: Final[
+    Mapping[str, Callable[[Session, Event, Federations], Iterator[Evidence]]]
+] = {
+    "round-proposed": _proposed,
+    "round-granted": _granted,
+    "round-opening": _opening,
+    "round-opened": _opened,
+    "round-void": _void,
+}
+
+KIND: Final = Kind(
+    name="round store",
+    metadata=Base.metadata,
+    events=EventRow,
+    migrations=MIGRATIONS,
+    project=project,
+    read=read,
+)

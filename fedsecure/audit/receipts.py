@@ -1,0 +1,262 @@
+"""A data owner's own evidence: checks (17) to (20) of `fedsecure.audit`.
+
+For each round that it answered, a data owner keeps two headers that it signed, the
+receipts of both aggregators, and what both said became of the report. That is enough to
+see, offline, that the report was counted or its round is void, as far as signatures
+prove it. Against an aggregator's store or export it is seen in its ledger, too.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from fedsecure.audit.federations import Federations
+from fedsecure.audit.findings import Finding, Report
+from fedsecure.errors import PeerError
+from fedsecure.rounds.settlement import Fate
+from fedsecure.statements import Inclusion, LedgerHead, Receipt, ReportHeader
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a data owner keeps of one report to one aggregator, as it is stored."""
+
+    spec: str
+    aggregator: str
+    run: str
+    round: int
+    purpose: str
+    attempt: int
+    deadline: int
+    kind: str
+    length: int
+    header: str
+    receipt: str | None
+    inclusion: str | None
+    fate: str | None
+
+    @property
+    def where(self) -> str:
+        """The report, for people."""
+        return f"{self.run} {self.purpose} round {self.round} at {self.aggregator}"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The statements of one report, with signatures that hold."""
+
+    kept: Kept
+    header: ReportHeader
+    receipt: Receipt | None
+    inclusion: Inclusion | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Checks a data owner's evidence.
+
+    Args:
+        name: The data owner.
+        keys: Of everybody.
+        report: Takes what is found.
+        ledgers: Aggregators' stores that were walked, for (19) and (20).
+    """
+
+    name: str
+    keys: Federations
+    report: Report
+    ledgers: Mapping[str, Connection]
+
+    def check(self, kept: Iterable[Kept]) -> None:
+        """Check every report, in the order of rounds' digests and aggregators."""
+        fates: dict[str, int] = {}
+        for _, rows in groupby(kept, key=lambda one: one.spec):
+            proofs = [proof for row in rows for proof in self._proof(row)]
+            fate = self._together(proofs)
+            fates[fate] = fates.get(fate, 0) + 1
+            for proof in proofs:
+                if proof.kept.aggregator in self.ledgers:
+                    self._in_ledger(proof, self.ledgers[proof.kept.aggregator])
+        for fate, number in sorted(fates.items()):
+            self.report.notes.append(f"{number} reports: {fate}")
+
+    def _add(self, check: int, code: str, kept: Kept, what: str) -> None:
+        self.report.add(Finding(check, code, self.name, kept.where, what))
+
+    def _proof(self, kept: Kept) -> Iterator[Proof]:
+        """Check one report's statements by themselves: (17), (18)."""
+        self.report.look(17)
+        try:
+            header = self.keys.verify(str(kept.header), ReportHeader).statement
+            receipt = _signed(self.keys, kept.receipt, Receipt)
+            inclusion = _signed(self.keys, kept.inclusion, Inclusion)
+            _require_header(kept, header, self.name)
+            _require_receipt(kept, header, receipt)
+            _require_inclusion(kept, header, receipt, inclusion)
+        except PeerError as error:
+            self._add(17, "FS-641", kept, str(error))
+        else:
+            yield Proof(kept, header, receipt, inclusion)
+
+    def _together(self, proofs: Sequence[Proof]) -> str:
+        """Check that both aggregators say the same, and return what it is."""
+        if len(proofs) != len(self.keys.pair):
+            for proof in proofs[:1]:
+                self._add(17, "FS-641", proof.kept, "its other share is not there")
+            return "without proof"
+        first, second = proofs
+        if (first.header.report_id, {first.header.kind, second.header.kind}) != (
+            second.header.report_id,
+            {"seed", "vector"},
+        ):
+            self._add(17, "FS-641", first.kept, "its shares are of two reports")
+        if first.receipt is None or second.receipt is None:
+            return "not received by both"
+        self.report.look(18)
+        return self._fate_of(first, second)
+
+    def _fate_of(self, first: Proof, second: Proof) -> str:
+        said = {_said(proof.inclusion) for proof in (first, second)}
+        fates = {first.kept.fate, second.kept.fate}
+        if None in said:
+            if fates != {None}:
+                self._add(18, "FS-641", first.kept, "it has a fate without proof")
+            return "not decided yet"
+        if len(said) > 1:
+            self._add(18, "FS-643", first.kept, "they speak of different openings")
+            return Fate.DISPUTED.value
+        fate = _fate(first.inclusion)
+        if fates != {fate.value}:
+            what = f"its fate is {fate}, kept is {', '.join(map(str, fates))}"
+            self._add(18, "FS-641", first.kept, what)
+        if fate is Fate.LEFT_OUT:
+            self._add(18, "FS-642", first.kept, "both aggregators had stored it")
+        return fate.value
+
+    def _in_ledger(self, proof: Proof, ledger: Connection) -> None:
+        """Check a report against the ledger of the aggregator it went to: (19), (20)."""
+        kept = proof.kept
+        self.report.look(19)
+        for what in _contradictions(proof, ledger, self.name):
+            self._add(19, "FS-644", kept, what)
+        for statement in (proof.receipt, proof.inclusion):
+            if statement is not None:
+                self.report.look(20)
+                for code, what in _head(statement.head, ledger, statement.typ):
+                    self._add(20, code, kept, what)
+
+
+def _signed(keys: Federations, token: str | None, kind: type[Any]) -> Any:
+    return None if token is None else keys.verify(str(token), kind).statement
+
+
+def _require(what: str, found: object, said: object) -> None:
+    if found != said:
+        raise PeerError("FS-637", f"{what} is {found!r}, signed was {said!r}")
+
+
+def _require_header(kept: Kept, header: ReportHeader, name: str) -> None:
+    _require("reporter", header.reporter, name)
+    _require("spec", kept.spec, header.spec)
+    _require("aggregator", kept.aggregator, header.aggregator)
+    _require("kind", kept.kind, header.kind.value)
+    _require("length", kept.length, header.length)
+
+
+def _require_receipt(kept: Kept, header: ReportHeader, receipt: Receipt | None) -> None:
+    if receipt is None:
+        return
+    _require("receipt's aggregator", receipt.aggregator, kept.aggregator)
+    _require("receipt's round", receipt.spec, kept.spec)
+    _require("receipt's reporter", receipt.reporter, header.reporter)
+    _require("receipt's report", receipt.report_id, header.report_id)
+    _require("receipt's digest", receipt.digest, header.digest)
+
+
+def _require_inclusion(
+    kept: Kept,
+    header: ReportHeader,
+    receipt: Receipt | None,
+    inclusion: Inclusion | None,
+) -> None:
+    if inclusion is None:
+        return
+    _require("inclusion's aggregator", inclusion.aggregator, kept.aggregator)
+    _require("inclusion's round", inclusion.spec, kept.spec)
+    _require("inclusion's reporter", inclusion.reporter, header.reporter)
+    _require("inclusion's report", inclusion.report, header.digest)
+    if receipt is None:
+        raise PeerError("FS-637", "an inclusion without a receipt")
+
+
+def _said(inclusion: Inclusion | None) -> tuple[object, ...] | None:
+    if inclusion is None:
+        return None
+    return inclusion.included, inclusion.opening, inclusion.set, inclusion.count
+
+
+def _fate(inclusion: Inclusion | None) -> Fate:
+    if inclusion is None or inclusion.opening is None:
+        return Fate.VOID
+    return Fate.INCLUDED if inclusion.included else Fate.LEFT_OUT
+
+
+_SPEC: Final = text("SELECT * FROM audit_specs WHERE spec = :spec")
+_DEED: Final = text(
+    "SELECT content, number FROM audit_deeds "
+    "WHERE kind = :kind AND spec = :spec AND reporter = :reporter"
+)
+_REPORT: Final = text(
+    "SELECT digest, receipt_entry FROM reports "
+    "WHERE spec = :spec AND reporter = :reporter"
+)
+_HASH: Final = text("SELECT hash FROM events WHERE entry = :entry")
+_LAST: Final = text("SELECT max(entry) FROM events")
+
+
+def _contradictions(proof: Proof, ledger: Connection, name: str) -> Iterator[str]:
+    kept = proof.kept
+    spec = ledger.execute(_SPEC, {"spec": kept.spec}).first()
+    if spec is None:
+        yield "it never granted the round"
+        return
+    for column in ("run", "round", "purpose", "attempt", "deadline"):
+        if getattr(kept, column) != getattr(spec, column):
+            yield f"{column} is {getattr(spec, column)!r} there"
+    stored = ledger.execute(_REPORT, {"spec": kept.spec, "reporter": name}).first()
+    if proof.receipt is not None and (
+        stored is None
+        or (stored.digest, stored.receipt_entry)
+        != (proof.header.digest, proof.receipt.head.entries)
+    ):
+        yield "it does not have the report that its receipt is for"
+    if proof.inclusion is not None:
+        yield from _fate_there(proof.inclusion, ledger, name)
+
+
+def _fate_there(inclusion: Inclusion, ledger: Connection, name: str) -> Iterator[str]:
+    def deed(kind: str, reporter: str = "") -> Any:
+        values = {"kind": kind, "spec": inclusion.spec, "reporter": reporter}
+        return ledger.execute(_DEED, values).first()
+
+    opening, member, void = deed("opening"), deed("member", name), deed("void")
+    if (opening and opening.content) != inclusion.opening:
+        yield "the opening that it spoke of is another there"
+    if inclusion.included != (member is not None and member[0] == inclusion.report):
+        yield "whether it was counted is otherwise there"
+    if inclusion.opening is None and void is None:
+        yield "it said void, and the round is not"
+
+
+def _head(head: LedgerHead, ledger: Connection, typ: str) -> Iterator[tuple[str, str]]:
+    if head.entries == 0:
+        return
+    found = ledger.execute(_HASH, {"entry": head.entries}).scalar()
+    if found is None:
+        last = ledger.execute(_LAST).scalar() or 0
+        yield "FS-630", f"its {typ} was given after {head.entries} entries, of {last}"
+    elif found != head.hash:
+        yield "FS-629", f"its {typ} has another hash of entry {head.entries}"

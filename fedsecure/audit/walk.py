@@ -1,0 +1,312 @@
+"""One store from its first entry to its last: checks (1) to (6) of `fedsecure.audit`.
+
+Every entry is verified and projected again into an empty database of the audit's own,
+beside the tables of what it is evidence of (`kinds`). If one is wrong, the walk ends
+there: the entries before it are sound, and nothing is said of those after it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Table, func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from fedsecure import database
+from fedsecure.audit import compare
+from fedsecure.audit.federations import Federations
+from fedsecure.audit.findings import Finding, Report, Store
+from fedsecure.audit.kinds import (
+    DEEDS,
+    EVIDENCE,
+    SAID,
+    SPECS,
+    Deed,
+    Evidence,
+    Kind,
+    Spec,
+)
+from fedsecure.audit.sources import Source, fast_engine
+from fedsecure.errors import FedsecureError
+from fedsecure.ledger import Link, read_links
+from fedsecure.statements import Event
+
+BATCH: Final = 128  # entries
+NOBODY: Final = "?"
+# What an entry that was written by somebody else's program can lead to.
+_WRONG: Final = (FedsecureError, SQLAlchemyError, ValueError, TypeError, LookupError)
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A store that was walked, and what it gave. `sound`: it holds to its end."""
+
+    party: str
+    source: Source
+    engine: Engine
+    path: Path
+    sound: bool
+
+
+class _BrokenError(Exception):
+    """The walk ends at this entry."""
+
+    def __init__(self, entry: int, check: int, error: Exception) -> None:
+        super().__init__(str(error))
+        self.entry, self.check, self.error = entry, check, error
+
+
+@contextmanager
+def walk(
+    source: Source,
+    kind: Kind,
+    keys: Federations,
+    scratch: Path,
+    report: Report,
+    told: Callable[[int], None],
+) -> Iterator[Walked]:
+    """Check one store by itself.
+
+    Args:
+        source: The store.
+        kind: What it is.
+        keys: Of everybody.
+        scratch: A file to be made.
+        report: Takes what is found.
+        told: Hears how many entries there were since it heard last.
+
+    Raises:
+        OperatorError: FS-604 when the database fails.
+    """
+    scratch.write_bytes(_empty(kind))
+    engine = fast_engine(scratch)
+    try:
+        walked = _walked(source, kind, keys, engine, report, told)
+        yield Walked(
+            walked.party, source, engine, scratch, walked.sound == walked.entries
+        )
+    finally:
+        engine.dispose()
+
+
+@cache
+def _empty(kind: Kind) -> bytes:
+    """Return an SQLite file with the tables of a store, and those of evidence."""
+    engine = database.open_for_writing(database.locate("sqlite://"))
+    try:
+        database.upgrade(engine, kind.migrations)
+        EVIDENCE.create_all(engine)
+        with engine.connect() as connection:
+            raw: Any = connection.connection.dbapi_connection
+            return bytes(raw.serialize())
+    finally:
+        engine.dispose()
+
+
+def _walked(
+    source: Source,
+    kind: Kind,
+    keys: Federations,
+    engine: Engine,
+    report: Report,
+    told: Callable[[int], None],
+) -> Store:
+    entries = count_entries(source.connection, kind)
+    party, sound = NOBODY, 0
+    try:
+        for link in _followed(source, kind, keys, engine):
+            party, sound = link.event.author, link.event.entry
+            if sound % BATCH == 0:
+                told(BATCH)
+    except _BrokenError as broken:
+        sound = broken.entry - 1
+        report.add(_finding(broken, party, source))
+    told(sound % BATCH)
+    for check in (1, 2, 3):
+        report.look(check, sound)
+    store = Store(party, kind.name, source.place, entries, sound, source.whole)
+    report.stores.append(store)
+    if sound == entries:
+        _look_at_tables(source, kind, engine, party, keys, report)
+    else:
+        report.notes.append(
+            f"{source.place}: not compared with others, for its ledger is broken at "
+            f"entry {sound + 1}"
+        )
+    return store
+
+
+def count_entries(connection: Connection, kind: Kind) -> int:
+    """Return how long a store's ledger is."""
+    events: Table = kind.events.__table__
+    return connection.execute(select(func.count()).select_from(events)).scalar_one()
+
+
+def _followed(
+    source: Source, kind: Kind, keys: Federations, engine: Engine
+) -> Iterator[Link]:
+    """Yield every entry once it is verified and projected."""
+    done = 0
+
+    def check(payload: str) -> Event:
+        return keys.verify(payload, Event).statement
+
+    with Session(source.connection) as reading, Session(engine) as session:
+        links = read_links(reading, kind.events, check)
+        while True:
+            try:
+                link = next(links, None)
+            except _WRONG as error:
+                raise _BrokenError(done + 1, 1, error) from error
+            if link is None:
+                break
+            _follow(session, kind, keys, link)
+            done = link.event.entry
+            yield link
+            if done % BATCH == 0:
+                session.commit()
+                session.expunge_all()
+        session.commit()
+
+
+def _follow(session: Session, kind: Kind, keys: Federations, link: Link) -> None:
+    event = link.event
+    try:
+        evidence = list(kind.read(session, event, keys))  # (2)
+    except _WRONG as error:
+        raise _BrokenError(event.entry, 2, error) from error
+    try:
+        session.add(
+            kind.events(
+                entry=event.entry,
+                hash=link.hash,
+                kind=event.kind,
+                at=event.at,
+                payload=link.payload,
+            )
+        )
+        session.flush()
+        kind.project(session, event)  # (3)
+        session.flush()
+        for one in evidence:
+            session.execute(*_row(one, event.entry))
+    except _WRONG as error:
+        raise _BrokenError(event.entry, 3, error) from error
+
+
+def _row(one: Evidence, entry: int) -> tuple[Any, dict[str, Any]]:
+    if isinstance(one, Spec):
+        said = one.said
+        return SPECS.insert(), {
+            "spec": one.digest,
+            "owner": one.owner,
+            "run": said.run,
+            "purpose": said.purpose.value,
+            "model": said.model,
+            "round": said.round,
+            "attempt": said.attempt,
+            "least": one.least,
+            "deadline": said.deadline,
+            "entry": entry,
+        }
+    common = {
+        "entry": entry,
+        "kind": one.kind,
+        "spec": one.spec,
+        "reporter": one.reporter,
+        "content": one.content,
+        "number": one.number,
+    }
+    if isinstance(one, Deed):
+        return DEEDS.insert(), common
+    return SAID.insert(), {
+        **common,
+        "signer": one.signer,
+        "head_entries": one.head and one.head.entries,
+        "head_hash": one.head and one.head.hash,
+    }
+
+
+def _finding(broken: _BrokenError, party: str, source: Source) -> Finding:
+    error = broken.error
+    code, what = "FS-621", f"{type(error).__name__}: {database_free(error)}"
+    if isinstance(error, FedsecureError):
+        code, what = error.code, error.detail
+    sound = f"entries 1 to {broken.entry - 1} are sound" if broken.entry > 1 else ""
+    return Finding(
+        check=broken.check,
+        code=code,
+        party=party if party != NOBODY else source.place,
+        where=f"entry {broken.entry}",
+        what=f"{what}; {sound}" if sound else what,
+        entry=broken.entry,
+    )
+
+
+def database_free(error: Exception) -> str:
+    """Return an error's text without statement and values."""
+    if isinstance(error, SQLAlchemyError):
+        return database.cause(error)
+    return str(error).partition("\n")[0]
+
+
+def _look_at_tables(
+    source: Source,
+    kind: Kind,
+    engine: Engine,
+    party: str,
+    keys: Federations,
+    report: Report,
+) -> None:
+    with engine.connect() as projected:
+        if source.whole:
+            _compare(source.connection, kind, projected, party, report)
+        _copy(source.connection, kind, projected)
+        if kind.look is not None:
+            report.look(5, _count(projected, kind.working))
+            for where, what in kind.look(projected, party, keys):
+                report.add(Finding(5, "FS-623", party, where, what))
+        projected.commit()
+
+
+def _compare(
+    recorded: Connection, kind: Kind, projected: Connection, party: str, report: Report
+) -> None:
+    if recorded.dialect.name == "sqlite":
+        for what in _definitions(recorded, projected):
+            report.add(Finding(6, "FS-624", party, "its database", what))
+        report.look(6)
+    for table in kind.metadata.sorted_tables:
+        if table in kind.working or table is kind.events.__table__:
+            continue
+        report.look(4, _count(projected, (table,)))
+        for one in compare.differences(table, recorded, projected):
+            report.add(Finding(4, "FS-622", party, one.where, one.what))
+
+
+def _definitions(recorded: Connection, projected: Connection) -> Iterator[str]:
+    ours = {"table audit_", "index ix_deeds", "index ix_said"}
+    return (
+        what
+        for what in compare.definitions(recorded, projected)
+        if not what.startswith(tuple(ours))
+    )
+
+
+def _copy(recorded: Connection, kind: Kind, projected: Connection) -> None:
+    """Take over the rows that are no projection, to be looked at with the others."""
+    for table in kind.working:
+        query = select(table).execution_options(yield_per=BATCH)
+        for rows in recorded.execute(query).mappings().partitions():
+            projected.execute(table.insert(), [dict(row) for row in rows])
+
+
+def _count(connection: Connection, tables: tuple[Table, ...]) -> int:
+    return sum(
+        connection.execute(select(func.count()).select_from(table)).scalar_one()
+        for table in tables
+    )

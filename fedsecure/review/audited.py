@@ -1,0 +1,104 @@
+"""What an audit found, for a terminal."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from fedsecure.audit.findings import CHECKS, Finding, Pair, Report, Store
+from fedsecure.review.tables import MEDIUM_WIDTH, TINY_WIDTH, Column, plain, table
+
+SHOWN: Final = 20  # findings; `--json` has more
+
+
+def audit_page(report: Report, width: int) -> RenderableType:
+    """Return everything that an audit has to say.
+
+    Args:
+        report: What it found.
+        width: Characters of the terminal.
+    """
+    return Group(*_parts(report, width))
+
+
+def _parts(report: Report, width: int) -> Iterator[RenderableType]:
+    yield table(_STORES, report.stores, width)
+    yield Text()
+    yield table(_CHECKS, [_Check(report, one) for one in sorted(report.checked)], width)
+    for note in report.notes:
+        yield Text.assemble(("\nnote  ", "cyan"), plain(note))
+    for finding in report.findings[:SHOWN]:
+        yield _finding(finding)
+    hidden = sum(report.found.values()) - len(report.findings[:SHOWN])
+    if hidden:
+        yield Text(f"\nand {hidden} more: --json lists them", "yellow")
+    for pair in report.pairs[:SHOWN]:
+        yield _pair(pair)
+    yield Text()
+    if report.holds:
+        yield Text("All records agree.", "bold green")
+    else:
+        yield Text("The records do not agree.", "bold red")
+
+
+def _finding(finding: Finding) -> Text:
+    return Text.assemble(
+        plain(f"\n{finding.code} ({finding.check})"[1:], "bold red"),
+        plain(f"  {finding.party}: {finding.where}", "bold"),
+        "\n    ",
+        plain(finding.what),
+    )
+
+
+def _pair(pair: Pair) -> Text:
+    names = ", ".join(pair.apart)
+    return Text.assemble(
+        ("pair  ", "yellow"),
+        plain(f"{pair.one} and {pair.other} at {pair.party}: the difference is "),
+        plain(names, "bold"),
+        plain(f", at least {pair.least} are agreed"),
+    )
+
+
+class _Check:
+    """One line of the table of checks."""
+
+    def __init__(self, report: Report, number: int) -> None:
+        self.number, self.name = number, CHECKS[number]
+        self.looked_at = report.checked[number]
+        self.found = report.found.get(number, 0)
+
+
+def _state(store: Store) -> Text:
+    if store.sound == store.entries:
+        return plain("sound", "green")
+    return plain(f"broken at entry {store.sound + 1}", "bold red")
+
+
+def _outcome(check: _Check) -> Text:
+    if check.found:
+        return plain(f"{check.found} found", "bold red")
+    if not check.looked_at:
+        return plain("nothing to check", "dim")
+    return plain("ok", "green")
+
+
+_STORES: Final[tuple[Column[Store], ...]] = (
+    Column("party", lambda row: plain(row.party, "bold")),
+    Column("store", lambda row: plain(row.place), least=TINY_WIDTH, folds=True),
+    Column("kind", lambda row: plain(row.role), least=MEDIUM_WIDTH),
+    Column("entries", lambda row: plain(f"{row.entries:,}"), "right"),
+    Column("ledger", _state),
+    Column(
+        "tables",
+        lambda row: plain("compared" if row.whole else "none in an export"),
+        least=MEDIUM_WIDTH,
+    ),
+)
+_CHECKS: Final[tuple[Column[_Check], ...]] = (
+    Column("check", lambda row: plain(f"({row.number})"), "right"),
+    Column("what must hold", lambda row: plain(row.name), folds=True),
+    Column("looked at", lambda row: plain(f"{row.looked_at:,}"), "right", TINY_WIDTH),
+    Column("", _outcome),
+)

@@ -1,0 +1,199 @@
+"""A federation's records after a run, written by the real parties; and copies to harm.
+
+round 1   all four hospitals
+round 2   genf's report came to both, but it is not in the set
+round 3   void, then opened at the second attempt
+round 4   evaluates the final model
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from fedsecure.audit.federations import Federations
+from fedsecure.audit.findings import Report
+from fedsecure.audit.verify import Progress, audit
+from fedsecure.identity import Federation
+from fedsecure.rounds.settlement import Settlement
+from fedsecure.signing import Author
+from fedsecure.statements import Purpose
+from fedsecure.store.files import save_array
+from fedsecure.store.records import (
+    ModelKind,
+    Participation,
+    RoundJudged,
+    RoundResult,
+    RoundVoided,
+    RunFinished,
+    Status,
+    Verdict,
+)
+from fedsecure.store.states import RunState
+from tests.protocol.federation import (
+    DIMENSION,
+    HOSPITALS,
+    MODEL,
+    MemoryFederation,
+    NoLog,
+    federate,
+    measurement_of,
+    refused,
+)
+
+QUIET = Progress(lambda _what, _total: None, lambda _number: None)
+STORES = {
+    "owner": "rounds.db",
+    "north": "north/aggregator.db",
+    "south": "south/aggregator.db",
+}
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everybody's records, in one folder."""
+
+    folder: Path
+    federation: Federation
+    keys: Mapping[str, Ed25519PrivateKey] = field(repr=False)
+
+    def author(self, name: str) -> Author:
+        return Author(name, self.keys[name], self.federation)
+
+    def store(self, party: str) -> Path:
+        return self.folder / STORES[party]
+
+    def copy(self, folder: Path) -> "Records":
+        return replace(self, folder=Path(shutil.copytree(self.folder, folder)))
+
+    def audit(self, **instead: str | Path) -> Report:
+        """Audit all three stores, or what is named instead of one."""
+        places = {party: str(instead.get(party, self.store(party))) for party in STORES}
+        return audit(
+            places["owner"],
+            [places["north"], places["south"]],
+            Federations([self.federation]),
+            QUIET,
+        )
+
+
+def model_after(number: int) -> str:
+    """Name of the global model that round `number` ended with."""
+    return MODEL if number == 0 else hashlib.sha256(b"model %d" % number).hexdigest()
+
+
+def request(memory: MemoryFederation, number: int, **changes: Any) -> Any:
+    return memory.request(round=number, model=model_after(number - 1), **changes)
+
+
+def hold(
+    memory: MemoryFederation,
+    number: int,
+    *,
+    left_out: Sequence[str] = (),
+    **changes: Any,
+) -> str:
+    """Hold one round with everybody, and record it; return its spec's digest."""
+    memory.clock.now += 60.0
+    proposal = memory.owner.propose(request(memory, number, **changes))
+    measure = changes.get("purpose", Purpose.TRAIN) is Purpose.TRAIN
+    receipts = {
+        name: memory.hospitals[name].answer(proposal, _measurement(name, measure))
+        for name in HOSPITALS
+    }
+    for name in left_out:
+        del receipts[name]
+    opened = memory.owner.open(proposal, receipts)
+    memory.clock.now += 1.0
+    mean, model = None, None
+    if measure:
+        weights = np.full(DIMENSION, number, np.float32)
+        run = proposal.spec.statement.run
+        name = f"models/{run}/model-{number:05d}.npy"
+        model = save_array(
+            memory.folder, name, weights, ModelKind.MODEL, model_after(number)
+        )
+        name = f"models/{run}/mean-{number:05d}.npy"
+        mean = save_array(memory.folder, name, opened.mean.update, ModelKind.MEAN)
+    memory.store.finish_round(
+        RoundResult(
+            spec_digest=proposal.spec.digest,
+            mean=mean,
+            model=model,
+            metrics={"loss": 0.5 / number, "auc": None},
+            total_weight=opened.mean.total_weight,
+            participations=[
+                *(Participation(name, Status.IN_SET) for name in sorted(receipts)),
+                *(Participation(name, Status.NO_RECEIPT, "late") for name in left_out),
+            ],
+            shares=[opened.shares[name].token for name in sorted(opened.shares)],
+            seconds={"train": 1.0},
+            bytes_up=4 * 3000,
+        )
+    )
+    return proposal.spec.digest
+
+
+def give_up(memory: MemoryFederation, number: int) -> None:
+    """Propose a round, let two hospitals report, and void it at both."""
+    proposal = memory.owner.propose(request(memory, number))
+    for name in HOSPITALS[:2]:
+        memory.hospitals[name].answer(proposal, measurement_of(name))
+    voids = memory.owner.void(proposal.spec, "2 reported, 3 needed")
+    confirmations = {name: void.token for name, void in voids.items()}
+    memory.store.void_round(
+        RoundVoided(proposal.spec.digest, "2 reported", (), confirmations)
+    )
+
+
+def settle(memory: MemoryFederation) -> None:
+    """Have every hospital ask what became of its reports."""
+    for name, hospital in memory.hospitals.items():
+        settlement = Settlement(
+            memory.author(name), memory.clients(), hospital.state, memory.clock
+        )
+        for spec in hospital.state.unsettled():
+            reports = hospital.state.reports(spec)
+            settlement.settle({one.header.statement.aggregator: one for one in reports})
+
+
+def tell(memory: MemoryFederation) -> None:
+    """Hold the whole run."""
+    first = hold(memory, 1)
+    hold(memory, 2, left_out=["genf"])
+    give_up(memory, 3)
+    hold(memory, 3, attempt=2)
+    again = request(memory, 1, attempt=2)  # of a round that was opened
+    with refused("FS-304"):
+        _without_log(memory).propose(again)
+    hold(memory, 4, purpose=Purpose.EVALUATE, dimension=0)
+    memory.store.finish_run(RunFinished("run-1", RunState.COMPLETED))
+    memory.store.judge_round(RoundJudged(first, Verdict.ACCEPTED, "fine", "ada"))
+    settle(memory)
+    memory.hospitals["basel"].state.replied("receipts", 1400, memory.clock.now)
+    memory.hospitals["basel"].state.joined("owner:9092", 7)
+
+
+@contextmanager
+def told(folder: Path) -> Iterator[MemoryFederation]:
+    """The federation with its run told, still running."""
+    with federate(folder) as memory:
+        tell(memory)
+        yield memory
+
+
+def _without_log(memory: MemoryFederation) -> Any:
+    return replace(memory.owner, log=NoLog())
+
+
+def _measurement(name: str, train: bool) -> Any:
+    measurement = measurement_of(name)
+    if train:
+        return measurement
+    return replace(measurement, update=np.empty(0, np.float32))
