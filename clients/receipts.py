@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from clients.config import AgentSettings
-from clients.state import DATABASE, MIGRATIONS, ReportRow
+from clients.rows import ReportRow
+from clients.state import DATABASE, MIGRATIONS
 from fedsecure import database
 from fedsecure.audit.federations import Federations, load_federations
 from fedsecure.audit.findings import Report

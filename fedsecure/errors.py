@@ -1240,9 +1240,25 @@ PROBLEMS: Final[dict[str, Problem]] = {
             HTTPStatus.CONFLICT,
         ),
         Problem(
+            "FS-647",
+            "The store does not answer this query",
+            "Type one SELECT, ended by a semicolon; `SELECT * FROM v_round` shows what "
+            "there is. Nothing can be changed here.",
+        ),
+        Problem(
             "FS-648",
             "An export cannot be written",
             "Check that the folder exists, its permissions and the disk's free space.",
+        ),
+        Problem(
+            "FS-649",
+            "Not a form of file that is known",
+            "Name a file that ends in .csv, .json or .html.",
+        ),
+        Problem(
+            "FS-650",
+            "Not a date",
+            "Write it as 2026-03-02 or 2026-03-02T14:00, in UTC.",
         ),
         # 7xx statements and identities
         Problem(

@@ -137,7 +137,7 @@ class Reader:
         return fate.value
 
     def _in_ledger(self, proof: Proof, ledger: Connection) -> None:
-        """Check a report against the ledger of the aggregator it went to: (19), (20)."""
+        """Check a report against its aggregator's ledger: (19, 20)."""
         kept = proof.kept
         self.report.look(19)
         for what in _contradictions(proof, ledger, self.name):

@@ -26,6 +26,21 @@ def train(
             "--runs` shows them.",
         ),
     ] = None,
+    from_round: Annotated[
+        str | None,
+        typer.Option(
+            "--from-round",
+            metavar="RUN:N",
+            help="Start a new run from the model of an accepted round; N alone is one "
+            "of the newest run.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="With --from-round: although the round is not accepted."
+        ),
+    ] = False,
 ) -> None:
     """Start the SuperLink, wait for the agents, and train round by round.
 
@@ -34,6 +49,9 @@ def train(
     if resume is not None and rounds is not None:
         msg = "a run that goes on has its number of rounds: no --rounds with --resume"
         raise typer.BadParameter(msg)
+    if resume is not None and from_round is not None:
+        msg = "--resume goes on with a run, --from-round starts another: not both"
+        raise typer.BadParameter(msg)
     # TensorFlow and Flower load here, so that `--help` answers at once.
     from fedsecure.study.tensorflow import import_quietly  # noqa: PLC0415
 
@@ -41,6 +59,7 @@ def train(
     from fedsecure.cli.progress import RoundTable  # noqa: PLC0415
     from fedsecure.flower import training  # noqa: PLC0415
     from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415
+    from fedsecure.flower.rollback import Beginning  # noqa: PLC0415
     from fedsecure.flower.runtime import quiet  # noqa: PLC0415
     from fedsecure.study.config import load_study  # noqa: PLC0415
 
@@ -55,4 +74,10 @@ def train(
         progress = training.Progress(
             table.study, table.stage, table.row, table.interrupted
         )
-        table.done(training.train(owner, study, rounds, progress, resume))
+        beginning = None
+        if from_round is not None:
+            beginning = Beginning(from_round, forced=force)
+            if force:
+                table.stage(f"starting from round {from_round}, accepted or not")
+        model = training.train(owner, study, rounds, progress, resume, beginning)
+        table.done(model)

@@ -6,9 +6,15 @@ from typing import Annotated
 from pydantic import Field
 
 from fedsecure import settings
-from fedsecure.identity import Name
+from fedsecure.identity import (
+    Name,
+    load_federation,
+    load_signing_key,
+    require_key_of,
+)
 from fedsecure.membership.accepted import ACCEPTED, AcceptedPath
 from fedsecure.settings import RelativePath
+from fedsecure.signing import Author
 
 DATABASE = "rounds.db"
 
@@ -45,6 +51,17 @@ class OwnerSettings(settings.Settings):
     def database_url(self) -> str:
         """Where the round store lies."""
         return self.database or f"sqlite:///{self.folder / DATABASE}"
+
+    def author(self) -> Author:
+        """Read federation and key, and check that they belong together.
+
+        Raises:
+            OperatorError: FS-744 to FS-746, FS-801 to FS-803.
+        """
+        federation = load_federation(self.federation)
+        key = load_signing_key(self.key)
+        require_key_of(federation, self.name, key)
+        return Author(self.name, key, federation)
 
 
 def load_owner_settings(path: Path) -> OwnerSettings:

@@ -28,6 +28,7 @@ from fedsecure.flower.owner_settings import OwnerSettings
 from fedsecure.flower.plan import Plan
 from fedsecure.flower.recorder import Recorder, RoundReport
 from fedsecure.flower.resume import NOTHING, read_past
+from fedsecure.flower.rollback import Beginning, Start, read_start
 from fedsecure.flower.runtime import (
     OwnedRun,
     TlsFiles,
@@ -118,6 +119,7 @@ def train(
     rounds: int | None,
     progress: Progress,
     resume: str | None = None,
+    beginning: Beginning | None = None,
 ) -> Path:
     """Train a study from its initial model; return where the Keras model lies.
 
@@ -127,11 +129,13 @@ def train(
         rounds: Instead of the study's own number, if given.
         progress: Told about stages and rounds.
         resume: A run that was interrupted, to go on with instead of a new one.
+        beginning: An earlier round, whose model a new run starts from.
 
     Raises:
         FedsecureError: What went wrong; the run is then recorded as failed.
         OperatorError: FS-356 or FS-357 when the run cannot be resumed, FS-861 when
-            there is none of that name.
+            there is none of that name, FS-862 when there is no such round.
+        RoundStateError: FS-646 when the round is not accepted.
     """
     strategy = build_strategy(study)
     began = None if resume is None else _resumable(owner, study, resume)
@@ -147,7 +151,12 @@ def train(
     if began is None:
         run = f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         planned, past = rounds or study.training.rounds, NOTHING
-        owner.store.start_run(_started(run, study, planned, recorder, arrays))
+        if beginning is None:
+            start = Start(arrays, recorder.save_model(run, 0, arrays), None)
+        else:
+            start = read_start(owner.store, owner.settings.folder, beginning, arrays)
+        arrays = start.arrays
+        owner.store.start_run(_started(run, study, planned, start))
     else:
         progress.stage(f"reading what {resume} did so far")
         run, planned = began.run, began.planned_rounds
@@ -315,9 +324,7 @@ def _settings(study: Study) -> dict[str, dict[str, Any]]:
     }
 
 
-def _started(
-    run: str, study: Study, planned: int, recorder: Recorder, arrays: ArrayRecord
-) -> RunStarted:
+def _started(run: str, study: Study, planned: int, start: Start) -> RunStarted:
     aggregation = study.aggregation
     return RunStarted(
         run=run,
@@ -329,7 +336,8 @@ def _started(
         min_cohort=aggregation.min_cohort,
         clip=aggregation.clip,
         settings=_settings(study),
-        initial_model=recorder.save_model(run, 0, arrays),
+        initial_model=start.model,
+        origin=start.origin,
     )
 
 

@@ -84,7 +84,7 @@ def read_detail(session: Session, run: RunRow, which: str) -> RoundDetail:
     """
     row = rows.find_round(session, run.run, which)
     stored_round = session.get_one(Round, row.spec_digest)
-    same = [one for one in rows.rounds(session, run.run) if _is_same_round(one, row)]
+    same = rows.attempts(session, row)
     return RoundDetail(
         run=run,
         round=row,
@@ -107,10 +107,6 @@ def _plain(value: object) -> Any:
     if isinstance(value, list):
         return [_plain(one) for one in value]
     return value
-
-
-def _is_same_round(one: RoundRow, other: RoundRow) -> bool:
-    return (one.round, one.purpose) == (other.round, other.purpose)
 
 
 def _metrics(session: Session, spec_digest: str) -> dict[str, float | None]:

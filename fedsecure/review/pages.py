@@ -15,6 +15,7 @@ from fedsecure.review.tables import (
     TINY_WIDTH,
     Column,
     digest,
+    judged,
     moment,
     number,
     outcome,
@@ -112,12 +113,21 @@ def _came(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
     if row.in_set is not None:
         yield "set", plain(f"{row.in_set} of {row.cohort} data owners")
         yield "set digest", plain(row.set_digest)
+    if row.verdict is not None:
+        yield "verdict", _verdict(detail)
     if row.state == "opened":
         yield "weight", plain(f"{row.total_weight:,} in all")
         if detail.round.clip_rate is not None:
             yield "clipped", _clipped(detail)
         yield "clamped", plain(f"{detail.clamped} scalars brought into their range")
         yield "sent", Text.assemble(size(row.bytes_up), " to both aggregators together")
+
+
+def _verdict(detail: RoundDetail) -> Text:
+    row = detail.round
+    told = f", by {row.verdict_by}: {row.verdict_note}"
+    when = Text.assemble(" at ", moment(row.verdict_at), " UTC")
+    return Text.assemble(judged(row), when, plain(told))
 
 
 def _stages(seconds: Mapping[str, float]) -> Text:

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
-from sqlalchemy import column, select, table
+from sqlalchemy import ColumnElement, TableClause, column, func, select, table
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
+from fedsecure.review.choosing import Choice, Page
 
 _ROUND: Final = re.compile(r"(?P<number>\d{1,7})(?:\.(?P<attempt>\d{1,7}))?")
 _DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
 FINAL: Final = "final"
+EVERY: Final = Choice()
 
 
 class _Row(Protocol):
@@ -151,9 +153,40 @@ def find_run(session: Session, name: str | None = None) -> RunRow:
     raise OperatorError("FS-861", f"there is no run {name!r}; the last are {known}")
 
 
-def rounds(session: Session, run: str) -> Sequence[RoundRow]:
-    """Return every attempt at a round of a run, in order of proposal."""
-    return _read(session, RoundRow, run=run)
+def rounds(
+    session: Session,
+    run: str,
+    choice: Choice = EVERY,
+    page: Page | None = None,
+) -> Sequence[RoundRow]:
+    """Return attempts at rounds of a run, in order of proposal.
+
+    Args:
+        session: An open round store.
+        run: The run's id.
+        choice: Which of them.
+        page: A part of them only.
+    """
+    view = _view(RoundRow)
+    chosen = select(view).where(view.c.run == run, *choice.conditions(view))
+    newest_first = chosen.order_by(view.c.entry.desc())
+    if page is not None:
+        newest_first = newest_first.limit(page.size).offset(page.offset)
+    found = [RoundRow(*row) for row in session.execute(newest_first)]
+    return found[::-1]
+
+
+def count_rounds(session: Session, run: str, choice: Choice = EVERY) -> int:
+    """Return how many attempts at rounds of a run there are."""
+    view = _view(RoundRow)
+    chosen = select(func.count()).select_from(view)
+    query = chosen.where(view.c.run == run, *choice.conditions(view))
+    return session.scalar(query) or 0
+
+
+def attempts(session: Session, row: RoundRow) -> Sequence[RoundRow]:
+    """Return every attempt at the same round of a run."""
+    return _read(session, RoundRow, run=row.run, round=row.round, purpose=row.purpose)
 
 
 def find_round(session: Session, run: str, which: str) -> RoundRow:
@@ -168,10 +201,14 @@ def find_round(session: Session, run: str, which: str) -> RoundRow:
     Raises:
         OperatorError: FS-862 when there is no such round.
     """
-    found = [row for row in rounds(session, run) if _is(row, which)]
-    if not found:
-        raise OperatorError("FS-862", f"there is no round {which!r} in run {run}")
-    return found[-1]
+    view = _view(RoundRow)
+    meant = _meant(view, which)
+    if meant is not None:
+        chosen = select(view).where(view.c.run == run, *meant)
+        newest = chosen.order_by(view.c.entry.desc()).limit(1)
+        for row in session.execute(newest):
+            return RoundRow(*row)
+    raise OperatorError("FS-862", f"there is no round {which!r} in run {run}")
 
 
 def participations(session: Session, spec_digest: str) -> Sequence[ParticipationRow]:
@@ -179,32 +216,41 @@ def participations(session: Session, spec_digest: str) -> Sequence[Participation
     return _read(session, ParticipationRow, spec_digest=spec_digest)
 
 
+def participations_of(session: Session, run: str) -> Sequence[ParticipationRow]:
+    """Return everybody who was asked in a run, round by round."""
+    return _read(session, ParticipationRow, run=run)
+
+
 def events(session: Session, row: RoundRow) -> Sequence[EventRow]:
     """Return the ledger's entries about one attempt at a round."""
-    return _read(
-        session,
-        EventRow,
-        run=row.run,
-        round=row.round,
-        purpose=row.purpose,
-        attempt=row.attempt,
-    )
+    return _read(session, EventRow, spec_digest=row.spec_digest)
 
 
-def _is(row: RoundRow, which: str) -> bool:
-    if which == FINAL:
-        return row.purpose == "evaluate"
-    if which == row.label:
-        return True
-    if _DIGEST.fullmatch(which):
-        return row.spec_digest.startswith(which)
+def _meant(view: TableClause, which: str) -> Sequence[ColumnElement[bool]] | None:
+    """Return the conditions of what a person wrote, if it can be a round."""
+    if which == FINAL or which.startswith(f"{FINAL}."):
+        attempt = which.removeprefix(FINAL).removeprefix(".")
+        found: list[ColumnElement[bool]] = [view.c.purpose == "evaluate"]
+        return (
+            [*found, view.c.attempt == int(attempt)] if attempt.isdecimal() else found
+        )
     match = _ROUND.fullmatch(which)
-    if match is None or (row.purpose, row.round) != ("train", int(match["number"])):
-        return False
-    return match["attempt"] is None or row.attempt == int(match["attempt"])
+    if match is not None:
+        found = [view.c.purpose == "train", view.c.round == int(match["number"])]
+        if match["attempt"] is not None:
+            found.append(view.c.attempt == int(match["attempt"]))
+        return found
+    if _DIGEST.fullmatch(which):
+        after = which + "g"  # the letter after the last hexadecimal digit
+        return [view.c.spec_digest >= which, view.c.spec_digest < after]
+    return None
+
+
+def _view(kind: type[R]) -> TableClause:
+    return table(kind.VIEW, *(column(field.name) for field in fields(kind)))
 
 
 def _read(session: Session, kind: type[R], **equal: object) -> list[R]:
-    view = table(kind.VIEW, *(column(field.name) for field in fields(kind)))
+    view = _view(kind)
     chosen = select(view).where(*(view.c[name] == equal[name] for name in equal))
     return [kind(*row) for row in session.execute(chosen)]

@@ -29,6 +29,8 @@ STYLES: Final = {
     "failed": "red",
     "stopped": "yellow",
     "running": "cyan",
+    "accepted": "green",
+    "rejected": "red",
     "offline": "yellow",
     "not reported": "yellow",
     "no receipt": "yellow",
@@ -121,15 +123,29 @@ def run_list(runs: Sequence[RunRow], width: int) -> RenderableType:
     return table(_RUN_COLUMNS, runs, width)
 
 
+def round_table(rounds: Sequence[RoundRow], width: int) -> Table:
+    """Return a table of rounds; verdicts only if there is one."""
+    return table(_columns(rounds), rounds, width)
+
+
 def round_list(
-    run: RunRow, rounds: Sequence[RoundRow], others: Sequence[str], width: int
+    run: RunRow,
+    rounds: Sequence[RoundRow],
+    others: Sequence[str],
+    width: int,
+    more: str | None = None,
 ) -> RenderableType:
-    """Return a run, its rounds, and the names of the other runs."""
-    parts = [*run_heading(run), Text(), table(_ROUND_COLUMNS, rounds, width), Text()]
+    """Return a run, its rounds, and the names of the other runs.
+
+    `more` says which part of the rounds it is, if it is not all.
+    """
+    parts = [*run_heading(run), Text(), round_table(rounds, width), Text()]
     notes = [
         "Metrics are of the model that a round started from; of the final model "
         "in `final`."
     ]
+    if more:
+        notes.insert(0, more)
     if others:
         notes.append(f"Other runs (--run): {', '.join(others)}")
     return Group(*parts, *(plain(note, "dim") for note in notes))
@@ -183,6 +199,17 @@ def outcome(row: RoundRow) -> Text:
     return plain(row.outcome, "green")
 
 
+def judged(row: RoundRow) -> Text:
+    """Say what the model owner thinks of a round."""
+    return plain(row.verdict, STYLES.get(row.verdict or "", ""))
+
+
+def _columns(rounds: Sequence[RoundRow]) -> Sequence[Column[RoundRow]]:
+    if any(row.verdict for row in rounds):
+        return _ROUND_COLUMNS
+    return [one for one in _ROUND_COLUMNS if one.title != "verdict"]
+
+
 def _set(row: RoundRow) -> Text:
     return plain(f"{'-' if row.in_set is None else row.in_set}/{row.cohort}")
 
@@ -210,5 +237,6 @@ _ROUND_COLUMNS: Final[tuple[Column[RoundRow], ...]] = (
     Column("seconds", lambda row: number(row.seconds, 1), "right", TINY_WIDTH),
     Column("sent", lambda row: size(row.bytes_up), "right", MEDIUM_WIDTH),
     Column("model", lambda row: digest(row.model), "left", WIDE_WIDTH),
+    Column("verdict", judged, least=MEDIUM_WIDTH),
     Column("outcome", outcome, folds=True),
 )

@@ -145,8 +145,8 @@ def give_up(memory: MemoryFederation, number: int) -> None:
     proposal = memory.owner.propose(request(memory, number))
     for name in HOSPITALS[:2]:
         memory.hospitals[name].answer(proposal, measurement_of(name))
-    voids = memory.owner.void(proposal.spec, "2 reported, 3 needed")
-    confirmations = {name: void.token for name, void in voids.items()}
+    voided = memory.owner.void(proposal.spec, "2 reported, 3 needed")
+    confirmations = {name: void.token for name, void in voided.confirmations.items()}
     memory.store.void_round(
         RoundVoided(proposal.spec.digest, "2 reported", (), confirmations)
     )

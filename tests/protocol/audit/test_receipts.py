@@ -19,8 +19,9 @@ from tests.protocol.audit.harm import change, opened, remove, rewrite
 from tests.protocol.audit.story import QUIET, Records
 from tests.protocol.audit.test_rewriting import with_body
 
-# What the agent told the model owner, and where it joined, nobody has signed.
-UNPROVED = {"replies", "membership"}
+# What the agent decided and told, and where it joined, is for its operator alone.
+PROVED = {"reports", "alembic_version"}
+OWN = {"study"}  # under which consent a report was made
 OF_THE_SPEC = {"run", "round", "purpose", "attempt", "deadline"}
 
 
@@ -81,10 +82,11 @@ def test_one_byte_of_what_the_agent_keeps_is_found(
     honest: Records, tmp_path: Path, table: str, column: str
 ) -> None:
     state = state_of(honest, "basel", tmp_path)
-    assert change(state / DATABASE, table, column, "ASC")
-    assert _finds(honest, state, both(honest)) == (table not in UNPROVED)
-    alone = table not in UNPROVED and column not in OF_THE_SPEC
-    assert _finds(honest, state, []) == alone
+    there = change(state / DATABASE, table, column, "ASC")
+    proved = there and table in PROVED and column not in OWN
+    assert there or table not in PROVED
+    assert _finds(honest, state, both(honest)) == proved
+    assert _finds(honest, state, []) == (proved and column not in OF_THE_SPEC)
 
 
 def _finds(records: Records, state: Path, aggregators: Sequence[str | Path]) -> bool:
