@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export CUDA_VISIBLE_DEVICES ?= -1
 
-.PHONY: help setup demo test check unit fuzz service e2e kill compose slow mutants bench lock clean
+.PHONY: help setup demo test check unit fuzz service e2e kill compose slow pictures mutants bench lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -64,6 +64,10 @@ slow: setup mutants  ## What takes longer than the gate allows
 
 mutants: setup  ## Change the security checks in every small way: a test must notice
 	$(BIN)/python tests/mutation/run.py
+
+pictures: setup  ## Draw the pictures of README and docs from a real run
+	test -f runs/demo/owner/rounds.db || $(BIN)/fedsecure demo
+	PYTHONPATH=. $(BIN)/python docs/pictures.py runs/demo
 
 bench: setup  ## How fast, as ratios measured here
 	$(BIN)/fedsecure bench core

@@ -34,7 +34,7 @@ _ATTEMPT: Final = Column("attempt", "r.attempt", "which attempt at the round")
 
 V_ROUND: Final = View(
     "v_round",
-    "one row for each round that was granted here, oldest first",
+    "one row for each round that was granted here",
     (
         *_round("r"),
         _ATTEMPT,
@@ -68,9 +68,9 @@ V_ROUND: Final = View(
         ),
         Column("task", "r.task", "digest of the task, hex"),
         Column("spec", "r.spec", "digest of the spec: names the round, hex"),
-        Column("entry", "r.granted_entry", "ledger entry of the grant"),
+        Column("entry", "r.granted_entry", "ledger entry of the grant: their order"),
     ),
-    "FROM rounds r LEFT JOIN openings o ON o.spec = r.spec ORDER BY r.granted_entry",
+    "FROM rounds r LEFT JOIN openings o ON o.spec = r.spec",
 )
 
 V_REPORT: Final = View(
@@ -155,14 +155,14 @@ V_REFUSAL: Final = View(
 
 V_EVENT: Final = View(
     "v_event",
-    "the ledger, one row per entry, first to last",
+    "the ledger, one row per entry",
     (
         Column("entry", "e.entry", "1, 2, 3 and so on"),
         Column("at", "e.at", "when, by this aggregator's clock", Form.INSTANT),
         Column("kind", "e.kind", "what happened"),
         Column("hash", "e.hash", "SHA-256(hash before || signed event), hex"),
     ),
-    "FROM events e ORDER BY e.entry",
+    "FROM events e",
 )
 
 VIEWS: Final = (V_ROUND, V_REPORT, V_OPENING, V_MEMBER, V_REFUSAL, V_EVENT)

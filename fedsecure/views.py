@@ -1,9 +1,10 @@
 r"""Stable, documented views of a store, for people who read SQL.
 
-Names, order and meaning of their columns are an interface. The same text serves SQLite
-and PostgreSQL but for the phrases in `PHRASES` and what a column says for each. On
-SQLite the comments stand in the schema (`.schema v_round`), on PostgreSQL they are
-comments of the views and their columns (`\d+ v_round`).
+Names, order and meaning of their columns are an interface. Rows have no order (`entry`
+gives it), so that a database can use its indexes for whatever is asked. The same text
+serves SQLite and PostgreSQL but for the phrases in `PHRASES` and what a column says for
+each. On SQLite the comments stand in the schema (`.schema v_round`), on PostgreSQL they
+are comments of the views and their columns (`\d+ v_round`).
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,5 +12,6 @@
     judging   the model owner's verdict
     audited   what an audit found
 
-Nothing here writes to a store but `judging`, and nothing here is secret: statements are made to be shown.
+Nothing here writes to a store but `judging`, and nothing is secret: statements are
+made to be shown.
 """

@@ -44,7 +44,8 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
 
 def _finding(finding: Finding) -> Text:
     return Text.assemble(
-        plain(f"\n{finding.code} ({finding.check})"[1:], "bold red"),
+        "\n",
+        plain(f"{finding.code} ({finding.check})", "bold red"),
         plain(f"  {finding.party}: {finding.where}", "bold"),
         "\n    ",
         plain(finding.what),
@@ -54,7 +55,7 @@ def _finding(finding: Finding) -> Text:
 def _pair(pair: Pair) -> Text:
     names = ", ".join(pair.apart)
     return Text.assemble(
-        ("pair  ", "yellow"),
+        ("\npair  ", "yellow"),
         plain(f"{pair.one} and {pair.other} at {pair.party}: the difference is "),
         plain(names, "bold"),
         plain(f", at least {pair.least} are agreed"),

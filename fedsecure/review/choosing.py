@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, TableClause
+from sqlalchemy import ColumnElement
 
 from fedsecure.errors import OperatorError
+from fedsecure.store.models import Round
 
 PER_PAGE: Final = 100  # rounds
 
@@ -36,32 +37,33 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Conditions on v_round; none of them: every round.
+    """Conditions on rounds; none of them: every round.
 
-    `since` and `until` are instants in the views' own form, of the proposal.
+    `since` and `until` are of the proposal, in seconds since 1970.
     """
 
     verdict: Judged | None = None
-    since: str | None = None
-    until: str | None = None
+    since: float | None = None
+    until: float | None = None
 
-    def conditions(self, view: TableClause) -> Iterator[ColumnElement[Any]]:
-        """Yield the conditions as SQL."""
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions on the table of rounds, each with its index."""
         if self.verdict is Judged.NONE:
-            yield view.c.verdict.is_(None)
+            yield Round.verdict.is_(None)
         elif self.verdict is not None:
-            yield view.c.verdict == self.verdict.value
+            yield Round.verdict == self.verdict.value
         if self.since is not None:
-            yield view.c.proposed_at >= self.since
+            yield Round.proposed_at >= self.since
         if self.until is not None:
-            yield view.c.proposed_at < self.until
+            yield Round.proposed_at < self.until
 
 
-def instant(written: str | None) -> str | None:
-    """Return a date or a time that a person wrote as the views write it, in UTC.
+def instant(written: str | None) -> float | None:
+    """Return a date or a time that a person wrote as seconds since 1970.
 
     Args:
-        written: Such as 2026-03-02, 2026-03-02T14:00 or 2026-03-02T15:00+01:00.
+        written: Such as 2026-03-02, 2026-03-02T14:00 or 2026-03-02T15:00+01:00; UTC
+            unless it says otherwise.
 
     Raises:
         OperatorError: FS-650 when it is neither.
@@ -73,4 +75,4 @@ def instant(written: str | None) -> str | None:
     except ValueError as error:
         raise OperatorError("FS-650", f"{written!r}") from error
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.timestamp()

@@ -38,6 +38,7 @@ th { text-align: left; color: var(--faint); font-weight: 600; white-space: nowra
 th, td { padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }
 .number { text-align: right; white-space: nowrap; }
+.number + :not(.number) { padding-left: 1rem; }
 code { font: .82rem ui-monospace, "DejaVu Sans Mono", monospace; }
 .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); }
 figure { margin: 1rem 0 0; } figure svg { width: 100%; height: auto; }

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
 from fedsecure.review.choosing import Choice, Page
+from fedsecure.store.models import Round
 
 _ROUND: Final = re.compile(r"(?P<number>\d{1,7})(?:\.(?P<attempt>\d{1,7}))?")
 _DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
@@ -19,6 +20,7 @@ EVERY: Final = Choice()
 
 class _Row(Protocol):
     VIEW: ClassVar[str]
+    ORDER: ClassVar[tuple[str, ...]]
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
@@ -30,6 +32,7 @@ class RunRow:
     """A row of v_run."""
 
     VIEW: ClassVar[str] = "v_run"
+    ORDER: ClassVar[tuple[str, ...]] = ("entry",)
     run: str
     study: str
     title: str
@@ -47,6 +50,7 @@ class RunRow:
     reason: str | None
     from_run: str | None
     from_round: int | None
+    entry: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class RoundRow:
     """A row of v_round: one attempt at a round."""
 
     VIEW: ClassVar[str] = "v_round"
+    ORDER: ClassVar[tuple[str, ...]] = ("entry",)
     run: str
     round: int
     purpose: str
@@ -98,6 +103,7 @@ class ParticipationRow:
     """A row of v_participation."""
 
     VIEW: ClassVar[str] = "v_participation"
+    ORDER: ClassVar[tuple[str, ...]] = ("entry", "data_owner")
     run: str
     round: int
     purpose: str
@@ -111,6 +117,7 @@ class ParticipationRow:
     receipt_b: str | None
     report_id: str | None
     spec_digest: str
+    entry: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,7 @@ class EventRow:
     """A row of v_event."""
 
     VIEW: ClassVar[str] = "v_event"
+    ORDER: ClassVar[tuple[str, ...]] = ("entry",)
     entry: int
     at: str
     kind: str
@@ -168,20 +176,24 @@ def rounds(
         page: A part of them only.
     """
     view = _view(RoundRow)
-    chosen = select(view).where(view.c.run == run, *choice.conditions(view))
-    newest_first = chosen.order_by(view.c.entry.desc())
+    # First which ones, from indexes alone; then all about them.
+    which = select(Round.entry).where(Round.run == run, *choice.conditions())
     if page is not None:
-        newest_first = newest_first.limit(page.size).offset(page.offset)
-    found = [RoundRow(*row) for row in session.execute(newest_first)]
-    return found[::-1]
+        newest_first = which.order_by(Round.entry.desc())
+        found = session.scalars(newest_first.limit(page.size).offset(page.offset))
+        meant: ColumnElement[bool] = view.c.entry.in_(found.all())
+    elif choice == EVERY:
+        meant = view.c.run == run
+    else:
+        meant = view.c.entry.in_(which)
+    query = select(view).where(meant).order_by(view.c.entry)
+    return [RoundRow(*row) for row in session.execute(query)]
 
 
 def count_rounds(session: Session, run: str, choice: Choice = EVERY) -> int:
     """Return how many attempts at rounds of a run there are."""
-    view = _view(RoundRow)
-    chosen = select(func.count()).select_from(view)
-    query = chosen.where(view.c.run == run, *choice.conditions(view))
-    return session.scalar(query) or 0
+    chosen = select(func.count()).select_from(Round)
+    return session.scalar(chosen.where(Round.run == run, *choice.conditions())) or 0
 
 
 def attempts(session: Session, row: RoundRow) -> Sequence[RoundRow]:
@@ -253,4 +265,5 @@ def _view(kind: type[R]) -> TableClause:
 def _read(session: Session, kind: type[R], **equal: object) -> list[R]:
     view = _view(kind)
     chosen = select(view).where(*(view.c[name] == equal[name] for name in equal))
-    return [kind(*row) for row in session.execute(chosen)]
+    ordered = chosen.order_by(*(view.c[name] for name in kind.ORDER))
+    return [kind(*row) for row in session.execute(ordered)]

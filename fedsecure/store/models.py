@@ -13,6 +13,7 @@ from sqlalchemy import (
     Dialect,
     Double,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
@@ -157,6 +158,11 @@ class Round(Base):
     __tablename__ = "rounds"
     __table_args__ = (
         UniqueConstraint("run", "round", "purpose", "attempt"),
+        # For pages of long runs: in order, by verdict, by date; how many there are.
+        Index("ix_rounds_run_entry", "run", "entry"),
+        Index("ix_rounds_run_verdict", "run", "verdict", "entry"),
+        Index("ix_rounds_run_proposed", "run", "proposed_at", "entry"),
+        Index("ix_rounds_run_state", "run", "purpose", "state"),
         {"comment": "one row per proposed round; a repeated round has several"},
     )
 

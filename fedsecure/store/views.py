@@ -32,7 +32,7 @@ def _metric(name: str) -> str:
 
 V_RUN: Final = View(
     "v_run",
-    "one row per training, oldest first",
+    "one row per training",
     (
         Column("run", "x.run", "the run's id"),
         Column("study", "x.study", "the study that is trained"),
@@ -71,14 +71,15 @@ V_RUN: Final = View(
             "the run from whose model it went on; null: from the study's first model",
         ),
         Column("from_round", "o.round", "the train round that this model came out of"),
+        Column("entry", "x.entry", "ledger entry with which it began: their order"),
     ),
     "FROM runs x JOIN models i ON i.path = x.initial_model "
-    "LEFT JOIN rounds o ON o.spec_digest = x.origin ORDER BY x.entry",
+    "LEFT JOIN rounds o ON o.spec_digest = x.origin",
 )
 
 V_ROUND: Final = View(
     "v_round",
-    "one row per attempt at a round, in the order in which they were proposed",
+    "one row per attempt at a round",
     (
         Column("run", "r.run", "the run's id"),
         Column("round", "r.round", "number within the run"),
@@ -161,9 +162,9 @@ V_ROUND: Final = View(
         Column("verdict_at", "r.verdict_at", "when it was judged", Form.INSTANT),
         Column("set_digest", "r.set_digest", "digest of the set, hex"),
         Column("spec_digest", "r.spec_digest", "names the round at every party, hex"),
-        Column("entry", "r.entry", "ledger entry with which it was proposed"),
+        Column("entry", "r.entry", "ledger entry of its proposal: their order"),
     ),
-    "FROM rounds r LEFT JOIN models g ON g.path = r.model ORDER BY r.entry",
+    "FROM rounds r LEFT JOIN models g ON g.path = r.model",
 )
 
 V_PARTICIPATION: Final = View(
@@ -185,14 +186,14 @@ V_PARTICIPATION: Final = View(
         Column("receipt_b", "p.receipt_b", "digest of the other, 12", Form.SHORT),
         Column("report_id", "p.report_id", "of the report in the set, hex"),
         Column("spec_digest", "p.spec_digest", "names the round, hex"),
+        Column("entry", "r.entry", "ledger entry with which the round was proposed"),
     ),
-    "FROM participations p JOIN rounds r ON r.spec_digest = p.spec_digest "
-    "ORDER BY r.entry, p.data_owner",
+    "FROM participations p JOIN rounds r ON r.spec_digest = p.spec_digest",
 )
 
 V_EVENT: Final = View(
     "v_event",
-    "the ledger, one row per entry, first to last",
+    "the ledger, one row per entry",
     (
         Column("entry", "e.entry", "1, 2, 3 and so on"),
         Column("at", "e.at", "when, by the model owner's clock", Form.INSTANT),
@@ -205,7 +206,7 @@ V_EVENT: Final = View(
         Column("hash", "e.hash", "SHA-256(hash before || signed event), hex"),
     ),
     "FROM events e LEFT JOIN subjects s ON s.entry = e.entry "
-    "LEFT JOIN rounds r ON r.spec_digest = s.spec ORDER BY e.entry",
+    "LEFT JOIN rounds r ON r.spec_digest = s.spec",
 )
 
 VIEWS: Final = (V_RUN, V_ROUND, V_PARTICIPATION, V_EVENT)

@@ -16,13 +16,14 @@ from round_story import (
 from sqlalchemy import create_engine, text
 
 V_RUN = "run study title state started_at finished_at planned_rounds opened_rounds \
-void_rounds strategy weighting min_cohort clip model reason from_run from_round"
+void_rounds strategy weighting min_cohort clip model reason from_run from_round \
+entry"
 V_ROUND = "run round purpose attempt state proposed_at decided_at cohort min_cohort \
 in_set missing total_weight clip_rate loss accuracy auc seconds bytes_up started_from \
 made model model_file outcome verdict verdict_note verdict_by verdict_at set_digest \
 spec_digest entry"
 V_PARTICIPATION = "run round purpose attempt data_owner status reason asked_at \
-decided_at receipt_a receipt_b report_id spec_digest"
+decided_at receipt_a receipt_b report_id spec_digest entry"
 V_EVENT = "entry at kind run round purpose attempt spec_digest hash"
 
 
@@ -57,7 +58,7 @@ def test_the_views_keep_the_names_and_the_order_of_their_columns(
 def test_v_round_tells_the_story_in_order(told: str) -> None:
     columns = "round, attempt, state, in_set, missing, total_weight, clip_rate, loss, \
 auc, seconds, bytes_up, outcome"
-    assert ask(told, f"SELECT {columns} FROM v_round") == [
+    assert ask(told, f"SELECT {columns} FROM v_round ORDER BY entry") == [
         (1, 1, "opened", 4, None, 1024, 0.25, 0.7, None, 0.8, 12048, "complete"),
         (2, 1, "opened", 3, "va", 768, 0.3333, 0.35, None, 0.8, 12048, "1 missing"),
         (3, 1, "void", None, "switzerland, va", None, None, None, None, 0.5, None,
@@ -98,7 +99,9 @@ WHERE status = 'in set' AND (receipt_a IS NULL OR receipt_b IS NULL)"
 
 
 def test_v_event_says_what_each_entry_is_about(told: str) -> None:
-    rows = ask(told, "SELECT entry, kind, run, round, attempt FROM v_event")
+    rows = ask(
+        told, "SELECT entry, kind, run, round, attempt FROM v_event ORDER BY entry"
+    )
     assert rows[0] == (1, "run-started", RUN, None, None)
     assert rows[11] == (12, "round-void", RUN, 3, 1)
     assert rows[20] == (21, "run-finished", RUN, None, None)
@@ -123,7 +126,9 @@ def test_the_schema_can_be_read_in_the_sqlite_shell(tmp_path: Path) -> None:
     (definition,) = connection.execute(
         "SELECT sql FROM sqlite_master WHERE name = 'v_round'"
     ).fetchone()
-    (first,) = connection.execute("SELECT spec_digest FROM v_round").fetchone()
+    (first,) = connection.execute(
+        "SELECT spec_digest FROM v_round ORDER BY entry"
+    ).fetchone()
     connection.close()
     assert "STARTED" in definition
     assert first == spec(1).digest

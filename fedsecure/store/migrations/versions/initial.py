@@ -221,6 +221,10 @@ def _create_rounds() -> None:
     )
     op.create_index("ix_rounds_entry", "rounds", ["entry"])
     op.create_index("ix_rounds_model_digest", "rounds", ["model_digest"])
+    op.create_index("ix_rounds_run_entry", "rounds", ["run", "entry"])
+    op.create_index("ix_rounds_run_verdict", "rounds", ["run", "verdict", "entry"])
+    op.create_index("ix_rounds_run_proposed", "rounds", ["run", "proposed_at", "entry"])
+    op.create_index("ix_rounds_run_state", "rounds", ["run", "purpose", "state"])
 
 
 def _create_metrics() -> None:
