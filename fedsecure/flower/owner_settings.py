@@ -6,13 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from fedsecure import settings
-from fedsecure.identity import (
-    Name,
-    load_federation,
-    load_signing_key,
-    require_key_of,
-)
-from fedsecure.membership.accepted import ACCEPTED, AcceptedPath
+from fedsecure.identity import Name
+from fedsecure.membership.accepted import ACCEPTED, AcceptedPath, open_membership
 from fedsecure.settings import RelativePath
 from fedsecure.signing import Author
 
@@ -56,12 +51,10 @@ class OwnerSettings(settings.Settings):
         """Read federation and key, and check that they belong together.
 
         Raises:
-            OperatorError: FS-744 to FS-746, FS-801 to FS-803.
+            OperatorError: FS-741, FS-744 to FS-746, FS-750, FS-752 to FS-754, FS-801
+                to FS-803.
         """
-        federation = load_federation(self.federation)
-        key = load_signing_key(self.key)
-        require_key_of(federation, self.name, key)
-        return Author(self.name, key, federation)
+        return open_membership(self).author
 
 
 def load_owner_settings(path: Path) -> OwnerSettings:

@@ -32,6 +32,7 @@ from typer.testing import CliRunner
 from fedsecure.cli.rounds import app
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.identity import save_signing_key
+from fedsecure.membership.accepted import Accepted, save_accepted
 from fedsecure.review import forms, live, report, rows, shell
 from fedsecure.review.reading import open_round_store
 from fedsecure.store.records import RoundJudged, RunFinished, Verdict
@@ -108,6 +109,8 @@ def owner(told: Path) -> Path:
     federation = FEDERATION.model_dump(mode="json", exclude_none=True)
     (folder / "federation.toml").write_text(_toml(federation), "utf-8")
     save_signing_key(folder / "owner.pem", _key("consortium"))
+    accepted = Accepted.of(FEDERATION, "consortium", None)
+    save_accepted(folder / "accepted.toml", accepted)
     text = f"""
 name = "consortium"
 federation = "federation.toml"
