@@ -2,7 +2,7 @@
 
 The library knows the model owner's store. The aggregator's is described by the package
 that owns it and found by the entry-point group `fedsecure.stores`, for the library
-imports neither role (docs/adr/0014).
+imports neither role (docs/adr/0015).
 
 While a ledger is walked, what it says is written down in two small tables, the same for
 every kind, so that stores can be compared without knowing each other's schema:

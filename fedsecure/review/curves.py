@@ -68,6 +68,8 @@ class Curves:
     """Everything that a picture of a run shows.
 
     Args:
+        first: How many rounds the model had seen where the picture begins: 0, or more
+            where only a part of a long run is shown.
         last: The last train round that is decided.
         metrics: Those that were measured at least once.
         bars: The opened train rounds.
@@ -76,6 +78,7 @@ class Curves:
         most: The largest cohort that was asked.
     """
 
+    first: int
     last: int
     metrics: Sequence[Curve]
     bars: Bars
@@ -101,7 +104,9 @@ def curves(run: RunRow, rounds: Sequence[RoundRow]) -> Curves:
         raise OperatorError("FS-864", told)
     # A round number that was given up left the model as it was: it counts as over.
     last = max((row.round for row in opened + void if _trains(row)), default=0)
+    first = min((row.round - 1 for row in opened + void if _trains(row)), default=last)
     return Curves(
+        first=first,
         last=last,
         metrics=_metrics(opened, last),
         bars=_bars([row for row in opened if _trains(row)]),

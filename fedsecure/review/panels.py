@@ -66,10 +66,10 @@ class Lane:
     marker: Literal["v", "x"]
 
 
-def prepare(axes: Axes, last: int) -> None:
-    """Set up an empty panel over rounds 0 to `last`."""
-    room = max(0.75, 0.01 * last)
-    axes.set_xlim(-room, last + room + 0.2)
+def prepare(axes: Axes, first: int, last: int) -> None:
+    """Set up an empty panel over rounds `first` to `last`."""
+    room = max(0.75, 0.01 * (last - first))
+    axes.set_xlim(first - room, last + room + 0.2)
     axes.xaxis.set_major_locator(
         MaxNLocator(10, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
     )
@@ -156,7 +156,7 @@ def draw_sets(axes: Axes, shown: Curves, rows: Sequence[Lane]) -> None:
     axes.grid(visible=False, axis="y")
     _bars(axes, shown.bars.at, shown.bars.cohorts, ABSENT)
     _bars(axes, shown.bars.at, shown.bars.sets, IN_SET)
-    readable = all(_fits(row, shown.last) for row in rows)
+    readable = all(_fits(row, shown.last - shown.first) for row in rows)
     for i, row in enumerate(rows):
         y = shown.most + inch * LANE * (i + 0.6)
         _mark(axes, row, y, in_numbers=readable)
@@ -215,10 +215,10 @@ def _sets_note(shown: Curves, rows: Sequence[Lane]) -> str:
     return f"{said} (right end: the final evaluation)" if ends else said
 
 
-def _fits(row: Lane, last: int) -> bool:
+def _fits(row: Lane, rounds: int) -> bool:
     """Tell whether marks can be numbers without touching their neighbours."""
     longest = max(len(row.number.format(number)) for number in row.marks.values())
-    return DIGIT * (longest + 0.7) <= AFTER * SPAN / (last + 1.75)
+    return DIGIT * (longest + 0.7) <= AFTER * SPAN / (rounds + 1.75)
 
 
 def _mark(axes: Axes, row: Lane, y: float, *, in_numbers: bool) -> None:
@@ -234,13 +234,14 @@ def _mark(axes: Axes, row: Lane, y: float, *, in_numbers: bool) -> None:
 def _bars(axes: Axes, at: Sequence[int], heights: Sequence[float], color: str) -> None:
     if not at:
         return
-    if at[-1] <= FEW:
-        axes.bar(at, heights, min(0.7, 0.1 * (at[-1] + 1)), color=color)
+    first, last = at[0], at[-1]
+    if last - first < FEW:
+        axes.bar(at, heights, min(0.7, 0.1 * (last - first + 2)), color=color)
         return
     # One outline instead of a bar each: no seams, and a small file.
     by_round = dict(zip(at, heights, strict=True))
-    steps = [by_round.get(x, 0.0) for x in range(1, at[-1] + 1)]
-    edges = [x + 0.5 for x in range(at[-1] + 1)]
+    steps = [by_round.get(x, 0.0) for x in range(first, last + 1)]
+    edges = [x - 0.5 for x in range(first, last + 2)]
     axes.stairs(steps, edges, fill=True, color=color, linewidth=0)
 
 

@@ -108,7 +108,7 @@ def draw(run: RunRow, shown: Curves) -> Figure:
     height = header + sum(ABOVE + one + BELOW for one in heights) + BOTTOM
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
     _write_header(figure, title, facts)
-    empty = _empty_panels(figure, header, heights, shown.last)
+    empty = _empty_panels(figure, header, heights, shown)
     for curve in shown.metrics:
         panels.draw_curve(next(empty), curve)
     if shown.bars.at:
@@ -154,9 +154,9 @@ def _write(figure: Figure, line: str, y: float, size: float, **look: Any) -> Non
 
 
 def _empty_panels(
-    figure: Figure, header: float, heights: Sequence[float], last: int
+    figure: Figure, header: float, heights: Sequence[float], shown: Curves
 ) -> Iterator[Axes]:
-    """Yield axes, top to bottom, over rounds 0 to `last`."""
+    """Yield axes, top to bottom, over the rounds that are shown."""
     whole = figure.get_figheight()
     left = EDGE + panels.LABELS
     y = whole - header
@@ -164,6 +164,6 @@ def _empty_panels(
         y -= ABOVE + height
         place = left / WIDTH, y / whole, panels.SPAN / WIDTH, height / whole
         axes = figure.add_axes(place)
-        panels.prepare(axes, last)
+        panels.prepare(axes, shown.first, shown.last)
         yield axes
         y -= BELOW

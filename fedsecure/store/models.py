@@ -159,6 +159,8 @@ class Round(Base):
     __table_args__ = (
         UniqueConstraint("run", "round", "purpose", "attempt"),
         # For pages of long runs: in order, by verdict, by date; how many there are.
+        # And for sums over the same model.
+        Index("ix_rounds_model", "model_digest", "state", "entry"),
         Index("ix_rounds_run_entry", "run", "entry"),
         Index("ix_rounds_run_verdict", "run", "verdict", "entry"),
         Index("ix_rounds_run_proposed", "run", "proposed_at", "entry"),
@@ -200,7 +202,7 @@ class Round(Base):
         DIGEST, comment="digest of the opening"
     )
     model_digest: Mapped[str] = mapped_column(
-        DIGEST, index=True, comment="of the global model that it started from"
+        DIGEST, comment="of the global model that it started from"
     )
     mean: Mapped[str | None] = mapped_column(
         ForeignKey("models.path"), comment="the opened mean update"

@@ -5,6 +5,7 @@ Where nobody holds anything, it is not found, and docs/sharp-edges.md says so.
 
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from typing import Any
 import pytest
 
 from fedsecure.audit import exports, sets
+from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
-from fedsecure.audit.sources import snapshot
+from fedsecure.audit.sources import open_source, snapshot
+from fedsecure.audit.verify import conclude
+from fedsecure.audit.walk import count_entries, walk
 from fedsecure.errors import OperatorError
 from fedsecure.store.records import ModelKind, RunStarted, StoredModel
 from tests.protocol.audit.harm import Auditor, Entry, kind_of, opened, rewrite
-from tests.protocol.audit.story import Records, hold, model_after, told
+from tests.protocol.audit.story import QUIET, Records, hold, model_after, told
 
 NAMES = {"owner": "consortium", "north": "north"}
 
@@ -302,3 +306,30 @@ def test_sets_that_tell_a_few_apart_are_listed_as_pairs(auditor: Auditor) -> Non
     assert codes(report) == {"FS-634"}
     assert {pair.apart for pair in report.pairs} == {("genf",)}
     assert len(report.pairs) == 3
+
+
+def test_a_round_that_goes_on_while_stores_are_read_is_no_contradiction(
+    tmp_path: Path,
+) -> None:
+    """The model owner's store is read, then a round is held, then the others are."""
+    folder, scratch = tmp_path / "all", tmp_path / "scratch"
+    folder.mkdir()
+    scratch.mkdir()
+    with told(folder) as memory, ExitStack() as stack:
+        records = Records(folder, memory.federation, memory.keys)
+        keys, report = Federations([memory.federation]), Report()
+        walked = []
+        for number, party in enumerate(("owner", "north", "south")):
+            kind, place = kind_of(party), str(records.store(party))
+            opened_now = open_source(place, kind, scratch / f"{number}.jsonl")
+            source = stack.enter_context(opened_now)
+            if party == "owner":
+                count_entries(source.connection, kind)  # from here on it sees no more
+                memory.store.start_run(_second_run(memory))
+                hold(memory, 5, run="run-2")
+            file = scratch / f"{number}.db"
+            walking = walk(source, kind, keys, file, report, lambda _: None)
+            walked.append(stack.enter_context(walking))
+        conclude(walked, keys, report, QUIET, folder)
+    assert report.findings == []
+    assert report.stores[0].entries < report.stores[1].entries

@@ -25,6 +25,7 @@ from round_story import (
     open_store,
     run_started,
     spec,
+    tell,
     train,
 )
 from typer.testing import CliRunner
@@ -37,6 +38,7 @@ from fedsecure.review import forms, live, report, rows, shell
 from fedsecure.review.reading import open_round_store
 from fedsecure.store.records import RoundJudged, RunFinished, Verdict
 from fedsecure.store.states import RunState
+from tests.postgres import Cluster
 
 
 def run(*words: str | Path, typed: str | None = None) -> Result:
@@ -360,3 +362,45 @@ def test_a_verdict_needs_the_model_owners_key(told: Path) -> None:
     judge(place, author(), spec(1).digest, Verdict.ACCEPTED, "yes", "ada")
     with pytest.raises(OperatorError, match="FS-860"), open_round_store("nowhere.db"):
         pass
+
+
+@pytest.fixture
+def on_postgresql(postgresql: Cluster, tmp_path: Path) -> str:
+    """The story in a PostgreSQL database."""
+    place = postgresql.new_database()
+    with open_store(place) as store:
+        tell(store, tmp_path)
+    return place
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM metrics",
+        "WITH gone AS (DELETE FROM metrics RETURNING 1) SELECT * FROM gone",
+        "COMMIT; DELETE FROM metrics",
+        "SET TRANSACTION READ WRITE; DELETE FROM metrics",
+        "DROP VIEW v_round",
+        "SELECT nothing FROM v_round",
+    ],
+)
+def test_nothing_can_be_changed_on_postgresql(on_postgresql: str, query: str) -> None:
+    count = "SELECT count(*) FROM metrics"
+    with open_round_store(on_postgresql) as session:
+        before = shell.ask(session, count)
+        with pytest.raises(OperatorError, match="FS-647"):
+            shell.ask(session, query)
+        assert shell.ask(session, count) == before
+        answer = shell.ask(session, QUERY + " ORDER BY entry")
+    assert [list(row) for row in answer.rows] == [
+        [1, 4, "complete"],
+        [2, 3, "1 missing"],
+    ]
+
+
+def test_rounds_are_chosen_on_postgresql_too(on_postgresql: str) -> None:
+    place = on_postgresql
+    whole = json.loads(said("list", "--db", place, "--json", "--since", "2026-03-02"))
+    assert len(whole["rounds"]) == 5
+    part = json.loads(said("list", "--db", place, "--json", "--per-page", "2"))
+    assert [one["round"] for one in part["rounds"]] == [3, 4]

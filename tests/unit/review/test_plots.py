@@ -98,7 +98,8 @@ def test_a_png_shows_something_and_is_as_wide_as_promised(
     told: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "curves.png"
-    assert plot("--db", told, "-o", output).startswith(f"{output} shows run heart-1, 3")
+    said = plot("--db", told, "-o", output)
+    assert said == f"{output} shows run heart-1, 5 attempts at rounds\n"
     with Image.open(output) as image:
         pixels = np.asarray(image.convert("RGB"))
     assert pixels.shape[1] == 1200
@@ -282,3 +283,13 @@ def test_other_commands_do_not_wait_for_matplotlib() -> None:
 
 def test_the_command_has_an_example() -> None:
     assert "Example: fedsecure rounds plot" in plot("--help")
+
+
+def test_a_part_of_a_long_run_is_drawn_where_it_stands(
+    story: Run, trained: RoundRow
+) -> None:
+    part = [replace(trained, round=99_000 + n) for n in range(1, 101)]
+    shown = curves(story[0], part)
+    assert (shown.first, shown.last) == (99_000, 99_100)
+    words = words_of(plots.picture(story[0], part, "svg"))
+    assert {"99,000", "99,100"} <= set(words)

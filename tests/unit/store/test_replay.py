@@ -9,6 +9,8 @@ from round_story import (
     FEDERATION,
     HOSPITALS,
     RUN,
+    Clock,
+    author,
     grants,
     open_store,
     opening,
@@ -25,17 +27,20 @@ from fedsecure.audit.findings import Report
 from fedsecure.audit.owner import KIND
 from fedsecure.audit.verify import Progress, alone
 from fedsecure.errors import OperatorError, RoundStateError
+from fedsecure.identity import Federation
 from fedsecure.ledger import read_chain
-from fedsecure.signing import Signed
+from fedsecure.signing import Author, Signed
 from fedsecure.statements import Event, RoundSpec
 from fedsecure.store import models
 from fedsecure.store.projection import project
 from fedsecure.store.records import (
     ModelKind,
+    RoundJudged,
     RoundResult,
     RoundVoided,
     RunFinished,
     StoredModel,
+    Verdict,
 )
 from fedsecure.store.rounds import MIGRATIONS, RoundStore
 from fedsecure.store.states import RunState
@@ -231,3 +236,21 @@ def test_an_event_of_an_unknown_kind_is_not_guessed_at(told: str) -> None:
         pytest.raises(OperatorError, match=r"FS-603.*doubled"),
     ):
         project(session, said)
+
+
+def test_a_ledger_over_two_versions_of_the_federation_needs_both(told: str) -> None:
+    content = FEDERATION.model_dump(mode="json", exclude_none=True)
+    second = {"number": 2, "previous": FEDERATION.digest}
+    newer = Federation.model_validate({**content, **second})
+    later = Author("consortium", author().key, newer)
+    with RoundStore(told, later, Clock()) as store:
+        verdict = RoundJudged(spec(1).digest, Verdict.ACCEPTED, "fine", "ada")
+        store.judge_round(verdict)
+    for versions, codes in (
+        ([FEDERATION, newer], []),
+        ([FEDERATION], ["FS-705"]),
+        ([newer], ["FS-705"]),
+    ):
+        report = Report()
+        with alone(told, KIND, Federations(versions), report, QUIET):
+            assert [one.code for one in report.findings] == codes

@@ -220,7 +220,7 @@ def _create_rounds() -> None:
         comment="one row per proposed round; a repeated round has several",
     )
     op.create_index("ix_rounds_entry", "rounds", ["entry"])
-    op.create_index("ix_rounds_model_digest", "rounds", ["model_digest"])
+    op.create_index("ix_rounds_model", "rounds", ["model_digest", "state", "entry"])
     op.create_index("ix_rounds_run_entry", "rounds", ["run", "entry"])
     op.create_index("ix_rounds_run_verdict", "rounds", ["run", "verdict", "entry"])
     op.create_index("ix_rounds_run_proposed", "rounds", ["run", "proposed_at", "entry"])
