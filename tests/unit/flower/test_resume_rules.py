@@ -130,6 +130,9 @@ def test_a_list_of_rounds_says_how_to_go_on(state: str, said: str | None) -> Non
         clip=2.0,
         model="m",
         reason=None,
+        from_run=None,
+        from_round=None,
+        entry=1,
     )
     lines = [str(line) for line in run_heading(row)]
     assert [line for line in lines if "--resume" in line] == ([said] if said else [])

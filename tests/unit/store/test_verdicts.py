@@ -42,7 +42,7 @@ def test_the_last_verdict_counts_and_all_are_in_the_ledger(
         store.judge_round(judged(1, Verdict.ACCEPTED))
         store.judge_round(judged(1, Verdict.REJECTED))
         assert [one.verdict for one in store.rounds(RUN)][:2] == ["rejected", None]
-    query = f"SELECT {COLUMNS} FROM v_round WHERE round < 3"  # noqa: S608
+    query = f"SELECT {COLUMNS} FROM v_round WHERE round < 3 ORDER BY entry"  # noqa: S608
     assert ask(place, query) == [
         ("rejected", "looks right", "ada"),
         (None, None, None),
@@ -69,7 +69,7 @@ def test_a_run_goes_on_from_an_accepted_round_and_says_from_which(
         store.judge_round(judged(2, Verdict.ACCEPTED))
         store.start_run(going_on(store, 2))
         assert store.run("heart-2").initial_model == store.rounds(RUN)[1].model
-    query = "SELECT run, from_run, from_round FROM v_run"
+    query = "SELECT run, from_run, from_round FROM v_run ORDER BY entry"
     assert ask(place, query) == [(RUN, None, None), ("heart-2", RUN, 2)]
 
 
