@@ -57,7 +57,7 @@ def test_the_new_run_starts_from_the_accepted_model_and_says_so(
 
 
 def stores(running: Federation) -> list[str | Path]:
-    words: list[str | Path] = ["--federation", running.folder.root / "federation.toml"]
+    words: list[str | Path] = ["--federation", running.folder.federation]
     words += ["--owner", running.owner_db]
     for name in AGGREGATORS:
         words += ["--aggregator", running.aggregator_db(name)]

@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from fedsecure.store.replay import differences
 from sqlalchemy import create_engine, text
-from sqlalchemy.orm import Session
 
 from fedsecure import database, identity
+from fedsecure.audit.federations import Federations
+from fedsecure.audit.verify import Progress, audit
 from fedsecure.demo.processes import Processes
 from fedsecure.demo.provision import AGGREGATORS, OWNER, provision
 from fedsecure.faults import VARIABLE
@@ -196,10 +196,11 @@ class Scene:
     def _audit(self) -> None:
         folder = self.running.folder
         known = identity.load_federation(folder.federation)
-        engine = create_engine(database.locate(self.databases[OWNER]))
-        with Session(engine) as session:
-            assert differences(session, known) == []
-        engine.dispose()
+        quiet = Progress(lambda _what, _total: None, lambda _number: None)
+        places = [str(self.databases[name]) for name in (OWNER, *AGGREGATORS)]
+        home = folder.config(OWNER).parent
+        report = audit(places[0], places[1:], Federations([known]), quiet, home)
+        assert report.findings == []
 
 
 def _left(spool: Path) -> list[Path]:
