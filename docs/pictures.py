@@ -69,7 +69,7 @@ AUDIT: Final = (
 def audited(root: Path) -> Report:
     """Audit the demo's three stores."""
     keys = load_federations([root / "owner" / "federation.toml"])
-    places = [str(root / name / "aggregator.db") for name in AGGREGATORS]
+    places = [str(root / name / "data" / "aggregator.db") for name in AGGREGATORS]
     return audit(str(root / "owner" / "rounds.db"), places, keys, QUIET)
 
 
