@@ -30,6 +30,8 @@ from fedsecure.errors import FedsecureError
 from fedsecure.flower import wire
 from fedsecure.flower.owner_settings import load_owner_settings
 from fedsecure.flower.runtime import task_identity
+from fedsecure.membership import identity_file
+from fedsecure.membership.accepted import load_accepted
 from fedsecure.study.config import load_study
 from fedsecure.study.schema import load_schema
 from tests.unit.aggregator.world import HOSPITALS, OWNER, SERVERS, World
@@ -147,6 +149,12 @@ def _signed() -> dict[str, tuple[signing.Signed[Any], str]]:
         for name in SERVERS
     }
     made: list[tuple[str, statements.Statement]] = [
+        (
+            OWNER,
+            statements.FederationIssue(
+                federation=federation, number=1, authorities="e" * 64
+            ),
+        ),
         (
             north,
             statements.RoundGrant(
@@ -313,6 +321,31 @@ key = "tls.key"
 """
 
 
+ACCEPTED_TOML: Final = """\
+name = "heart"
+federation = "131f32b759b5936ce60b78d6ba91e79bf002304b3ee8770e965c8b931c53eb2c"
+number = 2
+model_owner = "7f7f-7f7f-7f7f-7f7f-7f7f-7f7f-7f7f-7f7f"
+[fingerprints]
+north = "7f7f-7f7f-7f7f-7f7f-7f7f-7f7f-7f7f-7f7f"
+south = "0a0b-0a0b-0a0b-0a0b-0a0b-0a0b-0a0b-0a0b"
+"""
+
+
+def identity_target(place: Path) -> Target:
+    """What another party hands over before a federation begins."""
+    name = SERVERS[0]
+    party = WORLD.federation.find(name)[1]
+    mine = identity_file.Identity(
+        role=identity.Role.AGGREGATOR,
+        name=name,
+        key=party.key,
+        url=f"https://{name}.test:8443",
+    )
+    identity_file.write(place, mine, WORLD.keys[name])
+    return file_target(identity_file.read, place.read_text("utf-8"), place)
+
+
 def study_target(folder: Path) -> Target:
     def decode(data: bytes) -> object:
         (folder / "study.toml").write_bytes(data)
@@ -440,6 +473,10 @@ def targets(folder: Path) -> dict[str, Callable[[], Target]]:
         "federation.toml": lambda: file_target(
             identity.load_federation, federation_toml(), folder / "federation.toml"
         ),
+        "accepted.toml": lambda: file_target(
+            load_accepted, ACCEPTED_TOML, folder / "accepted.toml"
+        ),
+        "identity file": lambda: identity_target(folder / "north.identity.toml"),
         "schema.toml": lambda: file_target(
             load_schema, (HEART / "schema.toml").read_text(), folder / "schema.toml"
         ),
