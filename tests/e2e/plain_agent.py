@@ -10,21 +10,24 @@ from pathlib import Path
 from flwr.app import Context, RecordDict
 
 from clients.app import app
-from clients.config import load_agent_settings
+from clients.config import load_agent_settings, require_superlink
 from fedsecure.errors import PeerError
 from fedsecure.flower.runtime import fleet
+from fedsecure.membership.accepted import open_membership
 from fedsecure.node_keys import load_node_key
 
 
 def main(config: Path, weights: str) -> None:
     settings = load_agent_settings(config)
-    assert settings.authorities is not None
+    membership = open_membership(settings)
+    assert membership.authorities is not None
+    address = require_superlink(settings, membership.federation)
     data = {"data": str(settings.data)}
     while True:
         try:
             with fleet(
-                settings.superlink,
-                settings.authorities.read_bytes(),
+                address,
+                membership.authorities.read_bytes(),
                 load_node_key(settings.flower_key),
             ) as link:
                 context = Context(1, link.node_id, data, RecordDict(), {})
