@@ -9,6 +9,7 @@ import pytest
 
 from clients.policy import Policy
 from fedsecure.aggregators import UnreachableError
+from fedsecure.errors import FedsecureError
 from fedsecure.rounds.contributor import Offer, TaskFacts
 from fedsecure.rounds.proposal import Proposal
 from fedsecure.signing import Signed
@@ -238,3 +239,88 @@ def test_owner_finds_out_before_it_begins_that_files_differ(
         memory.wires["north"].fault = differ
         with refused(code):
             client.require_same_federation()
+
+
+# Texts and limits, to the last unit.
+
+
+def said(memory: MemoryFederation, offer: Offer, facts: TaskFacts) -> tuple[str, str]:
+    """Return code and detail with which basel refuses."""
+    with pytest.raises(FedsecureError) as caught:
+        memory.hospitals["basel"].contributor.accept(offer, facts)
+    return caught.value.code, caught.value.detail
+
+
+def found(proposal: Proposal, **changes: Any) -> TaskFacts:
+    spec = proposal.spec.statement
+    facts = TaskFacts(spec.purpose, spec.task, spec.model, spec.dimension)
+    return replace(facts, **changes)
+
+
+@pytest.mark.parametrize(
+    ("grants", "code", "detail"),
+    [
+        (lambda *_: [], "FS-344", "grants of nobody"),
+        (only_one, "FS-344", "grants of north"),
+        (
+            lambda memory, proposal: [
+                *(grant.token for grant in proposal.grants.values()),
+                regrant(memory, proposal.grants["north"]).token,
+            ],
+            "FS-344",
+            "grants of north, south",
+        ),
+        (for_another_spec, "FS-345", "a grant is for another spec"),
+        (with_one_key, "FS-345", "two parties have the same sealing key"),
+        (expired, "FS-345", "a grant has expired"),
+    ],
+)
+def test_data_owner_says_what_is_wrong_with_grants(
+    memory: MemoryFederation, grants: Regrant, code: str, detail: str
+) -> None:
+    proposal = memory.owner.propose(memory.request())
+    offer = Offer(proposal.spec.token, grants(memory, proposal))
+    assert said(memory, offer, found(proposal)) == (code, detail)
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("purpose", {"purpose": Purpose.EVALUATE}),
+        ("digest", {"digest": "f" * 64}),
+        ("model", {"model": "f" * 64}),
+        ("number of parameters", {"dimension": 7}),
+    ],
+)
+def test_data_owner_says_what_of_the_task_differs(
+    memory: MemoryFederation, what: str, change: dict[str, Any]
+) -> None:
+    proposal = memory.owner.propose(memory.request())
+    code, detail = said(memory, offer_of(proposal), found(proposal, **change))
+    assert code == "FS-340"
+    assert detail.startswith(f"the {what} is ")
+
+
+def test_a_set_may_need_everybody_and_a_deadline_is_over_when_it_is_reached(
+    memory: MemoryFederation,
+) -> None:
+    proposal = memory.owner.propose(memory.request(min_cohort=len(HOSPITALS)))
+    memory.clock.now = proposal.spec.statement.deadline - 0.5
+    memory.hospitals["basel"].accept(proposal)
+    memory.clock.now = proposal.spec.statement.deadline
+    with refused("FS-347"):
+        memory.hospitals["basel"].accept(proposal)
+
+
+def test_an_owner_without_the_rounds_key_says_where_it_should_lie(
+    memory: MemoryFederation,
+) -> None:
+    proposal = memory.owner.propose(memory.request())
+    receipts = {
+        name: memory.hospitals[name].answer(proposal, measurement_of(name))
+        for name in HOSPITALS
+    }
+    with pytest.raises(FedsecureError) as caught:
+        memory.owner.open(replace(proposal, key=None), receipts)
+    assert caught.value.code == "FS-355"
+    assert proposal.spec.digest in caught.value.detail
