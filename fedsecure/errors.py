@@ -619,8 +619,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "FS-369",
             "A round failed in every attempt",
             "Read the reason; start the agents that are missing, and ask data owners "
-            "to approve the study (`fedsecure agent review`). Then start training "
-            "again.",
+            "to approve the study (`fedsecure agent review`). Then go on with "
+            "`fedsecure train --resume`; `attempts` in owner.toml allows more.",
         ),
         Problem(
             "FS-370",

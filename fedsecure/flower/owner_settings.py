@@ -27,7 +27,8 @@ class OwnerSettings(settings.Settings):
     """The content of `owner.toml`; paths are taken from the file's own folder.
 
     `folder` receives the round store, models and logs. `round_seconds` is how long
-    a cohort may take to report, `join_seconds` how long to wait for all agents.
+    a cohort may take to report, `join_seconds` how long to wait for all agents,
+    `attempts` how often a round with too few reports is tried before training stops.
     """
 
     name: Name
@@ -41,6 +42,7 @@ class OwnerSettings(settings.Settings):
     superlink: SuperlinkSettings
     round_seconds: Annotated[float, Field(gt=0, le=30 * 86400)] = 300.0
     join_seconds: Annotated[float, Field(ge=0, le=86400)] = 60.0
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 3
 
     @property
     def database_url(self) -> str:

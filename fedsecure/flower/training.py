@@ -367,6 +367,7 @@ def _plan(owner: Owner, request: StudyRequest, run: str, rounds: int) -> Plan:
         min_cohort=terms.min_cohort,
         round_seconds=owner.settings.round_seconds,
         join_seconds=owner.settings.join_seconds,
+        attempts=owner.settings.attempts,
     )
 
 

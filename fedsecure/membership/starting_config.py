@@ -55,6 +55,7 @@ def owner(name: str, study: str, listen: str) -> str:
             ("folder", ".", "round store, models and logs"),
             ("round_seconds", 300.0, "how long a cohort may take to report"),
             ("join_seconds", 60.0, "how long to wait for all agents"),
+            ("attempts", 3, "how often a round with too few reports is tried"),
         )
         + "\n[superlink]\n"
         + _lines(
