@@ -11,7 +11,7 @@ On PostgreSQL a write transaction is SERIALIZABLE and a reading one sees one sna
 
 import os
 import sqlite3
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import quote
@@ -292,6 +292,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
 
 
+@cache
 def _scripts(migrations: Path) -> ScriptDirectory:
     return ScriptDirectory.from_config(_config(migrations))
 
