@@ -48,7 +48,7 @@ fuzz: setup  ## Decoders and an aggregator under changed bytes
 	timeout 300 $(PYTEST) tests/fuzz
 
 service: setup  ## Real servers over TLS
-	timeout 900 $(PYTEST) tests/service
+	timeout 900 $(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile tests/service
 
 e2e: setup  ## A whole federation of real processes
 	timeout 1500 $(PYTEST) tests/e2e

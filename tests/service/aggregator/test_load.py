@@ -140,7 +140,9 @@ def require_flat_memory(federation: Federation, rounds: int) -> None:
             servers = federation.servers.items()
             sizes.append({name: resident(server) for name, server in servers})
     grown = {name: sizes[-1][name] - sizes[1][name] for name in SERVERS}
-    assert max(grown.values()) <= 24, sizes
+    # How many uploads overlap is chance, and what the allocator keeps of it with it; a
+    # payload of each data owner left behind would be 256 MB a round.
+    assert max(grown.values()) <= 64, sizes
     # 100 MB, 8 bytes a parameter, 3 MB an open upload.
     most = 100 + 8 * DIMENSION // MEGABYTE + 3 * len(CROWD)
     assert max(max(one.values()) for one in sizes) <= most, sizes
