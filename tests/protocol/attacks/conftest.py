@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from fedsecure.rounds.proposal import Proposal
+from tests.protocol.attacks.forging import Receipts, propose, report_all
 from tests.protocol.attacks.promises import require_promises
 from tests.protocol.federation import MemoryFederation, federate
 
@@ -19,3 +21,13 @@ def memory(tmp_path: Path, dishonest: frozenset[str]) -> Iterator[MemoryFederati
     with federate(tmp_path) as federation:
         yield federation
         require_promises(federation, dishonest)
+
+
+@pytest.fixture
+def proposal(memory: MemoryFederation) -> Proposal:
+    return propose(memory)
+
+
+@pytest.fixture
+def receipts(memory: MemoryFederation, proposal: Proposal) -> Receipts:
+    return report_all(memory, proposal)

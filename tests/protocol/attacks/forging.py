@@ -79,7 +79,19 @@ def granted(memory: MemoryFederation, spec: Signed[RoundSpec]) -> Proposal:
         name: verify(token, RoundGrant, memory.federation)
         for name, token in tokens.items()
     }
-    return Proposal(spec, params_of(spec.statement), grants, None)  # type: ignore[arg-type]
+    return Proposal(spec, params_of(spec.statement), grants, None)
+
+
+def regranted(
+    memory: MemoryFederation, proposal: Proposal, spec: Signed[RoundSpec]
+) -> dict[str, Signed[RoundGrant]]:
+    """Return grants of aggregators that both do what the owner wants."""
+    return {
+        name: memory.author(name).sign(
+            grant.statement.model_copy(update={"spec": spec.digest})
+        )
+        for name, grant in proposal.grants.items()
+    }
 
 
 def report_all(

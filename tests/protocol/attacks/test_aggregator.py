@@ -15,7 +15,8 @@ from clients.config import AgentSettings, require_pinned
 from fedsecure.core import scheme, seal
 from fedsecure.encodings import base64url, from_base64url
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.identity import Federation, fingerprint, public_key_text
+from fedsecure.fingerprints import fingerprint
+from fedsecure.identity import Federation, public_key_text
 from fedsecure.rounds.contributor import Offer, TaskFacts
 from fedsecure.rounds.proposal import Proposal
 from fedsecure.signing import Author, Signed, set_digest, verify
@@ -53,16 +54,6 @@ from tests.protocol.federation import (
 
 LIAR = "south"
 Answer = Callable[[httpx.Request, Handler], httpx.Response]
-
-
-@pytest.fixture
-def proposal(memory: MemoryFederation) -> Proposal:
-    return propose(memory)
-
-
-@pytest.fixture
-def receipts(memory: MemoryFederation, proposal: Proposal) -> Receipts:
-    return report_all(memory, proposal)
 
 
 def parted(answer: bytes) -> tuple[str, bytes]:

@@ -54,11 +54,6 @@ def dishonest() -> frozenset[str]:
 
 
 @pytest.fixture
-def proposal(memory: MemoryFederation) -> Proposal:
-    return propose(memory)
-
-
-@pytest.fixture
 def sealed(memory: MemoryFederation, proposal: Proposal) -> Mapping[str, Sealed]:
     """What the attacker would send if it were honest."""
     return sealed_by(memory, ATTACKER, proposal)
