@@ -1,12 +1,19 @@
-"""Databases for every test: SQLite, and a PostgreSQL server of the tests' own."""
+"""For every test: time, and databases (SQLite and a PostgreSQL server of our own)."""
 
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import Cluster, MissingError, cluster
+
+# A machine that is busy is no failure.
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 Databases = Callable[[Path], str]
 

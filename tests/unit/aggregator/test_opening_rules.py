@@ -274,7 +274,7 @@ SETS = st.lists(st.sets(BLOCKS, min_size=1, max_size=3), min_size=2, max_size=6)
 
 
 @given(asked=SETS, least=st.integers(2, 4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_combination_of_accepted_sets_tells_about_fewer(
     asked: list[set[str]], least: int
 ) -> None:

@@ -43,7 +43,7 @@ def test_who_waits_as_long_as_it_is_told_is_admitted() -> None:
 
 
 @given(gaps=GAPS, most=st.integers(1, 20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_minute_has_more_than_twice_what_is_allowed(
     gaps: list[float], most: int
 ) -> None:

@@ -118,7 +118,7 @@ def rounds_of(draw: st.DrawFn) -> tuple[Params, list[Measurement]]:
     return Params.derive(dimension, (), n, clip, cap), measurements
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(rounds_of())
 def test_opened_mean_is_within_half_a_step_per_report_of_the_exact_mean(
     drawn: tuple[Params, list[Measurement]],

@@ -173,7 +173,7 @@ LIVES = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(LIVES)
 def test_whatever_is_tried_no_round_is_opened_twice_and_the_tables_stay_a_projection(
     lives: list[tuple[int, int, list[str], list[str]]],
