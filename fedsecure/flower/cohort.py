@@ -1,8 +1,10 @@
 """Who is asked in a round: the agents that are there and can be expected to answer.
 
 A data owner is eligible when its agent is online and answered in the last round that
-it was asked in, be it that it does not report. One that did not answer re-enters when
-its agent joins anew, for a node that was killed counts as online for some time yet.
+it was asked in, be it that it does not report. One that did not answer is left out,
+for a node that was killed counts as online for some time yet. It is asked again when
+its agent joins anew, and else after a pause, which doubles each time it is silent
+again: its agent may only have been slow, or never have got the question.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,10 +14,13 @@ from typing import Final, Protocol
 from flwr.app import Message
 
 from fedsecure.errors import PeerError
-from fedsecure.flower.runtime import OwnedRun, node_public_bytes
+from fedsecure.flower.plan import Plan
+from fedsecure.flower.runtime import LEASE, OwnedRun, node_public_bytes
 from fedsecure.identity import Federation
 
 LOOK_EVERY: Final = 0.1  # seconds
+SHORTEST_PAUSE: Final = 2 * LEASE  # seconds; who is dead is offline by then
+LONGEST_PAUSE: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,15 @@ class Node:
 
     node_id: int
     activation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A node that did not answer: it is left out until `until` (seconds)."""
+
+    activation: str
+    until: float
+    pause: float
 
 
 class Fleet(Protocol):
@@ -72,9 +86,9 @@ class Cohorts:
     Args:
         fleet: The agents.
         roster: Everybody who may take part.
-        min_cohort: How many are needed at least.
-        patience: Seconds to wait for all of the roster, and then as long again for
-            min_cohort of it.
+        plan: Of the run. All of the roster is waited for `join_seconds`, and then as
+            long again for `min_cohort` of it. One that did not answer is left out for
+            `round_seconds` at least, so that waiting in vain stays the exception.
         clock: Monotonic seconds.
         sleep: Waits so many seconds.
     """
@@ -84,18 +98,18 @@ class Cohorts:
         fleet: Fleet,
         *,
         roster: Sequence[str],
-        min_cohort: int,
-        patience: float,
+        plan: Plan,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
         self._fleet = fleet
         self._roster = frozenset(roster)
-        self._min_cohort = min_cohort
-        self._patience = patience
+        self._min_cohort = plan.min_cohort
+        self._patience = plan.join_seconds
+        self._pause = max(plan.round_seconds, SHORTEST_PAUSE)
         self._clock = clock
         self._sleep = sleep
-        self._missed: dict[str, str] = {}  # name -> activation in which it missed
+        self._missed: dict[str, Missed] = {}
         self._given_up: frozenset[str] = frozenset()  # waited for once, in vain
 
     def gather(self) -> dict[str, Node]:
@@ -126,16 +140,30 @@ class Cohorts:
     def note(self, cohort: Mapping[str, Node], silent: Sequence[str]) -> None:
         """Remember who of a cohort did not answer at all."""
         for name, node in cohort.items():
-            self._missed.pop(name, None)
+            before = self._missed.pop(name, None)
             if name in silent:
-                self._missed[name] = node.activation
+                self._missed[name] = self._left_out(node.activation, before)
+
+    def _left_out(self, activation: str, before: Missed | None) -> Missed:
+        pause = self._pause
+        if before is not None and before.activation == activation:
+            pause = min(2 * before.pause, max(LONGEST_PAUSE, self._pause))
+        return Missed(activation, self._clock() + pause, pause)
 
     def _eligible(self) -> dict[str, Node]:
         return {
             name: node
             for name, node in sorted(self._fleet.online().items())
-            if name in self._roster and self._missed.get(name) != node.activation
+            if name in self._roster and self._may_answer(name, node)
         }
+
+    def _may_answer(self, name: str, node: Node) -> bool:
+        missed = self._missed.get(name)
+        return (
+            missed is None
+            or missed.activation != node.activation
+            or missed.until <= self._clock()
+        )
 
     def _awaited(self, nodes: Mapping[str, Node]) -> frozenset[str]:
         """Tell who is worth waiting for: not those who were waited for before."""

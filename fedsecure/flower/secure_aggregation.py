@@ -84,8 +84,7 @@ class SecureAggregation:
         self._cohorts = Cohorts(
             fleet,
             roster=[party.name for party in owner.author.federation.data_owners],
-            min_cohort=plan.min_cohort,
-            patience=plan.join_seconds,
+            plan=plan,
             clock=clock,
             sleep=sleep,
         )

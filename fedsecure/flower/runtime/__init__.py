@@ -16,7 +16,7 @@ from fedsecure.flower.runtime.environment import (
     require_supported_flower,
     task_identity,
 )
-from fedsecure.flower.runtime.fleet import Fleet, fleet
+from fedsecure.flower.runtime.fleet import LEASE, Fleet, fleet
 from fedsecure.flower.runtime.grid import PollingGrid
 from fedsecure.flower.runtime.node_keys import node_public_bytes
 from fedsecure.flower.runtime.owned_run import OwnedRun, owned_run
@@ -29,6 +29,7 @@ from fedsecure.flower.runtime.superlink import (
 )
 
 __all__ = [
+    "LEASE",
     "SUPPORTED",
     "Fleet",
     "NodeState",

@@ -13,6 +13,7 @@ owner. Replies say nothing about how long the work took.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import httpx
@@ -79,6 +80,7 @@ class Fleet:
         self.node_id = node_id
         self._client = client
         self._call = call
+        self._ask_once = replace(call, patience=0.0)
         self._node = Node(node_id=node_id)
         self._pulse = pulse
 
@@ -86,7 +88,8 @@ class Fleet:
         """Ask once for a message and fetch all of it; run by the agent.
 
         A message comes once: one that is lost on the way, or whose agent dies over
-        it, is not sent again.
+        it, is not sent again. So a look that fails is not repeated here: whoever
+        leaves and joins anew is asked again in the next round.
 
         Raises:
             PeerError: FS-501 the SuperLink is out of reach, FS-503 it does not know
@@ -95,7 +98,7 @@ class Fleet:
             RoundStateError: FS-506, the run ended meanwhile.
         """
         self._require_known()
-        response = self._call(
+        response = self._ask_once(
             self._client.PullMessages, PullMessagesRequest(node=self._node)
         )
         if not response.messages_list:
