@@ -1,0 +1,52 @@
+"""`fedsecure rounds sql`: the store answers questions, and nothing can be changed."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fedsecure.cli.rounds.options import Database, Json
+from fedsecure.review import shell
+from fedsecure.review.reading import open_round_store
+
+
+def ask_sql(
+    query: Annotated[
+        str | None,
+        typer.Option("--command", "-c", metavar="QUERY", help="One query, then end."),
+    ] = None,
+    db: Database = None,
+    shape: Annotated[
+        shell.Shape | None, typer.Option("--as", help="How answers are printed.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask the round store in SQL; nothing can be changed.
+
+    Without -c, queries are read from the terminal or from standard input; each
+    ends with a semicolon. The views are v_run, v_round, v_participation, v_event.
+
+    Example: fedsecure rounds sql -c 'SELECT round, in_set, outcome FROM v_round'
+    """
+    form = shell.Shape.JSON if as_json else shape or shell.Shape.TABLE
+    console = Console()
+
+    def show(answer: shell.Answer) -> None:
+        printed = shell.shown(answer, form)
+        if isinstance(printed, str):
+            typer.echo(printed)
+        else:
+            console.print(printed)
+
+    with open_round_store(db) as session:
+        if query is not None:
+            show(shell.ask(session, query))
+        else:
+            shell.talk(session, _typed, show)
+
+
+def _typed(prompt: str) -> str:
+    if not sys.stdin.isatty():
+        prompt = ""
+    return input(prompt)
