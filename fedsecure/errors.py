@@ -1048,6 +1048,79 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "federation.toml, and both clocks. It must offer TLS 1.3.",
             HTTPStatus.SERVICE_UNAVAILABLE,
         ),
+        Problem(
+            "FS-580",
+            "The console cannot listen there",
+            "Choose another address or a free port with `--listen`, as in "
+            "127.0.0.1:8800; port 0 is any free one.",
+        ),
+        Problem(
+            "FS-581",
+            "The console would be open to others",
+            "Listen on 127.0.0.1 and come by an SSH tunnel, or give `--certificate` "
+            "and `--key` and leave `--no-login` out.",
+        ),
+        Problem(
+            "FS-582",
+            "The link to the console is not valid",
+            "Open the newest link that the command printed; each one works once.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-583",
+            "The console was asked under a foreign name",
+            "Open the address that the command printed; `--name` makes another name "
+            "known to it.",
+            HTTPStatus.MISDIRECTED_REQUEST,
+        ),
+        Problem(
+            "FS-584",
+            "A form does not come from this console",
+            "Open the page in the console again, and send the form from there.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-585",
+            "The console has no such page",
+            "Begin at the console's first page.",
+            HTTPStatus.NOT_FOUND,
+        ),
+        Problem(
+            "FS-586",
+            "A form or an address cannot be used as it is",
+            "Mend what is named, and send it again.",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+        ),
+        Problem(
+            "FS-587",
+            "This console only reads",
+            "Start it with what it lacks: `--config owner.toml` for verdicts, and "
+            "`--federation` for audits.",
+            HTTPStatus.FORBIDDEN,
+        ),
+        Problem(
+            "FS-588",
+            "An audit is under way",
+            "Wait until it is done; the page says how far it is.",
+            HTTPStatus.CONFLICT,
+        ),
+        Problem(
+            "FS-589",
+            "The console is not installed",
+            "Install the model owner's parts, `pip install 'fedsecure[owner]'`; at an "
+            "aggregator `fedsecure[aggregator]`.",
+        ),
+        Problem(
+            "FS-590",
+            "The console's certificate cannot be used",
+            "Give PEM files with `--certificate` and `--key`, the chain and its key.",
+        ),
+        Problem(
+            "FS-591",
+            "Too many pages renew themselves",
+            "Close some, or reload this one by hand.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
         # 6xx audit
         Problem(
             "FS-601",

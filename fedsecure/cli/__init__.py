@@ -23,7 +23,8 @@ STOPPED: Final = 130  # what shells expect of a command that Ctrl-C ended
 # Modules of this package: each has an `app` with commands, or is one `command`.
 COMMANDS: Final = (
     *("keygen", "init", "join", "federation", "renew-tls", "doctor"),
-    *("train", "study", "rounds", "audit", "store", "demo", "bench", "explain"),
+    *("train", "study", "rounds", "audit", "console", "store", "demo", "bench"),
+    "explain",
 )
 
 app = typer.Typer(

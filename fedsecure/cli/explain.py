@@ -154,9 +154,15 @@ FAMILIES: Final = (
         answered=True,
     ),
     Family(
-        599,
+        579,
         "Reaching an aggregator",
         "A model owner or an agent got no answer that makes sense.",
+    ),
+    Family(
+        599,
+        "The console",
+        "A console cannot start, or refuses what a browser asks. Who started it, or "
+        "sits before the browser, sees it.",
     ),
     Family(
         619,

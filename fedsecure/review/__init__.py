@@ -3,6 +3,8 @@
     reading   open a round store so that it cannot be changed
     rows      the views' rows as data
     details   one round in full, from the views and the signed statements
+    sides     what both aggregators signed about a round, next to each other
+    grid      who was in which round;  stages: where the seconds went
     choosing  which rounds: by verdict, by date, by page
     tables    the same for a terminal, of any width
     live      a run while it goes on

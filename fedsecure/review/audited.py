@@ -23,9 +23,9 @@ def audit_page(report: Report, width: int) -> RenderableType:
 
 
 def _parts(report: Report, width: int) -> Iterator[RenderableType]:
-    yield table(_STORES, report.stores, width)
+    yield table(STORES, report.stores, width)
     yield Text()
-    yield table(_CHECKS, [_Check(report, one) for one in sorted(report.checked)], width)
+    yield table(CHECK_COLUMNS, checks(report), width)
     for note in report.notes:
         yield Text.assemble(("\nnote  ", "cyan"), plain(note))
     for finding in report.findings[:SHOWN]:
@@ -40,6 +40,11 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
         yield Text("All records agree.", "bold green")
     else:
         yield Text("The records do not agree.", "bold red")
+
+
+def checks(report: Report) -> list["Check"]:
+    """Return the lines of the table of checks."""
+    return [Check(report, one) for one in sorted(report.checked)]
 
 
 def _finding(finding: Finding) -> Text:
@@ -62,7 +67,7 @@ def _pair(pair: Pair) -> Text:
     )
 
 
-class _Check:
+class Check:
     """One line of the table of checks."""
 
     def __init__(self, report: Report, number: int) -> None:
@@ -77,7 +82,7 @@ def _state(store: Store) -> Text:
     return plain(f"broken at entry {store.sound + 1}", "bold red")
 
 
-def _outcome(check: _Check) -> Text:
+def _outcome(check: Check) -> Text:
     if check.found:
         return plain(f"{check.found} found", "bold red")
     if not check.looked_at:
@@ -85,7 +90,7 @@ def _outcome(check: _Check) -> Text:
     return plain("ok", "green")
 
 
-_STORES: Final[tuple[Column[Store], ...]] = (
+STORES: Final[tuple[Column[Store], ...]] = (
     Column("party", lambda row: plain(row.party, "bold")),
     Column("store", lambda row: plain(row.place), least=TINY_WIDTH, folds=True),
     Column("kind", lambda row: plain(row.role), least=MEDIUM_WIDTH),
@@ -97,7 +102,7 @@ _STORES: Final[tuple[Column[Store], ...]] = (
         least=MEDIUM_WIDTH,
     ),
 )
-_CHECKS: Final[tuple[Column[_Check], ...]] = (
+CHECK_COLUMNS: Final[tuple[Column[Check], ...]] = (
     Column("check", lambda row: plain(f"({row.number})"), "right"),
     Column("what must hold", lambda row: plain(row.name), folds=True),
     Column("looked at", lambda row: plain(f"{row.looked_at:,}"), "right", TINY_WIDTH),

@@ -37,13 +37,13 @@ def round_page(detail: RoundDetail, width: int) -> RenderableType:
         width: Characters of the terminal.
     """
     sections: list[tuple[str, RenderableType]] = [
-        ("What was asked", _facts(_asked(detail))),
-        ("What came of it", _facts(_came(detail))),
-        (_metrics_title(detail), _facts(_metrics(detail))),
-        ("Data owners", table(_PARTICIPATIONS, detail.participations, width)),
-        ("Signed statements", table(_STATEMENTS, detail.statements, width)),
-        ("Entries of the ledger", table(_EVENTS, detail.events, width)),
-        ("Files", table(_FILES, detail.files, width)),
+        ("What was asked", _facts(asked(detail))),
+        ("What came of it", _facts(came(detail))),
+        (metrics_title(detail), _facts(metrics(detail))),
+        ("Data owners", table(PARTICIPATIONS, detail.participations, width)),
+        ("Signed statements", table(STATEMENTS, detail.statements, width)),
+        ("Entries of the ledger", table(EVENTS, detail.events, width)),
+        ("Files", table(FILES, detail.files, width)),
         ("Other attempts", _facts(_attempts(detail))),
     ]
     shown = [_section(title, body) for title, body in sections if _holds(body)]
@@ -84,7 +84,8 @@ def _facts(facts: Iterable[tuple[str, Text]]) -> Table:
     return grid
 
 
-def _asked(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
+def asked(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
+    """Yield what the model owner asked for."""
     spec, row = detail.spec, detail.round
     scalars = ", ".join(scalar.name for scalar in spec.scalars)
     yield "purpose", plain(f"{spec.purpose}, attempt {spec.attempt}")
@@ -100,7 +101,8 @@ def _asked(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
     yield "spec", plain(row.spec_digest)
 
 
-def _came(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
+def came(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
+    """Yield what came of a round."""
     row = detail.round
     if row.decided_at:
         seconds = number(row.seconds, 1)
@@ -140,13 +142,15 @@ def _clipped(detail: RoundDetail) -> Text:
     return Text.assemble(updates, " (", percent(detail.round.clip_rate), ")")
 
 
-def _metrics_title(detail: RoundDetail) -> str:
+def metrics_title(detail: RoundDetail) -> str:
+    """Say of which model the metrics are."""
     if detail.round.purpose == "evaluate":
         return "Metrics of the final model"
     return "Metrics of the model that the round started from"
 
 
-def _metrics(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
+def metrics(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
+    """Yield the metrics of a round."""
     for name, value in detail.metrics.items():
         yield name, plain("undefined" if value is None else f"{value:.6g}")
 
@@ -161,27 +165,27 @@ def _receipts(row: ParticipationRow) -> Text:
     return plain(" ".join(both) or None)
 
 
-_PARTICIPATIONS: Final[tuple[Column[ParticipationRow], ...]] = (
+PARTICIPATIONS: Final[tuple[Column[ParticipationRow], ...]] = (
     Column("data owner", lambda row: plain(row.data_owner), folds=True),
     Column("status", lambda row: stated(row.status)),
     Column("report", lambda row: digest(row.report_id), least=TINY_WIDTH),
     Column("receipts of both aggregators", _receipts, least=MEDIUM_WIDTH),
     Column("reason", lambda row: plain(row.reason), folds=True),
 )
-_STATEMENTS: Final[tuple[Column[StatementRow], ...]] = (
+STATEMENTS: Final[tuple[Column[StatementRow], ...]] = (
     Column("statement", lambda row: plain(row.statement)),
     Column("signed by", lambda row: plain(row.signer), folds=True),
     Column("number", lambda row: plain(row.number), "right", TINY_WIDTH),
     Column("digest", lambda row: digest(row.digest)),
     Column("ledger entry", lambda row: plain(row.ledger_entries), "right", 72),
 )
-_EVENTS: Final[tuple[Column[EventRow], ...]] = (
+EVENTS: Final[tuple[Column[EventRow], ...]] = (
     Column("entry", lambda row: plain(row.entry), "right"),
     Column("at (UTC)", lambda row: moment(row.at)),
     Column("kind", lambda row: plain(row.kind)),
     Column("hash", lambda row: digest(row.hash), least=TINY_WIDTH),
 )
-_FILES: Final[tuple[Column[FileRow], ...]] = (
+FILES: Final[tuple[Column[FileRow], ...]] = (
     Column("kind", lambda row: plain(row.kind)),
     Column("path", lambda row: plain(row.path), folds=True),
     Column("SHA-256", lambda row: digest(row.sha256)),

@@ -6,6 +6,7 @@ give the same bytes.
 """
 
 import io
+import re
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +40,20 @@ STYLE: Final[dict[str, Any]] = {
     "svg.fonttype": "none",  # words stay words: to search, to copy, to read aloud
     "svg.hashsalt": "fedsecure",
     "text.color": panels.INK,
+}
+PAPER: Final = "#ffffff"
+DARK: Final[Mapping[str, str]] = {  # what each colour becomes on a dark page
+    PAPER: "#171c22",
+    panels.INK: "#e6ebf0",
+    panels.FAINT: "#9aa7b4",
+    panels.GRID: "#2a323b",
+    panels.IN_SET: "#56728c",
+    panels.ABSENT: "#5e4630",
+    panels.MISSING: "#f0a24e",
+    panels.VOID: "#ff8a80",
+    panels.CLIPPED: "#d490b4",
+    panels.LOSS: "#5bb3ea",
+    panels.QUALITY: "#4fc6a1",
 }
 METADATA: Final[Mapping[Form, dict[str, Any]]] = {
     "png": {"Software": None},
@@ -95,6 +110,16 @@ def picture(run: RunRow, rounds: Sequence[RoundRow], form: Form) -> bytes:
     return content.getvalue()
 
 
+def darkened(svg: bytes) -> bytes:
+    """Return an SVG picture of a run in the colours for a dark page."""
+    colours = {light.lower(): dark for light, dark in DARK.items()}
+
+    def repainted(found: re.Match[str]) -> str:
+        return colours.get(found[0], found[0])
+
+    return re.sub(r"#[0-9a-f]{6}\b", repainted, svg.decode("utf-8")).encode("utf-8")
+
+
 def draw(run: RunRow, shown: Curves) -> Figure:
     """Lay a run out as a figure; needs `STYLE`."""
     lanes = panels.lanes(shown)
@@ -106,7 +131,7 @@ def draw(run: RunRow, shown: Curves) -> Figure:
     title, facts = _title(run), _facts(run)
     header = EDGE + TITLE_LINE * len(title) + FACT_LINE * len(facts)
     height = header + sum(ABOVE + one + BELOW for one in heights) + BOTTOM
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor=PAPER)
     _write_header(figure, title, facts)
     empty = _empty_panels(figure, header, heights, shown)
     for curve in shown.metrics:

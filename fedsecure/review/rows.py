@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
 from fedsecure.review.choosing import Choice, Page
-from fedsecure.store.models import Round
+from fedsecure.store.models import Event, Round
 
 _ROUND: Final = re.compile(r"(?P<number>\d{1,7})(?:\.(?P<attempt>\d{1,7}))?")
 _DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
@@ -139,7 +139,7 @@ class EventRow:
 
 def runs(session: Session) -> Sequence[RunRow]:
     """Return every run, oldest first."""
-    return _read(session, RunRow)
+    return read(session, RunRow)
 
 
 def find_run(session: Session, name: str | None = None) -> RunRow:
@@ -198,7 +198,7 @@ def count_rounds(session: Session, run: str, choice: Choice = EVERY) -> int:
 
 def attempts(session: Session, row: RoundRow) -> Sequence[RoundRow]:
     """Return every attempt at the same round of a run."""
-    return _read(session, RoundRow, run=row.run, round=row.round, purpose=row.purpose)
+    return read(session, RoundRow, run=row.run, round=row.round, purpose=row.purpose)
 
 
 def find_round(session: Session, run: str, which: str) -> RoundRow:
@@ -223,19 +223,44 @@ def find_round(session: Session, run: str, which: str) -> RoundRow:
     raise OperatorError("FS-862", f"there is no round {which!r} in run {run}")
 
 
+def beside(session: Session, row: RoundRow, step: int) -> RoundRow | None:
+    """Return the attempt proposed before (-1) or after (1) another of the same run."""
+    later = step > 0
+    place = Round.entry > row.entry if later else Round.entry < row.entry
+    order = Round.entry.asc() if later else Round.entry.desc()
+    query = select(Round.entry).where(Round.run == row.run, place)
+    entry = session.scalar(query.order_by(order).limit(1))
+    return None if entry is None else read(session, RoundRow, entry=entry)[0]
+
+
 def participations(session: Session, spec_digest: str) -> Sequence[ParticipationRow]:
     """Return the cohort of one attempt at a round, by name."""
-    return _read(session, ParticipationRow, spec_digest=spec_digest)
+    return read(session, ParticipationRow, spec_digest=spec_digest)
 
 
 def participations_of(session: Session, run: str) -> Sequence[ParticipationRow]:
     """Return everybody who was asked in a run, round by round."""
-    return _read(session, ParticipationRow, run=run)
+    return read(session, ParticipationRow, run=run)
+
+
+def participations_in(
+    session: Session, rounds: Sequence[RoundRow]
+) -> Sequence[ParticipationRow]:
+    """Return the cohorts of some attempts at rounds, round by round."""
+    view = _view(ParticipationRow)
+    meant = view.c.spec_digest.in_([row.spec_digest for row in rounds])
+    query = select(view).where(meant).order_by(view.c.entry, view.c.data_owner)
+    return [ParticipationRow(*row) for row in session.execute(query)]
+
+
+def last_entry(session: Session) -> int:
+    """Return the length of the ledger, which grows with everything that happens."""
+    return session.scalar(select(func.max(Event.entry))) or 0
 
 
 def events(session: Session, row: RoundRow) -> Sequence[EventRow]:
     """Return the ledger's entries about one attempt at a round."""
-    return _read(session, EventRow, spec_digest=row.spec_digest)
+    return read(session, EventRow, spec_digest=row.spec_digest)
 
 
 def _meant(view: TableClause, which: str) -> Sequence[ColumnElement[bool]] | None:
@@ -262,7 +287,8 @@ def _view(kind: type[R]) -> TableClause:
     return table(kind.VIEW, *(column(field.name) for field in fields(kind)))
 
 
-def _read(session: Session, kind: type[R], **equal: object) -> list[R]:
+def read(session: Session, kind: type[R], **equal: object) -> list[R]:
+    """Return the rows of a view, those alone whose columns have these values."""
     view = _view(kind)
     chosen = select(view).where(*(view.c[name] == equal[name] for name in equal))
     ordered = chosen.order_by(*(view.c[name] for name in kind.ORDER))

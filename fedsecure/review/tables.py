@@ -120,12 +120,12 @@ def digest(value: str | None) -> Text:
 
 def run_list(runs: Sequence[RunRow], width: int) -> RenderableType:
     """Return a table of runs."""
-    return table(_RUN_COLUMNS, runs, width)
+    return table(RUN_COLUMNS, runs, width)
 
 
 def round_table(rounds: Sequence[RoundRow], width: int) -> Table:
     """Return a table of rounds; verdicts only if there is one."""
-    return table(_columns(rounds), rounds, width)
+    return table(columns_for(rounds), rounds, width)
 
 
 def round_list(
@@ -204,17 +204,18 @@ def judged(row: RoundRow) -> Text:
     return plain(row.verdict, STYLES.get(row.verdict or "", ""))
 
 
-def _columns(rounds: Sequence[RoundRow]) -> Sequence[Column[RoundRow]]:
+def columns_for(rounds: Sequence[RoundRow]) -> Sequence[Column[RoundRow]]:
+    """Return the columns of a table of rounds; verdicts only if there is one."""
     if any(row.verdict for row in rounds):
-        return _ROUND_COLUMNS
-    return [one for one in _ROUND_COLUMNS if one.title != "verdict"]
+        return ROUND_COLUMNS
+    return [one for one in ROUND_COLUMNS if one.title != "verdict"]
 
 
 def _set(row: RoundRow) -> Text:
     return plain(f"{'-' if row.in_set is None else row.in_set}/{row.cohort}")
 
 
-_RUN_COLUMNS: Final[tuple[Column[RunRow], ...]] = (
+RUN_COLUMNS: Final[tuple[Column[RunRow], ...]] = (
     Column("run", lambda row: plain(row.run, "bold")),
     Column("state", lambda row: stated(row.state)),
     Column("rounds", lambda row: plain(f"{row.opened_rounds}/{row.planned_rounds}")),
@@ -225,7 +226,7 @@ _RUN_COLUMNS: Final[tuple[Column[RunRow], ...]] = (
     Column("title", lambda row: plain(row.title), folds=True),
 )
 
-_ROUND_COLUMNS: Final[tuple[Column[RoundRow], ...]] = (
+ROUND_COLUMNS: Final[tuple[Column[RoundRow], ...]] = (
     Column("round", lambda row: plain(row.label, "bold"), "right"),
     Column("decided (UTC)", lambda row: moment(row.decided_at), least=WIDE_WIDTH),
     Column("set", _set, "right"),

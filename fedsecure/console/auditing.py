@@ -1,0 +1,122 @@
+"""An audit that is begun by a click: it runs in a thread, and its result stays.
+
+The page says when it ran and how long the ledger was then. A result is as old as that:
+nothing here claims more.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from fedsecure.audit.findings import Report
+from fedsecure.audit.verify import Progress
+from fedsecure.errors import FedsecureError, RoundStateError
+
+STEPS: Final = 50  # at most so many marks of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """An audit under way: of what, and how far, 0 to 1."""
+
+    what: str
+    part: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The last audit.
+
+    Args:
+        at: When it began, seconds since 1970.
+        seconds: How long it took.
+        report: What it found; None when it could not be made.
+        error: Why it could not.
+    """
+
+    at: float
+    seconds: float
+    report: Report | None
+    error: FedsecureError | None = None
+
+
+class Audits:
+    """At most one audit at a time, and the last result.
+
+    Args:
+        work: Makes one, as `fedsecure audit verify` does.
+        places: Which stores it looks at, for people.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Progress], Report],
+        places: tuple[str, ...],
+        clock: Callable[[], float],
+    ) -> None:
+        self.places = places
+        self._work, self._clock = work, clock
+        self._lock = threading.Lock()
+        self._mark = 0
+        self.going: Going | None = None
+        self.last: Result | None = None
+
+    @property
+    def mark(self) -> int:
+        """A number that changes with everything there is to tell."""
+        return self._mark
+
+    def begin(self) -> None:
+        """Begin an audit.
+
+        Raises:
+            RoundStateError: FS-588 when one is under way.
+        """
+        with self._lock:
+            if self.going is not None:
+                raise RoundStateError("FS-588", "it is not finished yet")
+            self.going = Going("", 0.0)
+            self._mark += 1
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        began = self._clock()
+        report, error = None, None
+        try:
+            report = self._work(_Steps(self._tell).progress)
+        except FedsecureError as raised:
+            error = raised
+        finally:
+            seconds = self._clock() - began
+            with self._lock:
+                if report is not None or error is not None:
+                    self.last = Result(began, seconds, report, error)
+                self.going = None
+                self._mark += 1
+
+    def _tell(self, going: Going) -> None:
+        with self._lock:
+            self.going = going
+            self._mark += 1
+
+
+class _Steps:
+    """Turns an audit's steps into a few marks of progress."""
+
+    def __init__(self, tell: Callable[[Going], None]) -> None:
+        self._tell = tell
+        self._what, self._total, self._done, self._told = "", 0, 0, 0
+        self.progress = Progress(self._begin, self._step)
+
+    def _begin(self, what: str, total: int) -> None:
+        self._what, self._total, self._done, self._told = what, total, 0, 0
+        self._tell(Going(what, 0.0))
+
+    def _step(self, number: int) -> None:
+        self._done += number
+        part = min(1.0, self._done / self._total) if self._total else 0.0
+        if int(part * STEPS) > self._told:
+            self._told = int(part * STEPS)
+            self._tell(Going(self._what, part))

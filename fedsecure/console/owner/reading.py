@@ -1,0 +1,153 @@
+"""Everything that a page about runs and rounds shows, from one state of the store."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+from sqlalchemy.orm import Session
+
+from fedsecure.errors import OperatorError
+from fedsecure.review import grid as grids, rows, sides as both, stages
+from fedsecure.review.choosing import Choice, Judged, Page
+from fedsecure.review.details import RoundDetail, read_detail
+from fedsecure.review.grid import Grid
+from fedsecure.review.live import DOING, UNDECIDED
+from fedsecure.review.pages import asked, came, metrics, metrics_title
+from fedsecure.review.rows import RoundRow, RunRow
+from fedsecure.review.sides import Sides
+from fedsecure.review.stages import Spent
+from fedsecure.store.models import Round
+from fedsecure.store.states import RunState
+
+PER_PAGE = 25  # rounds
+RUNS_PER_PAGE = 50
+Facts = Sequence[tuple[str, Text]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of a long list is shown; page 1 has the newest."""
+
+    page: int
+    pages: int
+    number: int
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the newest part."""
+        return self.page == 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """A run: its newest rounds, or older ones. `rounds`: the newest first."""
+
+    run: RunRow
+    rounds: Sequence[RoundRow]
+    part: Part
+    judged: Judged | None
+    now: RoundRow | None  # undecided, and so under way
+    grid: Grid
+    spent: Spent
+    servers: Sequence[str]
+    entries: int
+
+    @property
+    def doing(self) -> str:
+        """What goes on, in words."""
+        if self.now is not None:
+            return f"Round {self.now.label}: {DOING[self.now.state]}"
+        if self.run.state == RunState.RUNNING:
+            return "Between two rounds"
+        return f"The run is {self.run.state}"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundPage:
+    """One attempt at a round, with its neighbours."""
+
+    detail: RoundDetail
+    sides: Sides
+    asked: Facts
+    came: Facts
+    metrics: Facts
+    metrics_title: str
+    spec: str
+    before: RoundRow | None
+    after: RoundRow | None
+
+
+def read_run(
+    session: Session, name: str, page: int, judged: Judged | None = None
+) -> RunPage:
+    """Read what the page of a run shows.
+
+    Raises:
+        OperatorError: FS-861 when there is no such run, FS-862 no such page of it.
+    """
+    run = rows.find_run(session, name)
+    choice = Choice(judged)
+    number = rows.count_rounds(session, run.run, choice)
+    part = part_of(page, number, PER_PAGE)
+    chosen = rows.rounds(session, run.run, choice, Page(page, PER_PAGE))
+    newest_first = list(reversed(chosen))
+    last = newest_first
+    if not part.first or judged is not None:
+        last = list(rows.rounds(session, run.run, page=Page(size=1)))
+    people = rows.participations_in(session, newest_first)
+    return RunPage(
+        run=run,
+        rounds=newest_first,
+        part=part,
+        judged=judged,
+        now=last[0] if last and last[0].state in UNDECIDED else None,
+        grid=grids.grid(newest_first, people),
+        spent=stages.spent(session, newest_first),
+        servers=_servers(session, newest_first),
+        entries=rows.last_entry(session),
+    )
+
+
+def read_round(session: Session, run: str, which: str) -> RoundPage:
+    """Read what the page of a round shows.
+
+    Raises:
+        OperatorError: FS-861, FS-862 when there is none.
+        PeerError: FS-701 when a stored statement was changed.
+    """
+    detail = read_detail(session, rows.find_run(session, run), which)
+    return RoundPage(
+        detail=detail,
+        sides=both.read_sides(session, detail.round.spec_digest),
+        asked=_facts(asked(detail)),
+        came=_facts(came(detail)),
+        metrics=_facts(metrics(detail)),
+        metrics_title=metrics_title(detail),
+        spec=detail.spec.model_dump_json(indent=2),
+        before=rows.beside(session, detail.round, -1),
+        after=rows.beside(session, detail.round, 1),
+    )
+
+
+def part_of(page: int, number: int, size: int) -> Part:
+    """Return which part of a list a page is.
+
+    Raises:
+        OperatorError: FS-862 when the list is not that long.
+    """
+    pages = max(1, -(-number // size))
+    if not 1 <= page <= pages:
+        raise OperatorError("FS-862", f"there is no page {page:,} of {pages:,}")
+    return Part(page, pages, number)
+
+
+def _facts(facts: Iterable[tuple[str, Text]]) -> Facts:
+    return list(facts)
+
+
+def _servers(session: Session, newest_first: Sequence[RoundRow]) -> Sequence[str]:
+    for row in newest_first:
+        grants = session.get_one(Round, row.spec_digest).grants
+        if grants:
+            return sorted(grants)
+    return ()
