@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from aggregator.service_cli import install_service
+from fedsecure.cli import listening
 
 app = typer.Typer(help="Run one of the two aggregation servers.")
 app.command()(install_service)
@@ -145,3 +146,28 @@ def export(
         telling.begin(str(path), exports.count(connection, KIND))
         rows = exports.write(connection, KIND, path, telling.step)
     typer.echo(f"{path}: {rows:,} rows")
+
+
+@app.command(
+    epilog="Example: fedsecure aggregator console --config north/aggregator.toml"
+)
+def console(
+    *,
+    config: Config = DEFAULT,
+    listen: listening.Listen = listening.LISTEN,
+    name: listening.Names = None,
+    certificate: listening.Certificate = None,
+    key: listening.CertificateKey = None,
+    login: listening.Login = True,
+) -> None:
+    """Watch this aggregator's rounds in the browser, until Ctrl-C; it may run on.
+
+    Nothing can be changed there. It prints a link that works once.
+    """
+    from aggregator.config import load  # noqa: PLC0415
+    from aggregator.console.start import parts  # noqa: PLC0415
+    from fedsecure.console.server import Options  # noqa: PLC0415
+    from fedsecure.console.start import run  # noqa: PLC0415
+
+    chosen = Options(listen, name or (), certificate, key, login)
+    run(parts(load(config)), chosen, typer.echo)

@@ -6,30 +6,17 @@ from typing import Annotated, Final
 
 import typer
 
+from fedsecure.cli.listening import (
+    LISTEN,
+    Certificate,
+    CertificateKey,
+    Listen,
+    Login,
+    Names,
+)
 from fedsecure.errors import OperatorError
 
 OWNER: Final = Path("owner.toml")
-LISTEN: Final = "127.0.0.1:8800"
-
-Listen = Annotated[str, typer.Option(metavar="HOST:PORT", help="Where it listens.")]
-Names = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--name", metavar="HOST", help="A host name that browsers may use; repeatable."
-    ),
-]
-Certificate = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="For TLS: a chain, PEM.")
-]
-CertificateKey = Annotated[
-    Path | None, typer.Option("--key", metavar="FILE", help="For TLS: its key, PEM.")
-]
-Login = Annotated[
-    bool,
-    typer.Option(
-        "--login/--no-login", help="Whether one has to sign in; off on loopback only."
-    ),
-]
 
 
 def command(  # noqa: PLR0913 - each is an option of the command

@@ -110,19 +110,17 @@ def place_of(options: Options, listener: socket.socket) -> Place:
     return Place(scheme, tuple(hosts), port, options.login)
 
 
-def serve(
+def prepare(
     app: ASGIApp,
     options: Options,
-    listener: socket.socket,
     ready: Callable[[], None],
     leaving: Callable[[], None],
-) -> None:
-    """Serve until Ctrl-C or SIGTERM.
+) -> uvicorn.Server:
+    """Return what serves a console until Ctrl-C or SIGTERM.
 
     Args:
         app: The console.
         options: How.
-        listener: Where.
         ready: Called once browsers are answered.
         leaving: Called when it is time to end what would go on.
 
@@ -142,7 +140,7 @@ def serve(
         ssl_context_factory=None if tls is None else (lambda _config, _default: tls),
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    _Server(config, ready, leaving).run(sockets=[listener])
+    return _Server(config, ready, leaving)
 
 
 class _Server(uvicorn.Server):

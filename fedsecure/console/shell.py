@@ -26,6 +26,7 @@ class Console:
         place: Where it is.
         sessions: Who is signed in.
         pages: Its templates.
+        mark: Returns what changes with everything that happens in the store.
         entries: Returns how long the ledger of its store is.
         clock: Seconds, never going back.
         audits: Its audits; None: it cannot make any.
@@ -35,6 +36,7 @@ class Console:
     place: Place
     sessions: Sessions
     pages: Pages
+    mark: Callable[[], str]
     entries: Callable[[], int]
     clock: Callable[[], float]
     audits: Audits | None = None
@@ -68,4 +70,4 @@ class Console:
 
     def _mark(self) -> str:
         told = 0 if self.audits is None else self.audits.mark
-        return f"{self.entries()}.{told}"
+        return f"{self.mark()}.{told}"

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import uvicorn
 from fastapi import APIRouter
 
 from fedsecure.console.app import create_app
 from fedsecure.console.auditing import Audits
 from fedsecure.console.guard import Place
 from fedsecure.console.rendering import Pages
-from fedsecure.console.server import Options, listen, place_of, serve
+from fedsecure.console.server import Options, listen, place_of, prepare
 from fedsecure.console.sessions import Sessions
 from fedsecure.console.shell import Console
 
@@ -24,6 +25,7 @@ class Parts:
     Args:
         templates: The package that has them.
         shared: What every template may name: who, and over what.
+        mark: Returns what changes with everything that happens in the store.
         entries: Returns how long the ledger is.
         routers: The pages.
         audits: Its audits, if it can make any, or else `without_audits` says why not.
@@ -31,25 +33,11 @@ class Parts:
 
     templates: str
     shared: Mapping[str, Any]
+    mark: Callable[[], str]
     entries: Callable[[], int]
     routers: Callable[[Console], Sequence[APIRouter]]
     audits: Audits | None = field(default=None, repr=False)
     without_audits: str = ""
-
-
-def build(
-    parts: Parts, place: Place, sessions: Sessions, clock: Callable[[], float]
-) -> Console:
-    """Return a console that is not served yet."""
-    return Console(
-        place=place,
-        sessions=sessions,
-        pages=Pages([parts.templates], parts.shared),
-        entries=parts.entries,
-        clock=clock,
-        audits=parts.audits,
-        without_audits=parts.without_audits,
-    )
 
 
 def run(parts: Parts, options: Options, say: Callable[[str], None]) -> None:
@@ -64,21 +52,41 @@ def run(parts: Parts, options: Options, say: Callable[[str], None]) -> None:
         OperatorError: FS-580, FS-581, FS-590.
     """
     with listen(options) as listener:
-        place = place_of(options, listener)
+        server = assemble(parts, options, place_of(options, listener), say)
+        server.run(sockets=[listener])
 
-        def announce(token: str) -> None:
-            say(f"  {place.url}/login#{token}")
 
-        sessions = Sessions(secrets.token_bytes, time.monotonic, announce)
-        console = build(parts, place, sessions, time.monotonic)
-        app = create_app(console, parts.routers(console))
+def assemble(
+    parts: Parts, options: Options, place: Place, say: Callable[[str], None]
+) -> uvicorn.Server:
+    """Return a console that is not served yet.
 
-        def ready() -> None:
-            if place.login:
-                say("Open this link. It works once; then the next one stands here.")
-                sessions.begin()
-            else:
-                say(f"Open {place.url}; everybody on this machine can.")
-            say("Ctrl-C ends the console.")
+    Raises:
+        OperatorError: FS-590.
+    """
 
-        serve(app, options, listener, ready, console.watch.close)
+    def announce(token: str) -> None:
+        say(f"  {place.url}/login#{token}")
+
+    sessions = Sessions(secrets.token_bytes, time.monotonic, announce)
+    console = Console(
+        place=place,
+        sessions=sessions,
+        pages=Pages([parts.templates], parts.shared),
+        mark=parts.mark,
+        entries=parts.entries,
+        clock=time.monotonic,
+        audits=parts.audits,
+        without_audits=parts.without_audits,
+    )
+
+    def ready() -> None:
+        if place.login:
+            say("Open this link. It works once; then the next one stands here.")
+            sessions.begin()
+        else:
+            say(f"Open {place.url}; everybody on this machine can.")
+        say("Ctrl-C ends the console.")
+
+    app = create_app(console, parts.routers(console))
+    return prepare(app, options, ready, console.watch.close)

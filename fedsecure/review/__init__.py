@@ -5,7 +5,7 @@
     details   one round in full, from the views and the signed statements
     sides     what both aggregators signed about a round, next to each other
     grid      who was in which round;  stages: where the seconds went
-    choosing  which rounds: by verdict, by date, by page
+    choosing  which rounds: by verdict, by date, by page;  paging
     tables    the same for a terminal, of any width
     live      a run while it goes on
     curves    what there is to draw;  plots, panels: the picture

@@ -33,6 +33,12 @@ class Grid:
     lines: Sequence[Line]
     left_out: int
 
+    @property
+    def statuses(self) -> frozenset[str]:
+        """What became of anybody who is shown."""
+        cells = (one for line in self.lines for one in line.cells)
+        return frozenset(one.status for one in cells if one is not None)
+
 
 def grid(rounds: Sequence[RoundRow], people: Sequence[ParticipationRow]) -> Grid:
     """Arrange who took part.

@@ -89,13 +89,16 @@ def save(path: Path, run: RunRow, rounds: Sequence[RoundRow]) -> None:
         raise OperatorError("FS-866", f"{path}: {error.strerror}") from error
 
 
-def picture(run: RunRow, rounds: Sequence[RoundRow], form: Form) -> bytes:
+def picture(
+    run: RunRow, rounds: Sequence[RoundRow], form: Form, *, titled: bool = True
+) -> bytes:
     """Draw a run.
 
     Args:
         run: The run.
         rounds: Every attempt at its rounds, in order of proposal.
         form: What the bytes are to be.
+        titled: Whether it says itself which run it is.
 
     Raises:
         OperatorError: FS-864 when no round was opened.
@@ -106,7 +109,9 @@ def picture(run: RunRow, rounds: Sequence[RoundRow], form: Form) -> bytes:
     with style.context(STYLE, after_reset=True), warnings.catch_warnings():
         # A title in letters that the font does not have shows boxes instead.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        draw(run, shown).savefig(content, format=form, metadata=METADATA[form])
+        draw(run, shown, titled=titled).savefig(
+            content, format=form, metadata=METADATA[form]
+        )
     return content.getvalue()
 
 
@@ -120,7 +125,7 @@ def darkened(svg: bytes) -> bytes:
     return re.sub(r"#[0-9a-f]{6}\b", repainted, svg.decode("utf-8")).encode("utf-8")
 
 
-def draw(run: RunRow, shown: Curves) -> Figure:
+def draw(run: RunRow, shown: Curves, *, titled: bool = True) -> Figure:
     """Lay a run out as a figure; needs `STYLE`."""
     lanes = panels.lanes(shown)
     heights = [
@@ -128,8 +133,8 @@ def draw(run: RunRow, shown: Curves) -> Figure:
         *([panels.clip_height(shown.bars)] if shown.bars.at else []),
         panels.sets_height(lanes),
     ]
-    title, facts = _title(run), _facts(run)
-    header = EDGE + TITLE_LINE * len(title) + FACT_LINE * len(facts)
+    title, facts = (_title(run), _facts(run)) if titled else ([], [])
+    header = (EDGE if titled else 0) + TITLE_LINE * len(title) + FACT_LINE * len(facts)
     height = header + sum(ABOVE + one + BELOW for one in heights) + BOTTOM
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor=PAPER)
     _write_header(figure, title, facts)

@@ -247,10 +247,8 @@ def participations_in(
     session: Session, rounds: Sequence[RoundRow]
 ) -> Sequence[ParticipationRow]:
     """Return the cohorts of some attempts at rounds, round by round."""
-    view = _view(ParticipationRow)
-    meant = view.c.spec_digest.in_([row.spec_digest for row in rounds])
-    query = select(view).where(meant).order_by(view.c.entry, view.c.data_owner)
-    return [ParticipationRow(*row) for row in session.execute(query)]
+    digests = [row.spec_digest for row in rounds]
+    return read_in(session, ParticipationRow, "spec_digest", digests)
 
 
 def last_entry(session: Session) -> int:
@@ -261,6 +259,16 @@ def last_entry(session: Session) -> int:
 def events(session: Session, row: RoundRow) -> Sequence[EventRow]:
     """Return the ledger's entries about one attempt at a round."""
     return read(session, EventRow, spec_digest=row.spec_digest)
+
+
+def read_in(
+    session: Session, kind: type[R], name: str, values: Sequence[object]
+) -> list[R]:
+    """Return the rows of a view of which a column has one of these values."""
+    view = _view(kind)
+    query = select(view).where(view.c[name].in_(values))
+    ordered = query.order_by(*(view.c[name] for name in kind.ORDER))
+    return [kind(*row) for row in session.execute(ordered)]
 
 
 def _meant(view: TableClause, which: str) -> Sequence[ColumnElement[bool]] | None:

@@ -40,7 +40,7 @@ class Pictures:
             drawn = self._kept.get(key)
             if drawn is None:
                 found = rows.rounds(session, run.run, page=SHOWN)
-                drawn = self._kept[key] = picture(run, found, "svg")
+                drawn = self._kept[key] = picture(run, found, "svg", titled=False)
                 while len(self._kept) > KEPT:
                     self._kept.popitem(last=False)
         return darkened(drawn) if dark else drawn

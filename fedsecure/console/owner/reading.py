@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from rich.text import Text
 from sqlalchemy.orm import Session
 
-from fedsecure.errors import OperatorError
 from fedsecure.review import grid as grids, rows, sides as both, stages
 from fedsecure.review.choosing import Choice, Judged, Page
 from fedsecure.review.details import RoundDetail, read_detail
 from fedsecure.review.grid import Grid
 from fedsecure.review.live import DOING, UNDECIDED
 from fedsecure.review.pages import asked, came, metrics, metrics_title
+from fedsecure.review.paging import Part, part_of
 from fedsecure.review.rows import RoundRow, RunRow
 from fedsecure.review.sides import Sides
 from fedsecure.review.stages import Spent
@@ -22,20 +22,6 @@ from fedsecure.store.states import RunState
 PER_PAGE = 25  # rounds
 RUNS_PER_PAGE = 50
 Facts = Sequence[tuple[str, Text]]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Which part of a long list is shown; page 1 has the newest."""
-
-    page: int
-    pages: int
-    number: int
-
-    @property
-    def first(self) -> bool:
-        """Whether it is the newest part."""
-        return self.page == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +78,7 @@ def read_run(
     chosen = rows.rounds(session, run.run, choice, Page(page, PER_PAGE))
     newest_first = list(reversed(chosen))
     last = newest_first
-    if not part.first or judged is not None:
+    if part.offset or judged is not None:
         last = list(rows.rounds(session, run.run, page=Page(size=1)))
     people = rows.participations_in(session, newest_first)
     return RunPage(
@@ -127,18 +113,6 @@ def read_round(session: Session, run: str, which: str) -> RoundPage:
         before=rows.beside(session, detail.round, -1),
         after=rows.beside(session, detail.round, 1),
     )
-
-
-def part_of(page: int, number: int, size: int) -> Part:
-    """Return which part of a list a page is.
-
-    Raises:
-        OperatorError: FS-862 when the list is not that long.
-    """
-    pages = max(1, -(-number // size))
-    if not 1 <= page <= pages:
-        raise OperatorError("FS-862", f"there is no page {page:,} of {pages:,}")
-    return Part(page, pages, number)
 
 
 def _facts(facts: Iterable[tuple[str, Text]]) -> Facts:

@@ -26,6 +26,7 @@ from fedsecure.console.shell import Console
 from fedsecure.errors import PeerError
 from fedsecure.review import pages, rows, tables
 from fedsecure.review.choosing import Judged
+from fedsecure.review.paging import part_of
 from fedsecure.review.reading import open_round_store
 from fedsecure.store.records import Verdict
 
@@ -74,12 +75,11 @@ class Routes:
         with self._store() as session:
             newest_first = list(reversed(rows.runs(session)))
             entries = rows.last_entry(session)
-        part = reading.part_of(page, len(newest_first), reading.RUNS_PER_PAGE)
-        begin = (page - 1) * reading.RUNS_PER_PAGE
+        part = part_of(page, len(newest_first), reading.RUNS_PER_PAGE)
         return self.console.page(
             request,
             "runs.html",
-            runs=newest_first[begin : begin + reading.RUNS_PER_PAGE],
+            runs=newest_first[part.offset :][: part.size],
             part=part,
             entries=entries,
         )

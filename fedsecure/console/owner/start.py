@@ -65,6 +65,7 @@ class OwnerConsole:
                 "first_page": "Runs",
                 "also": "" if self.aggregators else ALONE,
             },
+            mark=lambda: str(self._entries()),
             entries=self._entries,
             routers=lambda console: [
                 Routes(console, self.place, self.user, self._judge()).router()

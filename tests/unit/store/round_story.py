@@ -276,24 +276,33 @@ def train(
     gone = {one.name for one in absent}
     present = [name for name in HOSPITALS if name not in gone]
     opened = open_round(store, signed, present)
+    store.finish_round(result(folder, signed, opened, absent))
+
+
+def result(
+    folder: Path,
+    signed: Signed[RoundSpec],
+    opened: Signed[Opening],
+    absent: Sequence[Participation] = (),
+) -> RoundResult:
+    """Return what a train round came to."""
     number = signed.statement.round
-    store.finish_round(
-        RoundResult(
-            spec_digest=signed.digest,
-            mean=model(folder, f"mean-{number}", ModelKind.MEAN),
-            model=model(folder, f"model-{number}"),
-            metrics={"loss": 0.7 / number, "accuracy": 0.75, "auc": float("nan")},
-            total_weight=256 * len(present),
-            clipped=1,
-            clamped=0,
-            participations=[
-                *(Participation(name, Status.IN_SET) for name in present),
-                *absent,
-            ],
-            shares=shares(signed, opened),
-            seconds={"train": 2.0, "open": 0.25},
-            bytes_up=4 * 3012,
-        )
+    present = [one.reporter for one in opened.statement.set]
+    return RoundResult(
+        spec_digest=signed.digest,
+        mean=model(folder, f"mean-{number}", ModelKind.MEAN),
+        model=model(folder, f"model-{number}"),
+        metrics={"loss": 0.7 / number, "accuracy": 0.75, "auc": float("nan")},
+        total_weight=256 * len(present),
+        clipped=1,
+        clamped=0,
+        participations=[
+            *(Participation(name, Status.IN_SET) for name in present),
+            *absent,
+        ],
+        shares=shares(signed, opened),
+        seconds={"train": 2.0, "open": 0.25},
+        bytes_up=4 * 3012,
     )
 
 
