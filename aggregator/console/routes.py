@@ -52,10 +52,7 @@ class Routes:
             states={state.value: number for state, number in shown.states.items()},
             columns=columns.ROUNDS,
             refusals=columns.REFUSALS,
-            policy=[
-                (name.replace("_", " "), plain(value))
-                for name, value in self.policy.model_dump(mode="json").items()
-            ],
+            policy=list(_policy(self.policy)),
             href=_page_of,
         )
 
@@ -81,6 +78,14 @@ class Routes:
 
 def _page_of(row: RoundRow) -> str:
     return f"/rounds/{segment(row.spec)}"
+
+
+def _policy(policy: Policy) -> Iterable[tuple[str, Text]]:
+    for name, value in policy.model_dump(mode="json").items():
+        if name == "max_body":
+            yield name, size(value)
+        else:
+            yield name, plain(f"{value:,}" if isinstance(value, int) else value)
 
 
 def _facts(shown: Detail) -> Iterable[tuple[str, Text]]:

@@ -38,13 +38,14 @@ class Served:
     def origin(self) -> dict[str, str]:
         return {"Origin": self.url}
 
-    def client(self, **more: Any) -> httpx.Client:
+    @contextmanager
+    def client(self) -> Iterator[httpx.Client]:
         """A browser without scripts that is signed in."""
-        client = httpx.Client(base_url=self.url, timeout=SECONDS, **more)
-        form = {"token": self.token}
-        answer = client.post("/login", data=form, headers=self.origin)
-        assert answer.status_code == 303, answer.text
-        return client
+        with httpx.Client(base_url=self.url, timeout=SECONDS) as client:
+            form = {"token": self.token}
+            answer = client.post("/login", data=form, headers=self.origin)
+            assert answer.status_code == 303, answer.text
+            yield client
 
 
 @contextmanager

@@ -1,0 +1,67 @@
+"""Tokens, sessions, and when they end."""
+
+import pytest
+
+from fedsecure.console.sessions import MOST, SECONDS, Sessions
+from fedsecure.errors import PeerError
+from tests.unit.aggregator.world import Clock, Entropy
+
+
+def made() -> tuple[Sessions, Clock, list[str]]:
+    clock, said = Clock(0.0), list[str]()
+    sessions = Sessions(Entropy("console"), clock, said.append)
+    sessions.begin()
+    return sessions, clock, said
+
+
+def test_a_session_ends_by_itself() -> None:
+    sessions, clock, said = made()
+    session = sessions.sign_in(said[-1])
+    clock.now = SECONDS - 1
+    assert sessions.find(session.cookie) == session
+    clock.now = SECONDS
+    assert sessions.find(session.cookie) is None
+
+
+def test_every_token_works_once() -> None:
+    sessions, _, said = made()
+    for _ in range(3):
+        sessions.sign_in(said[-1])
+    assert len(set(said)) == 4
+    for used in said[:-1]:
+        with pytest.raises(PeerError, match="FS-582"):
+            sessions.sign_in(used)
+    sessions.sign_in(said[-1])
+
+
+@pytest.mark.parametrize("token", ["", "a", "\N{SNOWMAN}", "a" * 10_000])
+def test_a_wrong_token_changes_nothing(token: str) -> None:
+    sessions, _, said = made()
+    with pytest.raises(PeerError, match="FS-582"):
+        sessions.sign_in(token)
+    sessions.sign_in(said[-1])
+
+
+def test_one_browser_does_not_end_anothers_session() -> None:
+    sessions, _, said = made()
+    first, second = sessions.sign_in(said[-1]), sessions.sign_in(said[-1])
+    assert first.form_token != second.form_token
+    sessions.end(first)
+    assert sessions.find(first.cookie) is None
+    assert sessions.find(second.cookie) == second
+
+
+def test_there_are_only_so_many_sessions() -> None:
+    sessions, _, _ = made()
+    first = sessions.open()
+    for _ in range(MOST):
+        last = sessions.open()
+    assert sessions.find(first.cookie) is None
+    assert sessions.find(last.cookie) == last
+
+
+def test_nothing_secret_prints() -> None:
+    sessions, _, said = made()
+    session = sessions.sign_in(said[-1])
+    assert session.cookie not in repr(session)
+    assert session.form_token not in repr(session)
