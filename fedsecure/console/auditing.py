@@ -32,7 +32,8 @@ class Result:
         at: When it began, seconds since 1970.
         seconds: How long it took.
         report: What it found; None when it could not be made.
-        error: Why it could not.
+        error: Why it could not; None with no report: it broke down, for a reason
+            that is on the terminal.
     """
 
     at: float
@@ -91,8 +92,7 @@ class Audits:
         finally:
             seconds = self._clock() - began
             with self._lock:
-                if report is not None or error is not None:
-                    self.last = Result(began, seconds, report, error)
+                self.last = Result(began, seconds, report, error)
                 self.going = None
                 self._mark += 1
 
