@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    sync_playwright,
+)
 
 from tests.browser.serving import Served
 
@@ -35,9 +41,27 @@ class Tab:
     context: BrowserContext
     url: str
     said: list[str] = field(default_factory=list)
+    cut_off: int = 0  # times that the machine's network changed under a request
 
     def open(self, path: str) -> None:
-        self.page.goto(self.url + path, wait_until="networkidle")
+        """Open a page, and wait until it renews itself."""
+        for _ in range(3):
+            before = self.cut_off
+            self.page.goto(self.url + path)
+            self.page.locator(".live[data-how=on]").wait_for()
+            if self.cut_off == before:
+                return
+
+    def hear(self, message: ConsoleMessage) -> None:
+        """Note an error, but for what another program does to the network.
+
+        Chromium gives up what it loads when an interface comes or goes, as they do
+        where somebody starts containers.
+        """
+        if "ERR_NETWORK_CHANGED" in message.text:
+            self.cut_off += 1
+        elif message.type in {"error", "warning"}:
+            self.said.append(f"{message.type}: {message.text}")
 
 
 @pytest.fixture(scope="session")
@@ -77,14 +101,7 @@ class Windows:
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
         tab = Tab(page, context, served.url)
-        page.on(
-            "console",
-            lambda said: (
-                tab.said.append(f"{said.type}: {said.text}")
-                if said.type in {"error", "warning"}
-                else None
-            ),
-        )
+        page.on("console", tab.hear)
         page.on("pageerror", lambda error: tab.said.append(f"raised: {error}"))
         page.on("dialog", lambda shown: tab.said.append(f"dialog: {shown.message}"))
         self._tabs.append(tab)

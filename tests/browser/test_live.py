@@ -34,11 +34,7 @@ def test_a_run_is_seen_to_advance_without_a_reload(
             assert newest.locator("a").inner_text() == str(number)
             cell = page.locator(".grid tbody tr").first.locator("td").first
             cell.and_(page.locator(".in")).wait_for()
-            page.wait_for_function(
-                "before => document.querySelector('.curves').getAttribute('src')"
-                " !== before",
-                arg=picture,
-            )
+            page.locator(f".curves:not([src='{picture}'])").wait_for()
             assert progress.get_attribute("value") == str(number)
         assert now.inner_text() == "Between two rounds"
         assert page.evaluate("window.same") is True

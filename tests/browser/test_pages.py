@@ -1,7 +1,8 @@
 """Every page, opened, clicked and photographed in both themes and at phone width."""
 
+import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,10 +11,10 @@ from tests.browser.conftest import DESK, PHONE, Tab, Windows
 from tests.browser.serving import serving
 from tests.browser.worlds import WORLDS
 
-LOOKS: Final[dict[str, dict[str, Any]]] = {
-    "light": {"color_scheme": "light", "viewport": DESK},
-    "dark": {"color_scheme": "dark", "viewport": DESK},
-    "phone": {"color_scheme": "light", "viewport": PHONE},
+LOOKS: Final = {  # colours, size, whether the accessibility is checked, too
+    "light": ("light", DESK, False),
+    "dark": ("dark", DESK, True),
+    "phone": ("light", PHONE, True),
 }
 # Elements that stick out of the window sideways, outside of what scrolls by itself.
 STICK_OUT: Final = """
@@ -22,21 +23,26 @@ STICK_OUT: Final = """
   .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
   .map((one) => `${one.tagName}.${one.className}`)
 """
+BROKEN: Final = "[...document.images].filter((one) => !one.naturalWidth).length"
+LOADED: Final = "Promise.all([...document.images].map((one) => one.decode()))"
 AXE: Final = Axe()
 
 
-def look(tab: Tab, picture: Path, *, accessibly: bool = True) -> None:
-    """Check a page that is open, and take its picture."""
+def look(tab: Tab, folder: Path, name: str) -> None:
+    """Look at a page that is open in every way, and take its pictures."""
     page = tab.page
-    page.screenshot(path=picture, full_page=True)
-    assert page.evaluate(STICK_OUT) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    broken = "[...document.images].filter((one) => !one.naturalWidth).length"
-    assert page.evaluate(broken) == 0
+    for way, (colours, size, accessibly) in LOOKS.items():
+        page.emulate_media(color_scheme=colours)
+        page.set_viewport_size(size)
+        page.evaluate(LOADED)
+        page.screenshot(path=folder / f"{name}-{way}.png", full_page=True)
+        assert page.evaluate(STICK_OUT) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.evaluate(BROKEN) == 0
+        if accessibly:
+            found = AXE.run(page)
+            assert found.violations_count == 0, found.generate_report()
     assert page.locator("h1").count() == 1
-    if accessibly:
-        found = AXE.run(page)
-        assert found.violations_count == 0, found.generate_report()
     assert tab.said == []
 
 
@@ -46,19 +52,15 @@ def test_every_page_is_sound_in_every_look(
 ) -> None:
     making, paths = WORLDS[world]
     with making(tmp_path) as parts, serving(parts) as served:
-        for name, options in LOOKS.items():
-            tab = windows.signed_in(served, **options)
-            for path in paths:
-                if path == "first round":
-                    tab.open("/")
-                    tab.page.locator("tbody a").first.click()
-                    tab.page.wait_for_load_state()
-                else:
-                    tab.page.goto(tab.url + path)
-                tab.page.locator(".live[data-how=on]").wait_for()
-                shown = path.strip("/").replace("/", "-").replace("?", "-") or "start"
-                look(tab, pictures / f"{world}-{shown}-{name}.png")
-            tab.page.goto("about:blank")
+        tab = windows.signed_in(served)
+        for path in paths:
+            if path == "first round":
+                tab.page.locator("tbody a").first.click()
+                tab.page.get_by_role("heading", name="What is known of it").wait_for()
+            else:
+                tab.open(path)
+            shown = re.sub(r"[^a-z0-9.]+", "-", path.strip("/")) or "start"
+            look(tab, pictures, f"{world}-{shown}")
 
 
 def test_the_page_for_signing_in_is_sound(
@@ -66,20 +68,20 @@ def test_the_page_for_signing_in_is_sound(
 ) -> None:
     making, _ = WORLDS["nothing"]
     with making(tmp_path) as parts, serving(parts) as served:
-        for name, options in LOOKS.items():
-            tab = windows.new(served, **options)
-            tab.page.goto(f"{served.url}/runs/secret")
-            assert tab.page.url == f"{served.url}/login"
-            look(tab, pictures / f"login-{name}.png")
-            tab.page.get_by_label("Token of the link").fill("not this one")
-            tab.page.get_by_role("button", name="Sign in").click()
-            tab.page.get_by_role("alert").wait_for()
-            assert "FS-582" in tab.page.inner_text("main")
-            tab.said.clear()  # Chromium notes the status 403
-            look(tab, pictures / f"login-refused-{name}.png")
-            tab.page.get_by_label("Token of the link").fill(served.token)
-            tab.page.get_by_role("button", name="Sign in").click()
-            tab.page.wait_for_url(f"{served.url}/")
+        tab = windows.new(served)
+        tab.page.goto(f"{served.url}/runs/secret")
+        assert tab.page.url == f"{served.url}/login"
+        look(tab, pictures, "login")
+        tab.page.get_by_label("Token of the link").fill("not this one")
+        tab.page.get_by_role("button", name="Sign in").click()
+        tab.page.get_by_role("alert").wait_for()
+        assert "FS-582" in tab.page.inner_text("main")
+        assert [one for one in tab.said if "403" not in one] == []
+        tab.said.clear()
+        look(tab, pictures, "login-refused")
+        tab.page.get_by_label("Token of the link").fill(served.token)
+        tab.page.get_by_role("button", name="Sign in").click()
+        tab.page.wait_for_url(f"{served.url}/")
 
 
 def test_what_is_not_there_is_said_on_a_sound_page(
@@ -87,13 +89,12 @@ def test_what_is_not_there_is_said_on_a_sound_page(
 ) -> None:
     making, _ = WORLDS["told"]
     with making(tmp_path) as parts, serving(parts) as served:
-        for name, options in LOOKS.items():
-            tab = windows.signed_in(served, **options)
-            tab.page.goto(f"{served.url}/runs/heart-1/rounds/99")
-            assert "FS-862" in tab.page.inner_text("main")
-            assert [one for one in tab.said if "404" not in one] == []
-            tab.said.clear()
-            look(tab, pictures / f"not-there-{name}.png")
+        tab = windows.signed_in(served)
+        tab.page.goto(f"{served.url}/runs/heart-1/rounds/99")
+        assert "FS-862" in tab.page.inner_text("main")
+        assert [one for one in tab.said if "404" not in one] == []
+        tab.said.clear()
+        look(tab, pictures, "not-there")
 
 
 def test_links_lead_from_the_runs_to_a_round_and_on(
