@@ -2,9 +2,9 @@
 
     python docs/pictures.py [runs/demo]
 
-Reads the stores that `fedsecure demo` left, with the users' own commands. The page is
-drawn by Chromium, if there is one; without it docs/images/report.png is left as it is,
-and that is said.
+Reads the stores that `fedsecure demo` left, with the users' own commands. Pages are
+drawn by Chromium, if there is one; without it their pictures are left as they are, and
+that is said.
 """
 
 import os
@@ -17,6 +17,7 @@ from typing import Final
 from rich.console import Console, RenderableType
 from rich.terminal_theme import TerminalTheme
 
+from docs.console_pictures import photograph_consoles
 from fedsecure.audit.federations import load_federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.verify import Progress, audit
@@ -58,7 +59,12 @@ def main() -> None:
     terminal("audit.svg", AUDIT, audit_page(audited(root), WIDTH))
     page = root / "report.html"
     command("rounds", "export", "--db", store, "--output", page)
-    photograph(page, IMAGES / "report.png")
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        sys.stderr.write("no Chromium here: pictures of pages are left as they were\n")
+        return
+    photograph(browser, page, IMAGES / "report.png")
+    photograph_consoles(root, browser, IMAGES)
 
 
 AUDIT: Final = (
@@ -89,12 +95,8 @@ def terminal(name: str, title: str, content: RenderableType) -> None:
     (IMAGES / name).write_text(svg + "\n", "utf-8")
 
 
-def photograph(page: Path, output: Path) -> None:
+def photograph(browser: str, page: Path, output: Path) -> None:
     """Draw a page as a browser shows it."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        sys.stderr.write(f"no Chromium here: {output} is left as it was\n")
-        return
     subprocess.run(  # noqa: S603 - a browser of this machine, on our own page
         [
             *(browser, "--headless=new", "--no-sandbox", "--disable-gpu"),

@@ -21,9 +21,9 @@ def _round(row: RefusalRow) -> Text:
 
 ROUNDS: Final[tuple[Column[RoundRow], ...]] = (
     Column("round", lambda row: plain(row.label), "right"),
-    Column("run", lambda row: plain(row.run)),
     Column("state", lambda row: stated(row.state)),
     Column("reports", lambda row: plain(f"{row.reports}/{row.cohort}"), "right"),
+    Column("run", lambda row: plain(row.run)),
     Column("granted (UTC)", lambda row: moment(row.granted_at)),
     Column("opened (UTC)", lambda row: moment(row.opened_at)),
     Column("parameters", lambda row: plain(f"{row.dimension:,}"), "right"),

@@ -54,6 +54,9 @@ class Pages:
             **shared,
         }
 
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)  # now, so that no page waits for it
+
     def render(self, template: str, **content: Any) -> str:
         """Return a page."""
         return self._environment.get_template(template).render(**content)

@@ -88,7 +88,10 @@ def listen(options: Options) -> socket.socket:
     host, port = options.address
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
+        # Else the body of an answer waits 40 ms for the acknowledgement of its head.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         where = f"{host}:{port}: {error.strerror or error}"
         raise OperatorError("FS-580", where) from error

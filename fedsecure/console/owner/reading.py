@@ -45,7 +45,7 @@ class RunPage:
             return f"Round {self.now.label}: {DOING[self.now.state]}"
         if self.run.state == RunState.RUNNING:
             return "Between two rounds"
-        return f"The run is {self.run.state}"
+        return "It is over" if self.run.state == RunState.COMPLETED else "It has ended"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def test_a_round_is_followed_from_grant_to_opening(pair: Pair) -> None:
         assert any(one.endswith("-0.0") for one in told)
         page = read(client.get(f"/rounds/{asked.digest}").text)
         assert "opened 3 of 4 reports are stored, 3 are in the sum" in page
-        assert re.search(r"1 run-1 opened 3/4", read(client.get("/").text))
+        assert re.search(r"1 opened 3/4 run-1", read(client.get("/").text))
 
 
 def test_a_report_that_is_left_out_of_the_sum_is_named(pair: Pair) -> None:
