@@ -78,6 +78,7 @@ def show_where_it_lies(console: Console, folder: DemoFolder) -> None:
         str(folder.root / "curves.png"),
         str(folder.root / "result.json"),
         f"fedsecure rounds list --db {store}",
+        f"fedsecure console --config {folder.config(OWNER)}",
         f"sqlite3 -box {store} {OF_ROUNDS}",
         *(f"sqlite3 -box {path} {OF_REPORTS}" for path in theirs),
     ]
