@@ -42,6 +42,10 @@ class Result:
     error: FedsecureError | None = None
 
 
+class _LeavingError(Exception):
+    """The console ends, and so does its audit."""
+
+
 class Audits:
     """At most one audit at a time, and the last result.
 
@@ -60,7 +64,7 @@ class Audits:
         self.places = places
         self._work, self._clock = work, clock
         self._lock = threading.Lock()
-        self._mark = 0
+        self._mark, self._leaving = 0, False
         self.going: Going | None = None
         self.last: Result | None = None
 
@@ -80,21 +84,31 @@ class Audits:
                 raise RoundStateError("FS-588", "it is not finished yet")
             self.going = Going("", 0.0)
             self._mark += 1
-        threading.Thread(target=self._run, daemon=True).start()
+        threading.Thread(target=self._run).start()
+
+    def close(self) -> None:
+        """End an audit under way at its next step; it cleans up behind itself."""
+        self._leaving = True
 
     def _run(self) -> None:
         began = self._clock()
         report, error = None, None
         try:
-            report = self._work(_Steps(self._tell).progress)
+            report = self._work(_Steps(self._tell, self._go_on).progress)
         except FedsecureError as raised:
             error = raised
+        except _LeavingError:
+            return
         finally:
             seconds = self._clock() - began
             with self._lock:
                 self.last = Result(began, seconds, report, error)
                 self.going = None
                 self._mark += 1
+
+    def _go_on(self) -> None:
+        if self._leaving:
+            raise _LeavingError
 
     def _tell(self, going: Going) -> None:
         with self._lock:
@@ -105,8 +119,10 @@ class Audits:
 class _Steps:
     """Turns an audit's steps into a few marks of progress."""
 
-    def __init__(self, tell: Callable[[Going], None]) -> None:
-        self._tell = tell
+    def __init__(
+        self, tell: Callable[[Going], None], go_on: Callable[[], None]
+    ) -> None:
+        self._tell, self._go_on = tell, go_on
         self._what, self._total, self._done, self._told = "", 0, 0, 0
         self.progress = Progress(self._begin, self._step)
 
@@ -115,6 +131,7 @@ class _Steps:
         self._tell(Going(what, 0.0))
 
     def _step(self, number: int) -> None:
+        self._go_on()
         self._done += number
         part = min(1.0, self._done / self._total) if self._total else 0.0
         if int(part * STEPS) > self._told:

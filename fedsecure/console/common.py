@@ -72,6 +72,8 @@ class Common:
 
     async def login_page(self, request: Request) -> Response:
         """Ask for the token of the link."""
+        if not self._console.place.login:
+            return to("/")
         return self._console.page(request, "login.html", problem=None)
 
     async def login(self, request: Request, form: AnyForm) -> Response:

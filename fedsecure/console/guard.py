@@ -118,17 +118,12 @@ class Guard:
         if scope["method"] not in SAFE:
             require_origin(headers, self._place)  # (2)
         session = self._sessions.find(_cookie(headers, self._place.cookie))
-        begun = session is None and not self._place.login
-        if begun:
-            session = self._sessions.open()
         scope.setdefault("state", {})["session"] = session
-        if scope["path"].startswith(OPEN):
+        if session is not None or scope["path"].startswith(OPEN):
             return None
-        if session is None:  # (3)
+        if self._place.login or scope["method"] not in SAFE:  # (3)
             return _sign_in_first(scope)
-        if begun and scope["method"] in SAFE:
-            return remember(_again(scope), session, self._place)
-        return None
+        return remember(_again(scope), self._sessions.open(), self._place)
 
 
 def require_host(headers: Headers, place: Place) -> None:

@@ -88,5 +88,10 @@ def assemble(
             say(f"Open {place.url}; everybody on this machine can.")
         say("Ctrl-C ends the console.")
 
+    def leaving() -> None:
+        console.watch.close()
+        if parts.audits is not None:
+            parts.audits.close()
+
     app = create_app(console, parts.routers(console))
-    return prepare(app, options, ready, console.watch.close)
+    return prepare(app, options, ready, leaving)

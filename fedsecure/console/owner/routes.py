@@ -30,6 +30,7 @@ from fedsecure.review.paging import part_of
 from fedsecure.review.reading import open_round_store
 from fedsecure.store.records import Verdict
 
+SVG_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 MAX_NOTE: Final = 1000  # characters
 MAX_BY: Final = 100
 VERDICTS: Final = {"accept": Verdict.ACCEPTED, "reject": Verdict.REJECTED}
@@ -108,7 +109,8 @@ class Routes:
         """Draw one run."""
         with self._store() as session:
             drawn = self.pictures.of(session, run, dark=theme == "dark")
-        return Response(drawn, media_type="image/svg+xml")
+        headers = {"Content-Security-Policy": SVG_POLICY}
+        return Response(drawn, media_type="image/svg+xml", headers=headers)
 
     def round(self, request: Request, run: str, which: str) -> Response:
         """Show one round."""

@@ -186,7 +186,7 @@ def test_markup_in_what_people_wrote_is_text(tmp_path: Path) -> None:
 def test_every_answer_has_the_headers_that_browsers_heed(
     served: Served, client: httpx.Client
 ) -> None:
-    answers = [client.get(path) for path in (*PAGES[:-1], "/nothing", "/login")]
+    answers = [client.get(path) for path in (*PAGES[:3], "/nothing", "/login")]
     answers.append(httpx.get(f"{served.url}/"))
     answers.append(client.post("/audit"))
     answers.append(client.get("/", headers={"Host": "evil.test"}))
@@ -195,6 +195,10 @@ def test_every_answer_has_the_headers_that_browsers_heed(
     policy = HEADERS["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
+    picture = client.get(PAGES[3]).headers  # may style itself, and nothing else
+    policy = picture["Content-Security-Policy"].split("; ")
+    assert policy == ["default-src 'none'", "style-src 'unsafe-inline'", "sandbox"]
+    assert picture["X-Content-Type-Options"] == "nosniff"
 
 
 def test_no_page_has_a_script_or_a_style_of_its_own(client: httpx.Client) -> None:
@@ -263,6 +267,8 @@ def test_without_a_login_forms_and_names_are_checked_all_the_same(told: Path) ->
         evil = {"Origin": "https://evil.test"}
         answer = client.post(ROUND, data=VERDICT, headers=evil)
         assert code(answer) == "FS-584"
+        other = httpx.post(served.url + ROUND, data=VERDICT, headers=served.origin)
+        assert code(other) == "FS-582"
         answer = client.post(ROUND, data=VERDICT, headers=served.origin)
         assert code(answer) == "FS-584"
         assert code(client.get("/", headers={"Host": "evil.test"})) == "FS-583"

@@ -1,6 +1,7 @@
 """One audit at a time, with marks of how far it is."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -59,6 +60,28 @@ def test_an_audit_tells_how_far_it_is_a_few_times_only() -> None:
     audits[0].begin()
     finished(audits[0])
     assert told == [("rounds.db", 1.0)]
+
+
+def test_an_audit_ends_with_its_console() -> None:
+    begun, cleaned = threading.Event(), threading.Event()
+
+    def work(progress: Progress) -> Report:
+        try:
+            for _ in range(10_000):
+                begun.set()
+                progress.step(1)
+                time.sleep(0.01)
+        finally:
+            cleaned.set()
+        return Report()
+
+    audits = Audits(work, (), Clock())
+    audits.begin()
+    assert begun.wait(10)
+    audits.close()
+    assert cleaned.wait(10)
+    finished(audits)
+    assert audits.last is None or audits.last.report is None
 
 
 def test_an_audit_that_breaks_down_can_be_begun_again(
