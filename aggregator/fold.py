@@ -1,28 +1,29 @@
-"""Opens input shares and adds them up: one thread, two vectors a round.
+"""Opens input shares and adds them up: one thread, one vector a round.
 
-    check   open a payload into the scratch vector, every tag of it
-    add     add the scratch vector to the round's sum
+    add     open a payload record by record and add it to the round's sum: all of it,
+            every tag checked, or nothing
     total   the sum over exactly one set
 
 A sum is a cache. It knows whose reports it holds; when that is not the set that is
 asked for, or nothing is left of it after a restart, it is formed anew from the spool.
-Memory is the scratch vector and one sum for each of the last rounds, whatever the
-number of reports.
+Memory is one sum for each of the last rounds and a few records, whatever the number of
+reports.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-import numpy as np
-
 from aggregator.spool import Spool, disk
-from fedsecure.core import scheme, seal
-from fedsecure.core.mask import ReportContext
+from fedsecure.core import pieces, scheme, seal
+from fedsecure.core.buffers import Memory, carve
+from fedsecure.core.mask import Buffer, ReportContext
 from fedsecure.core.params import Params
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.statements import Kind, ReportHeader
@@ -54,41 +55,45 @@ class _Sum:
     members: set[tuple[str, str]] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What is used again for every report."""
+
+    records: seal.Pieces = field(default_factory=seal.Pieces.allocate)
+    expansion: Memory = field(
+        default_factory=lambda: carve(pieces.EXPANSION_BYTES)[0], repr=False
+    )
+
+
 class Fold:
     """The sums of the rounds under way. Used by the worker's thread alone."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
-        self._scratch = memoryview(b"")
+        self._memory: _Memory | None = None
         self._sums: OrderedDict[str, _Sum] = OrderedDict()
 
-    def check(self, params: Params, upload: Upload) -> scheme.OutputShare:
-        """Open an upload into the scratch vector and return its output share.
+    def add(self, params: Params, upload: Upload) -> None:
+        """Open a report and add it to its round's sum.
 
         Raises:
             PeerError: FS-314 when any part of it does not open; nothing was added.
+            OperatorError: FS-524 when it cannot be read.
         """
-        header = upload.header
-        out = self._output(params)
-        length = scheme.input_share_bytes(params, header.kind)
-        # A vector is its own output share: opened in place, never copied.
-        in_place = header.kind is Kind.VECTOR
-        plaintext = out.memory if in_place else bytearray(length)
-        context = ReportContext(
-            bytes.fromhex(header.spec), bytes.fromhex(header.report_id), header.reporter
-        )
+        spec = upload.header.spec
+        held = self._sum(params, spec)
+        if upload.member in held.members:
+            return
         try:
-            self._open(params, upload, memoryview(plaintext))
-            return scheme.prepare(params, context, header.kind, plaintext, out)
+            with disk(f"report {upload.header.report_id}"), upload.path.open("rb") as f:
+                share = partial(self._output_share, params, upload, held.key, f)
+                pieces.aggregate(held.share, share)
         except PeerError as error:
             raise PeerError("FS-314", error.detail) from error
-
-    def add(self, params: Params, upload: Upload, share: scheme.OutputShare) -> None:
-        """Add a checked report, the scratch vector, to its round's sum."""
-        held = self._sum(params, upload.header.spec)
-        if upload.member not in held.members:
-            scheme.aggregate(held.share, share)
-            held.members.add(upload.member)
+        except BaseException:
+            self.forget(spec)  # it may hold a part of the report
+            raise
+        held.members.add(upload.member)
 
     def total(
         self, params: Params, spec: str, uploads: Iterable[Upload]
@@ -102,14 +107,14 @@ class Fold:
         if self._sum(params, spec).members != set(wanted):
             self.forget(spec)
             for upload in wanted.values():
-                self.add(params, upload, self._check_again(params, upload))
+                self._add_again(params, upload)
         return self._sums[spec].share
 
     def forget(self, spec: str) -> None:
-        """Drop what memory holds of a round; with the last one, the scratch too."""
+        """Drop what memory holds of a round; with the last one, all of it."""
         self._sums.pop(spec, None)
         if not self._sums:
-            self._scratch = memoryview(b"")
+            self._memory = None
 
     def _sum(self, params: Params, spec: str) -> _Sum:
         if spec not in self._sums:
@@ -120,21 +125,19 @@ class Fold:
             self._sums.popitem(last=False)
         return self._sums[spec]
 
-    def _check_again(self, params: Params, upload: Upload) -> scheme.OutputShare:
+    def _add_again(self, params: Params, upload: Upload) -> None:
         try:
-            return self.check(params, upload)
+            self.add(params, upload)
         except PeerError as error:
             stored = f"stored report {upload.header.report_id}"
             raise OperatorError("FS-524", f"{stored}: {error.detail}") from error
 
-    def _output(self, params: Params) -> scheme.OutputShare:
-        size = params.plaintext_bytes
-        if len(self._scratch) < size:
-            self._scratch = np.empty(size, np.uint8).data
-        return scheme.OutputShare.over(params, self._scratch[:size])
-
-    def _open(self, params: Params, upload: Upload, out: memoryview) -> None:
+    def _output_share(
+        self, params: Params, upload: Upload, key: seal.SealingKey, file: BufferedReader
+    ) -> Iterator[Buffer]:
+        """Return an upload's output share, in pieces, from its beginning."""
         header = upload.header
+        memory = self._memory = self._memory or _Memory()
         info = seal.report_info(
             bytes.fromhex(header.federation),
             bytes.fromhex(header.spec),
@@ -143,10 +146,16 @@ class Fold:
             bytes.fromhex(header.report_id),
             header.kind,
         )
-        key = self._sum(params, header.spec).key
-        with disk(f"report {header.report_id}"), upload.path.open("rb") as file:
-            file.seek(upload.offset)
-            seal.open_sealed(key, info, file, header.length, out)
+        file.seek(upload.offset)
+        size = scheme.input_share_bytes(params, header.kind)
+        opened = memory.records.of(key, info, file, header.length, size)
+        if header.kind is Kind.VECTOR:
+            return opened
+        context = ReportContext(
+            bytes.fromhex(header.spec), bytes.fromhex(header.report_id), header.reporter
+        )
+        seed = b"".join(bytes(piece) for piece in opened)
+        return pieces.expand(params, context, seed, memory.expansion)
 
 
 class Worker:

@@ -144,22 +144,31 @@ def require_report(session: Session, digest: str, reporter: str) -> ReportRow:
 
 def _keep(context: Context, report: Expected, upload: Upload) -> str:
     said = upload.header
-    share = context.fold.check(report.params, upload)
-    context.spool.keep(upload.path, context.spool.report_file(said.spec, said.reporter))
-    reached(Point.REPORT_SPOOLED)
-
-    def work(session: Session) -> tuple[ReportRow, LedgerHead]:
-        row = _put_row(context, session, report.header)
-        return row, store.head_at(session, row.receipt_entry)
-
-    row, head = context.change("put report", work)
+    # Added first, for opening a report twice would cost as much as all the rest; a
+    # sum that holds a report without a row is dropped at once.
+    context.fold.add(report.params, upload)
+    try:
+        context.spool.keep(
+            upload.path, context.spool.report_file(said.spec, said.reporter)
+        )
+        reached(Point.REPORT_SPOOLED)
+        row, head = _commit(context, report)
+    except BaseException:
+        context.fold.forget(said.spec)
+        raise
     reached(Point.REPORT_COMMITTED)
-    # After the commit: a sum must never hold a report that has no row.
-    context.fold.add(report.params, upload, share)
     log.info("report stored", round=said.spec, report=said.report_id, bytes=said.length)
     signed = _receipt_token(context, row, head)
     reached(Point.RECEIPT_SIGNED)
     return signed
+
+
+def _commit(context: Context, report: Expected) -> tuple[ReportRow, LedgerHead]:
+    def work(session: Session) -> tuple[ReportRow, LedgerHead]:
+        row = _put_row(context, session, report.header)
+        return row, store.head_at(session, row.receipt_entry)
+
+    return context.change("put report", work)
 
 
 def _put_row(

@@ -101,7 +101,7 @@ def shard(
         params, measurement.weight, encoder.clipped, measurement.metrics
     )
     mask = Mask.expand(seed, ReportContext(spec_digest, report_id, reporter))
-    scalars -= _scalars_mask(params, mask)
+    scalars -= scalars_mask(params, mask)
     return Sharding(
         report_id=report_id,
         seed=seed,
@@ -139,14 +139,11 @@ def prepare(
     """
     if kind == "vector":
         return OutputShare.over(params, plaintext)
-    if len(plaintext) != SEED_BYTES:
-        raise PeerError(
-            "FS-723", f"a seed has {len(plaintext)} bytes, not {SEED_BYTES}"
-        )
+    require_seed(plaintext)
     mask = Mask.expand(plaintext, context)
     # The spill lands in the scalars, at least 24 bytes, which are written next.
     mask.tensor.write(params.tensor_bytes, out.memory)
-    out.scalars[:] = _scalars_mask(params, mask)
+    out.scalars[:] = scalars_mask(params, mask)
     return out
 
 
@@ -216,6 +213,26 @@ def run_scheme(
     return unshard(params, first, second)
 
 
+def require_seed(plaintext: Buffer) -> None:
+    """Check that a seed is as long as all are.
+
+    Raises:
+        PeerError: FS-723.
+    """
+    if len(plaintext) != SEED_BYTES:
+        raise PeerError(
+            "FS-723", f"a seed has {len(plaintext)} bytes, not {SEED_BYTES}"
+        )
+
+
+def scalars_mask(params: Params, mask: Mask) -> Words:
+    """Return the mask of the scalars section."""
+    size = params.scalar_count * SCALARS.word_bytes
+    memory = bytearray(size + SPILL)
+    mask.scalars.write(size, memoryview(memory))
+    return np.frombuffer(memory, SCALARS.dtype, params.scalar_count)
+
+
 def _cut_rand(rand: bytes) -> tuple[bytes, ...]:
     if len(rand) != RAND_BYTES:
         msg = f"rand has {len(rand)} bytes, shard needs {RAND_BYTES}"
@@ -235,13 +252,6 @@ def _require_update(params: Params, update: Update | None) -> Update:
             f"float32 of shape ({params.dimension},)",
         )
     return update
-
-
-def _scalars_mask(params: Params, mask: Mask) -> Words:
-    size = params.scalar_count * SCALARS.word_bytes
-    memory = bytearray(size + SPILL)
-    mask.scalars.write(size, memoryview(memory))
-    return np.frombuffer(memory, SCALARS.dtype, params.scalar_count)
 
 
 def _working_memory(params: Params) -> tuple[Memory, ...]:

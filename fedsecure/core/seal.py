@@ -22,7 +22,7 @@ Works on streams: memory is a few buffers of one record, whatever the payload's 
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -50,6 +50,7 @@ __all__ = [
     "PUBLIC_KEY_BYTES",
     "SEED_BYTES",
     "PayloadDigest",
+    "Pieces",
     "SealInfo",
     "Sealed",
     "SealingKey",
@@ -179,23 +180,93 @@ def open_sealed(
     Raises:
         PeerError: FS-720 when a key or record does not open, FS-721 for a wrong length.
     """
-    if not (len(out) >= 1 and length == sealed_length(len(out))):
+    reader = _reader(source, _longest(len(out)))
+    places = (out[start : start + CHUNK] for start in range(0, len(out), CHUNK))
+    for _ in _opened(key, info, reader, (length, len(out)), places):
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Opens payloads a record at a time, into the same memory for every one.
+
+    A receiver that adds up many payloads needs no more than this. Not for several
+    threads.
+    """
+
+    record: memoryview = field(repr=False)
+    plaintext: memoryview = field(repr=False)
+
+    @classmethod
+    def allocate(cls) -> "Pieces":
+        """Make the memory: two records."""
+        record, plaintext = carve(_longest(CHUNK), CHUNK)
+        return cls(record.data, plaintext.data)
+
+    def of(
+        self,
+        key: SealingKey,
+        info: SealInfo,
+        source: "Source | Buffer",
+        length: int,
+        size: int,
+    ) -> Iterator[memoryview]:
+        """Yield a payload's plaintext, each record once its tag was checked.
+
+        The end is checked after the last: until the iterator is exhausted, nothing
+        is certain but that what came was sealed by the sender, in this order.
+
+        Args:
+            key: The receiver's.
+            info: As it was sealed with.
+            source: The payload, as for `open_sealed`.
+            length: Of the payload, as its signed header states it.
+            size: Of the plaintext.
+
+        Raises:
+            PeerError: As `open_sealed`.
+        """
+        reader = _reader(source, self.record)
+        sizes = (min(CHUNK, size - start) for start in range(0, size, CHUNK))
+        places = (self.plaintext[:piece] for piece in sizes)
+        return _opened(key, info, reader, (length, size), places)
+
+
+def _opened(
+    key: SealingKey,
+    info: SealInfo,
+    reader: "_File | _Memory",
+    lengths: tuple[int, int],
+    places: Iterable[memoryview],
+) -> Iterator[memoryview]:
+    """Open record after record into the next of `places`.
+
+    Args:
+        key: The receiver's.
+        info: As the payload was sealed with.
+        reader: Gives the payload's parts.
+        lengths: Of the payload, as its header states it, and of the plaintext.
+        places: Memory of CHUNK bytes for each record but the last.
+    """
+    length, size = lengths
+    if not (size >= 1 and length == sealed_length(size)):
         raise PeerError(
             "FS-721",
-            f"a payload of {length} bytes, this round needs {sealed_length(len(out))}",
+            f"a payload of {length} bytes, this round needs {sealed_length(size)}",
         )
-    longest = max(SEALED_KEY_BYTES, min(len(out), CHUNK) + TAG_BYTES)
-    reader = _Memory(source) if isinstance(source, Buffer) else _File(source, longest)
     content_key = key.open_key(bytes(reader.take(SEALED_KEY_BYTES)), info.encoded)
     cipher, additional_data = AESGCM(content_key), info.additional_data
-    for index, start in enumerate(range(0, len(out), CHUNK)):
-        piece = out[start : start + CHUNK]
-        nonce = _nonce(index, last=start + len(piece) == len(out))
+    done = 0
+    for index, piece in enumerate(places):
+        done += len(piece)
         record = reader.take(len(piece) + TAG_BYTES)
         try:
-            cipher.decrypt_into(nonce, record, additional_data, piece)
+            cipher.decrypt_into(
+                _nonce(index, last=done == size), record, additional_data, piece
+            )
         except InvalidTag as error:
             raise PeerError("FS-720", f"record {index} does not open") from error
+        yield piece
     if reader.has_more():
         raise PeerError("FS-721", f"the payload goes on after {length} bytes")
 
@@ -210,9 +281,9 @@ class Source(Protocol):
 class _File:
     """Takes a payload's parts from a file, into one buffer."""
 
-    def __init__(self, source: Source, longest: int) -> None:
+    def __init__(self, source: Source, buffer: memoryview) -> None:
         self._source = source
-        self._buffer = carve(longest)[0].data
+        self._buffer = buffer
 
     def take(self, size: int) -> memoryview:
         filled = 0
@@ -241,6 +312,18 @@ class _Memory:
 
     def has_more(self) -> bool:
         return bool(self._rest)
+
+
+def _reader(source: Source | Buffer, memory: memoryview | int) -> _File | _Memory:
+    """Read a file through `memory`, or as many bytes of it; memory as it is."""
+    if isinstance(source, Buffer):
+        return _Memory(source)
+    return _File(source, carve(memory)[0].data if isinstance(memory, int) else memory)
+
+
+def _longest(size: int) -> int:
+    """Return the longest part of a payload with so many plaintext bytes."""
+    return max(SEALED_KEY_BYTES, min(size, CHUNK) + TAG_BYTES)
 
 
 def _bind(label: bytes, *parts: bytes) -> bytes:

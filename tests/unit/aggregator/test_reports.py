@@ -81,6 +81,20 @@ def test_a_report_that_does_not_open_is_not_counted(
     assert refused(lambda: pair.north.report(good)) == "FS-304"
 
 
+def test_a_bad_last_record_is_taken_back_without_reading_all_others_again(
+    pair: Pair,
+) -> None:
+    asked = pair.world.propose(dimension=700_000)  # three records
+    receipts = pair.collect(asked, *HOSPITALS[:3])
+    granted = pair.grant(asked)
+    good = pair.world.report(asked, granted, "genf", only=Kind.VECTOR)["north"]
+    broken = good.payload[:-1] + bytes([good.payload[-1] ^ 1])
+    assert refused(lambda: pair.north.report(Report(good.header, broken))) == "FS-314"
+    for reporter in pair.north.report_files(asked):
+        pair.north.context.spool.report_file(asked.digest, reporter).unlink()
+    require_opens(pair, asked, receipts)
+
+
 def test_reports_are_refused_from_the_deadline_on(
     pair: Pair, asked: Round, granted: Grants
 ) -> None:
