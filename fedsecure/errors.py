@@ -1561,6 +1561,17 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "class); or without, and compile with from_logits=True.",
         ),
         Problem(
+            "FS-846",
+            "A step of a bench failed",
+            "Read what is said above, and the logs whose ends are shown; on a loaded "
+            "machine try again, or measure less with --quick.",
+        ),
+        Problem(
+            "FS-847",
+            "A part that this bench measures is not installed here",
+            "Type `pip install 'fedsecure[owner,aggregator,bench]'`.",
+        ),
+        Problem(
             "FS-801",
             "A file cannot be read",
             "Check the path and its permissions.",

@@ -43,11 +43,17 @@ class Processes:
         self.stop()
 
     def start(
-        self, name: str, arguments: Sequence[str], log: Path | None
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path | None,
+        module: str = "fedsecure.demo.child",
     ) -> subprocess.Popen[bytes]:
-        """Start `fedsecure ARGUMENTS`; without a log it shares the screen."""
-        child = ["-m", "fedsecure.demo.child", str(os.getpid())]
-        command = [sys.executable, *child, *arguments]
+        """Start `fedsecure ARGUMENTS`; without a log it shares the screen.
+
+        Another `module` is run with this process' id in front of its arguments.
+        """
+        command = [sys.executable, "-m", module, str(os.getpid()), *arguments]
         output = log.open("ab") if log else None
         try:
             process = subprocess.Popen(  # noqa: S603 - our own command

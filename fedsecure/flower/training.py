@@ -169,7 +169,7 @@ def train(
             progress.stage("waiting for the data owners' agents")
             secure = SecureAggregation(
                 strategy,
-                _round_owner(owner),
+                round_owner(owner),
                 RosterFleet(running, owner.federation),
                 _plan(owner, request, run, planned),
                 record=recorder.record,
@@ -341,7 +341,8 @@ def _started(run: str, study: Study, planned: int, start: Start) -> RunStarted:
     )
 
 
-def _round_owner(owner: Owner) -> RoundOwner:
+def round_owner(owner: Owner) -> RoundOwner:
+    """Return the model owner's end of the rounds of its folder."""
     folder: Path = owner.settings.folder / "rounds"
     folder.mkdir(mode=0o700, exist_ok=True)
     return RoundOwner(

@@ -1,0 +1,396 @@
+"""Whole rounds on Flower's real runtime: four agents, no training.
+
+    plain FedAvg               Flower's own strategy; agents answer with their arrays
+    SecureAggregation(FedAvg)  the same over secret shares: two aggregators, the users'
+                               own agents, a round store
+    SecAgg+                    Flower's, by its legacy API
+
+take turns on one SuperLink, with its state in memory, over TLS, and agents that are one
+process each and look for messages as often. Then, as a fourth row,
+
+    stock Flower FedAvg        Flower as it comes: a process for every message
+
+Everything that a party writes lies in memory. A round lasts until the next one could
+begin: for `SecureAggregation` until its record is committed.
+"""
+
+import time
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import tomli_w
+from flwr.app import ArrayRecord, Message
+from flwr.serverapp.strategy import FedAvg
+
+from fedsecure.bench import agent, idle
+from fedsecure.bench.federation import READY_SECONDS, in_memory
+from fedsecure.bench.model import NODES, layers
+from fedsecure.bench.results import Result, compare, median_and_spread
+from fedsecure.bench.secagg import SecAggRound
+from fedsecure.bench.stock_flower import stock_rounds
+from fedsecure.bench.told import Told
+from fedsecure.bench.usage import MB, Usage
+from fedsecure.core.params import Params
+from fedsecure.core.seal import sealed_length
+from fedsecure.demo.processes import Processes
+from fedsecure.demo.provision import OWNER, DemoFolder, provision
+from fedsecure.errors import OperatorError
+from fedsecure.flower.cohort import RosterFleet
+from fedsecure.flower.owner_settings import load_owner_settings
+from fedsecure.flower.plan import Outcome, Plan
+from fedsecure.flower.recorder import Recorder
+from fedsecure.flower.runtime import (
+    OwnedRun,
+    Superlink,
+    TlsFiles,
+    node_public_bytes,
+    owned_run,
+    superlink,
+)
+from fedsecure.flower.secure_aggregation import SecureAggregation
+from fedsecure.flower.training import Owner, open_owner, round_owner
+from fedsecure.identity import write_private
+from fedsecure.node_keys import generate_node_key
+from fedsecure.statements import Purpose, Weighting
+from fedsecure.store.records import RunStarted
+
+NAME: Final = "round"
+PLAIN: Final = "plain FedAvg"
+SECURE: Final = "SecureAggregation(FedAvg)"
+SECAGG: Final = "SecAgg+"
+STOCK: Final = "stock Flower FedAvg"
+SIZES: Final = (10**5, 10**6, 10**7)
+SITES: Final = tuple(f"site-{number}" for number in range(1, NODES + 1))
+JOIN_SECONDS: Final = 120.0
+ROUND_SECONDS: Final = 300.0
+CLIP: Final = 100.0
+FLOWER_BYTES: Final = "through Flower"
+SHARE_BYTES: Final = "to both aggregators"
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured.
+
+    Args:
+        rounds: In one run.
+        turns: Runs of each kind.
+        stock: Whether stock Flower is measured, too.
+    """
+
+    rounds: int = 3
+    turns: int = 3
+    stock: bool = True
+
+
+@dataclass(slots=True)
+class Measured:
+    """One run of several rounds: seconds of each, and of its stages; MB of each."""
+
+    rounds: list[float]
+    stages: dict[str, list[float]] = field(default_factory=dict)
+    megabytes: dict[str, float] = field(default_factory=dict)
+
+
+def run(sizes: Sequence[int], effort: Effort, told: Told) -> list[Result]:
+    """Measure every size."""
+    results: list[Result] = []
+    for size in sizes:
+        told.stage(f"{size:,} parameters: starting eleven processes")
+        with _parties(told) as parties:
+            kinds = {
+                PLAIN: parties.plain,
+                SECURE: parties.secure,
+                SECAGG: parties.secagg,
+            }
+            runs: dict[str, list[Measured]] = {name: [] for name in kinds}
+            for turn in range(effort.turns):
+                for name, rounds_of in kinds.items():
+                    told.stage(f"{size:,} parameters, turn {turn + 1}: {name}")
+                    runs[name].append(rounds_of(size, effort.rounds))
+                    told.step()
+        if effort.stock:
+            told.stage(f"{size:,} parameters: {STOCK}")
+            runs[STOCK] = [Measured(stock_rounds(size, effort.rounds))]
+            told.step()
+        results += _lines(size, runs)
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """The model owner of all rounds, its SuperLink, and who is online at it."""
+
+    owner: Owner
+    link: Superlink
+    plain_keys: Sequence[bytes]
+    turns: Iterator[int]
+
+    def plain(self, size: int, rounds: int) -> Measured:
+        """Run rounds of plain FedAvg."""
+        ended: list[float] = []
+
+        def note(_round: int, _arrays: ArrayRecord) -> None:
+            ended.append(time.perf_counter())
+
+        with owned_run(self.link) as running, self._counted(rounds) as megabytes:
+            grid = _Timed(running, self._plain_nodes(running))
+            strategy = FedAvg(
+                fraction_evaluate=0.0, min_train_nodes=NODES, min_available_nodes=NODES
+            )
+            strategy.start(
+                grid=grid,
+                initial_arrays=ArrayRecord(layers(size)),
+                num_rounds=rounds,
+                timeout=ROUND_SECONDS,
+                evaluate_fn=note,
+            )
+        seconds = _between(ended)
+        rest = [a - b for a, b in zip(seconds, grid.exchanges, strict=True)]
+        stages = {"exchange": grid.exchanges, "aggregate": rest}
+        return Measured(seconds, stages, megabytes)
+
+    def secure(self, size: int, rounds: int) -> Measured:
+        """Run the same rounds over secret shares."""
+        ended: list[float] = []
+        laps: dict[str, list[float]] = {}
+        name = f"bench-{size}-{next(self.turns)}"
+        start = ArrayRecord(layers(size))
+        recorder = Recorder(
+            self.owner.store, self.owner.settings.folder, lambda _: {}, lambda _: None
+        )
+
+        def record(outcome: Outcome) -> None:
+            if outcome.opened is None:
+                raise OperatorError("FS-846", outcome.reason)
+            recorder.record(outcome)
+            if outcome.proposal.spec.statement.purpose is Purpose.TRAIN:
+                ended.append(time.perf_counter())
+                for stage, seconds in outcome.seconds.items():
+                    laps.setdefault(stage, []).append(seconds)
+
+        with owned_run(self.link) as running:
+            self.owner.store.start_run(_started(name, rounds, recorder, start))
+            secure = SecureAggregation(
+                FedAvg(fraction_evaluate=0.0),
+                round_owner(self.owner),
+                RosterFleet(running, self.owner.federation),
+                _plan(name, rounds),
+                record=record,
+                clock=time.monotonic,
+                sleep=time.sleep,
+            )
+            with self._counted(rounds) as megabytes:
+                ended.append(time.perf_counter())
+                secure.run(start)
+        params = Params.derive(size, (), NODES, CLIP, 1)
+        vector, seed = sealed_length(params.plaintext_bytes), sealed_length(32)
+        megabytes[SHARE_BYTES] = NODES * (vector + seed) / MB
+        return Measured(_between(ended), laps, megabytes)
+
+    def secagg(self, size: int, rounds: int) -> Measured:
+        """Run rounds of SecAgg+."""
+        with owned_run(self.link) as running, self._counted(rounds) as megabytes:
+            nodes = self._plain_nodes(running)
+            grid = _Timed(running, nodes)
+            protocol = SecAggRound(grid, nodes, running.run_id)
+            ended = [time.perf_counter()]
+            for number in range(1, rounds + 1):
+                protocol.run(number, layers(size))
+                ended.append(time.perf_counter())
+        each = len(grid.exchanges) // rounds
+        stages = {
+            f"exchange {place + 1}": grid.exchanges[place::each]
+            for place in range(each)
+        }
+        return Measured(_between(ended), stages, megabytes)
+
+    def _plain_nodes(self, running: OwnedRun) -> list[int]:
+        known = running.nodes()
+        return [known[key].node_id for key in self.plain_keys]
+
+    @contextmanager
+    def _counted(self, rounds: int) -> Iterator[dict[str, float]]:
+        """Count what goes through the SuperLink, for each round."""
+        server, counted = Usage(self.link.pid), {FLOWER_BYTES: 0.0}
+        before = server.transferred()
+        yield counted
+        counted[FLOWER_BYTES] = (server.transferred() - before) / rounds
+
+
+class _Timed:
+    """A run's grid that shows some of its nodes, and times each exchange."""
+
+    def __init__(self, running: OwnedRun, nodes: Sequence[int]) -> None:
+        self._grid = running.grid
+        self._nodes = nodes
+        self.exchanges: list[float] = []
+
+    def get_node_ids(self) -> list[int]:
+        """Return the nodes that take part."""
+        return list(self._nodes)
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
+        """Send instructions and wait for all replies."""
+        messages = list(messages)
+        if not messages:  # of an evaluation with nobody
+            return []
+        start = time.perf_counter()
+        replies = self._grid.send_and_receive(
+            messages, timeout=timeout or ROUND_SECONDS
+        )
+        self.exchanges.append(time.perf_counter() - start)
+        return replies
+
+
+@contextmanager
+def _parties(told: Told) -> Iterator[Parties]:
+    with ExitStack() as stack:
+        root = stack.enter_context(in_memory())
+        folder = _provision(root)
+        processes = stack.enter_context(Processes())
+        for name in folder.urls:
+            _start(processes, folder, "aggregator", name)
+        processes.wait_ready(folder.urls, folder.authority, READY_SECONDS)
+        settings = load_owner_settings(folder.config(OWNER))
+        owner = stack.enter_context(open_owner(settings, told.stage))
+        where = settings.superlink
+        home = root / "superlink"
+        home.mkdir()
+        tls = TlsFiles(where.authority, where.certificate, where.key)
+        link = stack.enter_context(
+            superlink(where.listen, tls, home, home / "superlink.log")
+        )
+        own = [
+            node_public_bytes(party.flower_key)
+            for party in owner.federation.data_owners
+        ]
+        plain = _plain_keys(root)
+        link.register_nodes([*own, *plain.values()])
+        for site in folder.sites:
+            _start(processes, folder, "agent", site)
+        for place, key in enumerate(plain):
+            arguments = [where.listen, str(folder.authority), str(key)]
+            log = root / f"plain-{place}.log"
+            processes.start(log.stem, arguments, log, agent.__name__)
+        _wait_online(link, len(own) + len(plain), processes)
+        yield Parties(owner, link, list(plain.values()), iter(range(10**6)))
+
+
+def _provision(root: Path) -> DemoFolder:
+    """Make a federation whose agents run the app that trains nothing."""
+    data = root / "nothing.csv"
+    data.write_text("nothing\n", encoding="utf-8")
+    folder = provision(root / "parties", root, dict.fromkeys(SITES, data))
+    for site in SITES:
+        config = folder.config(site)
+        content = tomllib.loads(config.read_text(encoding="utf-8"))
+        content["app"] = f"{idle.__name__}:app"
+        config.write_text(tomli_w.dumps(content), encoding="utf-8")
+    return folder
+
+
+def _start(processes: Processes, folder: DemoFolder, command: str, name: str) -> None:
+    config = folder.config(name)
+    log = config.parent / "log.txt"
+    processes.start(name, [command, "--config", str(config)], log)
+
+
+def _plain_keys(root: Path) -> dict[Path, bytes]:
+    """Make the node keys of the agents that protect nothing: file > public half."""
+    keys = {}
+    for number in range(NODES):
+        private, public = generate_node_key()
+        file = root / f"plain-{number}.key"
+        write_private(file, private)
+        keys[file] = node_public_bytes(public)
+    return keys
+
+
+def _wait_online(link: Superlink, number: int, processes: Processes) -> None:
+    deadline = time.monotonic() + JOIN_SECONDS
+    while sum(state.online for state in link.nodes().values()) < number:
+        processes.require_alive()
+        if time.monotonic() > deadline:
+            raise OperatorError("FS-846", f"not all of {number} agents joined")
+        time.sleep(0.2)
+
+
+def _plan(name: str, rounds: int) -> Plan:
+    return Plan(
+        run=name,
+        rounds=rounds,
+        config={},
+        scalars=(),
+        clip=CLIP,
+        weight_cap=1,
+        weighting=Weighting.EQUAL,
+        min_cohort=NODES,
+        round_seconds=ROUND_SECONDS,
+        join_seconds=JOIN_SECONDS,
+    )
+
+
+def _started(
+    name: str, rounds: int, recorder: Recorder, start: ArrayRecord
+) -> RunStarted:
+    return RunStarted(
+        run=name,
+        study="bench",
+        title="rounds without training",
+        strategy="FedAvg",
+        weighting=Weighting.EQUAL,
+        planned_rounds=rounds,
+        min_cohort=NODES,
+        clip=CLIP,
+        settings={},
+        initial_model=recorder.save_model(name, 0, start),
+    )
+
+
+def _between(moments: Sequence[float]) -> list[float]:
+    return [b - a for a, b in pairwise(moments)]
+
+
+def _lines(size: int, runs: Mapping[str, Sequence[Measured]]) -> list[Result]:
+    lines = []
+    for name, found in runs.items():
+        seconds = [one for measured in found for one in measured.rounds]
+        lines.append(_line(size, name, seconds, "s"))
+        for stage in found[0].stages:
+            each = [one for measured in found for one in measured.stages[stage]]
+            lines.append(_line(size, f"{name}: {stage}", each, "s"))
+        for way in found[0].megabytes:
+            each = [measured.megabytes[way] for measured in found]
+            lines.append(_line(size, f"{name}: {way}", each, "MB"))
+    others = [name for name in runs if name != SECURE]
+    return lines + [_ratio(size, runs, other) for other in others]
+
+
+def _line(size: int, step: str, values: Sequence[float], unit: str) -> Result:
+    return Result(NAME, step, size, NODES, unit, *median_and_spread(values))
+
+
+def _ratio(size: int, runs: Mapping[str, Sequence[Measured]], other: str) -> Result:
+    """Compare our rounds with another kind's: turn by turn, if it took turns."""
+    pooled = {
+        name: [one for measured in found for one in measured.rounds]
+        for name, found in runs.items()
+    }
+    median, spread = median_and_spread(pooled[SECURE])
+    if len(runs[other]) == len(runs[SECURE]):
+        turns = {
+            name: [median_and_spread(one.rounds)[0] for one in found]
+            for name, found in runs.items()
+        }
+        ratio = compare(turns, SECURE, [other])
+    else:
+        ratio = median / median_and_spread(pooled[other])[0]
+    return Result(NAME, SECURE, size, NODES, "s", median, spread, other, ratio)

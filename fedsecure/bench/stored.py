@@ -1,0 +1,72 @@
+"""What an upload costs without protection: a server that stores it unopened.
+
+python -m fedsecure.bench.stored PARENT_PID HOST:PORT CERTIFICATE KEY FOLDER
+
+The same HTTP server, TLS and settings as an aggregator's, and as durable; it checks
+nothing, opens nothing and adds nothing.
+"""
+
+import asyncio
+import os
+import sys
+from itertools import count
+from pathlib import Path
+from typing import IO, Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from fedsecure.lifeline import tie_to
+
+PATH: Final = "/upload"
+READY: Final = "/health/ready"
+
+
+def app(folder: Path) -> Starlette:
+    """Return an application that stores what is put to `PATH`."""
+    numbers = count()
+
+    async def upload(request: Request) -> PlainTextResponse:
+        path = folder / str(next(numbers))
+        with path.open("xb") as file:
+            async for piece in request.stream():
+                file.write(piece)
+            await asyncio.to_thread(_sync, file)
+        return PlainTextResponse("stored")
+
+    async def ready(_request: Request) -> PlainTextResponse:
+        return PlainTextResponse("ready")
+
+    return Starlette(routes=[Route(PATH, upload, methods=["PUT"]), Route(READY, ready)])
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def main() -> None:
+    """Serve until the parent is gone."""
+    parent, address, certificate, key, folder = sys.argv[1:]
+    tie_to(int(parent))
+    host, _, port = address.rpartition(":")
+    uvicorn.run(
+        app(Path(folder)),
+        host=host,
+        port=int(port),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+
+
+if __name__ == "__main__":
+    main()

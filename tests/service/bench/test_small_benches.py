@@ -1,0 +1,64 @@
+"""Each bench with real processes, at sizes that take seconds: what is reported."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fedsecure.bench import rounds, scale, service
+from fedsecure.bench.results import Result
+from fedsecure.bench.told import Told
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told(Console(), "test")
+
+
+def steps(results: list[Result]) -> dict[str, Result]:
+    assert all(line.median >= 0 for line in results)
+    return {line.step: line for line in results}
+
+
+def test_uploads_to_one_and_two_servers(tmp_path: Path, told: Told) -> None:
+    case = service.Case(size=1000, number=4, at_once=2)
+    results = service.run([case], 1, tmp_path, told)
+    found = steps(results)
+    for way in (service.ONE, service.TWO, service.UNOPENED, service.DISK):
+        for what, unit in service.UNITS.items():
+            assert found[f"{way}: {what}"].unit == unit
+    of_cpu = found[f"{service.ONE}: {service.CPU}"]
+    assert of_cpu.ratio_to == f"{service.UNOPENED}: {service.CPU}"
+    assert found[service.TO_MEAN].median > 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_rounds_of_all_kinds_on_flowers_runtime(told: Told) -> None:
+    effort = rounds.Effort(rounds=1, turns=1, stock=False)
+    results = rounds.run([1000], effort, told)
+    found = steps(results)
+    assert {rounds.PLAIN, rounds.SECURE, rounds.SECAGG} <= set(found)
+    ratios = {line.ratio_to for line in results if line.step == rounds.SECURE}
+    assert ratios == {None, rounds.PLAIN, rounds.SECAGG}
+    for stage in ("propose", "train", "open", "apply"):
+        assert found[f"{rounds.SECURE}: {stage}"].median > 0
+    assert sum(f"{rounds.SECAGG}: exchange" in step for step in found) == 4
+    shares = found[f"{rounds.SECURE}: {rounds.SHARE_BYTES}"]
+    assert shares.median > 4 * 4000 / 10**6
+
+
+def test_stock_flower_runs_the_same_rounds() -> None:
+    (seconds,) = rounds.stock_rounds(1000, 1)
+    assert seconds > 0
+
+
+def test_one_round_with_many_data_owners(tmp_path: Path, told: Told) -> None:
+    scene = scale.Scene(owners=30, size=2000)
+    found = steps(scale.run([scene], tmp_path, told))
+    assert found["reports of the pair, memory"].median > 0
+    assert found["memory of a server at 100%, memory"].median > 10
+    on_disk = scale.Scene(owners=4, size=100, on_disk=True)
+    assert "opening, disk" in steps(scale.run([on_disk], tmp_path, told))
+    assert not list(tmp_path.iterdir())
