@@ -9,7 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Final
@@ -28,56 +28,71 @@ from fedsecure.core.seal import PayloadDigest
 from fedsecure.errors import PeerError, RoundStateError
 
 DECIMAL: Final = re.compile("[0-9]{1,18}")
+ROUNDS: Final = 64  # of which is remembered how long their reports are
 UPLOADS_EACH: Final = 2  # of one data owner in one round: one that hangs, one that runs
 
 
 class Body:
     """A request's body, taken off the wire piece by piece.
 
-    It may stand still for `still_seconds` between two pieces.
+    It is read within `moving`, where it may stand still for `still_seconds` between
+    two pieces.
     """
 
     def __init__(self, request: Request, still_seconds: float) -> None:
-        self._pieces = aiter(request.stream())
+        self._pieces = request.stream()
         self._still_seconds = still_seconds
         self._held = b""
+        self._limit: asyncio.Timeout | None = None
+
+    @asynccontextmanager
+    async def moving(self) -> AsyncIterator[None]:
+        """Bound how long the body may stand still while it is read.
+
+        One timer for all pieces: one for each took half a millisecond in 40 MB.
+
+        Raises:
+            PeerError: FS-319 when it stands still.
+        """
+        try:
+            async with asyncio.timeout(self._still_seconds) as limit:
+                self._limit = limit
+                yield
+        except TimeoutError as error:
+            still = f"{self._still_seconds} s without a byte"
+            raise PeerError("FS-319", still) from error
 
     async def take(self, length: int) -> bytes:
         """Return exactly `length` bytes.
 
         Raises:
-            PeerError: FS-313 when the body ends before, FS-319 when it stands still.
+            PeerError: FS-313 when the body ends before.
         """
         while len(self._held) < length:
-            piece = await self._next()
-            if not piece:
+            piece = await anext(self._pieces, None)
+            if piece is None:
                 raise PeerError("FS-313", "the body ends within the header")
+            self._moved()
             self._held += piece
         taken, self._held = self._held[:length], self._held[length:]
         return taken
 
     async def rest(self) -> AsyncIterator[bytes]:
-        """Yield all that follows.
-
-        Raises:
-            PeerError: FS-319 when it stands still.
-        """
+        """Yield all that follows."""
         if self._held:
             yield self._held
-        while piece := await self._next():
-            yield piece
+        async for piece in self._pieces:
+            if piece:
+                self._moved()
+                yield piece
 
-    async def _next(self) -> bytes:
-        """Return the next piece that is not empty; nothing at the end."""
-        try:
-            async with asyncio.timeout(self._still_seconds):
-                async for piece in self._pieces:
-                    if piece:
-                        return piece
-        except TimeoutError as error:
-            still = f"{self._still_seconds} s without a byte"
-            raise PeerError("FS-319", still) from error
-        return b""
+    def _moved(self) -> None:
+        if self._limit is None:
+            msg = "a body is read outside of `moving`"
+            raise RuntimeError(msg)
+        if not self._limit.expired():  # else it is about to be raised
+            now = asyncio.get_running_loop().time()
+            self._limit.reschedule(now + self._still_seconds)
 
 
 async def read_all(request: Request, limit: int, still_seconds: float) -> str:
@@ -88,10 +103,11 @@ async def read_all(request: Request, limit: int, still_seconds: float) -> str:
             FS-319, or FS-532 when it is not ASCII.
     """
     require_length(request, limit)
-    pieces = Body(request, still_seconds).rest()
-    body = b"".join([piece async for piece in pieces])
+    body = Body(request, still_seconds)
+    async with body.moving():
+        content = b"".join([piece async for piece in body.rest()])
     try:
-        return body.decode("ascii")
+        return content.decode("ascii")
     except UnicodeDecodeError as error:
         raise PeerError("FS-532", "the body is not a compact JWS") from error
 
@@ -120,6 +136,7 @@ class Intake:
         self._worker = worker
         self._pace = pace
         self._under_way: Counter[tuple[str, str]] = Counter()
+        self._most_bytes: dict[str, int] = {}  # by round, for it never changes
 
     async def receive(self, request: Request, digest: str, reporter: str) -> str:
         """Stream a report into the spool and return its receipt.
@@ -129,11 +146,12 @@ class Intake:
             RoundStateError: FS-300, FS-304 to FS-306, FS-312, FS-318.
             OperatorError: FS-523 to FS-525.
         """
-        longest = await run_in_threadpool(reports.most_bytes, self._context, digest)
+        longest = await self._longest(digest)
         limit = framing.LENGTH.size + framing.MAX_HEADER + longest
         length = require_length(request, limit)
         body = Body(request, self._context.still_seconds)
-        token = await _header(body)
+        async with body.moving():
+            token = await _header(body)
         try:
             expected = await run_in_threadpool(
                 reports.expect, self._context, digest, reporter, token
@@ -159,6 +177,15 @@ class Intake:
                 partial(reports.accept, expected=expected, path=path, offset=offset),
             )
 
+    async def _longest(self, digest: str) -> int:
+        """Return how long a payload of a round can be; the store is asked once."""
+        if digest not in self._most_bytes:
+            most = await run_in_threadpool(reports.most_bytes, self._context, digest)
+            while len(self._most_bytes) >= ROUNDS:
+                self._most_bytes.pop(next(iter(self._most_bytes)))
+            self._most_bytes[digest] = most
+        return self._most_bytes[digest]
+
     @contextmanager
     def _slot(self, digest: str, reporter: str) -> Iterator[None]:
         slot = (digest, reporter)
@@ -174,8 +201,9 @@ class Intake:
 
     async def _compare(self, body: Body, expected: Expected) -> None:
         digest = PayloadDigest(expected.header.statement.length)
-        async for piece in body.rest():
-            digest.update(piece)
+        async with body.moving():
+            async for piece in body.rest():
+                digest.update(piece)
         _require_digest(digest, expected)
 
     async def _store(self, body: Body, token: str, expected: Expected) -> Path:
@@ -186,9 +214,10 @@ class Intake:
         try:
             with disk("incoming report"), path.open("xb") as file:
                 file.write(framing.prefix(token))
-                async for piece in body.rest():
-                    digest.update(piece)
-                    file.write(piece)
+                async with body.moving():
+                    async for piece in body.rest():
+                        digest.update(piece)
+                        file.write(piece)
                 _require_digest(digest, expected)
                 await run_in_threadpool(_sync, file)
         except BaseException:

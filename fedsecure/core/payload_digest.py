@@ -54,6 +54,9 @@ class PayloadDigest:
         Raises:
             PeerError: FS-721 for more bytes than there should be.
         """
+        if len(piece) <= self._left and not self._is_hashed:
+            self._left -= len(piece)  # nearly every piece lies within one record
+            return
         rest = memoryview(piece)
         while rest:
             if not self._left:

@@ -45,19 +45,45 @@ def refused(call: Callable[[], Awaitable[object]]) -> str:
 def test_a_body_gives_exact_lengths_however_it_is_cut() -> None:
     async def run() -> tuple[bytes, bytes, bytes]:
         body = Body(request(b"a", b"", b"bcd", b"ef", headers={}), 60)
-        first, second = await body.take(2), await body.take(1)
-        return first, second, b"".join([piece async for piece in body.rest()])
+        async with body.moving():
+            first, second = await body.take(2), await body.take(1)
+            return first, second, b"".join([piece async for piece in body.rest()])
 
     assert asyncio.run(run()) == (b"ab", b"c", b"def")
 
 
 def test_a_body_that_ends_within_the_header_is_refused() -> None:
-    assert refused(lambda: Body(request(b"abc", headers={}), 60).take(4)) == "FS-313"
+    body = Body(request(b"abc", headers={}), 60)
+    assert refused(lambda: take(body, 4)) == "FS-313"
 
 
 def test_an_upload_that_stands_still_is_given_up() -> None:
     body = Body(request(b"abc", headers={}, still=True), still_seconds=0.01)
-    assert refused(lambda: body.take(4)) == "FS-319"
+    assert refused(lambda: take(body, 4)) == "FS-319"
+
+
+def test_an_upload_may_take_any_time_as_long_as_it_moves() -> None:
+    async def run() -> int:
+        body = Body(slow_request(pieces=8, pause=0.1), still_seconds=0.4)
+        async with body.moving():
+            return sum([len(piece) async for piece in body.rest()])
+
+    assert asyncio.run(run()) == 8
+
+
+def slow_request(pieces: int, pause: float) -> Request:
+    left = iter(range(pieces - 1, -1, -1))
+
+    async def receive() -> dict[str, object]:
+        await asyncio.sleep(pause)
+        return {"type": "http.request", "body": b"x", "more_body": next(left) > 0}
+
+    return Request({"type": "http", "headers": [], "method": "PUT"}, receive)
+
+
+async def take(body: Body, length: int) -> bytes:
+    async with body.moving():
+        return await body.take(length)
 
 
 @pytest.mark.parametrize(
