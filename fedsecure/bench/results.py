@@ -118,9 +118,9 @@ def wall_seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def save(file: Path, results: Sequence[Result]) -> None:
-    """Write machine, versions and results."""
-    report = {**describe_machine(), "results": [asdict(line) for line in results]}
+def save(file: Path, about: Mapping[str, Any], results: Sequence[Result]) -> None:
+    """Write machine and versions, from `describe_machine`, and results."""
+    report = {**about, "results": [asdict(line) for line in results]}
     file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
@@ -131,7 +131,7 @@ def load(file: Path) -> tuple[dict[str, Any], list[Result]]:
 
 
 def describe_machine() -> dict[str, dict[str, str | int | float | None]]:
-    """Return what a reader needs to judge the numbers."""
+    """Return what a reader needs to judge the numbers; asked before measuring."""
     return {
         "machine": {
             "system": f"{platform.system()} {platform.release()}",

@@ -52,7 +52,6 @@ SCENES: Final = (
     Scene(100, 10**7),
     Scene(100, 10**7, on_disk=True),
 )
-QUICK: Final = (Scene(1_000, 10**5), Scene(100, 10**7))
 
 
 def run(scenes: Sequence[Scene], disk: Path, told: Told) -> list[Result]:

@@ -21,9 +21,7 @@ Bench = Callable[["Told"], Sequence["Result"]]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", help="Write the results here, too.")
 ]
-Quick = Annotated[
-    bool, typer.Option("--quick", help="Fewer repeats and sizes: two minutes or less.")
-]
+Quick = Annotated[bool, typer.Option("--quick", help="Fewer repeats and sizes.")]
 
 Disk = Annotated[
     Path, typer.Option(help="A folder on the disk that memory is compared with.")
@@ -107,7 +105,6 @@ def scale(
         bool, typer.Option("--on-disk", help="With --owners: store on the disk.")
     ] = False,
     disk: Disk = Path(),
-    quick: Quick = False,
     json_file: JsonFile = None,
 ) -> None:
     """Run one round with many data owners against two real servers.
@@ -115,7 +112,7 @@ def scale(
     Example: fedsecure bench scale --owners 10000
     """
     scene = None if owners is None else (owners, dimension, on_disk)
-    _report({"scale": _scale(scene, disk, quick)}, json_file)
+    _report({"scale": _scale(scene, disk)}, json_file)
 
 
 @app.command("all")
@@ -133,7 +130,7 @@ def everything(
         "core": _core(None, None, 2 * repeats, quick),
         "service": _service(repeats, disk, quick),
         "round": _round(None, 3, repeats, True, quick),
-        "scale": _scale(None, disk, quick),
+        "scale": _scale(None, disk),
     }
     _report(benches, json_file)
 
@@ -163,10 +160,9 @@ def _round(
     return lambda told: part.run(dimension or part.SIZES, effort, told)
 
 
-def _scale(scene: tuple[int, int, bool] | None, disk: Path, quick: bool) -> Bench:
+def _scale(scene: tuple[int, int, bool] | None, disk: Path) -> Bench:
     part = _part("scale")
-    usual = part.QUICK if quick else part.SCENES
-    scenes = usual if scene is None else (part.Scene(*scene),)
+    scenes = part.SCENES if scene is None else (part.Scene(*scene),)
     return lambda told: part.run(scenes, disk, told)
 
 
@@ -184,13 +180,14 @@ def _part(name: str) -> Any:
 
 def _report(benches: dict[str, Bench], json_file: Path | None) -> None:
     """Run benches one after the other; print a table of each."""
-    parts = _part("results"), _part("told")
+    results_of, shown = _part("results"), _part("told")
+    about = results_of.describe_machine()
     console = Console()
     results: list[Result] = []
     for name, measure in benches.items():
-        with parts[1].Told(console, name) as told, interruptible():
+        with shown.Told(console, name) as told, interruptible():
             lines = measure(told)
-        console.print(parts[1].table(TITLES[name], lines))
+        console.print(shown.table(TITLES[name], lines))
         results += lines
         if json_file is not None:  # what is done is kept, whatever comes
-            parts[0].save(json_file, results)
+            results_of.save(json_file, about, results)
