@@ -40,7 +40,7 @@ def serve(link: Fleet, contexts: dict[int, Context]) -> None:
 def _answer(message: Message, context: Context) -> Message:
     app = secagg.app if secagg.is_for_secagg(message) else idle.app
     reply: Message = app(message=message, context=context)
-    return reply
+    return secagg.told_apart(reply)
 
 
 def main() -> None:

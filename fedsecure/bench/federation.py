@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from fedsecure.aggregators import AggregatorClient, Patience
+from fedsecure.bench.told import Told
 from fedsecure.bench.usage import Usage
 from fedsecure.certificates import Authority
 from fedsecure.core import scheme
@@ -44,6 +45,7 @@ from fedsecure.signing import Author, Signed
 from fedsecure.statements import Opening, Purpose, Receipt, RoundSpec, Weighting
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a file system in memory, on Linux
+ENOUGH: Final = 2**30  # bytes; containers often have 64 MB of it
 READY_SECONDS: Final = 60.0
 ROUND_SECONDS: Final = 3600.0
 CLIP: Final = 1.0
@@ -175,11 +177,23 @@ def many(number: int, disk: Path | None = None) -> Iterator[Many]:
 @contextmanager
 def in_memory(disk: Path | None = None) -> Iterator[Path]:
     """Make a folder in memory, or on a disk instead; deleted at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="fedsecure-bench-", dir=disk or MEMORY))
+    place = disk or (MEMORY if has_memory() else Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix="fedsecure-bench-", dir=place))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def has_memory() -> bool:
+    """Tell whether there is a file system in memory that is large enough."""
+    return MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ENOUGH
+
+
+def warn_without_memory(told: Told) -> None:
+    """Say that "memory" is a disk here."""
+    if not has_memory():
+        told.skipped(f"{MEMORY} is missing or small: stored on the disk instead")
 
 
 @contextmanager

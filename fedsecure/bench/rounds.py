@@ -15,21 +15,18 @@ begin: for `SecureAggregation` until its record is committed.
 """
 
 import time
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
-from pathlib import Path
+from itertools import count, pairwise
 from typing import Final
 
-import tomli_w
 from flwr.app import ArrayRecord, Message
 from flwr.serverapp.strategy import FedAvg
 
-from fedsecure.bench import agent, idle
-from fedsecure.bench.federation import READY_SECONDS, in_memory
+from fedsecure.bench.federation import warn_without_memory
 from fedsecure.bench.model import NODES, layers
+from fedsecure.bench.parties import JOIN_SECONDS, Present, parties
 from fedsecure.bench.results import Result, compare, median_and_spread
 from fedsecure.bench.secagg import SecAggRound
 from fedsecure.bench.stock_flower import stock_rounds
@@ -37,25 +34,13 @@ from fedsecure.bench.told import Told
 from fedsecure.bench.usage import MB, Usage
 from fedsecure.core.params import Params
 from fedsecure.core.seal import sealed_length
-from fedsecure.demo.processes import Processes
-from fedsecure.demo.provision import OWNER, DemoFolder, provision
 from fedsecure.errors import OperatorError
 from fedsecure.flower.cohort import RosterFleet
-from fedsecure.flower.owner_settings import load_owner_settings
 from fedsecure.flower.plan import Outcome, Plan
 from fedsecure.flower.recorder import Recorder
-from fedsecure.flower.runtime import (
-    OwnedRun,
-    Superlink,
-    TlsFiles,
-    node_public_bytes,
-    owned_run,
-    superlink,
-)
+from fedsecure.flower.runtime import OwnedRun, owned_run
 from fedsecure.flower.secure_aggregation import SecureAggregation
-from fedsecure.flower.training import Owner, open_owner, round_owner
-from fedsecure.identity import write_private
-from fedsecure.node_keys import generate_node_key
+from fedsecure.flower.training import round_owner
 from fedsecure.statements import Purpose, Weighting
 from fedsecure.store.records import RunStarted
 
@@ -65,8 +50,6 @@ SECURE: Final = "SecureAggregation(FedAvg)"
 SECAGG: Final = "SecAgg+"
 STOCK: Final = "stock Flower FedAvg"
 SIZES: Final = (10**5, 10**6, 10**7)
-SITES: Final = tuple(f"site-{number}" for number in range(1, NODES + 1))
-JOIN_SECONDS: Final = 120.0
 ROUND_SECONDS: Final = 300.0
 CLIP: Final = 100.0
 FLOWER_BYTES: Final = "through Flower"
@@ -99,15 +82,13 @@ class Measured:
 
 def run(sizes: Sequence[int], effort: Effort, told: Told) -> list[Result]:
     """Measure every size."""
+    warn_without_memory(told)
     results: list[Result] = []
     for size in sizes:
         told.stage(f"{size:,} parameters: starting eleven processes")
-        with _parties(told) as parties:
-            kinds = {
-                PLAIN: parties.plain,
-                SECURE: parties.secure,
-                SECAGG: parties.secagg,
-            }
+        with parties(told) as present:
+            of = Kinds(present, count())
+            kinds = {PLAIN: of.plain, SECURE: of.secure, SECAGG: of.secagg}
             runs: dict[str, list[Measured]] = {name: [] for name in kinds}
             for turn in range(effort.turns):
                 for name, rounds_of in kinds.items():
@@ -123,12 +104,10 @@ def run(sizes: Sequence[int], effort: Effort, told: Told) -> list[Result]:
 
 
 @dataclass(frozen=True, slots=True)
-class Parties:
-    """The model owner of all rounds, its SuperLink, and who is online at it."""
+class Kinds:
+    """The kinds of rounds that take turns, over the same SuperLink."""
 
-    owner: Owner
-    link: Superlink
-    plain_keys: Sequence[bytes]
+    present: Present
     turns: Iterator[int]
 
     def plain(self, size: int, rounds: int) -> Measured:
@@ -138,7 +117,10 @@ class Parties:
         def note(_round: int, _arrays: ArrayRecord) -> None:
             ended.append(time.perf_counter())
 
-        with owned_run(self.link) as running, self._counted(rounds) as megabytes:
+        with (
+            owned_run(self.present.link) as running,
+            self._counted(rounds) as megabytes,
+        ):
             grid = _Timed(running, self._plain_nodes(running))
             strategy = FedAvg(
                 fraction_evaluate=0.0, min_train_nodes=NODES, min_available_nodes=NODES
@@ -162,7 +144,10 @@ class Parties:
         name = f"bench-{size}-{next(self.turns)}"
         start = ArrayRecord(layers(size))
         recorder = Recorder(
-            self.owner.store, self.owner.settings.folder, lambda _: {}, lambda _: None
+            self.present.owner.store,
+            self.present.owner.settings.folder,
+            lambda _: {},
+            lambda _: None,
         )
 
         def record(outcome: Outcome) -> None:
@@ -174,12 +159,12 @@ class Parties:
                 for stage, seconds in outcome.seconds.items():
                     laps.setdefault(stage, []).append(seconds)
 
-        with owned_run(self.link) as running:
-            self.owner.store.start_run(_started(name, rounds, recorder, start))
+        with owned_run(self.present.link) as running:
+            self.present.owner.store.start_run(_started(name, rounds, recorder, start))
             secure = SecureAggregation(
                 FedAvg(fraction_evaluate=0.0),
-                round_owner(self.owner),
-                RosterFleet(running, self.owner.federation),
+                round_owner(self.present.owner),
+                RosterFleet(running, self.present.owner.federation),
                 _plan(name, rounds),
                 record=record,
                 clock=time.monotonic,
@@ -195,7 +180,10 @@ class Parties:
 
     def secagg(self, size: int, rounds: int) -> Measured:
         """Run rounds of SecAgg+."""
-        with owned_run(self.link) as running, self._counted(rounds) as megabytes:
+        with (
+            owned_run(self.present.link) as running,
+            self._counted(rounds) as megabytes,
+        ):
             nodes = self._plain_nodes(running)
             grid = _Timed(running, nodes)
             protocol = SecAggRound(grid, nodes, running.run_id)
@@ -212,12 +200,12 @@ class Parties:
 
     def _plain_nodes(self, running: OwnedRun) -> list[int]:
         known = running.nodes()
-        return [known[key].node_id for key in self.plain_keys]
+        return [known[key].node_id for key in self.present.plain_keys]
 
     @contextmanager
     def _counted(self, rounds: int) -> Iterator[dict[str, float]]:
         """Count what goes through the SuperLink, for each round."""
-        server, counted = Usage(self.link.pid), {FLOWER_BYTES: 0.0}
+        server, counted = Usage(self.present.link.pid), {FLOWER_BYTES: 0.0}
         before = server.transferred()
         yield counted
         counted[FLOWER_BYTES] = (server.transferred() - before) / rounds
@@ -248,79 +236,6 @@ class _Timed:
         )
         self.exchanges.append(time.perf_counter() - start)
         return replies
-
-
-@contextmanager
-def _parties(told: Told) -> Iterator[Parties]:
-    with ExitStack() as stack:
-        root = stack.enter_context(in_memory())
-        folder = _provision(root)
-        processes = stack.enter_context(Processes())
-        for name in folder.urls:
-            _start(processes, folder, "aggregator", name)
-        processes.wait_ready(folder.urls, folder.authority, READY_SECONDS)
-        settings = load_owner_settings(folder.config(OWNER))
-        owner = stack.enter_context(open_owner(settings, told.stage))
-        where = settings.superlink
-        home = root / "superlink"
-        home.mkdir()
-        tls = TlsFiles(where.authority, where.certificate, where.key)
-        link = stack.enter_context(
-            superlink(where.listen, tls, home, home / "superlink.log")
-        )
-        own = [
-            node_public_bytes(party.flower_key)
-            for party in owner.federation.data_owners
-        ]
-        plain = _plain_keys(root)
-        link.register_nodes([*own, *plain.values()])
-        for site in folder.sites:
-            _start(processes, folder, "agent", site)
-        for place, key in enumerate(plain):
-            arguments = [where.listen, str(folder.authority), str(key)]
-            log = root / f"plain-{place}.log"
-            processes.start(log.stem, arguments, log, agent.__name__)
-        _wait_online(link, len(own) + len(plain), processes)
-        yield Parties(owner, link, list(plain.values()), iter(range(10**6)))
-
-
-def _provision(root: Path) -> DemoFolder:
-    """Make a federation whose agents run the app that trains nothing."""
-    data = root / "nothing.csv"
-    data.write_text("nothing\n", encoding="utf-8")
-    folder = provision(root / "parties", root, dict.fromkeys(SITES, data))
-    for site in SITES:
-        config = folder.config(site)
-        content = tomllib.loads(config.read_text(encoding="utf-8"))
-        content["app"] = f"{idle.__name__}:app"
-        config.write_text(tomli_w.dumps(content), encoding="utf-8")
-    return folder
-
-
-def _start(processes: Processes, folder: DemoFolder, command: str, name: str) -> None:
-    config = folder.config(name)
-    log = config.parent / "log.txt"
-    processes.start(name, [command, "--config", str(config)], log)
-
-
-def _plain_keys(root: Path) -> dict[Path, bytes]:
-    """Make the node keys of the agents that protect nothing: file > public half."""
-    keys = {}
-    for number in range(NODES):
-        private, public = generate_node_key()
-        file = root / f"plain-{number}.key"
-        write_private(file, private)
-        keys[file] = node_public_bytes(public)
-    return keys
-
-
-def _wait_online(link: Superlink, number: int, processes: Processes) -> None:
-    deadline = time.monotonic() + JOIN_SECONDS
-    while sum(state.online for state in link.nodes().values()) < number:
-        processes.require_alive()
-        if time.monotonic() > deadline:
-            raise OperatorError("FS-846", f"not all of {number} agents joined")
-        time.sleep(0.2)
 
 
 def _plan(name: str, rounds: int) -> Plan:

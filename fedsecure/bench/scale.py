@@ -23,6 +23,7 @@ from fedsecure.bench.federation import (
     request,
     require_mean,
     serving,
+    warn_without_memory,
 )
 from fedsecure.bench.results import Result, free_memory
 from fedsecure.bench.told import Told
@@ -62,6 +63,7 @@ def run(scenes: Sequence[Scene], disk: Path, told: Told) -> list[Result]:
         disk: A folder on a disk, for the scenes that store there.
         told: Hears how it goes.
     """
+    warn_without_memory(told)
     results: list[Result] = []
     for scene in scenes:
         if not scene.on_disk and free_memory() < 2 * scene.spool_bytes:

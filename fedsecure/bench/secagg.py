@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.client import NumPyClient
 from flwr.client.mod import secaggplus_mod
 from flwr.clientapp import ClientApp
@@ -37,10 +37,13 @@ from flwr.server.workflow.constant import (
 )
 from numpy.typing import NDArray
 
+from fedsecure.errors import OperatorError
+
 CLIPPING: Final = 8.0  # these three are the defaults of SecAggPlusWorkflow
 TARGET: Final = 2**22
 MODULUS: Final = 2**32
 WEIGHT: Final = 1000.0
+TIMEOUT: Final = 120.0  # seconds, of one exchange
 
 Update = NDArray[np.float32]
 
@@ -65,6 +68,23 @@ def _client(_context: Context) -> Any:
 app = ClientApp(client_fn=_client, mods=[secaggplus_mod])
 
 
+def told_apart(reply: Message) -> Message:
+    """Put a number of its own into every record that other nodes have, too.
+
+    Flower keeps equal objects once, and may lose one that two nodes send at the same
+    time; SecAgg+ sends records that are the same from everybody.
+    """
+    for name, record in reply.content.items():
+        if name == RECORD_KEY_CONFIGS:
+            continue
+        nonce = int.from_bytes(os.urandom(6))
+        if not isinstance(record, ArrayRecord):
+            record["nonce"] = nonce
+        elif not record:
+            record["nonce"] = Array(np.array([nonce], np.float64))
+    return reply
+
+
 def is_for_secagg(message: Message) -> bool:
     """Tell whether a message belongs to one of its four exchanges."""
     return RECORD_KEY_CONFIGS in message.content.config_records
@@ -82,13 +102,14 @@ class SecAggRound:
         """Run one round.
 
         Raises:
-            RuntimeError: It was halted; Flower's log says why.
+            OperatorError: FS-846 when it was halted.
         """
         context = self._context(number, arrays)
         before = context.state.array_records[MAIN_PARAMS_RECORD]
-        SecAggPlusWorkflow(1.0, 0.5, max_weight=WEIGHT)(self.grid, context)
+        workflow = SecAggPlusWorkflow(1.0, 0.5, max_weight=WEIGHT, timeout=TIMEOUT)
+        workflow(self.grid, context)
         if context.state.array_records[MAIN_PARAMS_RECORD] is before:
-            raise RuntimeError("SecAgg+ was halted")
+            raise OperatorError("FS-846", f"round {number} of SecAgg+ was halted")
 
     def _context(self, number: int, arrays: Sequence[Update]) -> Any:
         manager = SimpleClientManager()

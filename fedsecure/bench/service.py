@@ -38,6 +38,7 @@ from fedsecure.bench.federation import (
     serving,
     trust,
     update_of,
+    warn_without_memory,
 )
 from fedsecure.bench.results import Result, Turns, compare, median_and_spread
 from fedsecure.bench.told import Told
@@ -92,6 +93,7 @@ def run(cases: Sequence[Case], repeats: int, disk: Path, told: Told) -> list[Res
         disk: A folder on the disk that spools are compared with.
         told: Hears how it goes.
     """
+    warn_without_memory(told)
     most = max(TEN, *(case.number for case in cases))
     results: list[Result] = []
     with ExitStack() as stack:

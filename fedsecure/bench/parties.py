@@ -1,0 +1,120 @@
+"""Who is there when whole rounds are measured, each a process of its own.
+
+The model owner and its SuperLink are this process and its child; the aggregators and
+the data owners' agents are the users' own commands. Beside them four agents that
+protect nothing are online at the same SuperLink.
+"""
+
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import tomli_w
+
+from fedsecure.bench import agent, idle
+from fedsecure.bench.federation import READY_SECONDS, in_memory
+from fedsecure.bench.model import NODES
+from fedsecure.bench.told import Told
+from fedsecure.demo.processes import Processes
+from fedsecure.demo.provision import OWNER, DemoFolder, provision
+from fedsecure.errors import OperatorError
+from fedsecure.flower.owner_settings import load_owner_settings
+from fedsecure.flower.runtime import (
+    Superlink,
+    TlsFiles,
+    node_public_bytes,
+    superlink,
+)
+from fedsecure.flower.training import Owner, open_owner
+from fedsecure.identity import write_private
+from fedsecure.node_keys import generate_node_key
+
+SITES: Final = tuple(f"site-{number}" for number in range(1, NODES + 1))
+JOIN_SECONDS: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The model owner, its SuperLink, and the keys of the agents without protection."""
+
+    owner: Owner
+    link: Superlink
+    plain_keys: Sequence[bytes]
+
+
+@contextmanager
+def parties(told: Told) -> Iterator[Present]:
+    """Start everybody, and stop them at the end."""
+    with ExitStack() as stack:
+        root = stack.enter_context(in_memory())
+        folder = _provision(root)
+        processes = stack.enter_context(Processes())
+        for name in folder.urls:
+            _start(processes, folder, "aggregator", name)
+        processes.wait_ready(folder.urls, folder.authority, READY_SECONDS)
+        settings = load_owner_settings(folder.config(OWNER))
+        owner = stack.enter_context(open_owner(settings, told.stage))
+        where = settings.superlink
+        home = root / "superlink"
+        home.mkdir()
+        tls = TlsFiles(where.authority, where.certificate, where.key)
+        link = stack.enter_context(
+            superlink(where.listen, tls, home, home / "superlink.log")
+        )
+        own = [
+            node_public_bytes(party.flower_key)
+            for party in owner.federation.data_owners
+        ]
+        plain = _plain_keys(root)
+        link.register_nodes([*own, *plain.values()])
+        for site in folder.sites:
+            _start(processes, folder, "agent", site)
+        for place, key in enumerate(plain):
+            arguments = [where.listen, str(folder.authority), str(key)]
+            log = root / f"plain-{place}.log"
+            processes.start(log.stem, arguments, log, agent.__name__)
+        _wait_online(link, len(own) + len(plain), processes)
+        yield Present(owner, link, list(plain.values()))
+
+
+def _provision(root: Path) -> DemoFolder:
+    """Make a federation whose agents run the app that trains nothing."""
+    data = root / "nothing.csv"
+    data.write_text("nothing\n", encoding="utf-8")
+    folder = provision(root / "parties", root, dict.fromkeys(SITES, data))
+    for site in SITES:
+        config = folder.config(site)
+        content = tomllib.loads(config.read_text(encoding="utf-8"))
+        content["app"] = f"{idle.__name__}:app"
+        config.write_text(tomli_w.dumps(content), encoding="utf-8")
+    return folder
+
+
+def _start(processes: Processes, folder: DemoFolder, command: str, name: str) -> None:
+    config = folder.config(name)
+    log = config.parent / "log.txt"
+    processes.start(name, [command, "--config", str(config)], log)
+
+
+def _plain_keys(root: Path) -> dict[Path, bytes]:
+    """Make the node keys of the agents that protect nothing: file > public half."""
+    keys = {}
+    for number in range(NODES):
+        private, public = generate_node_key()
+        file = root / f"plain-{number}.key"
+        write_private(file, private)
+        keys[file] = node_public_bytes(public)
+    return keys
+
+
+def _wait_online(link: Superlink, number: int, processes: Processes) -> None:
+    deadline = time.monotonic() + JOIN_SECONDS
+    while sum(state.online for state in link.nodes().values()) < number:
+        processes.require_alive()
+        if time.monotonic() > deadline:
+            raise OperatorError("FS-846", f"not all of {number} agents joined")
+        time.sleep(0.2)

@@ -1,0 +1,61 @@
+"""docs/benchmarks.md is what its report gives, and no target is left unmeasured."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from docs import benchmarks
+from fedsecure.bench import core, rounds, scale
+from fedsecure.bench.results import Result, load
+
+REPORT, RESULTS = load(benchmarks.FILE)
+
+
+def test_the_page_is_what_the_report_gives() -> None:
+    assert benchmarks.PAGE.read_text("utf-8") == benchmarks.page(), (
+        "type: PYTHONPATH=. .venv/bin/python docs/benchmarks.py"
+    )
+
+
+def test_every_target_is_measured_in_the_report() -> None:
+    lines = benchmarks.Lines(RESULTS)
+    unmeasured = [t.what for t in benchmarks.targets() if t.look(lines) is None]
+    assert not unmeasured
+
+
+def test_the_report_says_where_and_at_which_commit_it_was_measured() -> None:
+    assert REPORT["machine"]["cores"] >= 1
+    assert REPORT["versions"]["commit"]
+    assert REPORT["versions"]["flwr"].startswith("1.41.")
+
+
+def test_a_target_is_missed_when_the_measured_number_says_so(tmp_path: Path) -> None:
+    def verdict(seconds: float) -> str:
+        changed = [
+            replace(line, median=seconds)
+            if line.step == "all of the round, memory" and line.threads == 100
+            else line
+            for line in RESULTS
+        ]
+        return page_of(changed, tmp_path)
+
+    row = "| everything on this machine, memory | 100 x 10,000,000 | <= 20 s |"
+    assert f"{row} 19.9 s | met |" in verdict(19.9)
+    assert f"{row} 20.1 s | **missed** |" in verdict(20.1)
+
+
+@pytest.mark.parametrize("bench", [core.NAME, rounds.NAME, scale.NAME])
+def test_what_is_not_in_a_report_is_said_to_be_missing(
+    bench: str, tmp_path: Path
+) -> None:
+    rest = [line for line in RESULTS if line.bench != bench]
+    assert "| not measured |" in page_of(rest, tmp_path)
+
+
+def page_of(results: list[Result], folder: Path) -> str:
+    file = folder / "report.json"
+    content = {**REPORT, "results": [asdict(line) for line in results]}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    return benchmarks.page(file)
