@@ -35,7 +35,7 @@ from fedsecure.bench.results import (
     wall_seconds,
 )
 from fedsecure.bench.told import Told
-from fedsecure.core import pieces, scheme, seal
+from fedsecure.core import buffers, pieces, scheme, seal
 from fedsecure.core.buffers import carve
 from fedsecure.core.mask import SPILL, Buffer, KeyStream
 from fedsecure.core.params import CHUNK, Params
@@ -267,6 +267,7 @@ def _fewer(repeats: int, size: int) -> int:
 
 def _memory(work: Workload) -> Result:
     """Measure the most memory that `protect` takes beside the update itself."""
+    buffers.forget()  # or what earlier work left would not be counted
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()

@@ -3,7 +3,7 @@
 From 4 MiB on numpy asks Linux for huge pages (2 MiB instead of 4 KiB), and one fault
 replaces 512: touching 6 MiB anew was measured at 0.09 ms in one piece and at 4 ms in
 five. So the buffers of one job are cut from one piece, and a piece worth a few hundred
-faults is made 4 MiB large; memory that is never touched is never taken.
+faults is made 6 MiB large; memory that is never touched is never taken.
 
 Where other programs use the memory, too, even a huge page took half a millisecond. So a
 few pieces are kept, and one that nobody holds a buffer of any more is used again.
@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 Memory: TypeAlias = NDArray[np.uint8]  # shape (bytes,)
 
-_HUGE: Final = 2**22  # bytes: numpy's limit
 _WORTH_IT: Final = 2**19  # bytes
 _LINE: Final = 64  # bytes: each buffer begins on a cache line of its own
-_KEPT_BYTES: Final = 2**23  # of the largest piece that is kept
+_KEPT_BYTES: Final = 6 * 2**20  # of each kept piece: what one data owner's work takes
 _KEPT: Final = 4  # pieces
 
 _pieces: Final[list[Memory]] = []
@@ -47,14 +46,23 @@ def _piece(total: int) -> Memory:
 
     Every buffer, and every view of one, holds a reference to its piece.
     """
+    if total > _KEPT_BYTES:
+        return np.empty(total, np.uint8)
     with _pieces_lock:
-        for place, piece_bytes in enumerate([piece.size for piece in _pieces]):
-            if piece_bytes >= total and _references(_pieces, place) == _IDLE:
+        for place in range(len(_pieces)):
+            if _references(_pieces, place) == _IDLE:
                 return _pieces[place]
-        memory = np.empty(max(total, _HUGE), np.uint8)
-        if memory.size <= _KEPT_BYTES and len(_pieces) < _KEPT:
+        # Of one size, so that each can serve whatever comes next.
+        memory = np.empty(_KEPT_BYTES, np.uint8)
+        if len(_pieces) < _KEPT:
             _pieces.append(memory)
         return memory
+
+
+def forget() -> None:
+    """Keep no pieces; those of which a buffer is left go with it."""
+    with _pieces_lock:
+        _pieces.clear()
 
 
 def _references(pieces: list[Memory], place: int) -> int:

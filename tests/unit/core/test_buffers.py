@@ -79,3 +79,14 @@ def test_no_two_threads_get_the_same_memory() -> None:
 def test_large_memory_is_not_kept() -> None:
     carve(16 * MIB)
     assert not buffers._pieces
+
+
+def test_what_is_kept_serves_any_size_and_can_be_let_go() -> None:
+    for size in (MIB, 5 * MIB, MIB, 6 * MIB):
+        carve(size)
+    assert len(buffers._pieces) == 1
+    held = [carve(MIB) for _ in range(6)]
+    assert len(buffers._pieces) == 4
+    buffers.forget()
+    assert not buffers._pieces
+    assert len(held) == 6
