@@ -42,7 +42,9 @@ class RunPage:
     def doing(self) -> str:
         """What goes on, in words."""
         if self.now is not None:
-            return f"Round {self.now.label}: {DOING[self.now.state]}"
+            train = self.now.purpose == "train"
+            what = f"Round {self.now.label}" if train else "The final evaluation"
+            return f"{what}: {DOING[self.now.state]}"
         if self.run.state == RunState.RUNNING:
             return "Between two rounds"
         return "It is over" if self.run.state == RunState.COMPLETED else "It has ended"
