@@ -82,7 +82,9 @@ class RoundRow(Base):
         Text, comment="public half of this round's sealing key, base64url"
     )
     granted_entry: Mapped[int] = mapped_column(
-        Integer, comment="ledger entry of the grant; its hash is the grant's head"
+        Integer,
+        index=True,
+        comment="ledger entry of the grant; its hash is the grant's head",
     )
     granted_at: Mapped[float] = mapped_column(index=True, comment="seconds since 1970")
     void_at: Mapped[float | None] = mapped_column(comment="seconds since 1970")

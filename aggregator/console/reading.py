@@ -170,7 +170,7 @@ def read_overview(session: Session, page: int) -> Overview:
     part = part_of(page, sum(states.values()), PER_PAGE)
     # In the order of an index, so that what is left out is passed over quickly.
     newest_first = select(tables.RoundRow.spec).order_by(
-        tables.RoundRow.granted_at.desc()
+        tables.RoundRow.granted_entry.desc()
     )
     chosen = session.scalars(newest_first.limit(PER_PAGE).offset(part.offset))
     rounds = read_in(session, RoundRow, "spec", chosen.all())

@@ -108,6 +108,7 @@ def _rounds() -> None:
             "granted_entry",
             sa.Integer,
             "ledger entry of the grant; its hash is the grant's head",
+            index=True,
         ),
         _column("granted_at", sa.Double, "seconds since 1970", index=True),
         _column("void_at", sa.Double, "seconds since 1970", nullable=True),
