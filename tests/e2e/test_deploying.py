@@ -7,53 +7,23 @@ Said here and not on the page: the servers listen on free ports of loopback inst
 0.0.0.0, and the page's names lead there through a web proxy, HTTPS_PROXY.
 """
 
-import os
 import re
-import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from fedsecure.demo.processes import quiet_environment
 from fedsecure.demo.provision import HOST, free_ports
 from tests.e2e.proxy import Proxy, proxying
+from tests.organisations import ROOT, HandedOver, Organisations, Typed, shell
 
-ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = (ROOT / "docs" / "deploying.md").read_text("utf-8")
 PARTIES: Final = ("study", "north", "south", "basel", "bern", "chur")
-PATIENCE: Final = 240.0  # seconds
-BIN: Final = Path(sys.executable).parent
 
 BLOCK = re.compile(r"^```sh (\w+) ?([\w-]*)\n(.*?)^```$|^(\| `[^\n]+)$", re.M | re.S)
-WORDS = re.compile(r"^  ((?:[a-z]+ ){11}[a-z]+)$", re.M)
-ASKED = re.compile(r"^You need the words of (.+)\.$", re.M)
-
-
-@dataclass(frozen=True)
-class Typed:
-    """One block of commands, and how its party types it."""
-
-    party: str
-    how: str
-    commands: list[str]
-
-
-@dataclass(frozen=True)
-class HandedOver:
-    """One row of a table of files that go from one party to another."""
-
-    file: str
-    giver: str
-    taker: str
 
 
 def steps() -> Iterator[Typed | HandedOver]:
@@ -65,121 +35,6 @@ def steps() -> Iterator[Typed | HandedOver]:
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         if len(cells) == 3 and cells[1] in PARTIES and cells[2] in PARTIES:
             yield HandedOver(cells[0].strip("`"), cells[1], cells[2])
-
-
-@dataclass
-class Organisations:
-    """Every party's folder and environment, and what it has said so far."""
-
-    root: Path
-    environment: dict[str, str]
-    listening: dict[str, tuple[str, str]]
-    stack: ExitStack
-    words: dict[str, str] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
-    running: list[tuple[str, "subprocess.Popen[bytes]"]] = field(default_factory=list)
-
-    def home(self, party: str) -> Path:
-        return self.root / party / "federation"
-
-    def do(self, step: Typed | HandedOver) -> None:
-        if isinstance(step, HandedOver):
-            self.hand_over(step)
-        elif step.how == "by-hand":
-            return
-        elif step.how == "keeps-running":
-            (command,) = step.commands
-            self.start(step.party, command)
-        else:
-            for command in step.commands:
-                self.type(step.party, command)
-
-    def hand_over(self, step: HandedOver) -> None:
-        source = self.home(step.giver) / step.file
-        target = self.home(step.taker) / source.name
-        if source.is_dir():
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(source, target)
-        else:
-            shutil.copyfile(source, target)
-
-    def type(self, party: str, command: str) -> None:
-        """Type a command as it stands, and answer what it asks."""
-        done = subprocess.run(
-            ["sh", "-c", self.here(party, command)],  # noqa: S607 - as a person would
-            check=False,
-            cwd=self.home(party),
-            env=self.of(party),
-            input=self.answers(party, command),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        log = "\n".join(self.log(one).read_text() for one, _ in self.running)
-        assert done.returncode == 0, (
-            f"{party}: {command}\n{done.stdout}{done.stderr}{log}"
-        )
-        self.said[f"{party}: {command}"] = done.stdout
-        if "keygen" in command:
-            (self.words[party],) = WORDS.findall(done.stdout)
-
-    def answers(self, party: str, command: str) -> str:
-        """Call those for whose words `join` asks, and accept."""
-        if not command.startswith("fedsecure join"):
-            return ""
-        trial = subprocess.run(
-            ["sh", "-c", command],  # noqa: S607
-            check=False,
-            cwd=self.home(party),
-            env=self.of(party),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
-        called = ASKED.findall(trial.stdout)
-        names = called[0].split(" and ") if called else []
-        return "\n".join([*(self.words[name] for name in names), "y"]) + "\n"
-
-    def start(self, party: str, command: str) -> None:
-        """Start what runs on, and wait until a server is ready."""
-        with self.log(party).open("ab") as log:
-            process = subprocess.Popen(
-                ["sh", "-c", f"exec {command}"],  # noqa: S607
-                cwd=self.home(party),
-                env=self.of(party),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self.running.append((party, process))
-        self.stack.callback(stop, process)
-        deadline = time.monotonic() + PATIENCE
-        while (
-            "aggregator" in command and "listening" not in self.log(party).read_text()
-        ):
-            assert process.poll() is None, self.log(party).read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-
-    def here(self, party: str, command: str) -> str:
-        """Let a server listen on a free port of loopback instead of 0.0.0.0."""
-        page, test = self.listening.get(party, ("", ""))
-        return command.replace(f"--listen {page}", f"--listen {test}")
-
-    def of(self, party: str) -> dict[str, str]:
-        return {**self.environment, "HOME": str(self.root / party)}
-
-    def log(self, party: str) -> Path:
-        return self.root / party / "log.txt"
-
-
-def stop(process: "subprocess.Popen[bytes]") -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture
@@ -201,18 +56,11 @@ def test_the_page_takes_organisations_from_nothing_to_a_trained_model(
     tmp_path: Path, proxy: tuple[Proxy, dict[str, tuple[str, str]]]
 ) -> None:
     through, listening = proxy
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")},
-        **quiet_environment(),
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "HTTPS_PROXY": through.url,
-        "COLUMNS": "200",
-    }
+    typed_in = {**shell(), "HTTPS_PROXY": through.url}
     with ExitStack() as stack:
-        everybody = Organisations(tmp_path, environment, listening, stack)
+        everybody = Organisations(tmp_path, typed_in, listening, stack)
         for party in PARTIES:
-            everybody.home(party).mkdir(parents=True, mode=0o700)
-            (tmp_path / party / "fedsecure").symlink_to(ROOT)
+            everybody.move_in(party)
         for step in steps():
             everybody.do(step)
     require_trained(everybody)
