@@ -27,18 +27,20 @@ from aggregator import grants, openings, reads, store
 from aggregator.context import Context
 from aggregator.fold import Worker
 from aggregator.intake import Intake, read_all
-from aggregator.metrics import Metrics
+from aggregator.metrics import Metrics, Stage
 from aggregator.pace import Pace
 from aggregator.problems import add_handlers
+from aggregator.readiness import Readiness
 from aggregator.refusals import decide
-from aggregator.rounds import RoundState
 from fedsecure import PROTOCOL_VERSION, framing
 from fedsecure.encodings import Digest
+from fedsecure.errors import OperatorError
 from fedsecure.identity import Name
 from fedsecure.signing import Signed, verify
 from fedsecure.statements import Opening, RoundSpec, Statement, Void
 
 TIDY_SECONDS: Final = 30.0
+WARN_SECONDS: Final = 86400.0
 MAX_SPEC: Final = 4 * 2**20  # bytes; 10,000 names and 1,024 scalars take 1.2 MiB
 MAX_VOID: Final = 16 * 2**10  # bytes
 
@@ -54,9 +56,15 @@ class Routes:
     """The handlers, bound to one aggregator."""
 
     def __init__(
-        self, context: Context, worker: Worker, metrics: Metrics, pace: Pace
+        self,
+        context: Context,
+        worker: Worker,
+        metrics: Metrics,
+        pace: Pace,
+        readiness: Readiness,
     ) -> None:
         self._context = context
+        self._readiness = readiness
         self._worker = worker
         self._metrics = metrics
         self._pace = pace
@@ -64,14 +72,16 @@ class Routes:
 
     async def grant(self, round_id: RoundId, request: Request) -> Response:
         """Consent to a round."""
-        spec = await self._verified(request, MAX_SPEC, RoundSpec)
-        return _token(await self._decide(grants.grant, round_id, spec))
+        with self._metrics.stage(Stage.GRANT):
+            spec = await self._verified(request, MAX_SPEC, RoundSpec)
+            return _token(await self._decide(grants.grant, round_id, spec))
 
     async def report(
         self, round_id: RoundId, reporter: Reporter, request: Request
     ) -> Response:
         """Take a report in."""
-        receipt = await self._intake.receive(request, round_id, reporter)
+        with self._metrics.stage(Stage.REPORT):
+            receipt = await self._intake.receive(request, round_id, reporter)
         self._metrics.reports.inc()
         self._metrics.received.inc(int(request.headers["content-length"]))
         return _token(receipt)
@@ -81,16 +91,18 @@ class Routes:
     ) -> dict[str, object]:
         """Tell the model owner who reported."""
         owner = self._context.federation.model_owner.name
-        self._require_ticket(request, authorization, owner)
-        return await run_in_threadpool(reads.standing, self._context, round_id)
+        with self._metrics.stage(Stage.READ):
+            self._require_ticket(request, authorization, owner)
+            return await run_in_threadpool(reads.standing, self._context, round_id)
 
     async def open(self, round_id: RoundId, request: Request) -> Response:
         """Open a round."""
-        most = await run_in_threadpool(openings.most_bytes, self._context, round_id)
-        opening = await self._verified(request, most, Opening)
-        with self._metrics.opening_seconds.time():
+        with self._metrics.stage(Stage.OPEN):
+            most = await run_in_threadpool(openings.most_bytes, self._context, round_id)
+            opening = await self._verified(request, most, Opening)
             share = await self._decide(openings.open_round, round_id, opening)
         length = framing.offset_after(share.header) + share.length
+        self._metrics.sent.inc(length)
         return StreamingResponse(
             framing.framed(share.header, share.path),
             media_type="application/octet-stream",
@@ -99,8 +111,9 @@ class Routes:
 
     async def void(self, round_id: RoundId, request: Request) -> Response:
         """Give a round up."""
-        void = await self._verified(request, MAX_VOID, Void)
-        return _token(await self._decide(grants.void, round_id, void))
+        with self._metrics.stage(Stage.VOID):
+            void = await self._verified(request, MAX_VOID, Void)
+            return _token(await self._decide(grants.void, round_id, void))
 
     async def inclusion(
         self,
@@ -110,10 +123,13 @@ class Routes:
         authorization: Ticket = None,
     ) -> Response:
         """Tell a data owner whether its report was in the set."""
-        self._require_ticket(request, authorization, reporter)
-        return _token(
-            await run_in_threadpool(reads.inclusion, self._context, round_id, reporter)
-        )
+        with self._metrics.stage(Stage.READ):
+            self._require_ticket(request, authorization, reporter)
+            return _token(
+                await run_in_threadpool(
+                    reads.inclusion, self._context, round_id, reporter
+                )
+            )
 
     async def identity(self) -> dict[str, object]:
         """Say who this is, for comparing before a federation starts."""
@@ -133,14 +149,13 @@ class Routes:
 
     async def ready(self) -> dict[str, str]:
         """Answer with success only if rounds can be granted and reports stored."""
-        await run_in_threadpool(self._states)
-        await run_in_threadpool(self._context.spool.require_space, 0)
+        await run_in_threadpool(self._readiness.require)
         return {"status": "ready"}
 
     async def metrics(self) -> Response:
         """Return the metrics, which tell nothing about who takes part."""
-        page = self._metrics.page(await run_in_threadpool(self._states))
-        return Response(page, media_type=CONTENT_TYPE_LATEST)
+        await run_in_threadpool(self._measure)
+        return Response(self._metrics.page(), media_type=CONTENT_TYPE_LATEST)
 
     async def _verified(self, request: Request, limit: int, kind: type[S]) -> Signed[S]:
         """Read a statement; whatever nobody signed never reaches the worker."""
@@ -159,9 +174,17 @@ class Routes:
             decide, self._context, said, change, round_id, said
         )
 
-    def _states(self) -> dict[RoundState, int]:
-        with self._context.store.reading("count rounds") as session:
-            return store.count_states(session)
+    def _measure(self) -> None:
+        """Look at what no request changes; the page comes whatever fails."""
+        try:
+            self._metrics.disk_free.set(self._context.spool.free())
+            self._readiness.require()
+            with self._context.store.reading("count rounds") as session:
+                self._metrics.count_rounds(store.count_states(session))
+        except OperatorError:
+            self._metrics.ready.set(0)
+        else:
+            self._metrics.ready.set(1)
 
     def _require_ticket(
         self, request: Request, authorization: str | None, reader: str
@@ -170,17 +193,21 @@ class Routes:
         self._pace.require(reader)
 
 
-def create_app(context: Context, worker: Worker) -> FastAPI:
+def create_app(
+    context: Context, worker: Worker, readiness: Readiness | None = None
+) -> FastAPI:
     """Return the application of one aggregator; run by `aggregator.server`."""
-    metrics = Metrics()
+    metrics, ready = Metrics(), readiness or Readiness(context)
+    if ready.ends is not None:
+        metrics.certificate.set(ready.ends)
     pace = Pace(context.policy.requests_per_minute, context.clock)
     app = FastAPI(
-        lifespan=lambda _: _tidying(context, worker),
+        lifespan=lambda _: _tidying(ready, worker),
         openapi_url=None,
         title="fedsecure",
     )
     add_handlers(app, metrics)
-    app.include_router(_router(Routes(context, worker, metrics, pace)))
+    app.include_router(_router(Routes(context, worker, metrics, pace, ready)))
     return app
 
 
@@ -203,22 +230,34 @@ def _router(routes: Routes) -> APIRouter:
 
 
 @asynccontextmanager
-async def _tidying(context: Context, worker: Worker) -> AsyncIterator[None]:
-    """Delete what has expired, now and then, as long as the server runs."""
-    task = asyncio.create_task(_tidy_forever(context, worker))
+async def _tidying(ready: Readiness, worker: Worker) -> AsyncIterator[None]:
+    """Do what is done now and then, as long as the server runs."""
+    tasks = [
+        asyncio.create_task(_tidy_forever(ready.context, worker)),
+        asyncio.create_task(_warn_forever(ready)),
+    ]
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await run_in_threadpool(worker.stop)
 
 
 async def _tidy_forever(context: Context, worker: Worker) -> None:
+    """Delete what has expired."""
     while True:
         await asyncio.sleep(TIDY_SECONDS)
         await worker.run(grants.tidy, context)
+
+
+async def _warn_forever(ready: Readiness) -> None:
+    """Write into the log, once a day, that the certificate ends soon."""
+    while True:
+        ready.warn_of_end()
+        await asyncio.sleep(WARN_SECONDS)
 
 
 def _token(token: str) -> Response:

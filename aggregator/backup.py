@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, MetaData, Table, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from aggregator.config import AggregatorSettings
@@ -40,29 +40,19 @@ def backup(settings: AggregatorSettings, file: Path) -> int:
     """
     source = database.locate(settings.store)
     _require_there(settings, file)
-    part = file.with_name(file.name + ".part")
-    part.unlink(missing_ok=True)
-    with disk(str(part)):
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
+    with (
+        failing("backup"),
+        opened(database.open_for_reading(source)) as old,
+        old.connect() as reading,
+    ):
+        database.require_current(reading, database.shown(source), MIGRATIONS)
         with (
-            _failing("backup"),
-            _engine(database.open_for_reading(source)) as old,
-            _engine(database.open_for_writing(database.locate(part))) as new,
-            old.connect() as reading,
+            new_file(file) as part,
+            opened(database.open_for_writing(database.locate(part))) as new,
         ):
-            database.require_current(reading, database.shown(source), MIGRATIONS)
             database.upgrade(new, MIGRATIONS)
             with database.writer(new).begin() as writing:
-                rows = _copy(reading, writing)
-        with disk(str(file)):
-            sync(part)
-            part.rename(file)
-            sync(file.absolute().parent)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return rows
+                return copy_rows(reading, writing, Base.metadata)
 
 
 def restore(settings: AggregatorSettings, file: Path) -> int:
@@ -83,9 +73,9 @@ def restore(settings: AggregatorSettings, file: Path) -> int:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (
         open_spool(settings.data) as spool,
-        _failing("restore"),
-        _engine(database.open_for_reading(database.locate(file))) as old,
-        _engine(database.open_for_writing(target)) as new,
+        failing("restore"),
+        opened(database.open_for_reading(database.locate(file))) as old,
+        opened(database.open_for_writing(target)) as new,
         old.connect() as reading,
     ):
         database.require_current(reading, str(file), MIGRATIONS)
@@ -94,12 +84,13 @@ def restore(settings: AggregatorSettings, file: Path) -> int:
         with database.writer(new).begin() as writing:
             for table in reversed(Base.metadata.sorted_tables):
                 writing.execute(table.delete())
-            return _copy(reading, writing)
+            return copy_rows(reading, writing, Base.metadata)
 
 
-def _copy(source: Connection, target: Connection) -> int:
+def copy_rows(source: Connection, target: Connection, tables: MetaData) -> int:
+    """Copy all rows of some tables, and count them."""
     count = 0
-    for table in Base.metadata.sorted_tables:
+    for table in tables.sorted_tables:
         for rows in _batches(source, table):
             target.execute(table.insert(), rows)
             count += len(rows)
@@ -120,7 +111,30 @@ def _require_there(settings: AggregatorSettings, file: Path) -> None:
 
 
 @contextmanager
-def _engine(engine: Engine) -> Iterator[Engine]:
+def new_file(file: Path) -> Iterator[Path]:
+    """Give a file to write to that has its name once all of it is on the disk.
+
+    Raises:
+        OperatorError: FS-523, FS-524 or FS-526.
+    """
+    part = file.with_name(file.name + ".part")
+    part.unlink(missing_ok=True)
+    with disk(str(part)):
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        yield part
+        with disk(str(file)):
+            sync(part)
+            part.rename(file)
+            sync(file.absolute().parent)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def opened(engine: Engine) -> Iterator[Engine]:
+    """Close an engine's connections when the block ends."""
     try:
         yield engine
     finally:
@@ -128,7 +142,8 @@ def _engine(engine: Engine) -> Iterator[Engine]:
 
 
 @contextmanager
-def _failing(name: str) -> Iterator[None]:
+def failing(name: str) -> Iterator[None]:
+    """Turn a database's errors into ours, with the name of what was done."""
     try:
         yield
     except SQLAlchemyError as error:

@@ -87,17 +87,13 @@ def restore(
 def migrate(config: Config = DEFAULT) -> None:
     """Bring the store of an older fedsecure to this version's form.
 
-    Stop the aggregator and make a backup before: there is no way back.
+    Stop the aggregator before. A store that is changed is first copied into the data
+    folder: the version that wrote it can restore that.
     """
+    from aggregator import migrating  # noqa: PLC0415
     from aggregator.config import load  # noqa: PLC0415
-    from aggregator.spool import open_spool  # noqa: PLC0415
-    from aggregator.store import MIGRATIONS  # noqa: PLC0415
-    from fedsecure import database  # noqa: PLC0415
 
-    settings = load(config)
-    with open_spool(settings.data):
-        place = database.locate(settings.store)
-        typer.echo(database.migrate(place, MIGRATIONS, "FS-525"))
+    typer.echo(migrating.migrate(load(config)))
 
 
 @app.command(

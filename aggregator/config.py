@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from aggregator.context import STILL_SECONDS
 from aggregator.policy import Policy
@@ -43,8 +45,9 @@ class AggregatorSettings(Settings):
     """The content of `aggregator.toml`.
 
     `listen` is `host:port`, port 0 for any free one. `database` is a SQLAlchemy
-    URL; without it the store is an SQLite file in the data folder. `still_seconds` is
-    how long a connection may stand still.
+    URL; without it the store is an SQLite file in the data folder.
+    `database_password` is a file that holds the password, so that neither settings nor
+    environment do. `still_seconds` is how long a connection may stand still.
     """
 
     name: Name
@@ -55,6 +58,7 @@ class AggregatorSettings(Settings):
     tls: Tls
     data: Annotated[RelativePath, Field(validate_default=True)] = Path("data")
     database: str | None = Field(default=None, repr=False)
+    database_password: RelativePath | None = None
     still_seconds: Annotated[int, Field(ge=1, le=3600)] = STILL_SECONDS
     policy: Policy = Policy()
 
@@ -72,7 +76,13 @@ class AggregatorSettings(Settings):
 
     @property
     def store(self) -> str | Path:
-        """Where the store is: a URL or a file."""
+        """Where the store is: a URL, which may hold a password, or a file.
+
+        Raises:
+            OperatorError: FS-890.
+        """
+        if self.database_password is not None:
+            return with_password(self.database, self.database_password)
         return self.database or self.data / "aggregator.db"
 
     def author(self) -> Author:
@@ -93,6 +103,25 @@ def load(path: Path) -> AggregatorSettings:
         OperatorError: FS-801 to FS-803 with the file and the key.
     """
     return settings.load(path, AggregatorSettings)
+
+
+def with_password(database: str | None, file: Path) -> str:
+    """Put the password that a file holds into a database's URL.
+
+    Raises:
+        OperatorError: FS-890 when there is no place for it, or others can read it.
+    """
+    try:
+        mode, text = file.stat().st_mode, file.read_text(encoding="utf-8")
+        url = make_url(database or "")
+    except (OSError, ValueError, ArgumentError) as error:
+        cause = getattr(error, "strerror", None) or "no URL, or no text"
+        raise OperatorError("FS-890", f"{file}: {cause}") from error
+    password = text.rstrip("\r\n")
+    if mode & 0o007 or not password or not url.username:
+        why = f"mode {mode & 0o777:04o}" if mode & 0o007 else "no password or no user"
+        raise OperatorError("FS-890", f"{file}: {why}")
+    return url.set(password=password).render_as_string(hide_password=False)
 
 
 def _require_aggregator(federation: Federation, name: str) -> None:

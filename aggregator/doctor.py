@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
-from tempfile import TemporaryFile
 from urllib.parse import urlsplit
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from aggregator.config import AggregatorSettings, load
 from aggregator.health import require_ready
-from aggregator.spool import disk
+from aggregator.spool import require_writable
 from aggregator.store import MIGRATIONS
 from fedsecure import database
 from fedsecure.doctor import own
@@ -47,9 +46,7 @@ def _spool(settings: AggregatorSettings) -> str:
     folder = settings.data
     if not folder.exists():
         return f"{folder} is made at the first start"
-    with disk(f"{folder}"), TemporaryFile(dir=folder) as file:
-        file.write(b"0")
-        file.flush()
+    require_writable(folder)
     if folder.stat().st_mode & 0o007:
         raise OperatorError("FS-884", f"{folder}")
     return f"{folder} can be written"

@@ -1,5 +1,12 @@
-"""What can be watched from outside: numbers that tell nothing about who takes part."""
+"""What can be watched from outside: numbers that tell nothing about who takes part.
 
+The only labels are states of rounds, stages of a request and codes of refusals.
+docs/operating.md says what each number is good for.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from enum import StrEnum
 from typing import Final
 
 from prometheus_client import (
@@ -16,35 +23,77 @@ from aggregator.rounds import RoundState
 _SECONDS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
 
+class Stage(StrEnum):
+    """What of a round a request was about; its time ends with the answer's beginning.
+
+    Requests that are refused count too.
+    """
+
+    GRANT = "grant"  # a spec is checked, a key made
+    REPORT = "report"  # a report is taken off the wire, opened, added, stored
+    OPEN = "open"  # an opening is checked and stored, the share made and sealed
+    VOID = "void"  # a round is given up
+    READ = "read"  # somebody asks how far a round is
+
+
 class Metrics:
     """The metrics of one server, in a registry of its own."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
+        registry = self._registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
         self.reports = Counter(
-            "fedsecure_reports", "Reports that got a receipt", registry=self._registry
+            "fedsecure_reports", "Reports that got a receipt", registry=registry
         )
         self.received = Counter(
             "fedsecure_received_bytes",
             "Bytes of reports that got a receipt",
-            registry=self._registry,
+            registry=registry,
+        )
+        self.sent = Counter(
+            "fedsecure_sent_bytes", "Bytes of aggregate shares sent", registry=registry
         )
         self.refused = Counter(
-            "fedsecure_refused", "Requests refused", ["code"], registry=self._registry
+            "fedsecure_refused", "Requests refused", ["code"], registry=registry
         )
-        self.opening_seconds = Histogram(
-            "fedsecure_opening_seconds",
-            "From an opening's arrival to its stored share",
+        self._stages = Histogram(
+            "fedsecure_stage_seconds",
+            "Seconds from a request to its answer",
+            ["stage"],
             buckets=_SECONDS,
-            registry=self._registry,
+            registry=registry,
         )
+        for stage in Stage:
+            self._stages.labels(stage)  # so that each is there from the beginning
         self.rounds = Gauge(
-            "fedsecure_rounds", "Rounds by state", ["state"], registry=self._registry
+            "fedsecure_rounds", "Rounds by state", ["state"], registry=registry
+        )
+        self.ready = Gauge(
+            "fedsecure_ready",
+            "1 if rounds can be granted and reports stored, else 0",
+            registry=registry,
+        )
+        self.disk_free = Gauge(
+            "fedsecure_disk_free_bytes",
+            "Bytes free on the disk of the data folder",
+            registry=registry,
+        )
+        self.certificate = Gauge(
+            "fedsecure_certificate_expiry_timestamp_seconds",
+            "When the TLS certificate in use ends, seconds since 1970",
+            registry=registry,
         )
 
-    def page(self, states: dict[RoundState, int]) -> bytes:
-        """Return all of them in Prometheus' text format."""
+    def stage(self, stage: Stage) -> AbstractContextManager[object]:
+        """Measure the block as one stage."""
+        timing: AbstractContextManager[object] = self._stages.labels(stage).time()
+        return timing
+
+    def count_rounds(self, states: Mapping[RoundState, int]) -> None:
+        """Set how many rounds there are of each state."""
         for state in RoundState:
             self.rounds.labels(state).set(states.get(state, 0))
+
+    def page(self) -> bytes:
+        """Return all of them in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -25,6 +25,8 @@ from aggregator.config import AggregatorSettings
 from aggregator.connection import Connection
 from aggregator.context import Context
 from aggregator.fold import Fold, Worker
+from aggregator.neighbour import looking_around
+from aggregator.readiness import Readiness, readiness
 from aggregator.spool import Spool, open_spool
 from aggregator.store import Store, open_store
 from fedsecure.errors import OperatorError
@@ -41,22 +43,24 @@ def serve(settings: AggregatorSettings) -> None:
     """Run an aggregator until it is told to stop.
 
     Raises:
-        OperatorError: FS-520 to FS-527, FS-603, FS-607, FS-744 to FS-746, FS-801
-            to FS-811.
+        OperatorError: FS-520 to FS-527, FS-603, FS-607, FS-608, FS-744 to FS-746,
+            FS-801 to FS-811, FS-890.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)  # until the server listens
     logs.configure()
     author, tls = settings.author(), _tls(settings)
+    logs.configure([party.name for party in author.federation.data_owners])
     _warn_of_one_host(author.federation)
     with (
+        looking_around(),
         _listen(*settings.address) as listener,
         open_spool(settings.data) as spool,
         closing(open_store(settings.store, author)) as store,
     ):
         context = _context(settings, author, spool, store)
         grants.recover(context)
-        _run(context, listener, tls)
+        _run(readiness(context, settings), listener, tls)
     log.info("stopped", name=author.name)
 
 
@@ -96,9 +100,10 @@ def _context(
     )
 
 
-def _run(context: Context, listener: socket.socket, tls: ssl.SSLContext) -> None:
+def _run(ready: Readiness, listener: socket.socket, tls: ssl.SSLContext) -> None:
+    context = ready.context
     config = uvicorn.Config(
-        create_app(context, Worker()),
+        create_app(context, Worker(), ready),
         loop="uvloop",
         http=Connection,
         ws="none",

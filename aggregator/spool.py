@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Final
 
 from pydantic import ValidationError
@@ -196,9 +197,18 @@ class Spool:
         Raises:
             OperatorError: FS-523 with what is free and what is needed.
         """
-        free = shutil.disk_usage(self.folder).free
+        free = self.free()
         if not free >= size + MARGIN:
             raise OperatorError("FS-523", f"{free} bytes free, {size + MARGIN} needed")
+
+    def free(self) -> int:
+        """Return how many bytes are free on the disk.
+
+        Raises:
+            OperatorError: FS-524 when the folder is gone.
+        """
+        with disk(f"{self.folder}"):
+            return shutil.disk_usage(self.folder).free
 
     @property
     def _note(self) -> Path:
@@ -206,6 +216,17 @@ class Spool:
 
     def _key_file(self, spec: str) -> Path:
         return self.round_folder(spec) / "key"
+
+
+def require_writable(folder: Path) -> None:
+    """Check that a data folder can be written, by writing to it.
+
+    Raises:
+        OperatorError: FS-523, FS-524 or FS-526.
+    """
+    with disk(f"{folder}"), TemporaryFile(dir=folder) as file:
+        file.write(b"0")
+        file.flush()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from cryptography import x509
@@ -20,7 +21,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from fedsecure.errors import OperatorError
+
 BACKDATED: Final = timedelta(hours=1)  # clocks differ a little
+LEAST_DAYS: Final = 30  # a certificate that ends sooner is to be renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,19 @@ class Authority:
         )
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return Certified(certificate.public_bytes(Encoding.PEM), pem)
+
+
+def ends_at(path: Path) -> datetime:
+    """Return when the first certificate of a chain ends; run by its server.
+
+    Raises:
+        OperatorError: FS-527 when the file holds none.
+    """
+    try:
+        leaf = x509.load_pem_x509_certificates(path.read_bytes())[0]
+    except (OSError, ValueError) as error:
+        raise OperatorError("FS-527", f"{path}: no certificate") from error
+    return leaf.not_valid_after_utc
 
 
 def _builder(

@@ -1779,6 +1779,19 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Type `pip install 'fedsecure[aggregator]'`, `fedsecure[agent]` or "
             "`fedsecure[owner]`.",
         ),
+        Problem(
+            "FS-890",
+            "The password of a database cannot be used",
+            "`database_password` in aggregator.toml names a file of one line that "
+            "others cannot read (`chmod o-rwx`), and `database` is a postgresql:// URL "
+            "with a user in it.",
+        ),
+        Problem(
+            "FS-891",
+            "A server's certificate has ended",
+            "Type `fedsecure renew-tls` in the server's folder, or renew it where it "
+            "comes from; then restart the server.",
+        ),
     )
 }
 

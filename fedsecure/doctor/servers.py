@@ -21,9 +21,9 @@ from pydantic import ValidationError
 from fedsecure import PROTOCOL_VERSION
 from fedsecure.aggregators import Introduction
 from fedsecure.answers import printable, read_limited, tls_context
+from fedsecure.certificates import LEAST_DAYS
 from fedsecure.doctor.findings import Check, SkippedError, WaitsError
 from fedsecure.doctor.own import join_again
-from fedsecure.doctor.tls import LEAST_DAYS
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.identity import AggregatorParty, Federation, Party
 from fedsecure.proxies import way_to

@@ -9,17 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Final
-
-from cryptography import x509
 
 from fedsecure.answers import tls_context
+from fedsecure.certificates import LEAST_DAYS, ends_at
 from fedsecure.doctor.findings import Check, SkippedError
 from fedsecure.doctor.own import READABLE_BY_OTHERS
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.identity import read_private
-
-LEAST_DAYS: Final = 14  # a certificate that ends sooner is to be renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ def tls_checks(
         return f"clients take it for {host}"
 
     def ends() -> str:
-        left = (_leaf(server.certificate).not_valid_after_utc - now()).days
+        left = (ends_at(server.certificate) - now()).days
         if not left >= LEAST_DAYS:
             raise OperatorError(
                 "FS-883", f"{server.certificate} in {left} days, least {LEAST_DAYS}"
@@ -100,13 +96,6 @@ def _server_context(server: ServerTls) -> ssl.SSLContext:
         cause = error.strerror or error
         raise OperatorError("FS-527", f"{server.certificate}: {cause}") from error
     return context
-
-
-def _leaf(path: Path) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificates(path.read_bytes())[0]
-    except (OSError, ValueError) as error:
-        raise OperatorError("FS-527", f"{path}: no certificate") from error
 
 
 def _host_or_none(server: ServerTls) -> str:

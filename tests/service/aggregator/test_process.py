@@ -1,11 +1,16 @@
+import json
+import re
 import signal
+import time
 from collections.abc import Callable
+from typing import Any, Final
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from aggregator.server import STOP_SECONDS
 from fedsecure import PROTOCOL_VERSION
+from tests.organisations import ROOT
 from tests.service.aggregator.conftest import Federation
 from tests.unit.aggregator.world import HOSPITALS
 
@@ -86,6 +91,7 @@ def test_metrics_and_logs_tell_nothing_about_who_takes_part(
     federation.require_mean(asked, receipts, *THREE)
     north.http.get("/nowhere")
     page = north.http.get("/metrics").text
+    assert labels_of(page) <= {"state", "stage", "code", "le"}
     found = {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(page)
@@ -94,6 +100,13 @@ def test_metrics_and_logs_tell_nothing_about_who_takes_part(
     assert found["fedsecure_reports_total",] >= 3
     assert found["fedsecure_rounds", "opened"] >= 1
     assert found["fedsecure_refused_total", "FS-530"] >= 1
+    assert found["fedsecure_stage_seconds_count", "open"] >= 1
+    assert found["fedsecure_sent_bytes_total",] > found["fedsecure_reports_total",]
+    assert found["fedsecure_ready",] == 1
+    assert found["fedsecure_disk_free_bytes",] > 0
+    ends = found["fedsecure_certificate_expiry_timestamp_seconds",]
+    assert 0 < ends - time.time() <= 86400  # the test's certificates live for a day
+    assert any(line["event"] == "certificate ends soon" for line in north.log_lines())
     assert found["process_resident_memory_bytes",] > 0
     lines = (north.folder / "log").read_text()
     assert asked.digest in lines
@@ -101,3 +114,69 @@ def test_metrics_and_logs_tell_nothing_about_who_takes_part(
         assert not [name for name in HOSPITALS if name in told]
     assert receipts["basel"]["north"][-40:] not in lines
     assert len(north.log_lines()) == len(lines.splitlines())
+
+
+def labels_of(page: str) -> set[str]:
+    return {
+        label
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        for label in sample.labels
+    }
+
+
+MONITORING: Final = ROOT / "docs" / "monitoring"
+NAME: Final = re.compile(r"\b(?:fedsecure|process)_\w+")
+
+
+def queries() -> list[str]:
+    """Return every query of the board and of the alerts."""
+    board = json.loads((MONITORING / "grafana.json").read_text())
+    panels: list[dict[str, Any]] = board["panels"]
+    variables = [one["query"] for one in board["templating"]["list"]]
+    alerts = re.findall(r"expr: (.+)", (MONITORING / "alerts.yml").read_text())
+    shown = [target["expr"] for panel in panels for target in panel["targets"]]
+    return [*shown, *alerts, *(one for one in variables if "(" in one)]
+
+
+def test_board_alerts_and_page_name_what_the_server_really_tells(
+    federation: Federation,
+) -> None:
+    page = federation.north.http.get("/metrics").text
+    served = {
+        sample.name
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    } | {"fedsecure_refused_total"}  # without a sample before the first refusal
+    asked = queries()
+    assert len(asked) > 12
+    named = {name for query in asked for name in NAME.findall(query)}
+    assert named <= served
+    for query in asked:
+        for labels in re.findall(r"\{(.*?)\}", query):
+            assert set(re.findall(r"(\w+)=", labels)) <= {"instance", "state", "job"}
+    operating = (ROOT / "docs" / "operating.md").read_text()
+    told = set(re.findall(r"^\| `(fedsecure_\w+)", operating, re.MULTILINE))
+    families = {
+        re.sub("_(bucket|sum|count|created)$", "", name)
+        for name in served
+        if name.startswith("fedsecure_")
+    }
+    assert told == {name for name in families if f"{name}_total" not in families}
+    alerts = re.findall(r"alert: (\w+)", (MONITORING / "alerts.yml").read_text())
+    assert re.findall(r"^\| `([A-Z]\w+)`", operating, re.MULTILINE) == alerts
+
+
+def test_logs_of_a_server_hide_names_of_data_owners(killed: Federation) -> None:
+    """A path with a name in it, as an error of the disk has one."""
+    asked = killed.propose()
+    receipts = killed.collect(asked, *THREE)
+    spool = killed.north.data / "rounds" / asked.digest / "reports"
+    killed.north.restart(signal.SIGKILL)  # what memory held is gone: it must be read
+    for file in spool.iterdir():
+        file.unlink()
+    answer = killed.north.open(asked, killed.world.opening(asked, receipts).token)
+    assert answer.status_code >= 500
+    lines = (killed.north.folder / "log").read_text()
+    assert "request failed" in lines
+    assert not [name for name in HOSPITALS if name in lines]

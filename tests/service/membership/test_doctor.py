@@ -385,7 +385,7 @@ def test_a_certificate_that_ends_soon(
         fix = federation.failing(name, "TLS valid", "FS-883")
     federation.type(name, fix)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "utc_now", lambda: later - timedelta(days=10))
+        patch.setattr(module, "utc_now", lambda: later - timedelta(days=30))
         federation.require_ok(name, "TLS valid")
 
 

@@ -123,7 +123,7 @@ def test_no_statement_is_described_that_does_not_exist() -> None:
 def test_every_route_is_there() -> None:
     rows = page.table(page.section(PAGE, "HTTP of an aggregator"))
     described = {page.code(row[0]).replace("{id}", "{round_id}") for row in rows}
-    router = _router(Routes(*cast(Any, (None,) * 4)))
+    router = _router(Routes(*cast(Any, (None,) * 5)))
     assert described == {
         f"{method} {route.path}"
         for route in router.routes

@@ -1,0 +1,103 @@
+"""Brings a store of an older form to this version's, and keeps a copy of it first.
+
+Compose runs it before every start, so a store that is of this form already is left
+alone, also while its aggregator runs.
+"""
+
+import time
+from pathlib import Path
+
+from sqlalchemy import URL, Column, Connection, MetaData, Table
+
+from aggregator import store
+from aggregator.backup import copy_rows, failing, new_file, opened
+from aggregator.config import AggregatorSettings
+from aggregator.spool import open_spool
+from fedsecure import database
+from fedsecure.errors import OperatorError
+
+
+def migrate(settings: AggregatorSettings) -> str:
+    """Migrate a store and say what was done; the aggregator must not run.
+
+    The copy lies in the data folder. It is what the version that wrote the store takes
+    for a backup: `fedsecure aggregator restore` of that version goes back to it.
+
+    Raises:
+        OperatorError: FS-522 while the aggregator runs and there is something to do,
+            FS-521, FS-523 to FS-526 for disk and database, FS-603, FS-607, FS-890.
+    """
+    url = database.locate(settings.store)
+    if _is_current(url):
+        return f"{database.shown(url)} has the form of this version"
+    with open_spool(settings.data) as spool:
+        kept = _keep(url, spool.folder)
+        said = database.migrate(url, store.MIGRATIONS, "FS-525")
+    return said if kept is None else f"{said}; as it was before: {kept}"
+
+
+def _is_current(url: URL) -> bool:
+    if not _exists(url):
+        return False
+    try:
+        with (
+            failing("look at its form"),
+            opened(database.open_for_reading(url)) as engine,
+            engine.connect() as connection,
+        ):
+            database.require_current(connection, database.shown(url), store.MIGRATIONS)
+    except OperatorError as error:
+        if error.code != "FS-608":
+            raise
+        return False
+    return True
+
+
+def _exists(url: URL) -> bool:
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
+
+
+def _keep(url: URL, folder: Path) -> Path | None:
+    """Copy a store of whatever form into a new SQLite file; None if it is empty."""
+    if not _exists(url):
+        return None
+    with (
+        failing("copy before the migration"),
+        opened(database.open_for_reading(url)) as engine,
+        engine.connect() as reading,
+    ):
+        tables = _as_they_are(reading)
+        if not tables.tables:
+            return None
+        at = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        file = folder / f"before-migration-{at}.db"
+        with (
+            new_file(file) as part,
+            opened(database.open_for_writing(database.locate(part))) as target,
+            database.writer(target).begin() as writing,
+        ):
+            tables.create_all(writing)
+            copy_rows(reading, writing, tables)
+    return file
+
+
+def _as_they_are(connection: Connection) -> MetaData:
+    """Return the tables of a store: columns and keys, in types of any database."""
+    found, plain = MetaData(), MetaData()
+    found.reflect(connection)
+    for table in found.sorted_tables:
+        Table(
+            table.name,
+            plain,
+            *(
+                Column(
+                    column.name,
+                    column.type.as_generic(),
+                    primary_key=column.primary_key,
+                    nullable=column.nullable,
+                    autoincrement=False,
+                )
+                for column in table.columns
+            ),
+        )
+    return plain

@@ -1,0 +1,117 @@
+"""Whether rounds can be granted and reports stored now, and after the next start.
+
+Asked by `/health/ready`, which a supervisor and a load balancer look at, and shown as
+the metric `fedsecure_ready`.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from aggregator.config import AggregatorSettings
+from aggregator.context import Context
+from aggregator.spool import require_writable
+from aggregator.store import MIGRATIONS
+from fedsecure import database
+from fedsecure.certificates import LEAST_DAYS, ends_at
+from fedsecure.errors import OperatorError
+from fedsecure.identity import load_signing_key
+
+DAY: Final = 86400.0  # seconds
+RENEW: Final = "fedsecure renew-tls, then restart"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFiles:
+    """The files of a server without which it could not start again."""
+
+    signing_key: Path
+    certificate: Path
+    tls_key: Path
+
+    @classmethod
+    def of(cls, settings: AggregatorSettings) -> "ServerFiles":
+        """Return those that aggregator.toml names."""
+        return cls(settings.key, settings.tls.certificate, settings.tls.key)
+
+    def require_readable(self) -> None:
+        """Check that both private keys can still be read, as a start would.
+
+        Raises:
+            OperatorError: FS-527, FS-744, FS-745, FS-801.
+        """
+        load_signing_key(self.signing_key)
+        try:
+            self.tls_key.read_bytes()
+        except OSError as error:
+            cause = f"{self.tls_key}: {error.strerror}"
+            raise OperatorError("FS-527", cause) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What makes one server ready.
+
+    Args:
+        context: Its store and its spool.
+        files: Its keys and certificate; None in tests without a server.
+        ends: When the certificate ends that clients are shown, seconds since 1970.
+            A newer file counts only after a restart.
+    """
+
+    context: Context
+    files: ServerFiles | None = None
+    ends: float | None = None
+
+    def require(self) -> None:
+        """Check everything, in this order.
+
+        (1) the database answers, and has this version's form;
+        (2) the spool can be written, and has room;
+        (3) the private keys can be read, or a restart would fail;
+        (4) the certificate has not ended, or no client would come.
+
+        Raises:
+            OperatorError: FS-523 to FS-527, FS-603, FS-607, FS-608, FS-744, FS-745,
+                FS-801, FS-891.
+        """
+        self._require_migrated()  # (1)
+        require_writable(self.context.spool.folder)  # (2)
+        self.context.spool.require_space(0)
+        if self.files is not None:
+            self.files.require_readable()  # (3)
+        left = self.seconds_left()
+        if left is not None and not left > 0:  # (4)
+            raise OperatorError("FS-891", f"{-left / DAY:.0f} days ago")
+
+    def warn_of_end(self) -> None:
+        """Write into the log that the certificate ends soon, if it does."""
+        left = self.seconds_left()
+        if left is not None and not left > LEAST_DAYS * DAY:
+            days = math.floor(left / DAY)
+            log.warning("certificate ends soon", code="FS-883", days=days, remedy=RENEW)
+
+    def seconds_left(self) -> float | None:
+        """Return how long the certificate in use is valid; None without one."""
+        return None if self.ends is None else self.ends - self.context.clock()
+
+    def _require_migrated(self) -> None:
+        store = self.context.store
+        name = database.shown(store.engine.url)
+        with store.reading("look at its form") as session:
+            database.require_current(session.connection(), name, MIGRATIONS)
+
+
+def readiness(context: Context, settings: AggregatorSettings) -> Readiness:
+    """Return what makes the server of these settings ready; run once at start.
+
+    Raises:
+        OperatorError: FS-527 when the certificate cannot be read.
+    """
+    files = ServerFiles.of(settings)
+    return Readiness(context, files, ends_at(files.certificate).timestamp())
