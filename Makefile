@@ -59,7 +59,7 @@ e2e: setup  ## A whole federation of real processes
 kill: setup  ## Every party is killed in the middle of a run, and the run goes on
 	timeout 900 $(PYTEST) tests/kill
 
-compose: setup  ## The aggregators' image and compose file in a Docker engine
+compose: setup  ## All parties in containers of a Docker engine, by the compose file
 	timeout --kill-after 60 900 $(PYTEST) tests/compose
 
 slow: setup mutants  ## What takes longer than the gate allows
@@ -83,6 +83,7 @@ benchmarks: bench  ## The same, as docs/benchmarks.md shows it
 lock:  ## Compile the hashed locks anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --all-extras --group dev pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra aggregator -c requirements.lock pyproject.toml -o aggregator.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra owner --extra agent -c requirements.lock pyproject.toml -o training.lock
 
 clean:  ## Remove what make and the demo made
 	rm -rf $(VENV) runs build *.egg-info
