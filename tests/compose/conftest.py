@@ -1,10 +1,12 @@
 import os
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 
-from fedsecure.demo.provision import AGGREGATORS
 from fedsecure.lifeline import interruptible
 from tests.compose.engine import (
     PROJECTS,
@@ -13,7 +15,11 @@ from tests.compose.engine import (
     find_engine,
     machines_own,
 )
-from tests.compose.stack import CONTAINER_USER, Parties, Stack, meet, prepare
+from tests.compose.federation import Containers, Models, federation
+from tests.compose.parties import Images
+from tests.compose.reference import train_without_containers
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="session")
@@ -22,11 +28,12 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     try:
         with interruptible(), find_engine() as found:
             version = found.docker("version", "--format", "{{.Server.Version}}").strip()
-            _say(request.config, f"Docker engine {version}: {found.origin}")
+            say(request.config, f"Docker engine {version}: {found.origin}")
             yield found
     except NoEngineError as reason:
         if os.environ.get("CI") == "true" and os.geteuid() == 0:
             pytest.fail(f"in CI this stage must run, but {reason}")
+        say(request.config, f"NOT TESTED: containers, because {reason}")
         pytest.skip(f"NOT TESTED: {reason}")
 
 
@@ -41,37 +48,62 @@ def compose(request: pytest.FixtureRequest) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def stack(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Both aggregators built and configured, not started; nothing is left of them."""
+def made(
+    engine: Engine,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Containers, Models]]:
+    """Images and a federation, nothing started; and what a run ought to come to.
+
+    Images are built while keys are made and a federation without containers trains.
+    """
     project = f"{PROJECTS}{secrets.token_hex(4)}"
-    image = f"{project}:latest"
-    folder = prepare(tmp_path_factory.mktemp("stack"), image)
-    stack = Stack(engine, folder, project, image)
-    stack.compose("build", AGGREGATORS[0], plus=engine.build_files)
-    try:
-        stack.give_configuration(CONTAINER_USER)
-        yield stack
-    finally:
-        stack.compose("down", "--volumes", "--timeout", "5")
-        stack.give_configuration(os.geteuid())
-        engine.docker("image", "rm", image)
+    images = Images(*(f"{project}-{kind}" for kind in ("aggregator", "owner", "agent")))
+    folder = tmp_path_factory.mktemp("federation")
+    with federation(folder, engine, images, project) as everybody:
+        with ThreadPoolExecutor(2) as threads:
+            building = threads.submit(timed, everybody.build)
+            keys, _ = timed(everybody.provision)
+            reference = tmp_path_factory.mktemp("reference")
+            plain, expected = timed(train_without_containers, reference)
+            images_built, _ = building.result()
+        say(
+            request.config,
+            f"seconds: images {images_built:.0f}; meanwhile keys and joining "
+            f"{keys:.0f}, a training without containers {plain:.0f}",
+        )
+        yield everybody, expected
 
 
 @pytest.fixture(scope="session")
-def served(stack: Stack) -> Stack:
-    """Both aggregators, started one after the other by their organisations."""
-    for name in AGGREGATORS:
-        stack.start(name)
-    return stack
+def images(made: tuple[Containers, Models]) -> Images:
+    return made[0].images
 
 
 @pytest.fixture(scope="session")
-def parties(served: Stack) -> Iterator[Parties]:
-    with meet(served.folder) as everybody:
-        yield everybody
+def expected(made: tuple[Containers, Models]) -> Models:
+    """The rounds of the same training without containers."""
+    return made[1]
 
 
-def _say(config: pytest.Config, what: str) -> None:
+@pytest.fixture(scope="session")
+def everybody(
+    made: tuple[Containers, Models], request: pytest.FixtureRequest
+) -> Containers:
+    """All seven parties, started by docs/containers.md."""
+    parties = made[0]
+    seconds, _ = timed(parties.start_everybody)
+    say(request.config, f"seconds: starting everybody {seconds:.0f}")
+    return parties
+
+
+def timed(work: Callable[..., T], *args: Any) -> tuple[float, T]:
+    begin = time.monotonic()
+    result = work(*args)
+    return time.monotonic() - begin, result
+
+
+def say(config: pytest.Config, what: str) -> None:
     """Show a line although output is captured: which engine a run was on matters."""
     plugins = config.pluginmanager
     with plugins.getplugin("capturemanager").global_and_fixture_disabled():

@@ -3,11 +3,11 @@
     engine      docker.io, whose packaging starts nothing in CI
     plugins     Compose v2 and buildx are packaged from Debian 13 on; each is one
                 program that needs libc alone, so it is taken out of its package
-    base image  the one that the Dockerfile names, if a registry answers; else a
-                stand-in of Debian's own Python, under the same name
+    images      those that Dockerfile and compose file name, if a registry answers; else
+                stand-ins of Debian's own Python and PostgreSQL, under the same names
 
 A stand-in holds this machine's certificates, for the pip in the build. It proves that
-the Dockerfile works, not that the official image is as we think.
+our files work, not that the official images are as we think.
 """
 
 import hashlib
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Final
 
 BASE: Final = "python:3.11-slim-bookworm"
+POSTGRES: Final = "postgres:15-bookworm"
+POSTGRES_FOLDER: Final = Path(__file__).with_name("postgres")
 PACKAGES: Final = ("docker.io", "mmdebstrap")
 PLUGINS: Final = ("docker-compose", "docker-buildx")
 LATER: Final = "trixie"  # Debian 13
@@ -87,28 +89,48 @@ def fetch_plugins(state: Path) -> None:
     shutil.rmtree(apt)
 
 
-def provide_base_image(state: Path, docker: Docker) -> str:
-    """Have the image that the Dockerfile starts from, and say what it is."""
-    recipe = hashlib.sha256(repr((ROOT, SETTINGS)).encode()).hexdigest()[:16]
+def provide_images(state: Path, docker: Docker) -> str:
+    """Have the images that are named but not built, and say what they are."""
+    recipe = _recipe(repr((ROOT, SETTINGS)))
+    stand_in = _found(docker, BASE)
+    if stand_in and stand_in != recipe:
+        _make_python(state, docker, recipe)
+    files = [path.read_text() for path in sorted(POSTGRES_FOLDER.iterdir())]
+    recipe = _recipe(repr((recipe, files)))
+    postgres = _found(docker, POSTGRES)
+    if postgres and postgres != recipe:
+        _make_postgres(docker, recipe)
+    return "on stand-ins for the base images" if stand_in else "on official images"
+
+
+def _recipe(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _found(docker: Docker, image: str) -> str:
+    """Return which recipe a stand-in was made by; "absent", or nothing if official."""
+    label = f'{{{{index .Config.Labels "{BUILT_FROM}"}}}}'
     try:
-        label = f'{{{{index .Config.Labels "{BUILT_FROM}"}}}}'
-        found = docker("image", "inspect", "--format", label, BASE).strip()
+        return docker("image", "inspect", "--format", label, image).strip()
     except Exception:  # noqa: BLE001 - for whatever reason it is not there
-        found = _pull(docker)
-    if found and found != recipe:
-        _make_stand_in(state, docker, recipe)
-    return "on a stand-in for the base image" if found else "on the official base image"
+        return _pull(docker, image)
 
 
-def _pull(docker: Docker) -> str:
+def _pull(docker: Docker, image: str) -> str:
     try:
-        docker("pull", "--quiet", BASE)
+        docker("pull", "--quiet", image)
     except Exception:  # noqa: BLE001 - there need not be a registry
         return "absent"
     return ""
 
 
-def _make_stand_in(state: Path, docker: Docker, recipe: str) -> None:
+def _make_postgres(docker: Docker, recipe: str) -> None:
+    label = ("--label", f"{BUILT_FROM}={recipe}")
+    build = ("build", "--quiet", "--network", "host", *label, "--tag", POSTGRES)
+    docker(*build, str(POSTGRES_FOLDER))
+
+
+def _make_python(state: Path, docker: Docker, recipe: str) -> None:
     root = state / "root.tar"
     _run("mmdebstrap", "--quiet", *ROOT, str(root), _mirror())
     changes = [*SETTINGS, f"LABEL {BUILT_FROM}={recipe}"]

@@ -42,6 +42,10 @@ class Engine:
     build_files: tuple[Path, ...] = ()
     origin: str = "this machine's own"
 
+    def environment_of_docker(self) -> dict[str, str]:
+        """Return the variables by which a shell's docker finds this engine."""
+        return {k: v for k, v in self.environment.items() if k.startswith("DOCKER_")}
+
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `docker ARGUMENTS`, whatever comes of it."""
         return subprocess.run(
@@ -123,7 +127,7 @@ def _own() -> Iterator[Engine]:
         )
         with _daemon(state, engine):
             _clear(engine)
-            base = debian.provide_base_image(state, engine.docker)
+            base = debian.provide_images(state, engine.docker)
             yield Engine(engine.environment, engine.build_files, f"our own, {base}")
 
 
@@ -144,6 +148,8 @@ def _daemon(state: Path, engine: Engine) -> Iterator[None]:
         *("--pidfile", str(state / "docker.pid")),
         *("--iptables=false", "--ip6tables=false", "--ip-forward=false"),
         "--bridge=none",
+        # Seven organisations on one machine have more networks than the default gives.
+        *("--default-address-pool", "base=198.18.0.0/15,size=24"),
     ]
     log = state / "dockerd.log"
     with log.open("wb") as output:
