@@ -60,7 +60,7 @@ kill: setup  ## Every party is killed in the middle of a run, and the run goes o
 	timeout 900 $(PYTEST) tests/kill
 
 compose: setup  ## All parties in containers of a Docker engine, by the compose file
-	timeout --kill-after 60 900 $(PYTEST) tests/compose
+	timeout --kill-after 60 1500 $(PYTEST) tests/compose
 
 slow: setup mutants  ## What takes longer than the gate allows
 	FEDSECURE_WRITE_KILL_MATRIX=1 $(PYTEST) tests -m slow --timeout 3600
