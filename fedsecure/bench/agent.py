@@ -8,14 +8,13 @@ messages as often; what it answers with is Flower's alone.
 
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from flwr.app import Context, Message, RecordDict
 
 from fedsecure.bench import idle, secagg
-from fedsecure.errors import RoundStateError
+from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.flower.runtime import Fleet, fleet, task_identity
 from fedsecure.lifeline import tie_to
 from fedsecure.node_keys import load_node_key
@@ -50,8 +49,10 @@ def main() -> None:
     contexts: dict[int, Context] = {}
     with fleet(address, Path(authority).read_bytes(), load_node_key(Path(key))) as link:
         while True:
-            with suppress(RoundStateError):  # a run that is over
+            try:
                 serve(link, contexts)
+            except (RoundStateError, PeerError) as error:
+                print(f"a reply is lost: {error}", flush=True)  # noqa: T201 - its log
 
 
 if __name__ == "__main__":
