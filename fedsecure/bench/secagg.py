@@ -43,7 +43,7 @@ CLIPPING: Final = 8.0  # these three are the defaults of SecAggPlusWorkflow
 TARGET: Final = 2**22
 MODULUS: Final = 2**32
 WEIGHT: Final = 1000.0
-TIMEOUT: Final = 120.0  # seconds, of one exchange
+TIMEOUT: Final = 300.0  # seconds, of one exchange
 
 Update = NDArray[np.float32]
 
