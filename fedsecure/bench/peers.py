@@ -9,6 +9,7 @@ Homomorphic peers work on a part of the update: their cost is the same for every
 They are measured at one size, and not at all when they are not installed.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -91,6 +92,8 @@ def secagg() -> Peer:
 
 def ckks() -> Peer:
     """Load TenSEAL, with the parameters that NVFlare documents as its defaults."""
+    if "tensorflow" in sys.modules:  # two copies of protobuf: it crashes
+        raise Absent("CKKS: TenSEAL cannot run in a process that loaded TensorFlow")
     tenseal = _load("tenseal", "CKKS", EXTRA)
     context = tenseal.context(
         tenseal.SCHEME_TYPE.CKKS,
