@@ -153,7 +153,8 @@ def tapping(
 
 async def _end_all(ends: list[asyncio.StreamWriter]) -> None:
     for end in ends:
-        end.transport.abort()
+        with suppress(AttributeError):  # Python 3.11.2 has forgotten those that ended
+            end.transport.abort()
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
