@@ -66,8 +66,8 @@ def tls_failure(error: httpx.ConnectError) -> str | None:
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     # A line that ends in the middle tells nothing: Python's own servers without TLS 1.3
-    # end it so, and so does a proxy in front of nobody.
-    if cause is None or isinstance(cause, ssl.SSLEOFError):
+    # end it so, and so does a proxy in front of nobody. (Python 3.11.2: "zero return".)
+    if cause is None or isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return None
     told = getattr(cause, "verify_message", None) or TLS_CAUSES.get(cause.reason)
     return str(told or cause)
