@@ -41,10 +41,11 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 COPY --from=wheel /dist /dist
 RUN pip --python /venv/bin/python install --no-deps --no-index /dist/*.whl
 # The packages' own tests, stubs, what is for compiling against them, what colours
-# source texts of other languages, and parts of numpy that no server loads: 38 MB.
+# source texts of other languages, and parts of numpy that no server loads: 43 MB.
 RUN find /venv \( -type d \( -name tests -o -name testing \
         -o -path '*/numpy/f2py' -o -path '*/numpy/distutils' \
         -o -path '*/numpy/ma' -o -path '*/numpy/polynomial' \
+        -o -path '*/numpy/random' -o -path '*/numpy/fft' \
         -o -path '*/site-packages/clients' \) \
         -o -name '*.py[ix]' -o -name '*.pxd' -o -name '*.[ach]' \
         -o -path '*/numpy/_core/_simd.*' -o -path '*/numpy/_core/*_tests.*' \
