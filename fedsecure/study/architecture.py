@@ -160,7 +160,7 @@ def _loss_name(model: "keras.Model") -> str:
     return str(loss["class_name"] if isinstance(loss, dict) else loss)
 
 
-def require_probabilities(model: "keras.Model", rand: np.random.Generator) -> None:
+def require_probabilities(model: "keras.Model", rand: "np.random.Generator") -> None:
     """Check that the outputs are what the loss takes them for.
 
     Run by the model owner on the untrained model: a last layer without a sigmoid or

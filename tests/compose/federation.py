@@ -90,7 +90,11 @@ class Containers(Parties):
         """Start a server or an agent as the page says, on the outside network."""
         self.compose(party, "create", "--no-build", self.service(party))
         self.plug_in(party)
-        self.type_page(party, "start")
+        try:
+            self.type_page(party, "start")
+        except AssertionError as failed:
+            failed.add_note(self.compose(party, "logs"))
+            raise
 
     def start_everybody(self) -> None:
         """Start all but the model owner's command; hospitals approve before."""
