@@ -72,7 +72,7 @@ pictures: setup  ## Draw the pictures of README and docs from a real run
 	test -f runs/demo/owner/rounds.db || $(BIN)/fedsecure demo
 	PYTHONPATH=. $(BIN)/python docs/pictures.py runs/demo
 
-bench: setup  ## How fast, as ratios measured here: about six minutes
+bench: setup  ## How fast, as ratios measured here: ten minutes or more
 	mkdir -p runs
 	$(BIN)/fedsecure bench all --quick --disk runs --json runs/benchmarks.json
 
