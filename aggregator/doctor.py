@@ -5,8 +5,6 @@ from pathlib import Path
 from shlex import quote
 from urllib.parse import urlsplit
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from aggregator.config import AggregatorSettings, load
 from aggregator.health import require_ready
 from aggregator.spool import require_writable
@@ -61,14 +59,8 @@ def _database(settings: AggregatorSettings) -> str:
     name = database.shown(url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return f"{name} is made at the first start"
-    engine = database.open_for_reading(url)
-    try:
-        with engine.connect() as connection:
-            database.require_current(connection, name, MIGRATIONS)
-    except SQLAlchemyError as error:
-        raise OperatorError("FS-525", f"{name}: {database.cause(error)}") from error
-    finally:
-        engine.dispose()
+    with database.reading(url, MIGRATIONS, "FS-525"):
+        pass
     return f"{name} is of this version"
 
 

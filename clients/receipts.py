@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from clients.config import AgentSettings
 from clients.rows import ReportRow
@@ -74,15 +73,8 @@ def _kept(state: Path) -> Iterator[Iterator[Kept]]:
     path = state / DATABASE
     if not path.is_file():
         raise OperatorError("FS-860", f"{path} is not a file")
-    engine = database.open_for_reading(database.locate(path))
-    try:
-        with engine.connect() as connection:
-            database.require_current(connection, str(path), MIGRATIONS)
-            yield _rows(connection)
-    except SQLAlchemyError as error:
-        raise OperatorError("FS-604", f"{path}: {database.cause(error)}") from error
-    finally:
-        engine.dispose()
+    with database.reading(database.locate(path), MIGRATIONS, "FS-604") as session:
+        yield _rows(session.connection())
 
 
 def _rows(connection: Connection) -> Iterator[Kept]:

@@ -11,6 +11,8 @@ On PostgreSQL a write transaction is SERIALIZABLE and a reading one sees one sna
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, cast
@@ -37,6 +39,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.compiler import DDLCompiler
@@ -130,6 +133,31 @@ def open_for_reading(url: URL) -> Engine:
         isolation_level="REPEATABLE READ",
         execution_options={"postgresql_readonly": True},
     )
+
+
+@contextmanager
+def reading(url: URL, migrations: Path, failed: str) -> Iterator[Session]:
+    """Read a store of this version's form; whoever writes to it is not held up.
+
+    Args:
+        url: Of the store.
+        migrations: The folder of its Alembic scripts.
+        failed: The code when the database fails, also within the block.
+
+    Raises:
+        OperatorError: `failed`; FS-603, FS-607 or FS-608 when it is another version's
+            or something else.
+    """
+    where = shown(url)
+    engine = open_for_reading(url)
+    try:
+        with Session(engine) as session:
+            require_current(session.connection(), where, migrations)
+            yield session
+    except SQLAlchemyError as error:
+        raise OperatorError(failed, f"{where}: {cause(error)}") from error
+    finally:
+        engine.dispose()
 
 
 def upgrade(engine: Engine, migrations: Path) -> None:

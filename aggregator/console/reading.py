@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from aggregator import tables
@@ -147,17 +146,8 @@ def open_aggregator_store(place: str | Path) -> Iterator[Session]:
         OperatorError: FS-525 when the database fails or is not there, FS-603, FS-607
             or FS-608 when it is another version's or something else.
     """
-    location = database.locate(place)
-    where = database.shown(location)
-    engine = database.open_for_reading(location)
-    try:
-        with Session(engine) as session:
-            database.require_current(session.connection(), where, MIGRATIONS)
-            yield session
-    except SQLAlchemyError as error:
-        raise OperatorError("FS-525", f"{where}: {database.cause(error)}") from error
-    finally:
-        engine.dispose()
+    with database.reading(database.locate(place), MIGRATIONS, "FS-525") as session:
+        yield session
 
 
 def read_overview(session: Session, page: int) -> Overview:

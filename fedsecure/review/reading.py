@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import URL
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from fedsecure import database
@@ -33,16 +32,8 @@ def open_round_store(place: str | Path | None = None) -> Iterator[Session]:
     """
     location = database.locate(place or usual_place())
     _require_file(location)
-    engine = database.open_for_reading(location)
-    where = database.shown(location)
-    try:
-        with Session(engine) as session:
-            database.require_current(session.connection(), where, MIGRATIONS)
-            yield session
-    except SQLAlchemyError as error:
-        raise OperatorError("FS-604", f"{where}: {database.cause(error)}") from error
-    finally:
-        engine.dispose()
+    with database.reading(location, MIGRATIONS, "FS-604") as session:
+        yield session
 
 
 def usual_place() -> Path:

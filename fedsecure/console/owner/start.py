@@ -84,14 +84,14 @@ class OwnerConsole:
         return partial(judge, self.place, self.author)
 
     def _audits(self, clock: Callable[[], float], shown: str) -> Audits | None:
-        if self.keys is None:
+        keys = self.keys
+        if keys is None:
             return None
         places = [database.shown(database.locate(one)) for one in self.aggregators]
 
         def work(progress: audits.Progress) -> Report:
-            assert self.keys is not None  # noqa: S101 - said above
             place, folder = self._audited()
-            return audits.audit(place, self.aggregators, self.keys, progress, folder)
+            return audits.audit(place, self.aggregators, keys, progress, folder)
 
         return Audits(work, (shown, *places), clock)
 
