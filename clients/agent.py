@@ -32,7 +32,7 @@ from fedsecure.errors import FedsecureError, OperatorError, RoundStateError
 from fedsecure.faults import Point, reached
 from fedsecure.flower import wire
 from fedsecure.flower.mod import Mod, secret_sharing_mod
-from fedsecure.flower.runtime import Fleet, fleet, task_identity
+from fedsecure.flower.runtime import Fleet, Pace, fleet, task_identity
 from fedsecure.identity import Federation
 from fedsecure.membership.accepted import Membership, open_membership
 from fedsecure.node_keys import load_node_key
@@ -114,7 +114,7 @@ class Agent:
             yield link
 
     def _serve(self, link: Fleet) -> None:
-        settled = time.monotonic()
+        settled, pace = time.monotonic(), Pace(self.settings.poll_seconds)
         while not self.stop.is_set():
             try:
                 message = link.receive()
@@ -123,13 +123,14 @@ class Agent:
                     reply = self.answer(message, link.node_id)
                     reached(Point.REPLYING)
                     link.reply(reply)
+                    pace.restart()
                     continue
             except RoundStateError as error:
                 log.info("run is over", **_told(error))
             if time.monotonic() - settled > SETTLE_SECONDS:
                 self.between_tasks()
                 settled = time.monotonic()
-            self.stop.wait(self.settings.poll_seconds)
+            self.stop.wait(pace.pause())
 
     def settle(self) -> None:
         """Ask what became of rounds that were answered, as far as it is decided."""

@@ -1,32 +1,33 @@
 """An agent in one process that protects nothing, or by SecAgg+: for comparing.
 
-python -m fedsecure.bench.agent PARENT_PID HOST:PORT AUTHORITY NODE_KEY
+python -m fedsecure.bench.agent PARENT_PID AUTHORITY NODE_KEY HOST:PORT...
 
-It joins the SuperLink over the same connection as a data owner's agent and looks for
+It joins each SuperLink over the same connection as a data owner's agent and looks for
 messages as often; what it answers with is Flower's alone.
 """
 
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 from typing import Final
 
 from flwr.app import Context, Message, RecordDict
 
 from fedsecure.bench import idle, secagg
 from fedsecure.errors import PeerError, RoundStateError
-from fedsecure.flower.runtime import Fleet, fleet, task_identity
+from fedsecure.flower.runtime import Fleet, Pace, fleet, task_identity
 from fedsecure.lifeline import tie_to
 from fedsecure.node_keys import load_node_key
 
 POLL: Final = 0.25  # seconds; the default of agent.toml
 
 
-def serve(link: Fleet, contexts: dict[int, Context]) -> None:
+def serve(link: Fleet, contexts: dict[int, Context], pace: Pace) -> None:
     """Answer one message, or wait."""
     message = link.receive()
     if message is None:
-        time.sleep(POLL)
+        time.sleep(pace.pause())
         return
     run_id = message.metadata.run_id
     fresh = Context(run_id, link.node_id, {}, RecordDict(), {})
@@ -34,6 +35,7 @@ def serve(link: Fleet, contexts: dict[int, Context]) -> None:
     with task_identity(run_id, link.node_id):
         reply = _answer(message, context)
     link.reply(reply)
+    pace.restart()
 
 
 def _answer(message: Message, context: Context) -> Message:
@@ -44,13 +46,26 @@ def _answer(message: Message, context: Context) -> Message:
 
 def main() -> None:
     """Answer until the parent is gone."""
-    parent, address, authority, key = sys.argv[1:]
+    parent, authority, key, *addresses = sys.argv[1:]
     tie_to(int(parent))
+    members = [
+        Thread(target=be_there, args=(address, Path(authority), Path(key)))
+        for address in addresses
+    ]
+    for member in members:
+        member.start()
+    for member in members:
+        member.join()
+
+
+def be_there(address: str, authority: Path, key: Path) -> None:
+    """Be a member at one SuperLink."""
     contexts: dict[int, Context] = {}
-    with fleet(address, Path(authority).read_bytes(), load_node_key(Path(key))) as link:
+    pace = Pace(POLL)
+    with fleet(address, authority.read_bytes(), load_node_key(key)) as link:
         while True:
             try:
-                serve(link, contexts)
+                serve(link, contexts, pace)
             except (RoundStateError, PeerError) as error:
                 print(f"a reply is lost: {error}", flush=True)  # noqa: T201 - its log
 

@@ -2,13 +2,13 @@
 
 The model owner and its SuperLink are this process and its child; the aggregators and
 the data owners' agents are the users' own commands. Beside them four agents that
-protect nothing are online at the same SuperLink.
+protect nothing are online there, and at another SuperLink, as Flower ships it.
 """
 
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,9 +20,9 @@ from fedsecure.bench.federation import READY_SECONDS, in_memory
 from fedsecure.bench.model import NODES
 from fedsecure.bench.told import Told
 from fedsecure.demo.processes import Processes
-from fedsecure.demo.provision import OWNER, DemoFolder, provision
+from fedsecure.demo.provision import HOST, OWNER, DemoFolder, free_ports, provision
 from fedsecure.errors import OperatorError
-from fedsecure.flower.owner_settings import load_owner_settings
+from fedsecure.flower.owner_settings import SuperlinkSettings, load_owner_settings
 from fedsecure.flower.runtime import (
     Superlink,
     TlsFiles,
@@ -39,10 +39,11 @@ JOIN_SECONDS: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """The model owner, its SuperLink, and the keys of the agents without protection."""
+    """The model owner, both SuperLinks, and the keys of agents that protect nothing."""
 
     owner: Owner
     link: Superlink
+    bare_link: Superlink
     plain_keys: Sequence[bytes]
 
 
@@ -59,11 +60,10 @@ def parties(told: Told) -> Iterator[Present]:
         settings = load_owner_settings(folder.config(OWNER))
         owner = stack.enter_context(open_owner(settings, told.stage))
         where = settings.superlink
-        home = root / "superlink"
-        home.mkdir()
-        tls = TlsFiles(where.authority, where.certificate, where.key)
-        link = stack.enter_context(
-            superlink(where.listen, tls, home, home / "superlink.log")
+        bare_address = f"{HOST}:{free_ports(1)[0]}"
+        link = stack.enter_context(_superlink(root / "superlink", where, where.listen))
+        bare_link = stack.enter_context(
+            _superlink(root / "bare-superlink", where, bare_address, bare=True)
         )
         own = [
             node_public_bytes(party.flower_key)
@@ -71,14 +71,25 @@ def parties(told: Told) -> Iterator[Present]:
         ]
         plain = _plain_keys(root)
         link.register_nodes([*own, *plain.values()])
+        bare_link.register_nodes(plain.values())
         for site in folder.sites:
             _start(processes, folder, "agent", site)
         for place, key in enumerate(plain):
-            arguments = [where.listen, str(folder.authority), str(key)]
+            addresses = [where.listen, bare_address]
+            arguments = [str(folder.authority), str(key), *addresses]
             log = root / f"plain-{place}.log"
             processes.start(log.stem, arguments, log, agent.__name__)
         _wait_online(link, len(own) + len(plain), processes)
-        yield Present(owner, link, list(plain.values()))
+        _wait_online(bare_link, len(plain), processes)
+        yield Present(owner, link, bare_link, list(plain.values()))
+
+
+def _superlink(
+    home: Path, settings: SuperlinkSettings, listen: str, *, bare: bool = False
+) -> AbstractContextManager[Superlink]:
+    home.mkdir()
+    tls = TlsFiles(settings.authority, settings.certificate, settings.key)
+    return superlink(listen, tls, home, home / "superlink.log", bare=bare)
 
 
 def _provision(root: Path) -> DemoFolder:

@@ -5,57 +5,42 @@
                                own agents, a round store
     SecAgg+                    Flower's, by its legacy API
 
-take turns on one SuperLink, with its state in memory, over TLS, and agents that are one
-process each and look for messages as often. Then, as a fourth row,
+take turns, with agents that are one process each and look for messages as often, and a
+SuperLink that keeps its state in memory, over TLS. Ours is the one that `fedsecure
+train` starts, which takes less time for a request; the others' is as Flower ships it.
+Beside them, for what the protection alone costs,
 
-    stock Flower FedAvg        Flower as it comes: a process for every message
+    plain FedAvg, our SuperLink
 
-Everything that a party writes lies in memory. A round lasts until the next one could
-begin: for `SecureAggregation` until its record is committed.
+and, as what one gets by installing Flower,
+
+    stock Flower FedAvg        a process for every message
+
+Everything that a party writes lies in memory.
 """
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import count, pairwise
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
-from flwr.app import ArrayRecord, Message
-from flwr.serverapp.strategy import FedAvg
-
 from fedsecure.bench.federation import warn_without_memory
-from fedsecure.bench.model import NODES, layers
-from fedsecure.bench.parties import JOIN_SECONDS, Present, parties
+from fedsecure.bench.kinds import Kinds, Measured
+from fedsecure.bench.model import NODES
+from fedsecure.bench.parties import parties
 from fedsecure.bench.results import Result, compare, median_and_spread
-from fedsecure.bench.secagg import SecAggRound
 from fedsecure.bench.stock_flower import stock_rounds
 from fedsecure.bench.told import Told
-from fedsecure.bench.usage import MB, Usage
-from fedsecure.core.params import Params
-from fedsecure.core.seal import sealed_length
 from fedsecure.errors import OperatorError
-from fedsecure.flower.cohort import RosterFleet
-from fedsecure.flower.plan import Outcome, Plan
-from fedsecure.flower.recorder import Recorder
-from fedsecure.flower.runtime import OwnedRun, owned_run
-from fedsecure.flower.secure_aggregation import SecureAggregation
-from fedsecure.flower.training import round_owner
-from fedsecure.statements import Purpose, Weighting
-from fedsecure.store.records import RunStarted
 
 NAME: Final = "round"
 PLAIN: Final = "plain FedAvg"
+PLAIN_HERE: Final = "plain FedAvg, our SuperLink"
 SECURE: Final = "SecureAggregation(FedAvg)"
 SECAGG: Final = "SecAgg+"
 STOCK: Final = "stock Flower FedAvg"
 SIZES: Final = (10**5, 10**6, 10**7)
-ROUND_SECONDS: Final = 300.0
-EXCHANGE_SECONDS: Final = 300.0
 TRIES: Final = 3  # of a run in which Flower has lost a reply
-CLIP: Final = 100.0
-FLOWER_BYTES: Final = "through Flower"
-SHARE_BYTES: Final = "to both aggregators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +58,20 @@ class Effort:
     stock: bool = True
 
 
-@dataclass(slots=True)
-class Measured:
-    """One run of several rounds: seconds of each, and of its stages; MB of each."""
-
-    rounds: list[float]
-    stages: dict[str, list[float]] = field(default_factory=dict)
-    megabytes: dict[str, float] = field(default_factory=dict)
-
-
 def run(sizes: Sequence[int], effort: Effort, told: Told) -> list[Result]:
     """Measure every size."""
     warn_without_memory(told)
     results: list[Result] = []
     for size in sizes:
-        told.stage(f"{size:,} parameters: starting eleven processes")
+        told.stage(f"{size:,} parameters: starting thirteen processes")
         with parties(told) as present:
             of = Kinds(present, count())
-            kinds = {PLAIN: of.plain, SECURE: of.secure, SECAGG: of.secagg}
+            kinds = {
+                PLAIN: of.plain,
+                PLAIN_HERE: of.plain_here,
+                SECURE: of.secure,
+                SECAGG: of.secagg,
+            }
             runs: dict[str, list[Measured]] = {name: [] for name in kinds}
             for turn in range(effort.turns):
                 for name, rounds_of in kinds.items():
@@ -115,181 +96,6 @@ def _tried(
         except OperatorError as error:
             told.skipped(f"a run of {rounds} rounds: {error.detail}; it is run again")
     return rounds_of(size, rounds)
-
-
-@dataclass(frozen=True, slots=True)
-class Kinds:
-    """The kinds of rounds that take turns, over the same SuperLink."""
-
-    present: Present
-    turns: Iterator[int]
-
-    def plain(self, size: int, rounds: int) -> Measured:
-        """Run rounds of plain FedAvg."""
-        ended: list[float] = []
-
-        def note(_round: int, _arrays: ArrayRecord) -> None:
-            ended.append(time.perf_counter())
-
-        with (
-            owned_run(self.present.link) as running,
-            self._counted(rounds) as megabytes,
-        ):
-            grid = _Timed(running, self._plain_nodes(running))
-            strategy = FedAvg(
-                fraction_evaluate=0.0, min_train_nodes=NODES, min_available_nodes=NODES
-            )
-            strategy.start(
-                grid=grid,
-                initial_arrays=ArrayRecord(layers(size)),
-                num_rounds=rounds,
-                timeout=ROUND_SECONDS,
-                evaluate_fn=note,
-            )
-        seconds = _between(ended)
-        rest = [a - b for a, b in zip(seconds, grid.exchanges, strict=True)]
-        stages = {"exchange": grid.exchanges, "aggregate": rest}
-        return Measured(seconds, stages, megabytes)
-
-    def secure(self, size: int, rounds: int) -> Measured:
-        """Run the same rounds over secret shares."""
-        ended: list[float] = []
-        laps: dict[str, list[float]] = {}
-        name = f"bench-{size}-{next(self.turns)}"
-        start = ArrayRecord(layers(size))
-        recorder = Recorder(
-            self.present.owner.store,
-            self.present.owner.settings.folder,
-            lambda _: {},
-            lambda _: None,
-        )
-
-        def record(outcome: Outcome) -> None:
-            if outcome.opened is None:
-                raise OperatorError("FS-846", outcome.reason)
-            recorder.record(outcome)
-            if outcome.proposal.spec.statement.purpose is Purpose.TRAIN:
-                ended.append(time.perf_counter())
-                for stage, seconds in outcome.seconds.items():
-                    laps.setdefault(stage, []).append(seconds)
-
-        with owned_run(self.present.link) as running:
-            self.present.owner.store.start_run(_started(name, rounds, recorder, start))
-            secure = SecureAggregation(
-                FedAvg(fraction_evaluate=0.0),
-                round_owner(self.present.owner),
-                RosterFleet(running, self.present.owner.federation),
-                _plan(name, rounds),
-                record=record,
-                clock=time.monotonic,
-                sleep=time.sleep,
-            )
-            with self._counted(rounds) as megabytes:
-                ended.append(time.perf_counter())
-                secure.run(start)
-        params = Params.derive(size, (), NODES, CLIP, 1)
-        vector, seed = sealed_length(params.plaintext_bytes), sealed_length(32)
-        megabytes[SHARE_BYTES] = NODES * (vector + seed) / MB
-        return Measured(_between(ended), laps, megabytes)
-
-    def secagg(self, size: int, rounds: int) -> Measured:
-        """Run rounds of SecAgg+."""
-        with (
-            owned_run(self.present.link) as running,
-            self._counted(rounds) as megabytes,
-        ):
-            nodes = self._plain_nodes(running)
-            grid = _Timed(running, nodes)
-            protocol = SecAggRound(grid, nodes, running.run_id)
-            ended = [time.perf_counter()]
-            for number in range(1, rounds + 1):
-                protocol.run(number, layers(size))
-                ended.append(time.perf_counter())
-        each = len(grid.exchanges) // rounds
-        stages = {
-            f"exchange {place + 1}": grid.exchanges[place::each]
-            for place in range(each)
-        }
-        return Measured(_between(ended), stages, megabytes)
-
-    def _plain_nodes(self, running: OwnedRun) -> list[int]:
-        known = running.nodes()
-        return [known[key].node_id for key in self.present.plain_keys]
-
-    @contextmanager
-    def _counted(self, rounds: int) -> Iterator[dict[str, float]]:
-        """Count what goes through the SuperLink, for each round."""
-        server, counted = Usage(self.present.link.pid), {FLOWER_BYTES: 0.0}
-        before = server.transferred()
-        yield counted
-        counted[FLOWER_BYTES] = (server.transferred() - before) / rounds
-
-
-class _Timed:
-    """A run's grid that shows some of its nodes, and times each exchange."""
-
-    def __init__(self, running: OwnedRun, nodes: Sequence[int]) -> None:
-        self._grid = running.grid
-        self._nodes = nodes
-        self.exchanges: list[float] = []
-
-    def get_node_ids(self) -> list[int]:
-        """Return the nodes that take part."""
-        return list(self._nodes)
-
-    def send_and_receive(
-        self, messages: Iterable[Message], *, timeout: float | None = None
-    ) -> list[Message]:
-        """Send instructions and wait for all replies."""
-        messages = list(messages)
-        if not messages:  # of an evaluation with nobody
-            return []
-        start = time.perf_counter()
-        replies = self._grid.send_and_receive(
-            messages, timeout=min(timeout or EXCHANGE_SECONDS, EXCHANGE_SECONDS)
-        )
-        self.exchanges.append(time.perf_counter() - start)
-        answered = sum(not reply.has_error() for reply in replies)
-        if answered < len(messages):
-            lost = f"{answered} of {len(messages)} agents answered in time"
-            raise OperatorError("FS-846", lost)
-        return replies
-
-
-def _plan(name: str, rounds: int) -> Plan:
-    return Plan(
-        run=name,
-        rounds=rounds,
-        config={},
-        scalars=(),
-        clip=CLIP,
-        weight_cap=1,
-        weighting=Weighting.EQUAL,
-        min_cohort=NODES,
-        round_seconds=ROUND_SECONDS,
-        join_seconds=JOIN_SECONDS,
-    )
-
-
-def _started(
-    name: str, rounds: int, recorder: Recorder, start: ArrayRecord
-) -> RunStarted:
-    return RunStarted(
-        run=name,
-        study="bench",
-        title="rounds without training",
-        strategy="FedAvg",
-        weighting=Weighting.EQUAL,
-        planned_rounds=rounds,
-        min_cohort=NODES,
-        clip=CLIP,
-        settings={},
-        initial_model=recorder.save_model(name, 0, start),
-    )
-
-
-def _between(moments: Sequence[float]) -> list[float]:
-    return [b - a for a, b in pairwise(moments)]
 
 
 def _lines(size: int, runs: Mapping[str, Sequence[Measured]]) -> list[Result]:

@@ -1,15 +1,17 @@
 """What travels between model owner and agents inside Flower's messages.
 
-    task    model      ArrayRecord   the global model as ONE flat float32 array
-            config     ConfigRecord  everything else that the ClientApp will see
-            fedsecure  ConfigRecord  layers (JSON), spec, both grants
+    task    config     ConfigRecord  all that the ClientApp will see but the model
+            fedsecure  ConfigRecord  layers (JSON), spec, both grants, and the first
+                                     4 MiB of the model's weights
+            weights-1  ConfigRecord  the next 4 MiB, and so on
     reply   fedsecure  ConfigRecord  two receipts; no array, metric or count
 
-Flower pays one HTTP request per array and hop, hence the flat array. Both sides
-compute the task digest from what this module packs and unpacks, so that nothing
-outside the digest can reach a ClientApp.
+Flower pays an HTTP request per record and hop, and three more per array: hence bytes
+(float32, little-endian, the layers one after the other) instead of arrays, and as few
+records as may be. Both sides compute the task digest from what this module packs and
+unpacks, so that nothing outside the digest can reach a ClientApp.
 
-An agent measures both ConfigRecords before it copies, parses or hashes any of them.
+An agent measures all records before it copies, parses or hashes any of them.
 """
 
 import json
@@ -36,11 +38,11 @@ from fedsecure.study.task import (
     task_digest,
 )
 
-MODEL: Final = "model"
 CONFIG: Final = "config"
 OURS: Final = "fedsecure"
 ARRAYS: Final = "arrays"  # the name under which apps and strategies know the model
-FLAT: Final = "flat"
+WEIGHTS: Final = "weights"
+PIECE: Final = 4 * 2**20  # bytes of weights in one record
 
 MAX_CONFIG: Final = MAX_TASK + 2**20  # characters or bytes of all config values
 MAX_VALUES: Final = 10_000  # config values, each item of a list counted
@@ -132,44 +134,41 @@ def restore(layers: Sequence[Layer], flat: Weights) -> ArrayRecord:
 def pack_task(task: Task, offer: Offer) -> RecordDict:
     """Build the content of a task message. Run by the model owner."""
     layers = [(layer.name, list(layer.shape)) for layer in task.layers]
-    return RecordDict(
-        {
-            MODEL: ArrayRecord({FLAT: Array(task.weights)}),
-            CONFIG: ConfigRecord(dict(task.config)),
-            OURS: ConfigRecord(
-                {
-                    "layers": json.dumps(layers, separators=(",", ":")),
-                    "spec": offer.spec,
-                    "grants": list(offer.grants),
-                }
-            ),
-        }
-    )
+    first, *others = _pieces(task.weights)
+    ours: dict[str, ConfigValue] = {
+        "layers": json.dumps(layers, separators=(",", ":")),
+        "spec": offer.spec,
+        "grants": list(offer.grants),
+        WEIGHTS: first,
+    }
+    records = {CONFIG: dict(task.config), OURS: ours}
+    records |= {
+        _piece_name(number): {WEIGHTS: piece} for number, piece in enumerate(others, 1)
+    }
+    return RecordDict({name: ConfigRecord(held) for name, held in records.items()})
 
 
 def unpack_task(message: Message) -> tuple[Task, Offer]:
     """Read a task message. Run by an agent; nothing in it is believed yet.
 
     Raises:
-        PeerError: FS-363 when the message has another form, or is too large; FS-361
-            for a model that is not one float32 vector.
+        PeerError: FS-363 when the message has another form, or is too large; FS-362
+            when the weights do not fill the layers.
     """
     content = message.content
     kind = message.metadata.message_type
-    if set(content) != {MODEL, CONFIG, OURS} or kind not in set(Purpose):
+    more = [_piece_name(number) for number in range(1, len(content) - 1)]
+    if set(content) != {CONFIG, OURS, *more} or kind not in set(Purpose):
         raise PeerError("FS-363", f"a {kind[:20]!r} message with {_named(content)}")
-    ours = content.config_records.get(OURS, ConfigRecord())
-    arrays = content.array_records.get(MODEL, ArrayRecord())
-    config = content.config_records.get(CONFIG)
-    if set(ours) != {"layers", "spec", "grants"} or set(arrays) != {FLAT}:
+    records = content.config_records
+    if len(records) != len(content):
+        raise PeerError("FS-363", f"{_named(content)}: not all are ConfigRecords")
+    config, ours = records[CONFIG], records[OURS]
+    if set(ours) != {"layers", "spec", "grants", WEIGHTS}:
         raise PeerError("FS-363", f"{OURS} holds {_named(ours)}")
-    if config is None:
-        raise PeerError("FS-363", f"{CONFIG} is not a ConfigRecord")
+    pieces = [_piece(name, records[name]) for name in (OURS, *more)]
     _require_size(CONFIG, config, MAX_CONFIG)
-    _require_size(OURS, ours, MAX_OURS)
-    flat = arrays[FLAT].numpy()
-    if flat.dtype != np.float32 or flat.ndim != 1:
-        raise PeerError("FS-361", f"the model is {flat.dtype}, {flat.ndim} axes")
+    _require_size(OURS, ours, MAX_OURS + len(pieces[0]))
     try:
         layers = tuple(
             Layer(name, tuple(shape))
@@ -178,8 +177,37 @@ def unpack_task(message: Message) -> tuple[Task, Offer]:
         grants = _grants.validate_python(ours["grants"], strict=True)
     except ValidationError as error:
         raise PeerError("FS-363", f"{OURS}: {explain(error)}") from error
-    task = Task(Purpose(kind), layers, dict(config), flat)
+    task = Task(Purpose(kind), layers, dict(config), _joined(pieces, layers))
     return task, Offer(str(ours["spec"]), grants)
+
+
+def _pieces(weights: Weights) -> list[bytes]:
+    """Cut weights into pieces of PIECE bytes but the last; one piece at least."""
+    data = np.ascontiguousarray(weights, "<f4").view(np.uint8).data
+    starts = range(0, max(len(data), 1), PIECE)
+    return [bytes(data[start : start + PIECE]) for start in starts]
+
+
+def _piece(name: str, record: ConfigRecord) -> bytes:
+    piece = record.get(WEIGHTS)
+    if not isinstance(piece, bytes) or len(piece) > PIECE:
+        raise PeerError("FS-363", f"{name} holds no {WEIGHTS} of at most {PIECE} bytes")
+    if name != OURS and len(record) > 1:
+        raise PeerError("FS-363", f"{name} holds {_named(record)}")
+    return piece
+
+
+def _piece_name(number: int) -> str:
+    return f"{WEIGHTS}-{number}"
+
+
+def _joined(pieces: Sequence[bytes], layers: Sequence[Layer]) -> Weights:
+    """Return the weights, not to be written to; a single piece is not copied."""
+    size, held = sum(layer.size for layer in layers), sum(map(len, pieces))
+    if held != 4 * size:
+        raise PeerError("FS-362", f"layers of {size} weights, model of {held} bytes")
+    whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return np.frombuffer(whole, "<f4")
 
 
 def _require_size(name: str, record: ConfigRecord, most: int) -> None:

@@ -385,15 +385,16 @@ def sealed_target() -> Target:
 def task_message_target() -> Target:
     """What arrives at an agent through Flower."""
     tokens = {"layers": '[["a",[2,3]],["b",[3]]]', "spec": "x", "grants": ["y", "z"]}
+    weights = bytes(4 * 9)
 
     def decode(data: bytes) -> object:
-        ours: dict[str, Any] = {**tokens, "layers": data.decode("latin-1")}
+        ours: dict[str, Any] = {
+            **tokens,
+            "layers": data.decode("latin-1"),
+            wire.WEIGHTS: weights,
+        }
         content = RecordDict(
-            {
-                wire.MODEL: _flat(9),
-                wire.CONFIG: ConfigRecord({}),
-                wire.OURS: ConfigRecord(ours),
-            }
+            {wire.CONFIG: ConfigRecord({}), wire.OURS: ConfigRecord(ours)}
         )
         with task_identity(1):
             message = Message(content, dst_node_id=1, message_type="train")
@@ -401,13 +402,6 @@ def task_message_target() -> Target:
         return wire.restore(task.layers, task.weights)
 
     return Target(decode, (tokens["layers"].encode(),))
-
-
-def _flat(size: int) -> Any:
-    import numpy as np  # noqa: PLC0415
-    from flwr.app import Array, ArrayRecord  # noqa: PLC0415
-
-    return ArrayRecord({wire.FLAT: Array(np.zeros(size, np.float32))})
 
 
 def answer_target(kind: str) -> Target:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
+from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from clients.agent import Agent
@@ -103,7 +103,6 @@ def test_a_message_that_is_no_task_is_refused_and_kept(
     memory: MemoryFederation, records: dict[str, Any]
 ) -> None:
     content = RecordDict({key: ConfigRecord(value) for key, value in records.items()})
-    content["model"] = ArrayRecord({"flat": Array(np.zeros(1, np.float32))})
     sent = Message(content, dst_node_id=1, message_type="train")
     running = answer(memory, Policy(studies="any"), sent)
     (refusal,) = running.state.refusals.newest(10)

@@ -20,6 +20,7 @@ from fedsecure.flower.runtime.fleet import LEASE, Fleet, fleet
 from fedsecure.flower.runtime.grid import PollingGrid
 from fedsecure.flower.runtime.node_keys import node_public_bytes
 from fedsecure.flower.runtime.owned_run import OwnedRun, owned_run
+from fedsecure.flower.runtime.pace import Pace
 from fedsecure.flower.runtime.superlink import (
     NodeState,
     Superlink,
@@ -34,6 +35,7 @@ __all__ = [
     "Fleet",
     "NodeState",
     "OwnedRun",
+    "Pace",
     "PollingGrid",
     "Superlink",
     "TlsFiles",

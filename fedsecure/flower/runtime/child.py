@@ -1,9 +1,10 @@
 """The SuperLink's process: Flower's own server, guarded, and bound to its owner.
 
-    python -m fedsecure.flower.runtime.child PARENT_PID SECRET_FILE FLAG...
+    python -m fedsecure.flower.runtime.child PARENT_PID SECRET_FILE KIND FLAG...
 
-It runs what the command `flower-superlink` runs, with `OwnerOnly` in front, and
-ends itself when its owner has died, however it died.
+It runs what the command `flower-superlink` runs, with `OwnerOnly` in front and
+`scoped` middlewares, unless KIND is `bare`, and ends itself when its owner has died,
+however it died.
 """
 
 import sys
@@ -13,7 +14,8 @@ from typing import Any
 from flwr.superlink import main as superlink_main
 from flwr.superlink.cli import flower_superlink
 
-from fedsecure.flower.runtime.guard import OwnerOnly, owner_token
+from fedsecure.flower.runtime.guard import BARE, OwnerOnly, owner_token
+from fedsecure.flower.runtime.scoped import scoped
 from fedsecure.lifeline import tie_to
 
 
@@ -29,10 +31,18 @@ def guard(token: str) -> None:
     superlink_main.create_app = create_guarded_app
 
 
-def main(parent: str, secret_file: str, *flags: str) -> None:
+def hasten() -> None:
+    """Have Flower build its application with middlewares only where they matter."""
+    middlewares = superlink_main._get_middleware
+    superlink_main._get_middleware = lambda: scoped(middlewares())
+
+
+def main(parent: str, secret_file: str, kind: str, *flags: str) -> None:
     """Run the SuperLink until it is told to stop or its owner is gone."""
     tie_to(int(parent))
-    guard(owner_token(Path(secret_file).read_bytes()))
+    if kind != BARE:
+        guard(owner_token(Path(secret_file).read_bytes()))
+        hasten()
     secret_flags = ["--superexec-auth-secret-file", secret_file]
     sys.argv = ["flower-superlink", *flags, *secret_flags]
     flower_superlink()

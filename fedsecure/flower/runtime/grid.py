@@ -1,7 +1,7 @@
 """Flower's `Grid` over a SuperLink: instructions out, replies in, at our pace.
 
 Flower's own grid asks for replies every 3 s, and waits a second or more for each
-object that is announced but not there yet. This one asks every `poll` seconds.
+object that is announced but not there yet. This one asks more often (`Pace`).
 """
 
 import logging
@@ -39,11 +39,12 @@ from flwr.supercore.inflatable.inflatable_utils import (
 )
 
 from fedsecure.errors import FedsecureError
+from fedsecure.flower.runtime.pace import Pace
 
 log = logging.getLogger(__name__)
 
 FIRST_LOOK: Final = 2.0  # seconds until `enough` is asked; then doubled
-POLL: Final = 0.25  # seconds between two looks for replies
+POLL: Final = 0.25  # seconds between two looks for replies, at most
 PULL_FIRST_DELAY: Final = 0.05  # seconds until an announced object is asked for again
 PULL_LONGEST_DELAY: Final = 0.5  # seconds
 PULL_PATIENCE: Final = 300.0  # seconds
@@ -56,7 +57,7 @@ class PollingGrid(Grid):  # type: ignore[misc]  # Flower is not typed for us
         client: A runtime client that bears the run's token.
         call: Calls one of its methods, with our retries.
         run: The run, as the SuperLink described it.
-        poll: Seconds between two looks for replies.
+        poll: Seconds between two looks for replies, at most.
     """
 
     def __init__(
@@ -174,10 +175,13 @@ class PollingGrid(Grid):  # type: ignore[misc]  # Flower is not typed for us
         deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
         waiting = set(self.push_messages(messages))
         replies: list[Message] = []
+        pace = Pace(self._poll)
         while waiting:
             arrived = self.pull_messages(waiting)
             replies += arrived
             waiting -= {reply.metadata.reply_to_message_id for reply in arrived}
+            if arrived:
+                pace.restart()
             left = deadline - time.monotonic()
             if left <= 0:
                 break
@@ -187,7 +191,7 @@ class PollingGrid(Grid):  # type: ignore[misc]  # Flower is not typed for us
                 pause *= 2
                 look = time.monotonic() + pause
             if waiting:
-                time.sleep(min(self._poll, left))
+                time.sleep(min(pace.pause(), left))
         return replies
 
     def _pull(self, header: Any, tree: Any) -> Message:

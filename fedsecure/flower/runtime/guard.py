@@ -15,6 +15,8 @@ import httpx
 OWNER_HEADER: Final = "x-fedsecure-owner"
 HEALTH: Final = "/health"
 FLEET: Final = "/v1/fleet/"
+GUARDED: Final = "guarded"  # of a SuperLink: as this package runs it
+BARE: Final = "bare"  # as Flower ships it
 MAX_AGENT_BODY: Final = 16 * 2**20  # bytes; Flower cuts arrays into 5 MiB
 MAX_LENGTH_DIGITS: Final = 12
 

@@ -81,7 +81,7 @@ def owned_run(link: Superlink, poll: float = POLL) -> Iterator[OwnedRun]:
 
     Args:
         link: The SuperLink of this process.
-        poll: Seconds between two looks for replies.
+        poll: Seconds between two looks for replies, at most.
 
     Raises:
         OperatorError: FS-513 the run could not be started, FS-512 the SuperLink is

@@ -35,7 +35,7 @@ from fedsecure.flower.runtime.environment import (
     quiet,
     require_supported_flower,
 )
-from fedsecure.flower.runtime.guard import OwnerHeader
+from fedsecure.flower.runtime.guard import BARE, GUARDED, OwnerHeader
 from fedsecure.identity import write_private
 
 PATIENCE: Final = 90.0  # seconds until a SuperLink must be healthy
@@ -135,13 +135,14 @@ class Superlink:
 
 
 @contextmanager
-def superlink(
+def superlink(  # noqa: PLR0913 - one process has many settings
     listen: str,
     tls: TlsFiles,
     home: Path,
     log: Path,
     *,
     require_node_auth: bool = True,
+    bare: bool = False,
     patience: float = PATIENCE,
 ) -> Iterator[Superlink]:
     """Run a SuperLink for as long as the block lasts; run by the model owner.
@@ -152,6 +153,8 @@ def superlink(
         home: A folder of its own for Flower's files and the secret (0600).
         log: File that its output is appended to.
         require_node_auth: False admits any agent; for measurements only.
+        bare: Run it as Flower ships it, open to whoever reaches the port; for
+            measurements only.
         patience: Seconds until it must be healthy.
 
     Raises:
@@ -167,7 +170,9 @@ def superlink(
     secret_file.unlink(missing_ok=True)
     write_private(secret_file, secret)
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = _command(listen, tls, secret_file, require_node_auth)
+    kind = BARE if bare else GUARDED
+    flags = ["--enable-supernode-auth"] if require_node_auth else []
+    command = [*_command(listen, tls, secret_file, kind), *flags]
     process = _start(command, home, log)
     try:
         link = Superlink(peer, log, process, secret)
@@ -219,19 +224,16 @@ def require_free(listen: str) -> None:
             raise OperatorError("FS-510", f"{listen}: {error.strerror}") from error
 
 
-def _command(
-    listen: str, tls: TlsFiles, secret_file: Path, require_node_auth: bool
-) -> list[str]:
+def _command(listen: str, tls: TlsFiles, secret_file: Path, kind: str) -> list[str]:
     host, port = split_address(listen)
     return [
         # -P: a file in the current folder must not shadow one of Flower's modules.
         *(sys.executable, "-P", "-m", "fedsecure.flower.runtime.child"),
-        *(str(os.getpid()), str(secret_file)),
+        *(str(os.getpid()), str(secret_file), kind),
         *("--host", host, "--port", str(port), "--isolation", "process"),
         *("--ssl-ca-certfile", str(tls.ca)),
         *("--ssl-certfile", str(tls.certificate)),
         *("--ssl-keyfile", str(tls.key)),
-        *(["--enable-supernode-auth"] if require_node_auth else []),
     ]
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fedsecure.bench import rounds, scale, service
+from fedsecure.bench import kinds, rounds, scale, service
 from fedsecure.bench.results import Result
+from fedsecure.bench.stock_flower import stock_rounds
 from fedsecure.bench.told import Told
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(300)]
@@ -39,18 +40,18 @@ def test_rounds_of_all_kinds_on_flowers_runtime(told: Told) -> None:
     effort = rounds.Effort(rounds=1, turns=1, stock=False)
     results = rounds.run([1000], effort, told)
     found = steps(results)
-    assert {rounds.PLAIN, rounds.SECURE, rounds.SECAGG} <= set(found)
+    assert {rounds.PLAIN, rounds.PLAIN_HERE, rounds.SECURE, rounds.SECAGG} <= set(found)
     ratios = {line.ratio_to for line in results if line.step == rounds.SECURE}
-    assert ratios == {None, rounds.PLAIN, rounds.SECAGG}
+    assert ratios == {None, rounds.PLAIN, rounds.PLAIN_HERE, rounds.SECAGG}
     for stage in ("propose", "train", "open", "apply"):
         assert found[f"{rounds.SECURE}: {stage}"].median > 0
     assert sum(f"{rounds.SECAGG}: exchange" in step for step in found) == 4
-    shares = found[f"{rounds.SECURE}: {rounds.SHARE_BYTES}"]
+    shares = found[f"{rounds.SECURE}: {kinds.SHARE_BYTES}"]
     assert shares.median > 4 * 4000 / 10**6
 
 
 def test_stock_flower_runs_the_same_rounds() -> None:
-    (seconds,) = rounds.stock_rounds(1000, 1)
+    (seconds,) = stock_rounds(1000, 1)
     assert seconds > 0
 
 

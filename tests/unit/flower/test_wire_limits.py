@@ -13,7 +13,9 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from fedsecure.errors import PeerError
 from fedsecure.flower import wire
 from fedsecure.flower.runtime import task_identity
-from fedsecure.study.task import MAX_TASK
+from fedsecure.rounds.contributor import Offer
+from fedsecure.statements import Purpose
+from fedsecure.study.task import MAX_TASK, Layer
 
 MEGABYTE = 2**20
 
@@ -30,10 +32,15 @@ def message(
     """Return a task as an agent receives it."""
     content = RecordDict(
         {
-            "model": ArrayRecord({"flat": Array(np.zeros(3, np.float32))}),
             "config": ConfigRecord(config or {"study": "text"}),
             "fedsecure": ConfigRecord(
-                {"layers": '[["0",[3]]]', "spec": "s", "grants": ["a", "b"], **ours}
+                {
+                    "layers": '[["0",[3]]]',
+                    "spec": "s",
+                    "grants": ["a", "b"],
+                    "weights": bytes(12),
+                    **ours,
+                }
             ),
         }
     )
@@ -57,7 +64,56 @@ def test_a_task_within_the_limits_arrives() -> None:
     assert len(str(task.config["study"])) == MAX_TASK
     assert (offer.spec, list(offer.grants)) == ("s", ["a", "b"])
     layers = json.dumps([[str(n), [1]] for n in range(wire.MAX_LAYERS)])
-    assert len(wire.unpack_task(message(layers=layers))[0].layers) == wire.MAX_LAYERS
+    sent = message(layers=layers, weights=bytes(4 * wire.MAX_LAYERS))
+    assert len(wire.unpack_task(sent)[0].layers) == wire.MAX_LAYERS
+
+
+IN_ONE = wire.PIECE // 4
+
+
+@pytest.mark.parametrize("size", [0, 1, IN_ONE - 1, IN_ONE, IN_ONE + 1, 2 * IN_ONE + 3])
+def test_a_model_of_any_size_arrives_as_it_was_sent(size: int) -> None:
+    weights = np.random.default_rng(size).standard_normal(size, np.float32)
+    layers = (Layer("a", (1, size // 2)), Layer("b", (size - size // 2,)))
+    sent = wire.Task(Purpose.TRAIN, layers, {"study": "text"}, weights)
+    content = wire.pack_task(sent, Offer("s", ["a", "b"]))
+    assert len(content) == 2 + max(0, size - 1) // IN_ONE
+    got, _ = wire.unpack_task(Message(content, dst_node_id=1, message_type="train"))
+    assert got.weights.tobytes() == weights.tobytes()
+    assert got.digest() == sent.digest()
+
+
+WRONG_WEIGHTS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
+    "too few": ("FS-362", {"fedsecure": {"weights": bytes(8)}}),
+    "too many": ("FS-362", {"weights-1": {"weights": bytes(4)}}),
+    "of half a number": ("FS-362", {"fedsecure": {"weights": bytes(11)}}),
+    "as text": ("FS-363", {"fedsecure": {"weights": "0" * 12}}),
+    "as a list": ("FS-363", {"fedsecure": {"weights": [0.0] * 3}}),
+    "in too large a piece": (
+        "FS-363",
+        {"fedsecure": {"weights": bytes(wire.PIECE + 4)}},
+    ),
+    "with a gap": ("FS-363", {"weights-2": {"weights": b""}}),
+    "with a stowaway": ("FS-363", {"weights-1": {"weights": b"", "more": 1}}),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_WEIGHTS)
+def test_other_weights_than_the_layers_name_are_refused(what: str) -> None:
+    code, changes = WRONG_WEIGHTS[what]
+    sent = message()
+    for name, values in changes.items():
+        before = sent.content.config_records.get(name, ConfigRecord())
+        sent.content[name] = ConfigRecord({**before, **values})
+    with pytest.raises(PeerError, match=code):
+        wire.unpack_task(sent)
+
+
+def test_an_array_among_the_records_is_refused() -> None:
+    sent = message()
+    sent.content["weights-1"] = ArrayRecord({"0": Array(np.zeros(3, np.float32))})
+    with pytest.raises(PeerError, match="FS-363"):
+        wire.unpack_task(sent)
 
 
 TOO_MUCH: dict[str, Callable[[], dict[str, Any]]] = {
