@@ -81,12 +81,18 @@ def expect(context: Context, digest: str, reporter: str, token: str) -> Expected
     header = verify(token, ReportHeader, context.federation)  # (1)
     require_round(digest, header.statement.spec)  # (2)
     _require_address(context, header.statement, reporter)
+    return _expect_now(context, header)
+
+
+def _expect_now(context: Context, header: Signed[ReportHeader]) -> Expected:
+    """Go through the steps of `expect` that hold for a moment only."""
+    said = header.statement
     with context.store.reading("expect report") as session:
-        row = store.find_round(session, digest)
+        row = store.find_round(session, said.spec)
         spec = spec_of(row.token)
-        _require_member(context, spec, reporter)  # (3)
-        _require_length(spec, header.statement)  # (4)
-        stored = store.find_report(session, digest, reporter)
+        _require_member(context, spec, said.reporter)  # (3)
+        _require_length(spec, said)  # (4)
+        stored = store.find_report(session, said.spec, said.reporter)
         if stored is None:
             _require_open(context, row)  # (6)
         else:
@@ -106,7 +112,7 @@ def accept(context: Context, expected: Expected, path: Path, offset: int) -> str
     said = expected.header.statement
     try:
         # Again, for what happened while it was under way.
-        now = expect(context, said.spec, said.reporter, expected.header.token)
+        now = _expect_now(context, expected.header)
         if now.stored:
             return receipt(context, said.spec, said.reporter)
         return _keep(context, now, Upload(path, said, offset))

@@ -26,9 +26,9 @@ from aggregator.tables import (
     ReportRow,
     RoundRow,
 )
-from fedsecure import database
+from fedsecure import database, ledger
 from fedsecure.errors import OperatorError, RoundStateError
-from fedsecure.ledger import GENESIS, Ledger
+from fedsecure.ledger import Ledger
 from fedsecure.signing import Author
 from fedsecure.statements import LedgerHead, RoundSpec
 from fedsecure.transactions import Patience, Transactions
@@ -209,8 +209,7 @@ def known_runs(session: Session) -> list[str]:
 
 def head_at(session: Session, entry: int) -> LedgerHead:
     """Return the ledger's head as it was after `entry` entries."""
-    link = session.scalar(select(EventRow.hash).where(EventRow.entry == entry))
-    return LedgerHead(entries=entry, hash=link or GENESIS)
+    return ledger.head_at(session, EventRow, entry)
 
 
 def _failed(name: str, error: SQLAlchemyError) -> OperatorError:

@@ -23,6 +23,8 @@ from fedsecure.signing import Author, canonical, verify
 from fedsecure.statements import Event, LedgerHead
 
 GENESIS: Final = "0" * 64
+EMPTY: Final = LedgerHead(entries=0, hash=GENESIS)
+HEAD: Final = "fedsecure ledger head"  # in the notes of a session
 READ_AHEAD: Final = 16  # entries; one of a large round has a megabyte
 
 
@@ -66,7 +68,7 @@ class Ledger:
             body: Everything that the projection needs (JSON).
             at: Seconds since 1970.
         """
-        before = self.head(session)
+        before = head(session, self.table)
         event = Event(
             federation=self.author.federation.digest,
             author=self.author.name,
@@ -86,16 +88,39 @@ class Ledger:
         )
         session.flush()
         self.project(session, event)
-        return LedgerHead(entries=event.entry, hash=link)
+        return _noted(session, LedgerHead(entries=event.entry, hash=link))
 
-    def head(self, session: Session) -> LedgerHead:
-        """Return the chain's length and last hash."""
-        last = session.scalars(
-            select(self.table).order_by(self.table.entry.desc()).limit(1)
-        ).first()
-        if last is None:
-            return LedgerHead(entries=0, hash=GENESIS)
-        return LedgerHead(entries=last.entry, hash=last.hash)
+
+def head(session: Session, table: type[Any]) -> LedgerHead:
+    """Return the chain's length and last hash, without reading its last entry.
+
+    The database is asked once in a transaction, for nobody else's entries appear in it.
+
+    Args:
+        session: Of one store; it has one ledger.
+        table: Its table of events.
+    """
+    noted: tuple[object, LedgerHead] = session.info.get(HEAD, (None, EMPTY))
+    if noted[0] is not None and noted[0] is session.get_transaction():
+        return noted[1]
+    last = select(table.entry, table.hash).order_by(table.entry.desc()).limit(1)
+    row = session.execute(last).first()
+    found = LedgerHead(entries=row.entry, hash=row.hash) if row else EMPTY
+    return _noted(session, found)
+
+
+def head_at(session: Session, table: type[Any], entry: int) -> LedgerHead:
+    """Return the chain's head as it was after `entry` entries."""
+    now = head(session, table)
+    if now.entries == entry:
+        return now
+    link = session.scalar(select(table.hash).where(table.entry == entry))
+    return LedgerHead(entries=entry, hash=link or GENESIS)
+
+
+def _noted(session: Session, found: LedgerHead) -> LedgerHead:
+    session.info[HEAD] = session.get_transaction(), found
+    return found
 
 
 def chain(previous: str, payload: str) -> str:

@@ -16,18 +16,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 import tenacity
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from fedsecure import database
+from fedsecure import database, ledger
 from fedsecure.errors import OperatorError
-from fedsecure.ledger import GENESIS
 from fedsecure.statements import LedgerHead
 
 T = TypeVar("T")
 
-EMPTY: Final = LedgerHead(entries=0, hash=GENESIS)
 PASSING: Final = (  # SQLSTATE: first characters of what may pass
     "08",  # the connection broke
     "40",  # not serialisable, or a deadlock
@@ -95,16 +93,11 @@ class Transactions:
 
     def head(self, session: Session) -> LedgerHead:
         """Return the ledger's length and last hash, without reading its last entry."""
-        table = self.events
-        last = select(table.entry, table.hash).order_by(table.entry.desc()).limit(1)
-        row = session.execute(last).first()
-        return LedgerHead(entries=row.entry, hash=row.hash) if row else EMPTY
+        return ledger.head(session, self.events)
 
     def head_at(self, session: Session, entry: int) -> LedgerHead:
         """Return the ledger's head as it was after `entry` entries."""
-        table = self.events
-        link = session.scalar(select(table.hash).where(table.entry == entry))
-        return LedgerHead(entries=entry, hash=link or GENESIS)
+        return ledger.head_at(session, self.events, entry)
 
     def _attempt(self, once: "_Once[T]") -> T:
         writer = database.writer(self.engine)

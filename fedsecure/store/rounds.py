@@ -203,7 +203,7 @@ class RoundStore:
     def head(self) -> LedgerHead:
         """Return length and last hash of the ledger."""
         with self._reading("head") as session:
-            return self._ledger.head(session)
+            return self._transactions.head(session)
 
     def _append(self, name: str, body: Body) -> None:
         kind, content = _KIND_OF[type(body)], dataclasses.asdict(body)
