@@ -11,17 +11,17 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from aggregator.problems import document
 from fedsecure.errors import PROBLEMS
+from fedsecure.pouring import Pouring
 
 MAX_HEAD: Final = 64 * 2**10  # bytes of a request line and its headers
 
 log = structlog.get_logger()
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Pouring):
     """A client's connection; uvicorn makes one for each.
 
     From its beginning, and after each answer, the next request's head must be complete
@@ -50,12 +50,16 @@ class Connection(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def received(self, data: memoryview) -> None:
+        """Wait for the rest, once what was asked is answered."""
+        if self._head is None and self.idle:
+            self._wait()
+        super().received(data)
+
     def data_received(self, data: bytes) -> None:
         """Count a head's bytes; uvicorn does the rest."""
         if self._head is not None:
             self._head += len(data)
-        elif self.idle:
-            self._wait()
         super().data_received(data)
         if self._head is not None and not self._head <= MAX_HEAD:
             self._refuse("FS-315", f"a head of more than {MAX_HEAD} bytes")

@@ -8,7 +8,7 @@ import asyncio
 import os
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,10 @@ from aggregator.pace import Pace
 from aggregator.reports import Expected
 from aggregator.spool import disk
 from fedsecure import framing
+from fedsecure.core.mask import Buffer
 from fedsecure.core.seal import PayloadDigest
 from fedsecure.errors import PeerError, RoundStateError
+from fedsecure.pouring import POUR
 
 DECIMAL: Final = re.compile("[0-9]{1,18}")
 ROUNDS: Final = 64  # of which is remembered how long their reports are
@@ -40,6 +42,7 @@ class Body:
     """
 
     def __init__(self, request: Request, still_seconds: float) -> None:
+        self._pour = request.scope.get("extensions", {}).get(POUR)
         self._pieces = request.stream()
         self._still_seconds = still_seconds
         self._held = b""
@@ -85,6 +88,22 @@ class Body:
             if piece:
                 self._moved()
                 yield piece
+
+    async def pour(self, take: Callable[[Buffer], object]) -> None:
+        """Hand all that follows to `take`, which may not keep it."""
+
+        def taken(piece: Buffer) -> None:
+            self._moved()
+            take(piece)
+
+        if self._pour is None:  # another server than ours
+            async for piece in self.rest():
+                take(piece)
+            return
+        if self._held:
+            take(self._held)
+        await self._pieces.aclose()
+        await self._pour(taken)
 
     def _moved(self) -> None:
         if self._limit is None:
@@ -202,8 +221,7 @@ class Intake:
     async def _compare(self, body: Body, expected: Expected) -> None:
         digest = PayloadDigest(expected.header.statement.length)
         async with body.moving():
-            async for piece in body.rest():
-                digest.update(piece)
+            await body.pour(digest.update)
         _require_digest(digest, expected)
 
     async def _store(self, body: Body, token: str, expected: Expected) -> Path:
@@ -215,9 +233,7 @@ class Intake:
             with disk("incoming report"), path.open("xb") as file:
                 file.write(framing.prefix(token))
                 async with body.moving():
-                    async for piece in body.rest():
-                        digest.update(piece)
-                        file.write(piece)
+                    await body.pour(lambda piece: _write(piece, file, digest))
                 _require_digest(digest, expected)
                 await run_in_threadpool(_sync, file)
         except BaseException:
@@ -246,6 +262,11 @@ def _require_digest(digest: PayloadDigest, expected: Expected) -> None:
     if digest.digest().hex() != expected.header.statement.digest:
         report = expected.header.statement.report_id
         raise PeerError("FS-313", f"payload of report {report}")
+
+
+def _write(piece: Buffer, file: IO[bytes], digest: PayloadDigest) -> None:
+    digest.update(piece)
+    file.write(piece)
 
 
 def _sync(file: IO[bytes]) -> None:

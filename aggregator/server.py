@@ -31,6 +31,7 @@ from aggregator.spool import Spool, open_spool
 from aggregator.store import Store, open_store
 from fedsecure.errors import OperatorError
 from fedsecure.identity import Federation
+from fedsecure.pouring import protocol
 from fedsecure.signing import Author
 
 STOP_SECONDS: Final = 20  # what is under way may take so long to finish
@@ -105,7 +106,7 @@ def _run(ready: Readiness, listener: socket.socket, tls: ssl.SSLContext) -> None
     config = uvicorn.Config(
         create_app(context, Worker(), ready),
         loop="uvloop",
-        http=Connection,
+        http=protocol(Connection),
         ws="none",
         proxy_headers=False,
         log_config=None,

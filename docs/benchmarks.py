@@ -31,12 +31,10 @@ What protection costs, and what one would use instead. Written by
 make bench
 ```
 
-prints the same tables: `core` and `service` in about three minutes, `round` in about
-one for each size. With 10,000,000 parameters Flower has lost replies here, which is
-waited for and tried again; `fedsecure bench round --dimension 1000000` leaves that size
-out. What is compared took turns within one run; a ratio is the median of the turns'
-ratios. Absolute numbers hold for this machine and hour. **Spread** is how far apart the
-middle half of the repeats lies, by the median.
+prints the same tables: `core` and `service` in about four minutes, `round` in about
+two for each size. What is compared took turns within one run; a ratio is the median of
+the turns' ratios. Absolute numbers hold for this machine and hour. **Spread** is how
+far apart the middle half of the repeats lies, by the median.
 """
 
 TARGETS: Final = """\
@@ -61,7 +59,9 @@ ciphertext) are measured on {ckks:,} and {paillier} numbers: each costs the same
 ## Service: uploads over TLS
 
 To real aggregator processes on loopback; whoever loads them shares their processors.
-`unopened` is a server of the same kind that stores the same bytes and opens nothing.
+`unopened` is what one would write with Starlette and uvicorn to store the same bytes;
+`unopened, poured` stores them, too, but takes them off the wire as an aggregator does
+(`fedsecure.pouring`), so that what is left between both is the protection alone.
 Reports are stored in memory (a file system in memory), beside `disk`. `At once`: data
 owners that upload at the same time. Latencies are of the uploads that hold a vector.
 """,
@@ -69,8 +69,11 @@ owners that upload at the same time. Latencies are of the uploads that hold a ve
 ## Round: four agents on Flower's runtime
 
 No training; a model of ten layers. Plain FedAvg, `SecureAggregation(FedAvg)` and
-SecAgg+ (Flower's legacy API) took turns on one SuperLink, over TLS, with agents that
-are one process each. Stock Flower starts a process for every message.
+SecAgg+ (Flower's legacy API) took turns, over TLS, with agents that are one process
+each and look for messages as often. Peers run on Flower's SuperLink as it ships, ours
+on the one that `fedsecure train` starts, which needs less time for a request; for what
+the protection alone costs, plain FedAvg is measured on that one, too. Stock Flower
+starts a process for every message.
 `Through Flower`: bytes that the SuperLink read and wrote, for each round.
 """,
     "scale": """\

@@ -5,7 +5,8 @@ the processors with whoever loads them: GB/s are a floor. Measured in turns:
 
     one server    every vector goes to one aggregator
     two servers   to each of both in turn; the other gets the seed
-    unopened      the same bytes, to a server that only stores them
+    unopened      the same bytes, to an ordinary server that only stores them
+    poured        to one that takes them off the wire as an aggregator does
 
 Servers keep what they get in memory (a file system in memory), unless "disk" stands
 beside. After each turn the round is opened, or voided, outside the time that counts.
@@ -63,6 +64,7 @@ ONE: Final = "one server"
 TWO: Final = "two servers"
 DISK: Final = "one server, disk"
 UNOPENED: Final = "unopened"
+POURED: Final = "unopened, poured"
 SMALL: Final = 10**6  # parameters; 4 MB
 LARGE: Final = 10**7  # parameters; 40 MB
 TEN: Final = 10
@@ -100,13 +102,15 @@ def run(cases: Sequence[Case], repeats: int, disk: Path, told: Told) -> list[Res
         enter = stack.enter_context
         told.stage("starting servers")
         fast, slow = (enter(_load(most, place)) for place in (None, disk))
-        plain = enter(_unopened(fast.everybody))
+        plain = enter(_unopened(fast.everybody, UNOPENED))
+        poured = enter(_unopened(fast.everybody, POURED, "poured"))
         for case in cases:
             told.stage(f"{case.size:,} parameters, {case.at_once} at once")
             steps = {
                 ONE: partial(fast.measure, case, both=False),
                 TWO: partial(fast.measure, case, both=True),
                 UNOPENED: partial(plain.measure, case, fast),
+                POURED: partial(poured.measure, case, fast),
                 DISK: partial(slow.measure, case, both=False),
             }
             results += _lines(case, _turns(steps, repeats, told))
@@ -242,18 +246,19 @@ def _load(number: int, disk: Path | None) -> Iterator[Load]:
 
 
 @contextmanager
-def _unopened(everybody: Many) -> Iterator[Unopened]:
+def _unopened(everybody: Many, name: str, *flags: str) -> Iterator[Unopened]:
     home = everybody.folder / everybody.federation.pair[0].name  # its TLS files
-    folder = everybody.folder / "unopened"
+    folder = everybody.folder / name
     folder.mkdir()
     netloc = f"{HOST}:{free_ports(1)[0]}"
     arguments = [netloc, str(home / "tls.pem"), str(home / "tls.key"), str(folder)]
+    arguments += flags
     with Processes() as processes:
         child = processes.start(
-            UNOPENED, arguments, folder.with_suffix(".log"), stored.__name__
+            name, arguments, folder.with_suffix(".log"), stored.__name__
         )
         processes.wait_ready(
-            {UNOPENED: f"https://{netloc}"}, everybody.authority, READY_SECONDS
+            {name: f"https://{netloc}"}, everybody.authority, READY_SECONDS
         )
         yield Unopened(netloc, Usage(child.pid), folder)
 
@@ -279,24 +284,18 @@ def _turns(
 def _lines(case: Case, turns: Turns) -> list[Result]:
     results = []
     for step, values in turns.items():
-        name, _, what = step.rpartition(": ")
-        others = []
-        if what == CPU and name == ONE:
-            others = [f"{UNOPENED}: {CPU}"]
-        elif what == P99:
-            others = [f"{name}: {P50}"]
-        median, spread = median_and_spread(values)
-        results.append(
-            Result(
-                NAME,
-                step,
-                case.size,
-                case.at_once,
-                UNITS[what],
-                median,
-                spread,
-                others[0] if others else None,
-                compare(turns, step, others),
+        unit = UNITS[step.rpartition(": ")[2]]
+        found = median_and_spread(values)
+        for other in _compared_with(step) or [None]:
+            ratio = compare(turns, step, [other] if other else [])
+            results.append(
+                Result(NAME, step, case.size, case.at_once, unit, *found, other, ratio)
             )
-        )
     return results
+
+
+def _compared_with(step: str) -> list[str]:
+    name, _, what = step.rpartition(": ")
+    if what == CPU and name == ONE:
+        return [f"{UNOPENED}: {CPU}", f"{POURED}: {CPU}"]
+    return [f"{name}: {P50}"] if what == P99 else []

@@ -1,9 +1,10 @@
 """What an upload costs without protection: a server that stores it unopened.
 
-python -m fedsecure.bench.stored PARENT_PID HOST:PORT CERTIFICATE KEY FOLDER
+python -m fedsecure.bench.stored PARENT_PID HOST:PORT CERTIFICATE KEY FOLDER [POURED]
 
-The same HTTP server, TLS and settings as an aggregator's, and as durable; it checks
-nothing, opens nothing and adds nothing.
+As durable as an aggregator, with the same TLS and settings; it checks nothing, opens
+nothing and adds nothing. It is what one would write with Starlette and uvicorn; with
+POURED it takes bodies off the wire in an aggregator's own way (`fedsecure.pouring`).
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from fedsecure.lifeline import tie_to
+from fedsecure.pouring import POUR, Pouring, protocol
 
 PATH: Final = "/upload"
 READY: Final = "/health/ready"
@@ -32,8 +34,11 @@ def app(folder: Path) -> Starlette:
     async def upload(request: Request) -> PlainTextResponse:
         path = folder / str(next(numbers))
         with path.open("xb") as file:
-            async for piece in request.stream():
-                file.write(piece)
+            if POUR in request.scope.get("extensions", {}):
+                await request.scope["extensions"][POUR](file.write)
+            else:
+                async for piece in request.stream():
+                    file.write(piece)
             await asyncio.to_thread(_sync, file)
         return PlainTextResponse("stored")
 
@@ -50,7 +55,7 @@ def _sync(file: IO[bytes]) -> None:
 
 def main() -> None:
     """Serve until the parent is gone."""
-    parent, address, certificate, key, folder = sys.argv[1:]
+    parent, address, certificate, key, folder, *poured = sys.argv[1:]
     tie_to(int(parent))
     host, _, port = address.rpartition(":")
     uvicorn.run(
@@ -58,7 +63,7 @@ def main() -> None:
         host=host,
         port=int(port),
         loop="uvloop",
-        http="httptools",
+        http=protocol(Pouring) if poured else "httptools",
         ws="none",
         log_config=None,
         access_log=False,
