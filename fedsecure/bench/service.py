@@ -286,7 +286,8 @@ def _lines(case: Case, turns: Turns) -> list[Result]:
     for step, values in turns.items():
         unit = UNITS[step.rpartition(": ")[2]]
         found = median_and_spread(values)
-        for other in _compared_with(step) or [None]:
+        others: list[str | None] = [*_compared_with(step)]
+        for other in others or [None]:
             ratio = compare(turns, step, [other] if other else [])
             results.append(
                 Result(NAME, step, case.size, case.at_once, unit, *found, other, ratio)
