@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 from sqlalchemy.orm import Session
 
 from aggregator.fold import Fold
+from aggregator.granted import GrantedRounds
 from aggregator.policy import Policy
 from aggregator.spool import Spool
 from aggregator.store import Store
@@ -32,6 +33,7 @@ class Context:
         clock: Seconds since 1970.
         rand: `rand(n)` returns n uniform bytes.
         still_seconds: How long a connection may stand still.
+        granted: What was granted, as far as it was asked for.
     """
 
     author: Author
@@ -42,6 +44,7 @@ class Context:
     clock: Callable[[], float]
     rand: Callable[[int], bytes] = field(repr=False)
     still_seconds: int = STILL_SECONDS
+    granted: GrantedRounds = field(default_factory=GrantedRounds, repr=False)
 
     @property
     def name(self) -> str:

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from aggregator import store
 from aggregator.context import Context
 from aggregator.fold import Upload
+from aggregator.granted import Granted
 from aggregator.policy import require_data_owner
-from aggregator.projection import Happened, spec_of
+from aggregator.projection import Happened
 from aggregator.rounds import (
     RoundState,
     Step,
@@ -23,14 +24,14 @@ from aggregator.rounds import (
     require_not_void,
     require_round,
 )
-from aggregator.tables import ReportRow, RoundRow
+from aggregator.store import Standing
+from aggregator.tables import ReportRow
 from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params
 from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.faults import Point, reached
-from fedsecure.rounds.parameters import params_of
 from fedsecure.signing import Signed, digest_of, verify
-from fedsecure.statements import LedgerHead, Receipt, ReportHeader, RoundSpec
+from fedsecure.statements import LedgerHead, Receipt, ReportHeader
 
 log = structlog.get_logger()
 
@@ -51,8 +52,7 @@ def most_bytes(context: Context, digest: str) -> int:
         RoundStateError: FS-300.
     """
     with context.store.reading("find round") as session:
-        params = params_of(spec_of(store.find_round(session, digest).token))
-    return longest_payload(params)
+        return longest_payload(context.granted.find(session, digest).params)
 
 
 def longest_payload(params: Params) -> int:
@@ -88,16 +88,15 @@ def _expect_now(context: Context, header: Signed[ReportHeader]) -> Expected:
     """Go through the steps of `expect` that hold for a moment only."""
     said = header.statement
     with context.store.reading("expect report") as session:
-        row = store.find_round(session, said.spec)
-        spec = spec_of(row.token)
-        _require_member(context, spec, said.reporter)  # (3)
-        _require_length(spec, said)  # (4)
-        stored = store.find_report(session, said.spec, said.reporter)
-        if stored is None:
-            _require_open(context, row)  # (6)
+        granted = context.granted.find(session, said.spec)
+        _require_member(context, granted, said.reporter)  # (3)
+        _require_length(granted.params, said)  # (4)
+        standing = store.standing(session, said.spec, said.reporter)
+        if standing.header is None:
+            _require_open(context, said.spec, standing)  # (6)
         else:
-            _require_same(row, stored, header)  # (5)
-        return Expected(header, params_of(spec), stored is not None)
+            _require_same(standing, standing.header, header)  # (5)
+        return Expected(header, granted.params, standing.header is not None)
 
 
 def accept(context: Context, expected: Expected, path: Path, offset: int) -> str:
@@ -181,10 +180,10 @@ def _put_row(
     context: Context, session: Session, header: Signed[ReportHeader]
 ) -> ReportRow:
     said = header.statement
-    stored = store.find_report(session, said.spec, said.reporter)
-    if stored is not None:
-        return stored  # the answer to the commit was lost
-    if store.find_round(session, said.spec).state is RoundState.GRANTED:
+    standing = store.standing(session, said.spec, said.reporter)
+    if standing.header is not None:  # the answer to the commit was lost
+        return require_report(session, said.spec, said.reporter)
+    if standing.state is RoundState.GRANTED:
         body = {"spec": said.spec}
         context.store.append(session, Happened.COLLECTING, body, context.clock())
     row = ReportRow(
@@ -198,7 +197,7 @@ def _put_row(
         receipt_entry=context.store.head(session).entries,
         stored_at=context.clock(),
     )
-    session.add(row)
+    store.add_report(session, row)
     return row
 
 
@@ -224,14 +223,15 @@ def _require_address(context: Context, said: ReportHeader, reporter: str) -> Non
             raise PeerError("FS-310", f"{what} is {inside!r} inside, {here!r} here")
 
 
-def _require_member(context: Context, spec: RoundSpec, reporter: str) -> None:
-    if reporter not in spec.cohort:
+def _require_member(context: Context, granted: Granted, reporter: str) -> None:
+    if reporter not in granted.members:
+        spec = granted.spec
         raise PeerError("FS-311", f"{reporter} in round {spec.round} of {spec.run}")
     require_data_owner(context.federation, reporter)
 
 
-def _require_length(spec: RoundSpec, said: ReportHeader) -> None:
-    plaintext = scheme.input_share_bytes(params_of(spec), said.kind)
+def _require_length(params: Params, said: ReportHeader) -> None:
+    plaintext = scheme.input_share_bytes(params, said.kind)
     length = seal.sealed_length(plaintext)
     if said.length != length:
         raise PeerError(
@@ -241,17 +241,16 @@ def _require_length(spec: RoundSpec, said: ReportHeader) -> None:
 
 
 def _require_same(
-    row: RoundRow, stored: ReportRow, header: Signed[ReportHeader]
+    standing: Standing, stored: str, header: Signed[ReportHeader]
 ) -> None:
-    require_not_void(row.spec, row.state, row.void_reason)
-    if digest_of(stored.header) != header.digest:
-        raise RoundStateError(
-            "FS-312", f"{stored.reporter} reported {stored.report_id} before"
-        )
+    said = header.statement
+    require_not_void(said.spec, standing.state, standing.void_reason)
+    if digest_of(stored) != header.digest:
+        raise RoundStateError("FS-312", f"{said.reporter} reported otherwise before")
 
 
-def _require_open(context: Context, row: RoundRow) -> None:
-    advance(row.state, Step.REPORT)
-    late = context.clock() - row.deadline
+def _require_open(context: Context, spec: str, standing: Standing) -> None:
+    advance(standing.state, Step.REPORT)
+    late = context.clock() - standing.deadline
     if not late < 0:
-        raise RoundStateError("FS-306", f"{late:.1f} s ago in round {row.spec[:12]}")
+        raise RoundStateError("FS-306", f"{late:.1f} s ago in round {spec[:12]}")

@@ -48,12 +48,13 @@ PARTS: Final = {
 ## Core: the arithmetic
 
 One process, no network, no disk. On one thread: CPU time; on two: time until both are
-done, each with data of its own. `cipher`, `decrypt` and `key stream` are one pass of
-AES-256-GCM over the update's bytes, `sum` is numpy's `accumulator += update`, what an
-unprotected server does. `Flower FedAvg` is Flower's own aggregation of four replies,
-for each of them. `SecAgg+: client` is what `secaggplus_mod` computes with three
-neighbours. CKKS (TenSEAL, degree 8192) and Paillier (phe, 2048 bits, one number in a
-ciphertext) are measured on {ckks:,} and {paillier} numbers: each costs the same.
+done, each with data of its own. Steps of less than 50 ms are run twice in each turn,
+and the second counts, with caches that are warm. `cipher`, `decrypt` and `key stream`
+are one pass of AES-256-GCM over the update's bytes, `sum` is numpy's `accumulator +=
+update`, what an unprotected server does. `Flower FedAvg` is Flower's own aggregation of
+four replies, for each of them. `SecAgg+: client` is what `secaggplus_mod` computes with
+three neighbours. CKKS (TenSEAL, degree 8192) and Paillier (phe, 2048 bits, one number
+in a ciphertext) are measured on {ckks:,} and {paillier} numbers: each costs the same.
 """,
     "service": """\
 ## Service: uploads over TLS

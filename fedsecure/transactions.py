@@ -13,7 +13,7 @@ that appends none has to be of a kind that may be done twice.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 import tenacity
 from sqlalchemy import Engine
@@ -24,6 +24,8 @@ from fedsecure import database, ledger
 from fedsecure.errors import OperatorError
 from fedsecure.statements import LedgerHead
 
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
 
 PASSING: Final = (  # SQLSTATE: first characters of what may pass
@@ -74,8 +76,7 @@ class Transactions:
         """
         once = _Once(work, self.head, self.head_at)
         with self._reported(name):
-            result: T = self._retrying()(self._attempt, once)
-        return result
+            return self._tried(self._attempt, once)
 
     @contextmanager
     def reading(self, name: str) -> Iterator[Session]:
@@ -88,7 +89,7 @@ class Transactions:
             self._reported(name),
             Session(database.reader(self.engine), expire_on_commit=False) as session,
         ):
-            self._retrying()(session.connection)
+            self._tried(session.connection)
             yield session
 
     def head(self, session: Session) -> LedgerHead:
@@ -103,6 +104,16 @@ class Transactions:
         writer = database.writer(self.engine)
         with Session(writer, expire_on_commit=False) as session, session.begin():
             return once(session)
+
+    def _tried(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do some work, again if need be; a first try need not pay for tenacity."""
+        try:
+            return work(*args, **kwargs)
+        except SQLAlchemyError as error:
+            if not may_pass(error):
+                raise
+        result: R = self._retrying()(work, *args, **kwargs)
+        return result
 
     def _retrying(self) -> tenacity.Retrying:
         return tenacity.Retrying(
