@@ -224,17 +224,18 @@ def core_targets() -> Iterator[Target]:
 
 def service_targets() -> Iterator[Target]:
     """Yield what uploads are to cost a server."""
-    one, unopened = service.ONE, service.UNOPENED
+    one = service.ONE
     for width in (8, 32):
         where, at = f"40 MB, {width} at once", (TEN_MILLION, width)
-        yield Target(
-            "server CPU of an upload / stored unopened",
-            where,
-            lambda lines, at=at: lines.ratio(
-                f"{one}: {service.CPU}", *at, f"{unopened}: {service.CPU}"
-            ),
-            1.2,
-        )
+        for other, most in ((service.UNOPENED, 1.2), (service.POURED, None)):
+            yield Target(
+                f"server CPU of an upload / {other}",
+                where,
+                lambda lines, at=at, other=other: lines.ratio(
+                    f"{one}: {service.CPU}", *at, f"{other}: {service.CPU}"
+                ),
+                most,
+            )
         for place in (one, service.DISK):
             yield Target(
                 f"ingest, {place}",
@@ -283,6 +284,7 @@ def round_targets() -> Iterator[Target]:
     for size, limit in ((10**5, 0.5), (MILLION, 0.5), (TEN_MILLION, 0.7)):
         for other, most in (
             (plain, limit),
+            (f"{plain}, our SuperLink", None),
             ("SecAgg+", 0.25),
             ("stock Flower FedAvg", 0.3),
         ):

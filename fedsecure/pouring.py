@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
+from weakref import ref
 
 import httptools
 from starlette.requests import ClientDisconnect
@@ -49,6 +50,7 @@ class Pouring(HttpToolsProtocol):
         if not self._left:
             self.on_message_complete()
             self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         if more:
             self.data_received(bytes(more))
 
@@ -56,7 +58,7 @@ class Pouring(HttpToolsProtocol):
         """Begin a request, of which a body may follow."""
         super().on_headers_complete()
         self._left = _length(self.headers)
-        pour: Pour = partial(self._pour, self.cycle)
+        pour: Pour = partial(_pour, ref(self), ref(self.cycle))
         self.scope["extensions"] = {POUR: pour}  # type: ignore[dict-item]
 
     def on_body(self, body: bytes) -> None:
@@ -75,7 +77,7 @@ class Pouring(HttpToolsProtocol):
         self._finish(ClientDisconnect())
         super().connection_lost(exc)
 
-    async def _pour(self, cycle: RequestResponseCycle, take: Take) -> None:
+    async def pour(self, cycle: RequestResponseCycle, take: Take) -> None:
         """Hand all that is left of a request's body to `take`, piece by piece.
 
         Args:
@@ -119,38 +121,57 @@ class Pouring(HttpToolsProtocol):
             self._poured.set_exception(error)
 
 
+async def _pour(
+    connection: "ref[Pouring]", cycle: "ref[RequestResponseCycle]", take: Take
+) -> None:
+    """Pour a request's body; weakly held, for both hold the scope that holds this."""
+    there, request = connection(), cycle()
+    if there is None or request is None:
+        raise ClientDisconnect
+    await there.pour(request, take)
+
+
 class _Buffered(asyncio.BufferedProtocol):
     """Receives for a connection, into memory that all connections of a server share.
 
-    uvloop asks for the buffer, fills it and says so without a pause in between.
+    uvloop asks for the buffer, fills it and says so without a pause in between. It
+    keeps methods of this object beyond the connection's end. Nothing else may hang on
+    it then, or some MB of each connection would wait for the collector of cycles.
     """
 
     def __init__(
         self, kind: Callable[..., Pouring], memory: memoryview, **arguments: Any
     ) -> None:
-        self._connection = kind(**arguments)
+        self._connection: Pouring | None = kind(**arguments)
         self._memory = memory
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._connection.connection_made(transport)  # type: ignore[arg-type]
+        if self._connection is not None:
+            self._connection.connection_made(transport)  # type: ignore[arg-type]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.connection_lost(exc)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.connection_lost(exc)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         return self._memory
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._connection.received(self._memory[:nbytes])
+        if self._connection is not None:
+            self._connection.received(self._memory[:nbytes])
 
     def eof_received(self) -> None:
-        self._connection.eof_received()
+        if self._connection is not None:
+            self._connection.eof_received()
 
     def pause_writing(self) -> None:
-        self._connection.pause_writing()
+        if self._connection is not None:
+            self._connection.pause_writing()
 
     def resume_writing(self) -> None:
-        self._connection.resume_writing()
+        if self._connection is not None:
+            self._connection.resume_writing()
 
 
 def protocol(kind: type[Pouring]) -> Any:

@@ -1,10 +1,12 @@
 """Bodies that are taken off the wire without a parser: the bytes and the borders."""
 
 import asyncio
+import gc
 import hashlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from fedsecure.certificates import Authority
 from fedsecure.pouring import POUR, Pouring, protocol
@@ -249,3 +252,25 @@ def test_many_connections_share_a_buffer_and_no_bytes(served: Served) -> None:
         thread.join(30)
     sent = {n: told(bytes([n]) * (500_000 + n)) for n in range(12)}
     assert results == sent
+
+
+def test_nothing_of_a_connection_outlives_it(served: Served) -> None:
+    gc.collect()
+    gc.disable()  # what only the collector of cycles would find is found here
+    try:
+        for way in ("pour", "stream", "late", "fail"):
+            with served.connect() as line, line.makefile("rb") as answers:
+                for _ in range(3):
+                    line.sendall(head(way, 300_000) + body_of(300_000))
+                    answer(answers)
+        deadline = time.monotonic() + 20
+        while (left := _alive()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not left
+    finally:
+        gc.enable()
+
+
+def _alive() -> list[str]:
+    kinds = (Pouring, RequestResponseCycle)
+    return [type(one).__name__ for one in gc.get_objects() if isinstance(one, kinds)]
