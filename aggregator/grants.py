@@ -213,8 +213,7 @@ def _tidy(context: Context, digest: str) -> None:
         if row is not None and row.state in UNDECIDED and _is_over(context, row):
             _give_up(context, session, row, EXPIRED)
         opening = store.find_opening(session, digest)
-        known = {report.reporter for report in store.reports_of(session, digest)}
-        return row, opening, known
+        return row, opening, store.reporters_of(session, digest)
 
     row, opening, known = context.change("tidy round", work)
     if row is None or row.state is RoundState.VOID or _share_is_over(context, row):

@@ -208,6 +208,13 @@ def reports_of(session: Session, spec: str) -> list[ReportRow]:
     return sorted(rows, key=lambda row: row.reporter)
 
 
+def reporters_of(session: Session, spec: str) -> set[str]:
+    """Return who has a stored report in a round, without reading the reports."""
+    return set(
+        session.scalars(select(_REPORTS.c.reporter).where(_REPORTS.c.spec == spec))
+    )
+
+
 def find_opening(session: Session, spec: str) -> OpeningRow | None:
     """Return a round's opening, if it was opened."""
     return session.get(OpeningRow, spec)

@@ -48,11 +48,12 @@ class Scene:
         return self.owners * self.size * 4
 
 
-SCENES: Final = (
+QUICK_SCENES: Final = (
     Scene(1_000, 10**5),
     Scene(100, 10**7),
     Scene(100, 10**7, on_disk=True),
 )
+SCENES: Final = (*QUICK_SCENES, Scene(10_000, 10**5))
 
 
 def run(scenes: Sequence[Scene], disk: Path, told: Told) -> list[Result]:

@@ -105,6 +105,7 @@ def scale(
         bool, typer.Option("--on-disk", help="With --owners: store on the disk.")
     ] = False,
     disk: Disk = Path(),
+    quick: Quick = False,
     json_file: JsonFile = None,
 ) -> None:
     """Run one round with many data owners against two real servers.
@@ -112,7 +113,7 @@ def scale(
     Example: fedsecure bench scale --owners 10000
     """
     scene = None if owners is None else (owners, dimension, on_disk)
-    _report({"scale": _scale(scene, disk)}, json_file)
+    _report({"scale": _scale(scene, disk, quick)}, json_file)
 
 
 @app.command("all")
@@ -130,7 +131,7 @@ def everything(
         "core": _core(None, None, 2 * repeats, quick),
         "service": _service(repeats, disk, quick),
         "round": _round(None, 3, repeats, True, quick),
-        "scale": _scale(None, disk),
+        "scale": _scale(None, disk, quick),
     }
     _report(benches, json_file)
 
@@ -160,9 +161,10 @@ def _round(
     return lambda told: part.run(dimension or part.SIZES, effort, told)
 
 
-def _scale(scene: tuple[int, int, bool] | None, disk: Path) -> Bench:
+def _scale(scene: tuple[int, int, bool] | None, disk: Path, quick: bool) -> Bench:
     part = _part("scale")
-    scenes = part.SCENES if scene is None else (part.Scene(*scene),)
+    usual = part.QUICK_SCENES if quick else part.SCENES
+    scenes = usual if scene is None else (part.Scene(*scene),)
     return lambda told: part.run(scenes, disk, told)
 
 
