@@ -8,9 +8,11 @@ import pytest
 
 from docs import benchmarks
 from fedsecure.bench import core, rounds, scale, service
+from fedsecure.bench.model import NODES
 from fedsecure.bench.results import Result, load
 
 REPORT, RESULTS = load(benchmarks.FILE)
+README = benchmarks.PAGE.parents[1] / "README.md"
 
 
 def test_the_page_is_what_the_report_gives() -> None:
@@ -57,6 +59,17 @@ def test_a_target_is_missed_when_the_measured_number_says_so(tmp_path: Path) -> 
     row = "| data owner, extra memory | 1,000,000 | <= 16 MiB |"
     assert f"{row} 15.9 MiB | met |" in page_with(15.9)
     assert f"{row} 16.1 MiB | **missed** |" in page_with(16.1)
+
+
+def test_readme_compares_rounds_as_they_were_measured() -> None:
+    lines = benchmarks.Lines(RESULTS)
+    ours, size = (rounds.SECURE, 10**6, NODES), "1,000,000 parameters"
+    plain = lines.ratio(*ours, rounds.PLAIN)
+    secagg = lines.ratio(*ours, rounds.SECAGG)
+    assert plain
+    assert secagg
+    (row,) = (line for line in README.read_text("utf-8").splitlines() if size in line)
+    assert f"| {plain:.1f} x | {plain / secagg:.1f} x |" in row
 
 
 @pytest.mark.parametrize("bench", [core.NAME, rounds.NAME, scale.NAME])
