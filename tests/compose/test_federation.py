@@ -126,8 +126,9 @@ def test_faults_in_the_middle_of_rounds_change_nothing(
     """B is killed, A is cut off, everything goes down: the same model, bit by bit."""
     config = everybody.home(SLOW) / "agent.toml"
     as_before = config.read_text()
-    # In place: the container sees the file, not its name.
-    poll = min(60.0, max(8.0, undisturbed / 2))
+    # In place: the container sees the file, not its name. The first look comes after a
+    # fifth of it, so that is how long a round has a middle.
+    poll = min(60.0, 5 * max(8.0, undisturbed / 2))
     config.write_text(f"poll_seconds = {poll}\n{as_before}")
     everybody.compose(SLOW, "restart", "agent")
     before = everybody.metric(A, REPORTS)

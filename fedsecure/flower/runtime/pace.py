@@ -7,7 +7,7 @@ minutes. So the first pauses are short, and each one longer than the one before.
 
 from typing import Final
 
-SHORTEST: Final = 0.05  # seconds
+FIRST: Final = 1 / 5  # of the longest pause
 GROWTH: Final = 1.3
 
 
@@ -26,7 +26,7 @@ class Pace:
 
     def restart(self) -> None:
         """Begin with a short pause again: something came."""
-        self._next = min(SHORTEST, self._longest)
+        self._next = FIRST * self._longest
 
     def pause(self) -> float:
         """Return how long to wait now, in seconds."""
