@@ -362,12 +362,13 @@ def page(file: Path = FILE) -> str:
 
 
 def about(report: dict[str, Any]) -> str:
-    """Return on what it was measured."""
+    """Return on what it was measured; some benches may have been, apart, later."""
     machine, versions = report["machine"], dict(report["versions"])
     commit, date = versions.pop("commit"), report["measured"]["date"]
     packages = ", ".join(f"{name} {number}" for name, number in versions.items())
+    apart = "".join(f" ({b}: `{at}`)" for b, at in report.get("apart", {}).items())
     return (
-        f"Measured on {date} at commit `{commit}`: {machine['cores']} cores of "
+        f"Measured on {date} at commit `{commit}`{apart}: {machine['cores']} cores of "
         f"{machine['processor']} ({machine['architecture']}), "
         f"{machine['memory_gib']} GiB, {machine['system']}, load before "
         f"{machine['load_before']}; {packages}.\n"
