@@ -113,7 +113,9 @@ class Fold:
 
     def forget(self, spec: str) -> None:
         """Drop what memory holds of a round; with the last one, all of it."""
-        self._sums.pop(spec, None)
+        if spec not in self._sums:
+            return
+        del self._sums[spec]
         if not self._sums:
             self._memory = None
             _give_back()

@@ -36,17 +36,22 @@ class GrantedRounds:
         self._kept: OrderedDict[str, Granted] = OrderedDict()
         self._lock = Lock()
 
+    def known(self, digest: str) -> Granted | None:
+        """Return a round if it was asked for lately; the store is not asked."""
+        with self._lock:
+            if digest in self._kept:
+                self._kept.move_to_end(digest)
+            return self._kept.get(digest)
+
     def find(self, session: Session, digest: str) -> Granted:
         """Return a round, read from the store only once.
 
         Raises:
             RoundStateError: FS-300 when it was never granted here.
         """
-        with self._lock:
-            kept = self._kept.get(digest)
-            if kept is not None:
-                self._kept.move_to_end(digest)
-                return kept
+        kept = self.known(digest)
+        if kept is not None:
+            return kept
         spec = spec_of(store.find_round(session, digest).token)
         found = Granted(spec, params_of(spec), frozenset(spec.cohort))
         with self._lock:

@@ -30,7 +30,6 @@ from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.pouring import POUR
 
 DECIMAL: Final = re.compile("[0-9]{1,18}")
-ROUNDS: Final = 64  # of which is remembered how long their reports are
 UPLOADS_EACH: Final = 2  # of one data owner in one round: one that hangs, one that runs
 
 
@@ -155,7 +154,6 @@ class Intake:
         self._worker = worker
         self._pace = pace
         self._under_way: Counter[tuple[str, str]] = Counter()
-        self._most_bytes: dict[str, int] = {}  # by round, for it never changes
 
     async def receive(self, request: Request, digest: str, reporter: str) -> str:
         """Stream a report into the spool and return its receipt.
@@ -198,12 +196,10 @@ class Intake:
 
     async def _longest(self, digest: str) -> int:
         """Return how long a payload of a round can be; the store is asked once."""
-        if digest not in self._most_bytes:
-            most = await run_in_threadpool(reports.most_bytes, self._context, digest)
-            while len(self._most_bytes) >= ROUNDS:
-                self._most_bytes.pop(next(iter(self._most_bytes)))
-            self._most_bytes[digest] = most
-        return self._most_bytes[digest]
+        granted = self._context.granted.known(digest)
+        if granted is not None:
+            return reports.longest_payload(granted.params)
+        return await run_in_threadpool(reports.most_bytes, self._context, digest)
 
     @contextmanager
     def _slot(self, digest: str, reporter: str) -> Iterator[None]:

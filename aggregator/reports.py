@@ -85,7 +85,7 @@ def expect(context: Context, digest: str, reporter: str, token: str) -> Expected
 
 
 def _expect_now(context: Context, header: Signed[ReportHeader]) -> Expected:
-    """Go through the steps of `expect` that hold for a moment only."""
+    """Go through the steps of `expect` that need the store."""
     said = header.statement
     with context.store.reading("expect report") as session:
         granted = context.granted.find(session, said.spec)
