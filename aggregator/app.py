@@ -12,9 +12,9 @@
 compact) but for reports and aggregate shares, which follow their header (`framing`).
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Annotated, Final, TypeVar
 
@@ -24,6 +24,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
 from aggregator import grants, openings, reads, store
+from aggregator.background import Task, running
 from aggregator.context import Context
 from aggregator.fold import Worker
 from aggregator.intake import Intake, read_all
@@ -39,7 +40,6 @@ from fedsecure.identity import Name
 from fedsecure.signing import Signed, verify
 from fedsecure.statements import Opening, RoundSpec, Statement, Void
 
-TIDY_SECONDS: Final = 30.0
 WARN_SECONDS: Final = 86400.0
 MAX_SPEC: Final = 4 * 2**20  # bytes; 10,000 names and 1,024 scalars take 1.2 MiB
 MAX_VOID: Final = 16 * 2**10  # bytes
@@ -147,10 +147,14 @@ class Routes:
         """Answer as long as the server runs."""
         return {"status": "live"}
 
-    async def ready(self) -> dict[str, str]:
-        """Answer with success only if rounds can be granted and reports stored."""
+    async def ready(self) -> dict[str, object]:
+        """Answer with success only if rounds can be granted and reports stored.
+
+        With it comes how long ago, in seconds, each task in the background was done.
+        """
         await run_in_threadpool(self._readiness.require)
-        return {"status": "ready"}
+        ages = {task.name: round(task.age, 1) for task in self._readiness.tasks}
+        return {"status": "ready", "done_before": ages}
 
     async def metrics(self) -> Response:
         """Return the metrics, which tell nothing about who takes part."""
@@ -176,6 +180,7 @@ class Routes:
 
     def _measure(self) -> None:
         """Look at what no request changes; the page comes whatever fails."""
+        self._metrics.watch_tasks(self._readiness.tasks)
         try:
             self._metrics.disk_free.set(self._context.spool.free())
             self._readiness.require()
@@ -198,11 +203,12 @@ def create_app(
 ) -> FastAPI:
     """Return the application of one aggregator; run by `aggregator.server`."""
     metrics, ready = Metrics(), readiness or Readiness(context)
+    ready = replace(ready, tasks=_tasks(ready, worker))
     if ready.ends is not None:
         metrics.certificate.set(ready.ends)
     pace = Pace(context.policy.requests_per_minute, context.clock)
     app = FastAPI(
-        lifespan=lambda _: _tidying(ready, worker),
+        lifespan=lambda _: _living(ready, worker),
         openapi_url=None,
         title="fedsecure",
     )
@@ -229,35 +235,31 @@ def _router(routes: Routes) -> APIRouter:
     return router
 
 
-@asynccontextmanager
-async def _tidying(ready: Readiness, worker: Worker) -> AsyncIterator[None]:
-    """Do what is done now and then, as long as the server runs."""
-    tasks = [
-        asyncio.create_task(_tidy_forever(ready.context, worker)),
-        asyncio.create_task(_warn_forever(ready)),
-    ]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await run_in_threadpool(worker.stop)
+def _tasks(ready: Readiness, worker: Worker) -> tuple[Task, ...]:
+    """Return what is done now and then, as long as the server runs."""
+    context = ready.context
 
-
-async def _tidy_forever(context: Context, worker: Worker) -> None:
-    """Delete what has expired."""
-    while True:
-        await asyncio.sleep(TIDY_SECONDS)
+    async def delete() -> None:
         await worker.run(grants.tidy, context)
 
-
-async def _warn_forever(ready: Readiness) -> None:
-    """Write into the log, once a day, that the certificate ends soon."""
-    while True:
+    async def warn() -> None:
         ready.warn_of_end()
-        await asyncio.sleep(WARN_SECONDS)
+
+    every = {
+        "deletion": (delete, context.tidy_seconds),
+        "warning": (warn, WARN_SECONDS),
+    }
+    return tuple(
+        Task(name, work, seconds, context.monotonic)
+        for name, (work, seconds) in every.items()
+    )
+
+
+@asynccontextmanager
+async def _living(ready: Readiness, worker: Worker) -> AsyncIterator[None]:
+    async with running(ready.tasks):
+        yield
+    await run_in_threadpool(worker.stop)
 
 
 def _token(token: str) -> Response:

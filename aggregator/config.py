@@ -24,7 +24,7 @@ from pydantic import Field
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from aggregator.context import STILL_SECONDS
+from aggregator.context import STILL_SECONDS, TIDY_SECONDS
 from aggregator.policy import Policy
 from fedsecure import settings
 from fedsecure.errors import OperatorError
@@ -47,7 +47,8 @@ class AggregatorSettings(Settings):
     `listen` is `host:port`, port 0 for any free one. `database` is a SQLAlchemy
     URL; without it the store is an SQLite file in the data folder.
     `database_password` is a file that holds the password, so that neither settings nor
-    environment do. `still_seconds` is how long a connection may stand still.
+    environment do. `still_seconds` is how long a connection may stand still,
+    `tidy_seconds` how long keys and reports that have expired wait to be deleted.
     """
 
     name: Name
@@ -60,6 +61,7 @@ class AggregatorSettings(Settings):
     database: str | None = Field(default=None, repr=False)
     database_password: RelativePath | None = None
     still_seconds: Annotated[int, Field(ge=1, le=3600)] = STILL_SECONDS
+    tidy_seconds: Annotated[int, Field(ge=1, le=3600)] = TIDY_SECONDS
     policy: Policy = Policy()
 
     @property

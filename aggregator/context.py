@@ -18,6 +18,7 @@ from fedsecure.statements import LedgerHead
 T = TypeVar("T")
 
 STILL_SECONDS: Final = 60
+TIDY_SECONDS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,11 @@ class Context:
         store: Its database.
         spool: Its data folder.
         fold: Its sums.
-        clock: Seconds since 1970.
+        clock: Seconds since 1970; may be set, so no duration is measured by it.
+        monotonic: Seconds that never go back, for durations.
         rand: `rand(n)` returns n uniform bytes.
         still_seconds: How long a connection may stand still.
+        tidy_seconds: How long what has expired may wait to be deleted.
         granted: What was granted, as far as it was asked for.
     """
 
@@ -42,8 +45,10 @@ class Context:
     spool: Spool
     fold: Fold
     clock: Callable[[], float]
+    monotonic: Callable[[], float]
     rand: Callable[[int], bytes] = field(repr=False)
     still_seconds: int = STILL_SECONDS
+    tidy_seconds: int = TIDY_SECONDS
     granted: GrantedRounds = field(default_factory=GrantedRounds, repr=False)
 
     @property

@@ -26,7 +26,7 @@ from aggregator.rounds import (
 from aggregator.tables import OpeningRow, RoundRow
 from fedsecure.core import sealing_key
 from fedsecure.encodings import base64url, from_base64url
-from fedsecure.errors import FedsecureError, PeerError, RoundStateError
+from fedsecure.errors import FedsecureError, PeerError, RoundStateError, described
 from fedsecure.faults import Point, reached
 from fedsecure.rounds.parameters import params_of
 from fedsecure.signing import Signed
@@ -95,7 +95,7 @@ def recover(context: Context) -> None:
         (4) openings that were committed get their shares.
     """
     context.change("recover", lambda session: _settle(context, session))  # (1), (2)
-    tidy(context)  # (3)
+    _tidy_rounds(context)  # (3)
     for digest in context.spool.rounds():  # (4)
         _resume(context, digest)
 
@@ -113,13 +113,28 @@ def _settle(context: Context, session: Session) -> None:
 
 
 def tidy(context: Context) -> None:
-    """Delete by the clock, and what a crash left; run at start and now and then."""
+    """Delete by the clock, and what a crash left; run now and then.
+
+    Raises:
+        OperatorError: FS-523 to FS-526 when something could not be deleted; all that
+            could be is gone, and the next time may do.
+    """
+    failures = _tidy_rounds(context)
+    if failures:
+        raise failures[0]
+
+
+def _tidy_rounds(context: Context) -> list[Exception]:
+    """Tidy every round, whatever happens with another one; return what happened."""
+    failures: list[Exception] = []
     for digest in context.spool.rounds():
         try:
             _tidy(context, digest)
-        except FedsecureError as error:
-            # A full disk or a database that is away: the next time may do.
-            log.error("cannot tidy", round=digest, code=error.code, detail=error.detail)
+        except Exception as error:  # noqa: BLE001 - one round keeps no other one
+            code, detail = described(error)
+            log.error("cannot tidy", round=digest, code=code, detail=detail)
+            failures.append(error)
+    return failures
 
 
 def _require_grantable(

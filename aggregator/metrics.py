@@ -1,10 +1,11 @@
 """What can be watched from outside: numbers that tell nothing about who takes part.
 
-The only labels are states of rounds, stages of a request and codes of refusals.
+The only labels are states of rounds, stages of a request, codes of refusals and names
+of what is done in the background.
 docs/operating.md says what each number is good for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Final
@@ -18,6 +19,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from aggregator.background import Task
 from aggregator.rounds import RoundState
 
 _SECONDS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
@@ -83,6 +85,25 @@ class Metrics:
             "When the TLS certificate in use ends, seconds since 1970",
             registry=registry,
         )
+
+        self.ages = Gauge(
+            "fedsecure_background_age_seconds",
+            "Seconds since a task in the background was done",
+            ["task"],
+            registry=registry,
+        )
+        self.failures = Gauge(
+            "fedsecure_background_failures",
+            "How often a task in the background failed since the start",
+            ["task"],
+            registry=registry,
+        )
+
+    def watch_tasks(self, tasks: Sequence[Task]) -> None:
+        """Set how each task in the background stands."""
+        for task in tasks:
+            self.ages.labels(task.name).set(task.age)
+            self.failures.labels(task.name).set(task.failures)
 
     def stage(self, stage: Stage) -> AbstractContextManager[object]:
         """Measure the block as one stage."""

@@ -5,12 +5,14 @@ the metric `fedsecure_ready`.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import structlog
 
+from aggregator.background import Task
 from aggregator.config import AggregatorSettings
 from aggregator.context import Context
 from aggregator.spool import require_writable
@@ -62,11 +64,13 @@ class Readiness:
         files: Its keys and certificate; None in tests without a server.
         ends: When the certificate ends that clients are shown, seconds since 1970.
             A newer file counts only after a restart.
+        tasks: What must have been done lately.
     """
 
     context: Context
     files: ServerFiles | None = None
     ends: float | None = None
+    tasks: Sequence[Task] = ()
 
     def require(self) -> None:
         """Check everything, in this order.
@@ -74,11 +78,12 @@ class Readiness:
         (1) the database answers, and has this version's form;
         (2) the spool can be written, and has room;
         (3) the private keys can be read, or a restart would fail;
-        (4) the certificate has not ended, or no client would come.
+        (4) the certificate has not ended, or no client would come;
+        (5) what is done in the background was done lately: deletion above all.
 
         Raises:
-            OperatorError: FS-523 to FS-527, FS-603, FS-607, FS-608, FS-744, FS-745,
-                FS-801, FS-891.
+            OperatorError: FS-523 to FS-527, FS-534, FS-603, FS-607, FS-608, FS-744,
+                FS-745, FS-801, FS-891.
         """
         self._require_migrated()  # (1)
         require_writable(self.context.spool.folder)  # (2)
@@ -88,6 +93,8 @@ class Readiness:
         left = self.seconds_left()
         if left is not None and not left > 0:  # (4)
             raise OperatorError("FS-891", f"{-left / DAY:.0f} days ago")
+        for task in self.tasks:  # (5)
+            task.require_done()
 
     def warn_of_end(self) -> None:
         """Write into the log that the certificate ends soon, if it does."""

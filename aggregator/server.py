@@ -96,8 +96,10 @@ def _context(
         spool=spool,
         fold=Fold(spool),
         clock=time.time,
+        monotonic=time.monotonic,
         rand=secrets.token_bytes,
         still_seconds=settings.still_seconds,
+        tidy_seconds=settings.tidy_seconds,
     )
 
 

@@ -134,8 +134,12 @@ class Spool:
             _remove(self.round_folder(spec))
 
     def rounds(self) -> list[str]:
-        """Return the rounds of which something is here."""
-        return sorted(entry.name for entry in (self.folder / "rounds").iterdir())
+        """Return the rounds of which something is here.
+
+        Raises:
+            OperatorError: FS-524 when the folder is away.
+        """
+        return self._names("rounds")
 
     def reports(self, spec: str) -> list[str]:
         """Return the reporters of whom a report is here."""
@@ -153,8 +157,12 @@ class Spool:
                 sync(note.parent)
 
     def runs(self) -> list[str]:
-        """Return every run that was ever granted here."""
-        return sorted(entry.name for entry in (self.folder / "runs").iterdir())
+        """Return every run that was ever granted here.
+
+        Raises:
+            OperatorError: FS-524 when the folder is away.
+        """
+        return self._names("runs")
 
     def ledger_head(self) -> LedgerHead | None:
         """Read the head noted last; None in a new folder.
@@ -209,6 +217,10 @@ class Spool:
         """
         with disk(f"{self.folder}"):
             return shutil.disk_usage(self.folder).free
+
+    def _names(self, part: str) -> list[str]:
+        with disk(part):
+            return sorted(entry.name for entry in (self.folder / part).iterdir())
 
     @property
     def _note(self) -> Path:

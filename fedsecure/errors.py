@@ -996,6 +996,13 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Compare the request with docs/protocol.md and both sides' versions.",
         ),
         Problem(
+            "FS-534",
+            "What is done in the background is overdue",
+            "Deletion of expired keys and reports is part of it: see the server's log "
+            "for what fails each time, then restart the aggregator.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
             "FS-540",
             "The server failed",
             "Its operator finds the reason in its log; the request can be repeated.",
@@ -1829,3 +1836,10 @@ class RoundStateError(FedsecureError):
 
 class OperatorError(FedsecureError):
     """This party's own files, settings or surroundings are wrong."""
+
+
+def described(error: Exception) -> tuple[str, str]:
+    """Return code and detail for the log, also of what was not raised on purpose."""
+    if isinstance(error, FedsecureError):
+        return error.code, error.detail
+    return "FS-540", f"{type(error).__name__}: {error}"

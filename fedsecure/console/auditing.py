@@ -5,6 +5,7 @@ nothing here claims more.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -53,6 +54,7 @@ class Audits:
         work: Makes one, as `fedsecure audit verify` does.
         places: Which stores it looks at, for people.
         clock: Seconds since 1970.
+        monotonic: Seconds that never go back.
     """
 
     def __init__(
@@ -60,9 +62,10 @@ class Audits:
         work: Callable[[Progress], Report],
         places: tuple[str, ...],
         clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.places = places
-        self._work, self._clock = work, clock
+        self._work, self._clock, self._monotonic = work, clock, monotonic
         self._lock = threading.Lock()
         self._mark, self._leaving = 0, False
         self.going: Going | None = None
@@ -84,14 +87,18 @@ class Audits:
                 raise RoundStateError("FS-588", "it is not finished yet")
             self.going = Going("", 0.0)
             self._mark += 1
-        threading.Thread(target=self._run).start()
+        try:
+            threading.Thread(target=self._run).start()
+        except RuntimeError:  # no thread is left: the next click may have one
+            self._end(Result(self._clock(), 0.0, None))
+            raise
 
     def close(self) -> None:
         """End an audit under way at its next step; it cleans up behind itself."""
         self._leaving = True
 
     def _run(self) -> None:
-        began = self._clock()
+        began, started = self._clock(), self._monotonic()
         report, error = None, None
         try:
             report = self._work(_Steps(self._tell, self._go_on).progress)
@@ -100,11 +107,13 @@ class Audits:
         except _LeavingError:
             return
         finally:
-            seconds = self._clock() - began
-            with self._lock:
-                self.last = Result(began, seconds, report, error)
-                self.going = None
-                self._mark += 1
+            seconds = self._monotonic() - started
+            self._end(Result(began, seconds, report, error))
+
+    def _end(self, result: Result) -> None:
+        with self._lock:
+            self.last, self.going = result, None
+            self._mark += 1
 
     def _go_on(self) -> None:
         if self._leaving:

@@ -77,6 +77,7 @@ def bombard(folder: Path, seconds: float) -> int:
             spool=spool,
             fold=Fold(spool),
             clock=clock,
+            monotonic=clock,
             rand=Entropy("north"),
         )
         grants.recover(context)

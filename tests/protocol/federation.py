@@ -164,6 +164,7 @@ class Server:
             spool=spool,
             fold=Fold(spool),
             clock=self.clock,
+            monotonic=self.clock,
             rand=Entropy(f"{self.author.name} {self.starts}"),
         )
         self.running.callback(context.store.close)

@@ -80,7 +80,10 @@ def test_it_says_who_it_is_and_how_it_is(federation: Federation) -> None:
             "fingerprint": party.fingerprint,
         }
         assert server.http.get("/health/live").json() == {"status": "live"}
-        assert server.http.get("/health/ready").json() == {"status": "ready"}
+        ready = server.http.get("/health/ready").json()
+        assert ready.pop("status") == "ready"
+        assert {*ready.pop("done_before")} == {"deletion", "warning"}
+        assert not ready
 
 
 def test_metrics_and_logs_tell_nothing_about_who_takes_part(
@@ -91,7 +94,7 @@ def test_metrics_and_logs_tell_nothing_about_who_takes_part(
     federation.require_mean(asked, receipts, *THREE)
     north.http.get("/nowhere")
     page = north.http.get("/metrics").text
-    assert labels_of(page) <= {"state", "stage", "code", "le"}
+    assert labels_of(page) <= {"state", "stage", "code", "le", "task"}
     found = {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(page)
@@ -154,7 +157,12 @@ def test_board_alerts_and_page_name_what_the_server_really_tells(
     assert named <= served
     for query in asked:
         for labels in re.findall(r"\{(.*?)\}", query):
-            assert set(re.findall(r"(\w+)=", labels)) <= {"instance", "state", "job"}
+            assert set(re.findall(r"(\w+)=", labels)) <= {
+                "instance",
+                "state",
+                "job",
+                "task",
+            }
     operating = (ROOT / "docs" / "operating.md").read_text()
     told = set(re.findall(r"^\| `(fedsecure_\w+)", operating, re.MULTILINE))
     families = {

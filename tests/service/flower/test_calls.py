@@ -1,6 +1,7 @@
 """Calls to a SuperLink: what is tried again, and how a failure reads."""
 
 import ssl
+import threading
 
 import httpx
 import pytest
@@ -117,3 +118,20 @@ def test_a_pulse_that_is_refused_is_lost():
     pulse.start()
     pulse._thread.join(10)
     assert pulse.lost
+
+
+def test_a_pulse_outlives_whatever_its_beat_raises():
+    errors = [OSError(24, "Too many open files"), RuntimeError("broken"), KeyError("x")]
+    beaten = threading.Event()
+
+    def beat():
+        if errors:
+            raise errors.pop()
+        beaten.set()
+        return True
+
+    pulse = Pulse(beat, interval=0.01)
+    pulse.start()
+    assert beaten.wait(10)
+    assert not pulse.lost
+    pulse.stop()

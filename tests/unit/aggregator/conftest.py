@@ -123,6 +123,7 @@ def start(world: World, name: str, folder: Path, place: str, clock: Clock) -> Se
         spool=spool,
         fold=Fold(spool),
         clock=clock,
+        monotonic=clock,
         rand=Entropy(f"{name} {folder.stat().st_mtime_ns}"),
     )
     return Server(context, folder, place, clock, running)

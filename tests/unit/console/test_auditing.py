@@ -96,3 +96,34 @@ def test_an_audit_that_breaks_down_can_be_begun_again(
     assert audits.last.report is audits.last.error is None
     audits.begin()
     finished(audits)
+
+
+def test_a_clock_that_is_set_back_makes_no_audit_shorter_than_nothing() -> None:
+    clock, monotonic = Clock(), Clock(5.0)
+
+    def work(_progress: Progress) -> Report:
+        clock.now -= 3600
+        monotonic.now += 2
+        return Report()
+
+    audits = Audits(work, (), clock, monotonic)
+    audits.begin()
+    finished(audits)
+    assert audits.last is not None
+    assert (audits.last.at, audits.last.seconds) == (Clock().now, 2.0)
+
+
+def test_an_audit_that_finds_no_thread_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    audits = Audits(lambda _progress: Report(), (), Clock())
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError):
+            audits.begin()
+    assert audits.going is None
+    audits.begin()
+    finished(audits)
+    assert audits.last is not None
+    assert audits.last.report == Report()
