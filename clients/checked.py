@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from clients.data import MIN_ROWS, inspect
 from clients.examples import MAX_PLACES, Inspection, Problem
 from fedsecure.errors import PROBLEMS, OperatorError
+from fedsecure.review.fitting import Column, table
 from fedsecure.study.schema import AnySchema
 
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
@@ -132,14 +131,16 @@ def _summary(found: Checked) -> str:
 
 
 def _problems(found: Checked) -> RenderableType:
-    table = Table("where", "what", "code", box=SIMPLE_HEAD, pad_edge=False)
-    for error in found.whole:
-        what = Text(f"{error.problem.title}: {error.detail}")
-        table.add_row("", what, error.code)
-    for one in found.places:
-        what = Text(f"{PROBLEMS[one.code].title}: {one.reason}")
-        table.add_row(Text(one.where), what, one.code)
-    return table
+    whole = [("", error.code, error.detail) for error in found.whole]
+    places = [(one.where, one.code, one.reason) for one in found.places]
+    return table(_COLUMNS, [*whole, *places])
+
+
+_COLUMNS: Final[tuple[Column[tuple[str, str, str]], ...]] = (
+    Column("where", lambda row: Text(row[0]), folds=True),
+    Column("what", lambda row: Text(f"{PROBLEMS[row[1]].title}: {row[2]}"), folds=True),
+    Column("code", lambda row: Text(row[1])),
+)
 
 
 def _notes(found: Checked) -> Iterable[Text]:

@@ -10,16 +10,16 @@ correlated receiver operating characteristic curves", Biometrics 44, 1988.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
+
+from fedsecure.review.fitting import Column, Listing, table
 
 Kind = Literal["alone", "federated", "pooled"]
 Values = NDArray[np.float64]
@@ -139,27 +139,32 @@ def show(comparison: Comparison) -> RenderableType:
     return Group(*parts, Text(_explanation(comparison), "dim"))
 
 
-def _table(comparison: Comparison) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("model", overflow="fold")
-    for title in ("trained on", "AUC", "accuracy", "loss"):
-        table.add_column(title, justify="right")
-    federated = comparison.best("federated")
+def _table(comparison: Comparison) -> Listing:
+    federated, best = comparison.best("federated"), comparison.models[0]
+
+    def column(title: str, figure: Callable[[Scored], str]) -> Column[Scored]:
+        def cell(one: Scored) -> Text:
+            return Text(figure(one), "bold green" if one is best else "")
+
+        if title == "model":
+            return Column(title, cell, folds=True)
+        return Column(title, cell, "right")
+
+    def against(one: Scored) -> str:
+        if federated is None or one is federated:
+            return ""
+        return _signed(*one.minus(federated))
+
+    columns = [
+        column("model", lambda one: one.title + (" (best)" if one is best else "")),
+        column("trained on", lambda one: f"{one.rows:,}"),
+        column("AUC", lambda one: "n/a" if one.auc is None else f"{one.auc:.3f}"),
+        column("accuracy", lambda one: f"{one.accuracy:.3f}"),
+        column("loss", lambda one: f"{one.loss:.3f}"),
+    ]
     if federated is not None:
-        table.add_column("vs federated", justify="right")
-    for place, one in enumerate(comparison.models):
-        mark = " (best)" if place == 0 else ""
-        cells = [f"{one.title}{mark}", f"{one.rows:,}", *_figures(one, federated)]
-        table.add_row(*map(Text, cells), style="bold green" if mark else "")
-    return table
-
-
-def _figures(one: Scored, federated: Scored | None) -> list[str]:
-    auc = "n/a" if one.auc is None else f"{one.auc:.3f}"
-    figures = [auc, f"{one.accuracy:.3f}", f"{one.loss:.3f}"]
-    if federated is None:
-        return figures
-    return [*figures, "" if one is federated else _signed(*one.minus(federated))]
+        columns.append(column("vs federated", against))
+    return table(columns, comparison.models)
 
 
 def _explanation(comparison: Comparison) -> str:

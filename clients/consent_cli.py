@@ -21,6 +21,7 @@ from clients.review_page import study_list, study_page
 from clients.state import AgentState
 from clients.studies import Decision, KnownStudy
 from fedsecure.identity import Federation, load_federation
+from fedsecure.review.fitting import screen
 from fedsecure.study.handover import read_study_file
 
 Config = Annotated[Path, typer.Option(help="This data owner's agent.toml.")]
@@ -99,14 +100,14 @@ def review(
         if which is None:
             reviews = [desk.review(known) for known in desk.state.studies.all()]
             content = {"studies": [one.as_json() for one in reviews]}
-            view = study_list(reviews, Console().width)
+            view = study_list(reviews)
         else:
             one = desk.review(desk.find(which))
             content, view = one.as_json(), study_page(one)
     if as_json:
         typer.echo(json.dumps(content, indent=2, allow_nan=False))
     else:
-        Console(highlight=False).print(view)
+        screen().print(view)
 
 
 def approve(which: Which, config: Config = AGENT, note: Note = "") -> None:

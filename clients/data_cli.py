@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from fedsecure.review.fitting import screen
 from fedsecure.study.schema import load_schema
 
 app = typer.Typer(help="Look at this data owner's own data.", no_args_is_help=True)
@@ -41,6 +42,6 @@ def check(
     if as_json:
         typer.echo(json.dumps(checked.as_data(found), indent=2))
     else:
-        Console(highlight=False).print(checked.show(found))
+        screen().print(checked.show(found))
     if not found.fits:
         raise typer.Exit(1)

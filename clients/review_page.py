@@ -12,7 +12,8 @@ from rich.text import Text
 from clients.refusals import Refusal
 from clients.review import Review, Rule, layers
 from fedsecure.errors import PROBLEMS
-from fedsecure.review.tables import MEDIUM_WIDTH, SHORT, Column, plain, table
+from fedsecure.review.fitting import Column, Listing, table
+from fedsecure.review.tables import SHORT, plain
 from fedsecure.study.schema import AnySchema
 from fedsecure.study.table_schema import TableSchema
 from fedsecure.study.task import Task
@@ -27,11 +28,11 @@ DECIDED: Final = frozenset({"FS-418", "FS-419", "FS-426"})  # a person's to deci
 MOST_NAMES: Final = 60  # columns or layers that are shown
 
 
-def study_list(reviews: Sequence[Review], width: int) -> RenderableType:
+def study_list(reviews: Sequence[Review]) -> RenderableType:
     """Return all studies that an agent knows, the newest first."""
     if not reviews:
         return Text("No study has asked yet.")
-    rows = table(_COLUMNS, reviews, width)
+    rows = table(_COLUMNS, reviews)
     waiting = [one for one in reviews if one.state == "waits for you"]
     example = (waiting or reviews)[0].known.digest[:SHORT]
     hint = Text(f"`fedsecure agent review {example}` shows one in full.", "dim")
@@ -60,7 +61,7 @@ def refusal_table(refusals: Sequence[Refusal], total: int) -> RenderableType:
     """
     heading = Text(f"not reported: {total:,}, the newest first", "bold")
     hint = Text("`fedsecure explain CODE` says what to do.", "dim")
-    return Group(Text(), heading, table(_REFUSALS, refusals, 0), Text(), hint)
+    return Group(Text(), heading, table(_REFUSALS, refusals), Text(), hint)
 
 
 def _title(review: Review) -> Text:
@@ -146,8 +147,8 @@ def _kind(features: AnySchema) -> tuple[str, str | None]:
     return "folders", None
 
 
-def _rules(rules: Sequence[Rule]) -> Table:
-    return table(_RULES, rules, 0)
+def _rules(rules: Sequence[Rule]) -> Listing:
+    return table(_RULES, rules)
 
 
 def _next(review: Review, rules: Sequence[Rule]) -> RenderableType:
@@ -206,10 +207,8 @@ _COLUMNS: Final[tuple[Column[Review], ...]] = (
     Column("state", lambda one: Text(one.state, STYLES[one.state])),
     Column("rounds", _answered, justify="right"),
     Column("your policy", _policy, folds=True),
-    Column("first seen", lambda one: plain(_moment(one.known.first_seen)), least=72),
-    Column(
-        "note", lambda one: plain(one.known.note or ""), folds=True, least=MEDIUM_WIDTH
-    ),
+    Column("first seen", lambda one: plain(_moment(one.known.first_seen)), rank=1),
+    Column("note", lambda one: plain(one.known.note or ""), folds=True, rank=2),
 )
 _REFUSALS: Final[tuple[Column[Refusal], ...]] = (
     Column("when", lambda one: plain(_moment(one.at).removesuffix(" UTC"))),

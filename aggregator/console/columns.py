@@ -6,7 +6,8 @@ from rich.text import Text
 
 from aggregator.console.reading import RefusalRow, ReportRow, RoundRow
 from fedsecure.errors import PROBLEMS
-from fedsecure.review.tables import Column, digest, moment, plain, size, stated
+from fedsecure.review.fitting import Column
+from fedsecure.review.tables import digest, moment, plain, size, stated
 
 
 def _outcome(row: RoundRow) -> Text:

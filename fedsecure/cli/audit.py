@@ -15,6 +15,7 @@ from fedsecure.audit.federations import load_federations
 from fedsecure.audit.sources import snapshot
 from fedsecure.errors import OperatorError
 from fedsecure.review.audited import audit_page
+from fedsecure.review.fitting import screen
 from fedsecure.review.reading import usual_place
 
 app = typer.Typer(
@@ -72,8 +73,7 @@ def verify(
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2, allow_nan=False))
     else:
-        console = Console()
-        console.print(audit_page(report, console.width))
+        screen().print(audit_page(report))
     if not report.holds:
         number = sum(report.found.values())
         raise OperatorError("FS-620", f"{number} findings, the first of them above")

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from fedsecure import settings
 from fedsecure.doctor.findings import Check, Finding, State, run
 from fedsecure.errors import OperatorError
 from fedsecure.membership.own import find_config, role_of
+from fedsecure.review.fitting import Column, screen, table
 
 GROUP: Final = "fedsecure.doctors"
 COLOURS: Final = {
@@ -24,6 +23,12 @@ COLOURS: Final = {
     State.WAITS: "yellow",
     State.SKIPPED: "dim",
 }
+
+COLUMNS: Final[tuple[Column[Finding], ...]] = (
+    Column("check", lambda one: Text(one.check)),
+    Column("state", lambda one: Text(one.state, COLOURS[one.state])),
+    Column("what was seen", lambda one: Text(one.said), folds=True),
+)
 
 Checks = Callable[[Path, Path | None], Iterator[Check]]
 
@@ -83,11 +88,8 @@ def _as_data(finding: Finding) -> dict[str, str | None]:
 
 
 def _show(found: Sequence[Finding]) -> None:
-    console = Console(highlight=False)
-    table = Table("check", "state", "what was seen", box=SIMPLE_HEAD, pad_edge=False)
-    for one in found:
-        table.add_row(one.check, Text(one.state, COLOURS[one.state]), Text(one.said))
-    console.print(table)
+    console = screen()
+    console.print(table(COLUMNS, found))
     failing = [one for one in found if one.state is State.FAILS]
     for one in failing:
         console.print(Text.assemble((one.check, "bold"), f" ({one.code}): "), end="")

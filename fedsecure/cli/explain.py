@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from fedsecure.errors import PROBLEMS, Problem
+from fedsecure.review.fitting import Column, screen, table
 
 WRITTEN: Final = re.compile(
     r"(?:urn:fedsecure:problem:)?(?:FS)?[-_ ]?(\d{1,3})[:.,]?", re.ASCII | re.IGNORECASE
@@ -246,7 +245,7 @@ def explain(
         answer = {"problems": [as_data(problem) for problem in problems]}
         typer.echo(json.dumps(answer, indent=2))
         return
-    Console(highlight=False).print(_list() if chosen is None else _page(chosen))
+    screen().print(_list() if chosen is None else _page(chosen))
 
 
 def find(text: str) -> Problem:
@@ -316,19 +315,15 @@ def _page(problem: Problem) -> RenderableType:
 def _list() -> RenderableType:
     parts: list[RenderableType] = []
     for home in FAMILIES:
-        table = Table(
-            box=SIMPLE_HEAD,
-            show_header=False,
-            show_edge=False,
-            pad_edge=False,
-            title=home.name,
-            title_justify="left",
-            title_style="bold cyan",
-        )
-        for problem in _of(home):
-            table.add_row(problem.code, Text(problem.title))
-        parts += [table, Text()]
+        problems = table(COLUMNS, _of(home), heads=False)
+        parts += [Text(home.name, "bold cyan"), problems, Text()]
     return Group(*parts, Text("`fedsecure explain FS-310` says what to do.", "dim"))
+
+
+COLUMNS: Final[tuple[Column[Problem], ...]] = (
+    Column("code", lambda one: Text(one.code)),
+    Column("what", lambda one: Text(one.title), folds=True),
+)
 
 
 def _of(home: Family) -> list[Problem]:

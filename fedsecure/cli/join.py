@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import click
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from fedsecure.errors import OperatorError
 from fedsecure.fingerprints import read_fingerprint
@@ -16,6 +15,7 @@ from fedsecure.identity import AggregatorParty, ModelOwnerParty, Party
 from fedsecure.membership.changes import Change
 from fedsecure.membership.joining import Candidate, accept, examine, require_told
 from fedsecure.membership.own import find_config, load_own
+from fedsecure.review.fitting import Column, screen, table
 
 
 def command(
@@ -48,7 +48,7 @@ def command(
     """
     role, own = load_own(find_config(config, Path()))
     candidate = examine(federation, role, own)
-    console = Console(highlight=False)
+    console = screen()
     _show(console, candidate)
     told = _given(fingerprint or [])
     missing = [party.name for party in candidate.asked if party.name not in told]
@@ -74,13 +74,10 @@ def _show(console: Console, candidate: Candidate) -> None:
     if not candidate.changes:
         console.print("nothing changed since the version that was accepted")
         return
-    table = Table("change", "role", "name", "where", box=SIMPLE_HEAD)
-    for change in candidate.changes:
-        table.add_row(*_row(change))
-    console.print(table)
+    console.print(table(COLUMNS, candidate.changes))
 
 
-def _row(change: Change) -> Iterable[str]:
+def _where(change: Change) -> Text:
     match change.party:
         case AggregatorParty(url=where):
             pass
@@ -88,7 +85,15 @@ def _row(change: Change) -> Iterable[str]:
             pass
         case _:
             where = ""
-    return change.kind, change.role, change.party.name, where or ""
+    return Text(where or "")
+
+
+COLUMNS: Final[tuple[Column[Change], ...]] = (
+    Column("change", lambda one: Text(one.kind)),
+    Column("role", lambda one: Text(one.role)),
+    Column("name", lambda one: Text(one.party.name)),
+    Column("where", _where),
+)
 
 
 def _given(options: Iterable[str]) -> dict[str, str]:

@@ -1,17 +1,20 @@
 """The live table of a training: one row a round, and a line that says what goes on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from fedsecure.flower.recorder import RoundReport
+from fedsecure.review.fitting import screen
 from fedsecure.statements import Purpose
 
-# Title, width and alignment of each column; rows are printed as they come, so that a
-# training of any length scrolls like a log.
+# Title and width of each column; rows are printed as they come, so that a training of
+# any length scrolls like a log. Where there is too little room, the last are left out.
 COLUMNS: Final = (
     ("round", 7),
     ("sites", 7),
@@ -32,11 +35,12 @@ class RoundTable:
     def __init__(
         self, title: str, console: Console | None = None, again: str = ""
     ) -> None:
-        self._console = console or Console(highlight=False)
+        self._console = console or screen()
         self._title = title
         self._again = again  # what to type before --resume
         self._status = self._console.status("starting", spinner_style="cyan")
         self._printed_header = False
+        self._columns: Sequence[tuple[str, int]] = COLUMNS
         self._stage = ""
 
     def __enter__(self) -> Self:
@@ -83,14 +87,38 @@ class RoundTable:
     def row(self, report: RoundReport) -> None:
         """Print one attempt at a round."""
         if not self._printed_header:
-            titles = "".join(title.rjust(width) for title, width in COLUMNS)
-            self._console.print(Text(titles, style="bold cyan"))
+            self._print_header()
             self._printed_header = True
-        self._console.print(_line(report))
+        self._print_line(*_line(report))
         self._status.update(f"round {report.round + 1}")
 
+    def _print_header(self) -> None:
+        room = self._console.width
+        while sum(width for _, width in self._columns) > room and self._columns:
+            self._columns = self._columns[:-1]
+        titles = "".join(title.rjust(width) for title, width in self._columns)
+        self._console.print(Text(titles, style="bold cyan"))
+        left_out = [title for title, _ in COLUMNS[len(self._columns) :]]
+        if left_out:
+            names = ", ".join(left_out)
+            note = f"left out ({names}): `fedsecure rounds list --json` has them"
+            self._console.print(Text(note, "dim"))
 
-def _line(report: RoundReport) -> Text:
+    def _print_line(self, cells: Sequence[str], note: str) -> None:
+        widths = [width for _, width in self._columns]
+        pairs = zip(cells, widths, strict=False)
+        line = "".join(cell.rjust(width) for cell, width in pairs)
+        beside = len(line) + 2 + len(note) <= self._console.width
+        if beside:
+            self._console.print(Text(line).append(note and f"  {note}", "yellow"))
+            return
+        self._console.print(Text(line))
+        under = Padding(Text(note, "yellow"), (0, 0, 0, COLUMNS[0][1] + 2))
+        self._console.print(under)
+
+
+def _line(report: RoundReport) -> tuple[Sequence[str], str]:
+    """Return the cells of a line, and what has to be said about the round."""
     number = str(report.round)
     if report.purpose is Purpose.EVALUATE:
         number = "final"
@@ -99,9 +127,7 @@ def _line(report: RoundReport) -> Text:
     sites = f"{report.included}/{report.cohort}"
     received = [str(report.receipts[name]) for name in sorted(report.receipts)]
     if report.reason is not None:
-        cells = [number, sites, *received]
-        text = _aligned(cells)
-        return text.append(f"  void: {report.reason}", style="yellow")
+        return [number, sites, *received], f"void: {report.reason}"
     share = report.clipped / report.included
     cells = [
         number,
@@ -114,17 +140,8 @@ def _line(report: RoundReport) -> Text:
         f"{report.seconds:.2f}",
         f"{report.bytes_up / 1000:.1f}",
     ]
-    text = _aligned(cells)
-    if report.missing:
-        text.append(f"  missing: {', '.join(report.missing)}", style="yellow")
-    return text
-
-
-def _aligned(cells: list[str]) -> Text:
-    widths = [width for _, width in COLUMNS]
-    return Text(
-        "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=False))
-    )
+    missing = ", ".join(report.missing)
+    return cells, f"missing: {missing}" if missing else ""
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from rich.text import Text
 
 from fedsecure.review import tables
+from fedsecure.review.fitting import Column
 from fedsecure.review.grid import MARKS
 
 TONES: Final = ("green", "red", "yellow", "cyan", "dim")
@@ -90,7 +91,7 @@ def lines(text: str) -> Markup:
     )
 
 
-def present(columns: Iterable[tables.Column[Any]], *without: str) -> list[Any]:
+def present(columns: Iterable[Column[Any]], *without: str) -> list[Any]:
     """Return the columns of a table, without those of these titles."""
     return [one for one in columns if one.title not in without]
 

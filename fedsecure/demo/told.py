@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 from sqlalchemy import text
 
 from fedsecure import database
 from fedsecure.demo.outcome import Outcome
 from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder
+from fedsecure.review.fitting import Column, table
 
 OF_ROUNDS: Final = "'SELECT * FROM v_round'"
 OF_REPORTS: Final = "'SELECT * FROM v_report'"
@@ -37,27 +37,19 @@ class Seen:
     learns: str
 
 
+COLUMNS: Final[tuple[Column[Seen], ...]] = (
+    Column("party", lambda row: Text(row.party)),
+    Column("message", lambda row: Text(row.what)),
+    Column("number", lambda row: Text(f"{row.messages:,}"), "right"),
+    Column("bytes", lambda row: Text(f"{row.bytes:,}"), "right"),
+    Column("what it can learn", lambda row: Text(row.learns), folds=True),
+)
+
+
 def show_what_everybody_saw(console: Console, folder: DemoFolder) -> None:
     """Print the table."""
-    table = Table(
-        title="What each party received",
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-    )
-    for title in ("party", "message"):
-        table.add_column(title)
-    for title in ("number", "bytes"):
-        table.add_column(title, justify="right")
-    table.add_column("what it can learn")
-    for row in what_everybody_saw(folder):
-        table.add_row(
-            row.party, row.what, f"{row.messages:,}", f"{row.bytes:,}", row.learns
-        )
-    console.print()
-    console.print(table)
+    console.print("\n[bold]What each party received[/]")
+    console.print(table(COLUMNS, what_everybody_saw(folder), more="a wider terminal"))
     console.print()
 
 

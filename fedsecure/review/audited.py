@@ -7,25 +7,22 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fedsecure.audit.findings import CHECKS, Finding, Pair, Report, Store
-from fedsecure.review.tables import MEDIUM_WIDTH, TINY_WIDTH, Column, plain, table
+from fedsecure.review.fitting import Column, table
+from fedsecure.review.tables import plain
 
 SHOWN: Final = 20  # findings; `--json` has more
 
 
-def audit_page(report: Report, width: int) -> RenderableType:
-    """Return everything that an audit has to say.
-
-    Args:
-        report: What it found.
-        width: Characters of the terminal.
-    """
-    return Group(*_parts(report, width))
+def audit_page(report: Report) -> RenderableType:
+    """Return everything that an audit has to say."""
+    return Group(*_parts(report))
 
 
-def _parts(report: Report, width: int) -> Iterator[RenderableType]:
-    yield table(STORES, report.stores, width)
-    yield Text()
-    yield table(CHECK_COLUMNS, checks(report), width)
+def _parts(report: Report) -> Iterator[RenderableType]:
+    if report.stores:
+        yield table(STORES, report.stores)
+        yield Text()
+    yield table(CHECK_COLUMNS, checks(report))
     for note in report.notes:
         yield Text.assemble(("\nnote  ", "cyan"), plain(note))
     for finding in report.findings[:SHOWN]:
@@ -92,19 +89,19 @@ def _outcome(check: Check) -> Text:
 
 STORES: Final[tuple[Column[Store], ...]] = (
     Column("party", lambda row: plain(row.party, "bold")),
-    Column("store", lambda row: plain(row.place), least=TINY_WIDTH, folds=True),
-    Column("kind", lambda row: plain(row.role), least=MEDIUM_WIDTH),
+    Column("store", lambda row: plain(row.place), rank=2, folds=True),
+    Column("kind", lambda row: plain(row.role), rank=3),
     Column("entries", lambda row: plain(f"{row.entries:,}"), "right"),
     Column("ledger", _state),
     Column(
         "tables",
         lambda row: plain("compared" if row.whole else "none in an export"),
-        least=MEDIUM_WIDTH,
+        rank=3,
     ),
 )
 CHECK_COLUMNS: Final[tuple[Column[Check], ...]] = (
     Column("check", lambda row: plain(f"({row.number})"), "right"),
     Column("what must hold", lambda row: plain(row.name), folds=True),
-    Column("looked at", lambda row: plain(f"{row.looked_at:,}"), "right", TINY_WIDTH),
+    Column("looked at", lambda row: plain(f"{row.looked_at:,}"), "right", rank=1),
     Column("", _outcome),
 )

@@ -61,12 +61,11 @@ def looks(
         wait()
 
 
-def view(look: Look, width: int) -> RenderableType:
+def view(look: Look) -> RenderableType:
     """Return what a terminal shows of a run."""
     done = [row for row in look.rounds if row.state not in UNDECIDED]
-    return Group(
-        *run_heading(look.run), Text(), round_table(done, width), Text(), _now(look)
-    )
+    heading = run_heading(look.run)
+    return Group(*heading, Text(), round_table(done), Text(), _now(look))
 
 
 def lines(look: Look, known: set[str]) -> Iterator[str]:

@@ -9,11 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fedsecure.review.details import FileRow, RoundDetail, StatementRow
+from fedsecure.review.fitting import Column, Listing, table
 from fedsecure.review.rows import EventRow, ParticipationRow
 from fedsecure.review.tables import (
-    MEDIUM_WIDTH,
-    TINY_WIDTH,
-    Column,
     digest,
     judged,
     moment,
@@ -23,27 +21,21 @@ from fedsecure.review.tables import (
     plain,
     size,
     stated,
-    table,
 )
 
 INDENT: Final = 2
 
 
-def round_page(detail: RoundDetail, width: int) -> RenderableType:
-    """Return everything about one attempt at a round.
-
-    Args:
-        detail: What to show.
-        width: Characters of the terminal.
-    """
+def round_page(detail: RoundDetail) -> RenderableType:
+    """Return everything about one attempt at a round."""
     sections: list[tuple[str, RenderableType]] = [
         ("What was asked", _facts(asked(detail))),
         ("What came of it", _facts(came(detail))),
         (metrics_title(detail), _facts(metrics(detail))),
-        ("Data owners", table(PARTICIPATIONS, detail.participations, width)),
-        ("Signed statements", table(STATEMENTS, detail.statements, width)),
-        ("Entries of the ledger", table(EVENTS, detail.events, width)),
-        ("Files", table(FILES, detail.files, width)),
+        ("Data owners", table(PARTICIPATIONS, detail.participations)),
+        ("Signed statements", table(STATEMENTS, detail.statements)),
+        ("Entries of the ledger", table(EVENTS, detail.events)),
+        ("Files", table(FILES, detail.files)),
         ("Other attempts", _facts(_attempts(detail))),
     ]
     shown = [_section(title, body) for title, body in sections if _holds(body)]
@@ -72,7 +64,7 @@ def _section(title: str, body: RenderableType) -> RenderableType:
 
 
 def _holds(body: RenderableType) -> bool:
-    return not isinstance(body, Table) or body.row_count > 0
+    return not isinstance(body, Table | Listing) or body.row_count > 0
 
 
 def _facts(facts: Iterable[tuple[str, Text]]) -> Table:
@@ -168,22 +160,22 @@ def _receipts(row: ParticipationRow) -> Text:
 PARTICIPATIONS: Final[tuple[Column[ParticipationRow], ...]] = (
     Column("data owner", lambda row: plain(row.data_owner), folds=True),
     Column("status", lambda row: stated(row.status)),
-    Column("report", lambda row: digest(row.report_id), least=TINY_WIDTH),
-    Column("receipts of both aggregators", _receipts, least=MEDIUM_WIDTH),
+    Column("report", lambda row: digest(row.report_id), rank=1),
+    Column("receipts of both aggregators", _receipts, rank=2),
     Column("reason", lambda row: plain(row.reason), folds=True),
 )
 STATEMENTS: Final[tuple[Column[StatementRow], ...]] = (
     Column("statement", lambda row: plain(row.statement)),
     Column("signed by", lambda row: plain(row.signer), folds=True),
-    Column("number", lambda row: plain(row.number), "right", TINY_WIDTH),
+    Column("number", lambda row: plain(row.number), "right", rank=1),
     Column("digest", lambda row: digest(row.digest)),
-    Column("ledger entry", lambda row: plain(row.ledger_entries), "right", 72),
+    Column("ledger entry", lambda row: plain(row.ledger_entries), "right", rank=2),
 )
 EVENTS: Final[tuple[Column[EventRow], ...]] = (
     Column("entry", lambda row: plain(row.entry), "right"),
     Column("at (UTC)", lambda row: moment(row.at)),
     Column("kind", lambda row: plain(row.kind)),
-    Column("hash", lambda row: digest(row.hash), least=TINY_WIDTH),
+    Column("hash", lambda row: digest(row.hash), rank=1),
 )
 FILES: Final[tuple[Column[FileRow], ...]] = (
     Column("kind", lambda row: plain(row.kind)),

@@ -15,15 +15,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
-from rich.table import Table
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from fedsecure import database
 from fedsecure.errors import OperatorError
+from fedsecure.review.fitting import Column, table
 from fedsecure.review.tables import plain
 
 READING: Final = frozenset(
@@ -82,10 +81,11 @@ def shown(answer: Answer, shape: Shape) -> str | RenderableType:
             writer.writerow(answer.columns)
             writer.writerows(answer.rows)
             return text.getvalue().removesuffix("\n")
-    table = Table(*map(str, answer.columns), box=SIMPLE_HEAD, pad_edge=False)
-    for row in answer.rows:
-        table.add_row(*map(plain, row))
-    return table
+    return table(map(_column, answer.columns, range(len(answer.columns))), answer.rows)
+
+
+def _column(title: str, place: int) -> Column[Sequence[Any]]:
+    return Column(str(title), lambda row: plain(row[place]))
 
 
 def talk(

@@ -1,26 +1,20 @@
-"""Runs and rounds for a terminal; narrow ones get fewer columns, not broken ones.
+"""Runs and rounds for a terminal of any width.
 
 Everything is `rich.Text`, never markup, and what is not printable is replaced: a
 reason may quote what another party sent.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, Generic, Literal, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from fedsecure.review.fitting import Column, Listing, table
 from fedsecure.review.rows import RoundRow, RunRow
 from fedsecure.store.states import RunState
 
-T = TypeVar("T")
 SHORT: Final = 12  # digits of a digest
-MEDIUM_WIDTH: Final = 96  # terminals from here on get more columns
-WIDE_WIDTH: Final = 136
-TINY_WIDTH: Final = 60  # terminals below get the least
 STYLES: Final = {
     "opened": "green",
     "completed": "green",
@@ -39,42 +33,6 @@ STYLES: Final = {
     "not reported": "yellow",
     "no receipt": "yellow",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Column(Generic[T]):
-    """A column of a table, shown in terminals of at least `least` characters.
-
-    `folds`: its texts may be broken into lines.
-    """
-
-    title: str
-    cell: Callable[[T], Text]
-    justify: Literal["left", "right"] = "left"
-    least: int = 0
-    folds: bool = False
-
-
-def table(columns: Iterable[Column[T]], rows: Iterable[T], width: int) -> Table:
-    """Return a table with those columns that fit."""
-    fitting = [column for column in columns if width >= column.least]
-    result = Table(
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        header_style="bold",
-        show_edge=False,
-        collapse_padding=True,
-    )
-    for column in fitting:
-        result.add_column(
-            column.title,
-            justify=column.justify,
-            overflow="fold",
-            no_wrap=not column.folds,
-        )
-    for row in rows:
-        result.add_row(*(column.cell(row) for column in fitting))
-    return result
 
 
 def plain(value: object, style: str = "") -> Text:
@@ -122,28 +80,27 @@ def digest(value: str | None) -> Text:
     return plain(value and value[:SHORT])
 
 
-def run_list(runs: Sequence[RunRow], width: int) -> RenderableType:
+def run_list(runs: Sequence[RunRow]) -> RenderableType:
     """Return a table of runs."""
-    return table(RUN_COLUMNS, runs, width)
+    return table(RUN_COLUMNS, runs)
 
 
-def round_table(rounds: Sequence[RoundRow], width: int) -> Table:
+def round_table(rounds: Sequence[RoundRow]) -> Listing:
     """Return a table of rounds; verdicts only if there is one."""
-    return table(columns_for(rounds), rounds, width)
+    return table(columns_for(rounds), rounds)
 
 
 def round_list(
     run: RunRow,
     rounds: Sequence[RoundRow],
     others: Sequence[str],
-    width: int,
     more: str | None = None,
 ) -> RenderableType:
     """Return a run, its rounds, and the names of the other runs.
 
     `more` says which part of the rounds it is, if it is not all.
     """
-    parts = [*run_heading(run), Text(), round_table(rounds, width), Text()]
+    parts = [*run_heading(run), Text(), round_table(rounds), Text()]
     notes = [
         "Metrics are of the model that a round started from; of the final model "
         "in `final`."
@@ -223,25 +180,25 @@ RUN_COLUMNS: Final[tuple[Column[RunRow], ...]] = (
     Column("run", lambda row: plain(row.run, "bold")),
     Column("state", lambda row: stated(row.state)),
     Column("rounds", lambda row: plain(f"{row.opened_rounds}/{row.planned_rounds}")),
-    Column("void", lambda row: plain(row.void_rounds), "right"),
-    Column("started (UTC)", lambda row: moment(row.started_at)),
-    Column("strategy", lambda row: plain(row.strategy), least=MEDIUM_WIDTH),
-    Column("model", lambda row: digest(row.model), least=MEDIUM_WIDTH),
+    Column("void", lambda row: plain(row.void_rounds), "right", rank=2),
+    Column("started (UTC)", lambda row: moment(row.started_at), rank=1),
+    Column("strategy", lambda row: plain(row.strategy), rank=3),
+    Column("model", lambda row: digest(row.model), rank=4),
     Column("title", lambda row: plain(row.title), folds=True),
 )
 
 ROUND_COLUMNS: Final[tuple[Column[RoundRow], ...]] = (
     Column("round", lambda row: plain(row.label, "bold"), "right"),
-    Column("decided (UTC)", lambda row: moment(row.decided_at), least=WIDE_WIDTH),
+    Column("decided (UTC)", lambda row: moment(row.decided_at), rank=5),
     Column("set", _set, "right"),
-    Column("weight", lambda row: number(row.total_weight, 0), "right", WIDE_WIDTH),
-    Column("clipped", lambda row: percent(row.clip_rate), "right", MEDIUM_WIDTH),
+    Column("weight", lambda row: number(row.total_weight, 0), "right", rank=6),
+    Column("clipped", lambda row: percent(row.clip_rate), "right", rank=2),
     Column("loss", lambda row: number(row.loss, 4), "right"),
-    Column("accuracy", lambda row: number(row.accuracy, 3), "right", TINY_WIDTH),
-    Column("AUC", lambda row: number(row.auc, 3), "right"),
-    Column("seconds", lambda row: number(row.seconds, 1), "right", TINY_WIDTH),
-    Column("sent", lambda row: size(row.bytes_up), "right", MEDIUM_WIDTH),
-    Column("model", lambda row: digest(row.model), "left", WIDE_WIDTH),
-    Column("verdict", judged, least=MEDIUM_WIDTH),
+    Column("accuracy", lambda row: number(row.accuracy, 3), "right", rank=3),
+    Column("AUC", lambda row: number(row.auc, 3), "right", rank=1),
+    Column("seconds", lambda row: number(row.seconds, 1), "right", rank=3),
+    Column("sent", lambda row: size(row.bytes_up), "right", rank=4),
+    Column("model", lambda row: digest(row.model), "left", rank=6),
+    Column("verdict", judged, rank=1),
     Column("outcome", outcome, folds=True),
 )

@@ -4,10 +4,10 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from fedsecure.cli.rounds.options import Database, Json
 from fedsecure.review import shell
+from fedsecure.review.fitting import screen
 from fedsecure.review.reading import open_round_store
 
 
@@ -30,7 +30,7 @@ def ask_sql(
     Example: fedsecure rounds sql -c 'SELECT round, in_set, outcome FROM v_round'
     """
     form = shell.Shape.JSON if as_json else shape or shell.Shape.TABLE
-    console = Console()
+    console = screen()
 
     def show(answer: shell.Answer) -> None:
         printed = shell.shown(answer, form)

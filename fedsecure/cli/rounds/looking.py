@@ -6,7 +6,7 @@ import time
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 
 from fedsecure.cli.rounds.options import (
@@ -23,6 +23,7 @@ from fedsecure.cli.rounds.options import (
 from fedsecure.review import live, pages, rows, tables
 from fedsecure.review.choosing import PER_PAGE, Choice, Page, instant
 from fedsecure.review.details import read_detail
+from fedsecure.review.fitting import screen
 from fedsecure.review.reading import open_round_store
 
 
@@ -54,10 +55,9 @@ def list_rounds(  # noqa: PLR0913 - each is an option of the command
         chosen = None if runs else rows.find_run(session, run)
         found = [] if chosen is None else rows.rounds(session, chosen.run, choice, part)
         number = 0 if chosen is None else rows.count_rounds(session, chosen.run, choice)
-    width = Console().width
     if chosen is None:
         content: dict[str, Any] = {"runs": [dataclasses.asdict(row) for row in known]}
-        _show(content, tables.run_list(known, width), as_json)
+        _show(content, tables.run_list(known), as_json)
         return
     content = {
         "run": dataclasses.asdict(chosen),
@@ -65,7 +65,7 @@ def list_rounds(  # noqa: PLR0913 - each is an option of the command
     }
     others = [row.run for row in known if row != chosen]
     more = _which_part(part, len(found), number)
-    _show(content, tables.round_list(chosen, found, others, width, more), as_json)
+    _show(content, tables.round_list(chosen, found, others, more), as_json)
 
 
 def _which_part(part: Page, shown: int, number: int) -> str | None:
@@ -91,7 +91,7 @@ def show_round(
     """
     with open_round_store(db) as session:
         detail = read_detail(session, rows.find_run(session, run), which)
-    _show(detail.as_json(), pages.round_page(detail, Console().width), as_json)
+    _show(detail.as_json(), pages.round_page(detail), as_json)
 
 
 def watch_run(
@@ -110,7 +110,7 @@ def watch_run(
     Example: fedsecure rounds watch --db owner/rounds.db
     """
     looking = live.looks(db, run, lambda: time.sleep(seconds))
-    console = Console()
+    console = screen()
     if as_json or not console.is_terminal:
         known: set[str] = set()
         for look in looking:
@@ -122,9 +122,9 @@ def watch_run(
         if not as_json:
             typer.echo(f"{look.run.run}: {look.run.state}")
         return
-    with Live(console=console, auto_refresh=False) as screen:
+    with Live(console=console, auto_refresh=False) as shown:
         for look in looking:
-            screen.update(live.view(look, console.width), refresh=True)
+            shown.update(live.view(look), refresh=True)
 
 
 def _tell_json(look: live.Look, known: set[str]) -> None:
@@ -138,4 +138,4 @@ def _show(content: dict[str, Any], view: RenderableType, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(content, indent=2, allow_nan=False))
     else:
-        Console().print(view)
+        screen().print(view)

@@ -188,10 +188,10 @@ def test_what_a_weight_gives_away_is_said(case: Case, weighting: Weighting) -> N
 
 def test_the_list_names_every_study_and_what_refuses_it(case: Case) -> None:
     reviews = [case.review(Policy(min_cohort=4)), case.review(Policy())]
-    text = printed(study_list(reviews, 80), 80)
+    text = printed(study_list(reviews), 80)
     assert text.count(reviews[0].known.digest[:12]) == 3  # and in the hint
     assert text.count("FS-410") == 1
-    assert "No study" in printed(study_list([], 80), 80)
+    assert "No study" in printed(study_list([]), 80)
 
 
 def test_nothing_that_a_study_says_steers_the_terminal(case: Case) -> None:
@@ -201,7 +201,7 @@ def test_nothing_that_a_study_says_steers_the_terminal(case: Case) -> None:
     opaque = dataclasses.replace(
         review, study=StudyRequest({"mine": "\x1b[2J"}, review.study.terms)
     )
-    for view in (study_page(opaque), study_list([opaque], 120)):
+    for view in (study_page(opaque), study_list([opaque])):
         assert "\x1b" not in printed(view, 120)
     refusal = Refusal(NOW, None, None, "train", "FS-363", "\x1b[2J")
     assert "\x1b" not in printed(refusal_table([refusal], 1), 80)

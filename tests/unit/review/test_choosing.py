@@ -331,7 +331,7 @@ def test_watching_shows_what_another_writes_and_ends_with_the_run(
 
     for look in live.looks(path, None, wait):
         console = Console(width=100, file=io.StringIO(), record=True)
-        console.print(live.view(look, 100))
+        console.print(live.view(look))
         seen.append(console.export_text())
         told += live.lines(look, known)
     assert told == ["heart-1 round 1: 4/4, loss 0.7000, complete"]

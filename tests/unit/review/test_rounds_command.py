@@ -118,7 +118,7 @@ def test_a_reason_cannot_move_the_cursor_or_hide_itself(told: Path) -> None:
     hostile = replace(listed[2], outcome="void: \x1b[2J\x1b[1;1H[bold]all is well[/]")
     terminal = io.StringIO()
     console = Console(width=100, file=terminal, force_terminal=True)
-    console.print(tables.round_list(chosen, [hostile], [], 100))
+    console.print(tables.round_list(chosen, [hostile], []))
     shown = terminal.getvalue()
     assert "?[2J?[1;1H[bold]all is well[/]" in shown
     assert "\x1b[2J" not in shown
