@@ -11,17 +11,15 @@ from typing import Annotated
 import structlog
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from clients.compared import show
 from clients.config import load_agent_settings
 from clients.consent_cli import approve, refuse, review
 from clients.data_cli import app as data_app
-from clients.review_page import refusal_table
 from clients.service_cli import install_service
-from clients.state import AgentState
+from clients.status_cli import status
 from fedsecure.errors import OperatorError
-from fedsecure.identity import load_federation
+from fedsecure.review.fitting import screen
 from fedsecure.study.config import Study, load_study
 from fedsecure.study.task import MAX_SEED
 from fedsecure.study.tensorflow import import_quietly
@@ -29,10 +27,8 @@ from fedsecure.study.tensorflow import import_quietly
 app = typer.Typer(help="Run this data owner's agent.", invoke_without_command=True)
 app.add_typer(data_app, name="data")
 app.command()(install_service)
-for command in (review, approve, refuse):
+for command in (status, review, approve, refuse):
     app.command()(command)
-SHOWN = 5  # refusals that `status` prints
-REFUSALS = 100  # and in JSON
 
 
 @app.callback()
@@ -48,49 +44,6 @@ def agent(
     """
     if context.invoked_subcommand is None:
         _run(config)
-
-
-@app.command()
-def status(
-    config: Annotated[Path, typer.Option(help="This data owner's agent.toml.")] = Path(
-        "agent.toml"
-    ),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Show what this agent has sent so far, to whom, and what it did not report.
-
-    Example: fedsecure agent status --config agent.toml
-    """
-    settings = load_agent_settings(config)
-    with AgentState(settings.state, load_federation(settings.federation)) as state:
-        sent, fates = state.sent(), state.fates()
-        refusals, refused = state.refusals.newest(REFUSALS), state.refusals.count()
-        asks = settings.policy.studies == "approved"
-        waiting = state.studies.undecided() if asks else []
-    if as_json:
-        counts = {
-            name: {"messages": n, "bytes": size} for name, (n, size) in sent.items()
-        }
-        answer = {
-            "name": settings.name,
-            "sent": counts,
-            "rounds": fates,
-            "waiting": list(waiting),
-            "not_reported": [dataclasses.asdict(one) for one in refusals],
-        }
-        typer.echo(json.dumps(answer, indent=2))
-        return
-    table = Table("to", "messages", "bytes", title=f"sent by {settings.name}")
-    for name, (count, size) in sent.items():
-        table.add_row(name, f"{count:,}", f"{size:,}")
-    Console().print(table)
-    for fate, number in fates.items():
-        Console().print(f"{number} rounds {fate}")
-    if waiting:
-        text = "1 study waits" if len(waiting) == 1 else f"{len(waiting)} studies wait"
-        Console().print(f"{text} for a decision: `fedsecure agent review`")
-    if refusals:
-        Console(highlight=False).print(refusal_table(refusals[:SHOWN], refused))
 
 
 receipts = typer.Typer(help="Proof of what became of this agent's reports.")
@@ -139,8 +92,7 @@ def verify_receipts(
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2, allow_nan=False))
     else:
-        console = Console()
-        console.print(audit_page(report, console.width))
+        screen().print(audit_page(report))
     if not report.holds:
         number = sum(report.found.values())
         raise OperatorError("FS-640", f"{number} findings, the first of them above")
@@ -216,7 +168,7 @@ def compare(  # noqa: PLR0913 - each is an option of the command
     if as_json:
         typer.echo(text)
     else:
-        Console(highlight=False).print(show(found))
+        screen().print(show(found))
 
 
 def _write(path: Path, text: str) -> None:

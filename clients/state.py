@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from clients.answered import Answered, newest
 from clients.refusals import Refusals
 from clients.rows import MembershipRow, ReplyRow, ReportRow
 from clients.studies import Studies
@@ -196,6 +197,14 @@ class AgentState:
                 .group_by(ReportRow.fate)
             ).all()
             return {str(fate): int(count) for fate, count in rows}
+
+    def answered_rounds(self, number: int) -> Sequence[Answered]:
+        """Return what became of so many rounds, the newest first; for people."""
+        try:
+            return newest(self._engine, number)
+        except SQLAlchemyError as error:
+            where = f"{self._folder / DATABASE}: {database.cause(error)}"
+            raise OperatorError("FS-383", where) from error
 
     def replied(self, outcome: str, length: int, at: float) -> None:
         """Count a reply that went to the model owner."""
