@@ -9,14 +9,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import URL
 from sqlalchemy.orm import Session
 
-from fedsecure import database
+from fedsecure import database, settings
 from fedsecure.errors import OperatorError
+from fedsecure.identity import Role
+from fedsecure.membership.own import FILES
+from fedsecure.settings import RelativePath
 from fedsecure.store.rounds import MIGRATIONS
 
-USUAL_PLACES: Final = (Path("rounds.db"), Path("runs/demo/owner/rounds.db"))
+ROUNDS: Final = "rounds.db"
+OWNER: Final = Path(FILES[Role.MODEL_OWNER])
+USUAL_PLACES: Final = (Path(ROUNDS), Path("runs/demo/owner") / ROUNDS)
+
+
+class _Owner(BaseModel):
+    """What owner.toml says about its round store; the rest is not looked at."""
+
+    model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
+
+    folder: RelativePath
+    database: str | None = None
 
 
 @contextmanager
@@ -24,7 +39,7 @@ def open_round_store(place: str | Path | None = None) -> Iterator[Session]:
     """Open a round store.
 
     Args:
-        place: A file or a URL; None: the first of `USUAL_PLACES` that exists.
+        place: A file or a URL; None: as `usual_place`.
 
     Raises:
         OperatorError: FS-860 when there is none, FS-603 or FS-607 when it is another
@@ -36,17 +51,21 @@ def open_round_store(place: str | Path | None = None) -> Iterator[Session]:
         yield session
 
 
-def usual_place() -> Path:
-    """Return the first of `USUAL_PLACES` that exists.
+def usual_place() -> str | Path:
+    """Return what owner.toml here names, or the first of `USUAL_PLACES` that exists.
 
     Raises:
-        OperatorError: FS-860.
+        OperatorError: FS-860 when there is none, FS-801 to FS-803 for owner.toml.
     """
+    if OWNER.is_file():
+        owner = settings.load(OWNER, _Owner)
+        return owner.database or owner.folder / ROUNDS
     for place in USUAL_PLACES:
         if place.exists():
             return place
     names = " nor ".join(str(place) for place in USUAL_PLACES)
-    raise OperatorError("FS-860", f"neither {names} is below {Path.cwd()}")
+    where = f"no {OWNER}, and neither {names} is below {Path.cwd()}"
+    raise OperatorError("FS-860", where)
 
 
 def _require_file(location: URL) -> None:

@@ -12,8 +12,8 @@ Database = Annotated[
         "--db",
         metavar="FILE|URL",
         envvar="FEDSECURE_ROUND_STORE",
-        help="The round store: an SQLite file or a postgresql:// URL. Default: "
-        "rounds.db, or else runs/demo/owner/rounds.db.",
+        help="The round store: an SQLite file or a postgresql:// URL. Default: that "
+        "of owner.toml here; or rounds.db, or else runs/demo/owner/rounds.db.",
     ),
 ]
 RunName = Annotated[

@@ -80,6 +80,24 @@ def test_the_usual_places_are_looked_at_in_order(
         rows.find_run(session)
 
 
+@pytest.mark.parametrize("says", ['folder = "records"', "folder = 'records/'"])
+def test_the_store_that_owner_toml_names_is_the_usual_one(
+    told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told.parent.rename(tmp_path / "records")
+    owner = tmp_path / "owner.toml"
+    owner.write_text(f'name = "ada"\n{says}\n', "utf-8")
+    with open_round_store() as session:
+        assert rows.find_run(session).run == RUN
+    owner.write_text(f"{says}\ndatabase = 'sqlite:///records/rounds.db'\n", "utf-8")
+    with open_round_store() as session:
+        assert rows.find_run(session).run == RUN
+    owner.write_text('folder = "elsewhere"\n', "utf-8")
+    with pytest.raises(OperatorError, match=r"FS-860.*elsewhere/rounds\.db"):
+        open_round_store().__enter__()
+
+
 def test_what_is_no_round_store_of_this_version_is_refused(
     told: Path, tmp_path: Path
 ) -> None:
