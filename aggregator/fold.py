@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from aggregator.spool import Spool, disk
-from fedsecure.core import pieces, scheme, seal
+from fedsecure.core import scheme, seal
 from fedsecure.core.buffers import Memory, carve
-from fedsecure.core.mask import Buffer, ReportContext
+from fedsecure.core.layout import Buffer
+from fedsecure.core.mask import ReportContext
 from fedsecure.core.params import Params
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.statements import Kind, ReportHeader
+from fedsecure.statements import ReportHeader
 
 SUMS: Final = 2  # rounds whose sums are held in memory: one train, one evaluate
 
@@ -62,7 +63,7 @@ class _Memory:
 
     records: seal.Pieces = field(default_factory=seal.Pieces.allocate)
     expansion: Memory = field(
-        default_factory=lambda: carve(pieces.EXPANSION_BYTES)[0], repr=False
+        default_factory=lambda: carve(scheme.EXPANSION_BYTES)[0], repr=False
     )
 
 
@@ -88,7 +89,7 @@ class Fold:
         try:
             with disk(f"report {upload.header.report_id}"), upload.path.open("rb") as f:
                 share = partial(self._output_share, params, upload, held.key, f)
-                pieces.aggregate(held.share, share)
+                scheme.aggregate(params, held.share, share)
         except PeerError as error:
             raise PeerError("FS-314", error.detail) from error
         except BaseException:
@@ -153,13 +154,10 @@ class Fold:
         file.seek(upload.offset)
         size = scheme.input_share_bytes(params, header.kind)
         opened = memory.records.of(key, info, file, header.length, size)
-        if header.kind is Kind.VECTOR:
-            return opened
         context = ReportContext(
             bytes.fromhex(header.spec), bytes.fromhex(header.report_id), header.reporter
         )
-        seed = b"".join(bytes(piece) for piece in opened)
-        return pieces.expand(params, context, seed, memory.expansion)
+        return scheme.prepare(params, context, header.kind, opened, memory.expansion)
 
 
 def _give_back() -> None:

@@ -24,7 +24,7 @@ from aggregator.pace import Pace
 from aggregator.reports import Expected
 from aggregator.spool import disk
 from fedsecure import framing
-from fedsecure.core.mask import Buffer
+from fedsecure.core.layout import Buffer
 from fedsecure.core.seal import PayloadDigest
 from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.pouring import POUR

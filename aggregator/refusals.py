@@ -17,7 +17,7 @@ from aggregator import store
 from aggregator.context import Context
 from aggregator.problems import RETRY_SECONDS
 from aggregator.projection import Happened
-from fedsecure.core.params import CHUNK
+from fedsecure.core.layout import CHUNK
 from fedsecure.core.seal import sealed_length
 from fedsecure.errors import FedsecureError, OperatorError, PeerError, RoundStateError
 from fedsecure.signing import Signed, verify

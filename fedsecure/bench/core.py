@@ -35,11 +35,11 @@ from fedsecure.bench.results import (
     wall_seconds,
 )
 from fedsecure.bench.told import Told
-from fedsecure.core import buffers, pieces, scheme, seal
+from fedsecure.core import buffers, scheme, seal
 from fedsecure.core.buffers import carve
-from fedsecure.core.mask import SPILL, Buffer, KeyStream
-from fedsecure.core.params import CHUNK, Params
-from fedsecure.core.shares import cut
+from fedsecure.core.layout import CHUNK, Buffer, cut
+from fedsecure.core.mask import SPILL, KeyStream
+from fedsecure.core.params import Params
 
 NAME: Final = "core"
 NS: Final = "ns/parameter"
@@ -118,7 +118,7 @@ class Workload:
         self.update = np.random.default_rng(0).standard_normal(size, np.float32)
         self.key = seal.SealingKey.from_seed(secrets.token_bytes(seal.SEED_BYTES))
         self.records = seal.Pieces.allocate()
-        (self.expansion,) = carve(pieces.EXPANSION_BYTES)
+        (self.expansion,) = carve(scheme.EXPANSION_BYTES)
         self.payloads: dict[str, bytes] = {}
         self.report_id = self._report()
         self.sums = self._empty_sums()
@@ -151,17 +151,14 @@ class Workload:
 
     def add(self, kind: str, share: scheme.AggregateShare) -> None:
         """Open one payload from memory and add it to `share`."""
-        pieces.aggregate(share, partial(self._output_share, kind))
+        scheme.aggregate(self.params, share, partial(self._output_share, kind))
 
     def _output_share(self, kind: str) -> Iterator[Buffer]:
         payload, size = self.payloads[kind], scheme.input_share_bytes(self.params, kind)
         info = _info(self.report_id, kind)
         opened = self.records.of(self.key, info, payload, len(payload), size)
-        if kind == "vector":
-            return opened
         context = scheme.ReportContext(_SPEC, self.report_id, _REPORTER)
-        seed = b"".join(bytes(piece) for piece in opened)
-        return pieces.expand(self.params, context, seed, self.expansion)
+        return scheme.prepare(self.params, context, kind, opened, self.expansion)
 
     def unshard(self) -> None:
         """Combine both aggregate shares of one report."""
@@ -291,7 +288,7 @@ def _memory(work: Workload) -> Result:
 def _upload(work: Workload) -> Result:
     """Count what a data owner sends, both payloads, by the update's own bytes."""
     sent = sum(len(payload) for payload in work.payloads.values())
-    plain = work.params.tensor_bytes
+    plain = work.params.layout.tensor_bytes
     return Result(NAME, UPLOAD, work.params.dimension, 1, "ratio", sent / plain)
 
 

@@ -124,7 +124,7 @@ class Kinds:
                 ended.append(time.perf_counter())
                 secure.run(start)
         params = Params.derive(size, (), NODES, CLIP, 1)
-        vector, seed = sealed_length(params.plaintext_bytes), sealed_length(32)
+        vector, seed = sealed_length(params.layout.plaintext_bytes), sealed_length(32)
         megabytes[SHARE_BYTES] = NODES * (vector + seed) / MB
         return Measured(_between(ended), laps, megabytes)
 

@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedsecure.core.buffers import Memory, carve
+from fedsecure.core.layout import CHUNK
 from fedsecure.core.modulus import SCALARS, Words
-from fedsecure.core.params import CHUNK, METRIC_STEPS, Params, Scalar
+from fedsecure.core.params import METRIC_STEPS, Params, Scalar
 from fedsecure.errors import OperatorError, PeerError
 
 Update: TypeAlias = NDArray[np.float32]  # shape (dimension,), model units
@@ -122,7 +123,7 @@ def decode_tensor(
     most = math.floor(Fraction(params.clip) * Fraction(params.scale) * share) + count
     divisor = float(Fraction(params.scale) * share)
     step = CHUNK // params.modulus.word_bytes
-    (memory,) = carve(min(CHUNK, params.tensor_bytes))
+    (memory,) = carve(min(CHUNK, params.layout.tensor_bytes))
     scratch = memory.view(params.modulus.dtype)
     update = np.empty(params.dimension, np.float64)
     for start in range(0, params.dimension, step):

@@ -14,17 +14,15 @@ it faster than plain counter mode. No key is ever used for real AES-GCM messages
 """
 
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from fedsecure.core import domains
-from fedsecure.core.params import CHUNK
+from fedsecure.core.layout import CHUNK, Buffer
 from fedsecure.errors import PeerError
-
-Buffer: TypeAlias = bytes | bytearray | memoryview
 
 SEED_BYTES: Final = 32
 SPEC_DIGEST_BYTES: Final = 32  # SHA-256 of the round's spec

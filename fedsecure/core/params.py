@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from fedsecure.core.layout import CHUNK, Layout
 from fedsecure.core.modulus import SCALARS, SUM32, Modulus
 from fedsecure.errors import OperatorError, PeerError
 
-CHUNK: Final = 2**20  # bytes: of a buffer, a record, and a piece of key stream
 METRIC_STEPS: Final = 2**24  # a metric's range low..high is cut into so many steps
 COUNTS: Final = ("weight", "clipped", "clamped")  # the scalars that core itself fills
 MAX_SCALARS: Final = CHUNK // SCALARS.word_bytes  # so they need one piece of key stream
@@ -141,14 +141,9 @@ class Params:
         return len(COUNTS) + sum(scalar.size for scalar in self.scalars)
 
     @property
-    def tensor_bytes(self) -> int:
-        """Bytes of the tensor section."""
-        return self.dimension * self.modulus.word_bytes
-
-    @property
-    def plaintext_bytes(self) -> int:
-        """Bytes of both sections: a vector input share, or an aggregate share."""
-        return self.tensor_bytes + self.scalar_count * SCALARS.word_bytes
+    def layout(self) -> Layout:
+        """Where a vector input share and an aggregate share hold their numbers."""
+        return Layout(self.dimension, self.scalar_count, self.modulus)
 
 
 def _fraction_bits(modulus: Modulus, max_reports: int, clip: float) -> int:

@@ -11,8 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Final
 
-from fedsecure.core.mask import Buffer
-from fedsecure.core.params import CHUNK
+from fedsecure.core.layout import CHUNK, Buffer
 from fedsecure.core.sealing_key import SEALED_KEY_BYTES
 from fedsecure.errors import PeerError
 

@@ -13,8 +13,9 @@ An input share is a 32-byte seed, or the vector: the encoded update and its scal
 minus the mask that the seed expands to. Either alone is independent of the update;
 their sum is the encoded update. Which aggregator gets which is drawn for every report.
 
-The vector's bytes are d words of the update, then k words of 8 bytes of scalars. They
-are made 2**20 bytes at a time, so that an update of any size costs a few MiB.
+A vector is made, and an output share is added, 2**20 bytes at a time
+(`fedsecure.core.layout`), so that an update of any size costs a few MiB at a data
+owner, and an aggregator its sum and a few MiB.
 
 Guarantee: the opened mean differs from the exact weighted mean of the clipped updates
 by at most `n * 0.5 / S / sum(w_i / W)` per coordinate, float64 rounding apart (less
@@ -22,7 +23,8 @@ than a hundredth of it). Counts are opened exactly, and no sum can wrap.
 Assumption: both aggregators added the shares that they were sent, and nothing else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -30,45 +32,42 @@ import numpy as np
 from fedsecure.core import encoding
 from fedsecure.core.buffers import Memory, carve
 from fedsecure.core.encoding import TensorEncoder, Update
+from fedsecure.core.layout import CHUNK, Buffer
 from fedsecure.core.mask import (
     REPORT_ID_BYTES,
     SEED_BYTES,
-    SPEC_DIGEST_BYTES,
     SPILL,
-    Buffer,
     KeyStream,
     Mask,
     ReportContext,
 )
 from fedsecure.core.modulus import SCALARS, Words
-from fedsecure.core.params import CHUNK, Params
+from fedsecure.core.params import Params
 from fedsecure.core.sealing_key import CONTENT_KEY_BYTES
 from fedsecure.core.shares import (
     AggregateShare,
     Mean,
     Measurement,
-    OutputShare,
     Sharding,
-    cut,
 )
 from fedsecure.errors import OperatorError, PeerError
 
 __all__ = [
+    "EXPANSION_BYTES",
     "RAND_BYTES",
     "AggregateShare",
     "Mean",
     "Measurement",
-    "OutputShare",
     "ReportContext",
     "Sharding",
     "aggregate",
     "input_share_bytes",
     "prepare",
-    "run_scheme",
     "shard",
     "unshard",
 ]
 
+EXPANSION_BYTES: Final = CHUNK + SPILL  # of memory that `prepare` works in
 RAND_BYTES: Final = SEED_BYTES + REPORT_ID_BYTES + 1 + 2 * CONTENT_KEY_BYTES
 
 
@@ -101,7 +100,7 @@ def shard(
         params, measurement.weight, encoder.clipped, measurement.metrics
     )
     mask = Mask.expand(seed, ReportContext(spec_digest, report_id, reporter))
-    scalars -= scalars_mask(params, mask)
+    scalars -= _scalars_mask(params, mask)
     return Sharding(
         report_id=report_id,
         seed=seed,
@@ -114,43 +113,77 @@ def shard(
 
 def input_share_bytes(params: Params, kind: str) -> int:
     """Return the length of an input share's plaintext: kind "seed" or "vector"."""
-    return {"seed": SEED_BYTES, "vector": params.plaintext_bytes}[kind]
+    return {"seed": SEED_BYTES, "vector": params.layout.plaintext_bytes}[kind]
 
 
 def prepare(
     params: Params,
     context: ReportContext,
     kind: str,
-    plaintext: Buffer,
-    out: OutputShare,
-) -> OutputShare:
+    opened: Iterable[Buffer],
+    memory: Memory,
+) -> Iterator[Buffer]:
     """Turn one opened input share into an output share. Run by an aggregator.
 
     Args:
         params: The round's numbers.
         context: What the report's masks are bound to.
         kind: "seed" or "vector".
-        plaintext: What the payload held: `input_share_bytes` bytes.
-        out: Scratch. A seed is expanded into it; of a vector, the output share is the
-            plaintext itself, which may be `out.memory`.
+        opened: What the payload held, record by record: `input_share_bytes` bytes.
+        memory: Shape (EXPANSION_BYTES,), uint8: a seed is expanded in it.
+
+    Returns:
+        The output share's pieces. Each is there until the next is asked for.
 
     Raises:
-        PeerError: FS-723 when the plaintext has the wrong length.
+        PeerError: FS-723 when a seed has the wrong length; what `opened` raises.
     """
-    if kind == "vector":
-        return OutputShare.over(params, plaintext)
-    require_seed(plaintext)
-    mask = Mask.expand(plaintext, context)
-    # The spill lands in the scalars, at least 24 bytes, which are written next.
-    mask.tensor.write(params.tensor_bytes, out.memory)
-    out.scalars[:] = scalars_mask(params, mask)
-    return out
+    if kind == "vector":  # it is its own output share
+        yield from opened
+        return
+    seed = b"".join(bytes(part) for part in opened)
+    if len(seed) != SEED_BYTES:
+        raise PeerError("FS-723", f"a seed has {len(seed)} bytes, not {SEED_BYTES}")
+    mask = Mask.expand(seed, context)
+    scalars = _scalars_mask(params, mask).tobytes()
+    for piece in params.layout.pieces():
+        buffer = memory[: piece.size + SPILL].data
+        mask.tensor.write_chunk(piece.index, buffer[: piece.tensor_bytes + SPILL])
+        buffer[piece.tensor_bytes : piece.size] = scalars[piece.scalars]
+        yield buffer[: piece.size]
 
 
-def aggregate(accumulator: AggregateShare, share: OutputShare) -> None:
-    """Add one output share to the accumulator, in place. Run by an aggregator."""
-    np.add(accumulator.tensor, share.tensor, out=accumulator.tensor)
-    np.add(accumulator.scalars, share.scalars, out=accumulator.scalars)
+def aggregate(
+    params: Params, accumulator: AggregateShare, share: Callable[[], Iterable[Buffer]]
+) -> None:
+    """Add one output share in place: all of it, or nothing. Run by an aggregator.
+
+    Each piece is added while it is in the processor's cache. A share whose last record
+    does not open must leave no trace although its first ones were added: they opened
+    once and open again, and are taken back.
+
+    Args:
+        params: The round's numbers.
+        accumulator: The sum.
+        share: Begins to give the share's pieces; called again for taking them back.
+
+    Raises:
+        PeerError: What the pieces raised, or FS-723 when they have other sizes; the
+            sum is as it was before.
+        OperatorError: FS-524 when what was added cannot be taken back; it is not.
+    """
+    added, scalars = 0, bytearray()
+    try:
+        for data, piece in zip(share(), params.layout.pieces(), strict=True):
+            words, rest = piece.split(data)
+            part = accumulator.tensor[piece.tensor]
+            np.add(part, words, out=part)
+            scalars += rest
+            added += 1
+    except PeerError:
+        _take_back(params, accumulator, share, added)
+        raise
+    accumulator.scalars += np.frombuffer(scalars, SCALARS.dtype)
     accumulator.count += 1
 
 
@@ -186,48 +219,26 @@ def unshard(params: Params, a: AggregateShare, b: AggregateShare) -> Mean:
     )
 
 
-def run_scheme(
-    params: Params, measurements: Sequence[Measurement], rands: Sequence[bytes]
-) -> Mean:
-    """Run all four stages in one place: the protocol without keys and network.
-
-    Args:
-        params: The round's numbers.
-        measurements: One of each data owner.
-        rands: RAND_BYTES uniform bytes for each.
-    """
-    spec_digest = bytes(SPEC_DIGEST_BYTES)
-    first, second = AggregateShare.empty(params), AggregateShare.empty(params)
-    scratch = OutputShare.allocate(params)
-    for reporter, (measurement, rand) in enumerate(
-        zip(measurements, rands, strict=True)
-    ):
-        sharding = shard(params, spec_digest, f"{reporter}", measurement, rand)
-        context = ReportContext(spec_digest, sharding.report_id, f"{reporter}")
-        # The pieces come in two buffers by turns, so each is copied as it comes.
-        vector = b"".join(bytes(piece) for piece in sharding.vector)
-        seed = sharding.seed
-        seeds, vectors = (first, second) if sharding.seed_to_first else (second, first)
-        aggregate(seeds, prepare(params, context, "seed", seed, scratch))
-        aggregate(vectors, prepare(params, context, "vector", vector, scratch))
-    return unshard(params, first, second)
+def _take_back(
+    params: Params,
+    accumulator: AggregateShare,
+    share: Callable[[], Iterable[Buffer]],
+    added: int,
+) -> None:
+    if not added:
+        return
+    pieces = islice(params.layout.pieces(), added)
+    try:
+        for piece, data in zip(pieces, share(), strict=False):
+            part = accumulator.tensor[piece.tensor]
+            np.subtract(part, piece.split(data)[0], out=part)
+    except PeerError as error:
+        raise OperatorError("FS-524", f"read otherwise: {error.detail}") from error
 
 
-def require_seed(plaintext: Buffer) -> None:
-    """Check that a seed is as long as all are.
-
-    Raises:
-        PeerError: FS-723.
-    """
-    if len(plaintext) != SEED_BYTES:
-        raise PeerError(
-            "FS-723", f"a seed has {len(plaintext)} bytes, not {SEED_BYTES}"
-        )
-
-
-def scalars_mask(params: Params, mask: Mask) -> Words:
-    """Return the mask of the scalars section."""
-    size = params.scalar_count * SCALARS.word_bytes
+def _scalars_mask(params: Params, mask: Mask) -> Words:
+    """Return the mask of the scalars section, shape (scalar_count,), uint64."""
+    size = params.layout.scalars_bytes
     memory = bytearray(size + SPILL)
     mask.scalars.write(size, memoryview(memory))
     return np.frombuffer(memory, SCALARS.dtype, params.scalar_count)
@@ -255,13 +266,14 @@ def _require_update(params: Params, update: Update | None) -> Update:
 
 
 def _working_memory(params: Params) -> tuple[Memory, ...]:
-    """Return the encoder's scratch, a piece of key stream, and two chunks."""
-    chunk, tensor = min(CHUNK, params.plaintext_bytes), params.tensor_bytes
+    """Return the encoder's scratch, a piece of key stream, and two pieces."""
+    layout = params.layout
+    piece = min(CHUNK, layout.plaintext_bytes)
     return carve(
         TensorEncoder.scratch_bytes(params),
-        min(CHUNK, tensor) + SPILL,
-        chunk,
-        chunk if tensor > CHUNK else 0,
+        min(CHUNK, layout.tensor_bytes) + SPILL,
+        piece,
+        piece if layout.plaintext_bytes > CHUNK else 0,
     )
 
 
@@ -272,17 +284,14 @@ def _vector(
     scalars: Words,
     buffers: Sequence[Memory],
 ) -> Iterator[memoryview]:
-    """Encode and mask chunk by chunk; the last words share a record with scalars."""
-    key_stream, *chunks = buffers
-    modulus, section = params.modulus, scalars.tobytes()
-    for index, start in enumerate(range(0, params.tensor_bytes, CHUNK)):
-        buffer = chunks[index % 2]  # by turns: seal looks one chunk ahead
-        size = min(CHUNK, params.tensor_bytes - start)
-        masked = buffer[:size].view(modulus.dtype)
-        encoder.write(start // modulus.word_bytes, masked)
-        stream.write_chunk(index, key_stream[: size + SPILL].data)
-        masked -= key_stream[:size].view(modulus.dtype)
-        head, section = section[: CHUNK - size], section[CHUNK - size :]
-        buffer[size : size + len(head)] = np.frombuffer(head, np.uint8)
-        yield buffer[: size + len(head)].data
-    yield from cut(section)
+    """Encode and mask piece by piece; `scalars` are masked already."""
+    key_stream, *memories = buffers
+    section = scalars.tobytes()
+    for piece in params.layout.pieces():
+        buffer = memories[piece.index % 2][: piece.size].data  # seal looks one ahead
+        masked, rest = piece.split(buffer)
+        encoder.write(piece.tensor.start, masked)
+        stream.write_chunk(piece.index, key_stream[: masked.nbytes + SPILL].data)
+        masked -= key_stream[: masked.nbytes].view(masked.dtype)
+        rest[:] = section[piece.scalars]
+        yield buffer

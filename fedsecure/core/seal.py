@@ -30,8 +30,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fedsecure.core import domains
 from fedsecure.core.buffers import carve
-from fedsecure.core.mask import Buffer
-from fedsecure.core.params import CHUNK
+from fedsecure.core.layout import CHUNK, Buffer
 from fedsecure.core.payload_digest import (
     TAG_BYTES,
     PayloadDigest,

@@ -1,7 +1,7 @@
 """What goes from stage to stage of the scheme; secret fields are never printed.
 
-A plaintext holds two sections: `dimension` words of the update, then `scalar_count`
-words of 8 bytes, both little-endian. An output share reads them where they lie.
+An output share is nowhere here: it only ever exists as pieces (`fedsecure.core.layout`)
+between an aggregator's `prepare` and `aggregate`.
 """
 
 from collections.abc import Iterator
@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fedsecure.core.buffers import carve
+from fedsecure.core import layout
 from fedsecure.core.encoding import MeanScalars, MeanUpdate, Metrics, Update
-from fedsecure.core.mask import Buffer
+from fedsecure.core.layout import Buffer
 from fedsecure.core.modulus import SCALARS, Words
-from fedsecure.core.params import CHUNK, Params
-from fedsecure.errors import PeerError
+from fedsecure.core.params import Params
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,40 +54,15 @@ class Sharding:
     clipped: bool = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class OutputShare:
-    """One addend of one encoded update: both sections, in the caller's memory."""
-
-    memory: memoryview = field(repr=False)
-    tensor: Words = field(repr=False)
-    scalars: Words = field(repr=False)
-
-    @classmethod
-    def over(cls, params: Params, memory: Buffer) -> "OutputShare":
-        """Read a plaintext's bytes as an output share, without a copy.
-
-        Raises:
-            PeerError: FS-723 unless there are exactly `plaintext_bytes`.
-        """
-        view = memoryview(memory).cast("B")
-        if len(view) != params.plaintext_bytes:
-            raise PeerError(
-                "FS-723",
-                f"a share has {len(view)} bytes, the round needs "
-                f"{params.plaintext_bytes}",
-            )
-        tensor = np.frombuffer(view, params.modulus.dtype, params.dimension)
-        return cls(view, tensor, np.frombuffer(view[tensor.nbytes :], SCALARS.dtype))
-
-    @classmethod
-    def allocate(cls, params: Params) -> "OutputShare":
-        """Make the scratch of one fold worker, to be used for every report."""
-        return cls.over(params, carve(params.plaintext_bytes)[0].data)
-
-
 @dataclass(slots=True)
 class AggregateShare:
-    """One aggregator's share of a round's sum, and how many reports it holds."""
+    """One aggregator's share of a round's sum, and how many reports it holds.
+
+    Args:
+        tensor: Shape (dimension,), words of the suite's modulus.
+        scalars: Shape (scalar_count,), uint64.
+        count: Reports.
+    """
 
     tensor: Words = field(repr=False)
     scalars: Words = field(repr=False)
@@ -112,15 +86,12 @@ class AggregateShare:
         Raises:
             PeerError: FS-723 for the wrong number of bytes.
         """
-        sections = OutputShare.over(params, plaintext)
-        return cls(sections.tensor, sections.scalars, count)
+        tensor, scalars = params.layout.read(plaintext)
+        return cls(tensor, scalars, count)
 
     def to_records(self) -> Iterator[memoryview]:
         """Return the share's bytes, in pieces of CHUNK but the last, for sealing."""
-        tensor = self.tensor.view(np.uint8).data
-        whole = len(tensor) // CHUNK * CHUNK
-        yield from cut(tensor[:whole])
-        yield from cut(bytes(tensor[whole:]) + self.scalars.tobytes())
+        return layout.write(self.tensor, self.scalars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +113,3 @@ class Mean:
     total_weight: int
     clipped: int
     clamped: int
-
-
-def cut(data: Buffer) -> Iterator[memoryview]:
-    """Cut bytes into pieces of CHUNK; the last may be shorter."""
-    view = memoryview(data)
-    for start in range(0, len(view), CHUNK):
-        yield view[start : start + CHUNK]

@@ -141,7 +141,7 @@ def _participations(outcome: Outcome, status: Status) -> list[Participation]:
 
 def _bytes_up(outcome: Outcome) -> int:
     """Count the payload bytes that the set uploaded to both aggregators."""
-    vector = sealed_length(outcome.proposal.params.plaintext_bytes)
+    vector = sealed_length(outcome.proposal.params.layout.plaintext_bytes)
     return len(outcome.included) * (vector + sealed_length(SEED_BYTES))
 
 

@@ -302,7 +302,7 @@ class RoundOwner:
     def _fetch(
         self, client: AggregatorClient, proposal: Proposal, opening: Signed[Opening]
     ) -> Signed[AggregateShareHeader]:
-        length = seal.sealed_length(proposal.params.plaintext_bytes)
+        length = seal.sealed_length(proposal.params.layout.plaintext_bytes)
         file = self._share_file(proposal.spec.digest, client.party)
         try:
             share = client.open(opening, file, length)
@@ -339,7 +339,7 @@ class RoundOwner:
         )
         if proposal.key is None:
             raise OperatorError("FS-355", f"{self._key_file(proposal.spec.digest)}")
-        plaintext = bytearray(params.plaintext_bytes)
+        plaintext = bytearray(params.layout.plaintext_bytes)
         with path.open("rb") as file:
             seal.open_sealed(
                 proposal.key, info, file, said.length, memoryview(plaintext)

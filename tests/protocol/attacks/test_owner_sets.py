@@ -317,7 +317,7 @@ def unsealed(
         OWNER,
         bytes.fromhex(opening.digest),
     )
-    plaintext = bytearray(proposal.params.plaintext_bytes)
+    plaintext = bytearray(proposal.params.layout.plaintext_bytes)
     assert proposal.key is not None
     seal.open_sealed(proposal.key, info, payload, said.length, memoryview(plaintext))
     return scheme.AggregateShare.from_plaintext(proposal.params, plaintext, said.count)

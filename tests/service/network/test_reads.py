@@ -17,6 +17,7 @@ from fedsecure.errors import PeerError
 from fedsecure.framing import offset_after
 from fedsecure.signing import verify
 from fedsecure.statements import ReportHeader
+from tests import stages
 from tests.service.aggregator.conftest import Federation
 from tests.service.network.conftest import tapped
 from tests.service.network.parties import client, hospital
@@ -113,11 +114,10 @@ def known_to(
     total = scheme.AggregateShare.empty(params)
     found = {f"{name}'s seed": sharding.seed, f"{name}'s vector": vector}
     for kind, plaintext in (("seed", sharding.seed), ("vector", vector)):
-        out = scheme.OutputShare.allocate(params)
-        share = scheme.prepare(params, context, kind, plaintext, out)
-        scheme.aggregate(total, share)
-        found[f"{name}'s {kind} as words"] = bytes(share.memory)
-        found[f"{name}'s {kind}, scalars"] = share.scalars.tobytes()
+        stages.add(params, total, context, kind, plaintext)
+        share = b"".join(map(bytes, stages.prepared(params, context, kind, plaintext)))
+        found[f"{name}'s {kind} as words"] = share
+        found[f"{name}'s {kind}, scalars"] = params.layout.read(share)[1].tobytes()
     assert measurement.update is not None
     return found | {
         f"{name}'s update": measurement.update.astype("<f4").tobytes(),

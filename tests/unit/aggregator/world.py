@@ -308,7 +308,7 @@ class World:
             OWNER,
             bytes.fromhex(opening.digest),
         )
-        plaintext = bytearray(asked.params.plaintext_bytes)
+        plaintext = bytearray(asked.params.layout.plaintext_bytes)
         seal.open_sealed(asked.key, info, payload, said.length, memoryview(plaintext))
         return scheme.AggregateShare.from_plaintext(asked.params, plaintext, said.count)
 

@@ -6,8 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from fedsecure.core import domains
+from fedsecure.core.layout import CHUNK
 from fedsecure.core.mask import SPILL, KeyStream, Mask, ReportContext
-from fedsecure.core.params import CHUNK
 from fedsecure.errors import PeerError
 
 KEY = bytes(range(32))

@@ -1,8 +1,8 @@
 """What one aggregator holds after opening its reports tells nothing about updates.
 
-The reports are sealed and opened as in a round, with fixed seeds; the output shares of
-each kind are compared with uniform words, and for two very different updates with each
-other.
+The reports are sealed, opened and prepared by the code that ships, with fixed seeds.
+The output shares of each kind are compared with uniform words, and for two very
+different updates with each other.
 """
 
 import hashlib
@@ -14,8 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from fedsecure.core import scheme, seal
+from fedsecure.core.buffers import carve
+from fedsecure.core.modulus import Words
 from fedsecure.core.params import Params
-from fedsecure.core.scheme import Measurement, OutputShare, ReportContext
+from fedsecure.core.scheme import Measurement, ReportContext
 
 Kind = Literal["seed", "vector"]
 Counts = NDArray[np.int64]  # shape (256,), how often each byte came
@@ -36,8 +38,8 @@ def rand(kind: Kind, update: str, report: int) -> bytes:
     return hashlib.shake_256(name).digest(scheme.RAND_BYTES)
 
 
-def opened(kind: Kind, update: NDArray[np.float32], rand: bytes) -> OutputShare:
-    """Shard, seal for an aggregator, and open there: the output share it then has."""
+def opened(kind: Kind, update: NDArray[np.float32], rand: bytes) -> Words:
+    """Shard, seal for an aggregator, open and prepare there: what it then adds."""
     sharding = scheme.shard(PARAMS, SPEC, "a", Measurement(update, 1, {}), rand)
     key = seal.SealingKey.from_seed(bytes(seal.SEED_BYTES))
     info = seal.report_info(FEDERATION, SPEC, "a", "b", sharding.report_id, kind)
@@ -46,18 +48,20 @@ def opened(kind: Kind, update: NDArray[np.float32], rand: bytes) -> OutputShare:
     length, _ = seal.seal(
         key.public_bytes, info, sharding.content_keys[0], chunks, sealed.extend
     )
-    plaintext = bytearray(scheme.input_share_bytes(PARAMS, kind))
-    seal.open_sealed(key, info, bytes(sealed), length, memoryview(plaintext))
+    size = scheme.input_share_bytes(PARAMS, kind)
+    records = seal.Pieces.allocate().of(key, info, bytes(sealed), length, size)
     context = ReportContext(SPEC, sharding.report_id, "a")
-    scratch = OutputShare.allocate(PARAMS)
-    return scheme.prepare(PARAMS, context, kind, plaintext, scratch)
+    (memory,) = carve(scheme.EXPANSION_BYTES)
+    share = scheme.prepare(PARAMS, context, kind, records, memory)
+    tensor, _ = PARAMS.layout.read(b"".join(bytes(piece) for piece in share))
+    return tensor
 
 
 def counts(kind: Kind, name: str, update: NDArray[np.float32]) -> Counts:
     found = np.zeros(256, np.int64)
     for report in range(REPORTS):
         share = opened(kind, update, rand(kind, name, report))
-        found += np.bincount(share.tensor.view(np.uint8), minlength=256)
+        found += np.bincount(share.view(np.uint8), minlength=256)
     return found
 
 
@@ -74,7 +78,7 @@ def test_the_encoded_update_itself_is_far_from_uniform() -> None:
     """The comparison above would find a share that held the update."""
     kinds: tuple[Kind, Kind] = ("seed", "vector")
     shares = [opened(kind, STEEP, rand("seed", "steep", 0)) for kind in kinds]
-    encoded = shares[0].tensor + shares[1].tensor
+    encoded = shares[0] + shares[1]
     one = np.bincount(encoded.view(np.uint8), minlength=256)
     expected = one.sum() / one.size
     assert ((one - expected) ** 2 / expected).sum() > 10 * LIMIT

@@ -7,13 +7,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fedsecure.core import pieces, scheme, seal
-from fedsecure.core.buffers import carve
-from fedsecure.core.mask import Buffer
-from fedsecure.core.params import CHUNK, Params, Scalar
-from fedsecure.core.scheme import AggregateShare, Measurement, OutputShare
-from fedsecure.core.shares import cut
+from fedsecure.core import layout, scheme, seal
+from fedsecure.core.layout import CHUNK, Buffer, cut
+from fedsecure.core.params import Params, Scalar
+from fedsecure.core.scheme import AggregateShare, Measurement
 from fedsecure.errors import OperatorError, PeerError
+from tests import stages
 
 SPEC = bytes(32)
 WORDS = CHUNK // 4  # of a record
@@ -56,18 +55,25 @@ def test_pieces_give_the_sum_of_the_whole_share(kind: str, dimension: int) -> No
     context = scheme.ReportContext(SPEC, split.report_id, "a")
     vector = b"".join(bytes(piece) for piece in split.vector)
     plaintext = split.seed if kind == "seed" else vector
-    whole, in_pieces = filled(params), filled(params)
-    scratch = OutputShare.allocate(params)
-    scheme.aggregate(whole, scheme.prepare(params, context, kind, plaintext, scratch))
-    (memory,) = carve(pieces.EXPANSION_BYTES)
-    pieces.aggregate(
-        in_pieces,
-        partial(pieces.expand, params, context, split.seed, memory)
-        if kind == "seed"
-        else partial(cut, vector),
-    )
+    whole = stages.Whole.of(params, context, kind, plaintext).added_to(filled(params))
+    in_pieces = filled(params)
+    stages.add(params, in_pieces, context, kind, plaintext)
     assert same(in_pieces, whole)
     assert in_pieces.count == 1
+
+
+@pytest.mark.parametrize("dimension", SIZES)
+def test_pieces_are_the_plaintext_cut_into_records(dimension: int) -> None:
+    params = params_of(dimension)
+    pieces = list(params.layout.pieces())
+    assert [piece.size for piece in pieces[:-1]] == [CHUNK] * (len(pieces) - 1)
+    assert sum(piece.size for piece in pieces) == params.layout.plaintext_bytes
+    data = secrets.token_bytes(params.layout.plaintext_bytes)
+    split = [piece.split(part) for piece, part in zip(pieces, cut(data), strict=True)]
+    tensor, scalars = params.layout.read(data)
+    assert np.array_equal(np.concatenate([words for words, _ in split]), tensor)
+    assert b"".join(rest for _, rest in split) == scalars.tobytes()
+    assert b"".join(layout.write(tensor, scalars)) == data
 
 
 def refused_after(data: bytes, taken: int) -> Iterator[Buffer]:
@@ -82,32 +88,22 @@ def refused_after(data: bytes, taken: int) -> Iterator[Buffer]:
 @pytest.mark.parametrize("taken", [0, 1, 2, 3])
 def test_a_share_of_which_a_record_does_not_open_leaves_no_trace(taken: int) -> None:
     params = params_of(2 * WORDS + 7)
-    data = secrets.token_bytes(params.plaintext_bytes)
+    data = secrets.token_bytes(params.layout.plaintext_bytes)
     share, before = filled(params), filled(params)
     with pytest.raises(PeerError):
-        pieces.aggregate(share, partial(refused_after, data, taken))
+        scheme.aggregate(params, share, partial(refused_after, data, taken))
     assert same(share, before)
 
 
 def test_what_cannot_be_taken_back_is_not_taken_for_a_refusal() -> None:
     params = params_of(2 * WORDS)
-    data = secrets.token_bytes(params.plaintext_bytes)
+    data = secrets.token_bytes(params.layout.plaintext_bytes)
     turns = iter([2, 1])  # the second time even the second record is refused
     with pytest.raises(OperatorError) as caught:
-        pieces.aggregate(filled(params), lambda: refused_after(data, next(turns)))
-    assert caught.value.code == "FS-524"
-
-
-def test_a_seed_of_another_length_is_refused() -> None:
-    params = params_of(1)
-    context = scheme.ReportContext(SPEC, bytes(16), "a")
-    (memory,) = carve(pieces.EXPANSION_BYTES)
-    with pytest.raises(PeerError) as caught:
-        pieces.aggregate(
-            filled(params),
-            lambda: pieces.expand(params, context, bytes(31), memory),
+        scheme.aggregate(
+            params, filled(params), lambda: refused_after(data, next(turns))
         )
-    assert caught.value.code == "FS-723"
+    assert caught.value.code == "FS-524"
 
 
 @pytest.mark.parametrize("size", [1, CHUNK, CHUNK + 1, 3 * CHUNK])

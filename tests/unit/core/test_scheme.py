@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from fedsecure.core import scheme, seal
 from fedsecure.core.encoding import Metrics
-from fedsecure.core.params import CHUNK, Params, Scalar
+from fedsecure.core.layout import CHUNK
+from fedsecure.core.params import Params, Scalar
 from fedsecure.core.scheme import (
     RAND_BYTES,
     AggregateShare,
     Measurement,
-    OutputShare,
 )
 from fedsecure.errors import OperatorError, PeerError
+from tests import stages
 
 SPEC = b"s" * 32
 GUARANTEE = (
@@ -126,7 +127,7 @@ def test_opened_mean_is_within_half_a_step_per_report_of_the_exact_mean(
     params, measurements = drawn
     assert GUARANTEE in " ".join((scheme.__doc__ or "").split())
     rands = [bytes([seed]) * scheme.RAND_BYTES for seed in range(len(measurements))]
-    mean = scheme.run_scheme(params, measurements, rands)
+    mean = stages.run(params, measurements, rands)
     share = Fraction(mean.total_weight, params.weight_cap)
     bound = len(measurements) * Fraction(1, 2) / Fraction(params.scale) / share
     for opened, exact in zip(
@@ -145,7 +146,7 @@ def test_equal_updates_at_the_largest_clip_open_to_themselves(
     params = Params.derive(2, (), n, clip, 1)
     assert n * (clip * params.scale + 1) > 2**31 - 2
     update = np.array([0.0, sign * 3e38], np.float32)
-    mean = scheme.run_scheme(
+    mean = stages.run(
         params,
         [Measurement(update, 1, {})] * n,
         [bytes([seed]) * scheme.RAND_BYTES for seed in range(n)],
@@ -161,7 +162,7 @@ def test_sections_meet_the_record_boundary_anywhere(
 ) -> None:
     params = rounds.params(dimension, clip=1e3)
     measurements = [rounds.measurement(dimension, weight) for weight in (20, 30, 50)]
-    mean = scheme.run_scheme(params, measurements, [rounds.rand() for _ in range(3)])
+    mean = stages.run(params, measurements, [rounds.rand() for _ in range(3)])
     updates = [given_.update for given_ in measurements if given_.update is not None]
     expected = np.average(np.array(updates, np.float64), axis=0, weights=[20, 30, 50])
     assert np.abs(mean.update - expected).max(initial=0.0) <= 1.51 / params.scale
@@ -179,32 +180,28 @@ def test_a_long_scalars_section_spills_over_a_record() -> None:
         len(chunk)
         for chunk in scheme.shard(params, SPEC, "a", measurement, rand).vector
     ]
-    assert sizes == [CHUNK, params.plaintext_bytes - CHUNK]
-    assert scheme.run_scheme(params, [measurement], [rand]).scalars == {"bins": bins}
+    assert sizes == [CHUNK, params.layout.plaintext_bytes - CHUNK]
+    assert stages.run(params, [measurement], [rand]).scalars == {"bins": bins}
 
 
-def prepared(params: Params, rounds: Rounds) -> tuple[OutputShare, OutputShare]:
-    """Both output shares of one report, copied out of the scratch."""
+def added(
+    params: Params, rounds: Rounds, seeds: AggregateShare, vectors: AggregateShare
+) -> None:
+    """Add one report: its seed here, its vector there."""
     sharding = scheme.shard(
         params, SPEC, "a", rounds.measurement(params.dimension), rounds.rand()
     )
     context = scheme.ReportContext(SPEC, sharding.report_id, "a")
-    scratch = OutputShare.allocate(params)
-    share = scheme.prepare(params, context, "seed", sharding.seed, scratch)
-    vector = b"".join(sharding.vector)
-    return (
-        OutputShare.over(params, bytes(share.memory)),
-        scheme.prepare(params, context, "vector", vector, scratch),
-    )
+    vector = b"".join(map(bytes, sharding.vector))
+    stages.add(params, seeds, context, "seed", sharding.seed)
+    stages.add(params, vectors, context, "vector", vector)
 
 
 def test_either_aggregator_may_get_the_seed(rounds: Rounds) -> None:
     params = rounds.params(5)
     sums = [AggregateShare.empty(params) for _ in range(2)]
     for turn in range(3):
-        seed, vector = prepared(params, rounds)
-        scheme.aggregate(sums[turn % 2], seed)
-        scheme.aggregate(sums[1 - turn % 2], vector)
+        added(params, rounds, sums[turn % 2], sums[1 - turn % 2])
     one_way, other_way = (
         scheme.unshard(params, *sums),
         scheme.unshard(params, *sums[::-1]),
@@ -216,10 +213,10 @@ def test_either_aggregator_may_get_the_seed(rounds: Rounds) -> None:
 def test_aggregate_shares_survive_sealing(rounds: Rounds) -> None:
     params = rounds.params(262_145)
     share = AggregateShare.empty(params)
-    for part in prepared(params, rounds):
-        scheme.aggregate(share, part)
+    added(params, rounds, share, share)
     pieces = [bytes(piece) for piece in share.to_records()]
-    assert [len(piece) for piece in pieces] == [CHUNK, params.plaintext_bytes - CHUNK]
+    size = params.layout.plaintext_bytes
+    assert [len(piece) for piece in pieces] == [CHUNK, size - CHUNK]
     again = AggregateShare.from_plaintext(params, b"".join(pieces), share.count)
     assert np.array_equal(again.tensor, share.tensor)
     assert np.array_equal(again.scalars, share.scalars)
@@ -228,16 +225,14 @@ def test_aggregate_shares_survive_sealing(rounds: Rounds) -> None:
 
 def test_shares_of_another_round_or_set_are_refused(rounds: Rounds) -> None:
     params, other = rounds.params(5), rounds.params(6)
-    seed, vector = prepared(params, rounds)
-    a, b = AggregateShare.empty(params), AggregateShare.empty(params)
-    scheme.aggregate(a, seed)
+    a, b, nobody = (AggregateShare.empty(params) for _ in range(3))
+    added(params, rounds, a, b)
     with pytest.raises(PeerError, match=r"FS-724.*1 and 0"):
-        scheme.unshard(params, a, b)
+        scheme.unshard(params, a, nobody)
     with pytest.raises(PeerError, match="FS-723"):
         scheme.unshard(params, a, AggregateShare.empty(other))
     with pytest.raises(PeerError, match="FS-724"):
-        scheme.unshard(params, AggregateShare.empty(params), b)
-    scheme.aggregate(b, vector)
+        scheme.unshard(params, AggregateShare.empty(params), nobody)
     a.count = b.count = 4
     with pytest.raises(PeerError, match=r"FS-724.*4 of 3|FS-724.*4 and 4 of 3"):
         scheme.unshard(params, a, b)
@@ -247,11 +242,9 @@ def test_a_share_left_out_on_one_side_shows_as_an_impossible_sum(
     rounds: Rounds,
 ) -> None:
     params = rounds.params(1000)
-    a, b = AggregateShare.empty(params), AggregateShare.empty(params)
-    for _ in range(2):
-        seed, vector = prepared(params, rounds)
-        scheme.aggregate(a, seed)
-    scheme.aggregate(b, vector)
+    a, b, nowhere = (AggregateShare.empty(params) for _ in range(3))
+    added(params, rounds, a, b)
+    added(params, rounds, a, nowhere)
     b.count = 2
     with pytest.raises(PeerError, match="FS-725"):
         scheme.unshard(params, a, b)
@@ -263,12 +256,14 @@ def test_an_input_share_of_the_wrong_size_is_refused(
 ) -> None:
     params = rounds.params(5)
     context = scheme.ReportContext(SPEC, bytes(16), "a")
+    share = AggregateShare.empty(params)
     for kind in ("seed", "vector"):
         size = scheme.input_share_bytes(params, kind) + wrong
         with pytest.raises(PeerError, match=f"FS-723.*{size} bytes"):
-            scheme.prepare(
-                params, context, kind, bytes(size), OutputShare.allocate(params)
-            )
+            stages.add(params, share, context, kind, bytes(size))
+    assert share.count == 0
+    assert not share.tensor.any()
+    assert not share.scalars.any()
 
 
 @pytest.mark.parametrize(
@@ -308,7 +303,7 @@ def shard_words(
     params: Params, update: NDArray[np.float32], rand: bytes
 ) -> NDArray[np.uint32]:
     sharding = scheme.shard(params, SPEC, "a", Measurement(update, 1, {}), rand)
-    plaintext = b"".join(sharding.vector)[: params.tensor_bytes]
+    plaintext = b"".join(map(bytes, sharding.vector))[: params.layout.tensor_bytes]
     return np.frombuffer(plaintext, np.uint32)
 
 
@@ -353,19 +348,19 @@ def test_the_seed_does_not_depend_on_the_update(rounds: Rounds) -> None:
         for weight in (1, 100)
     ]
     assert shardings[0].seed == shardings[1].seed
-    assert b"".join(shardings[0].vector) != b"".join(shardings[1].vector)
+    assert b"".join(map(bytes, shardings[0].vector)) != b"".join(
+        map(bytes, shardings[1].vector)
+    )
 
 
 def test_secrets_are_not_printed(rounds: Rounds) -> None:
     params = rounds.params(5)
     measurement = rounds.measurement(5, weight=77)
     sharding = scheme.shard(params, SPEC, "a", measurement, rounds.rand())
-    share, _ = prepared(params, rounds)
-    mean = AggregateShare(share.tensor, share.scalars, 1)
+    mean = AggregateShare.empty(params)
     assert repr(measurement) == "Measurement()"
     assert repr(sharding) == f"Sharding(report_id={sharding.report_id!r})"
-    assert repr(share) == "OutputShare()"
-    assert repr(mean) == "AggregateShare(count=1)"
+    assert repr(mean) == "AggregateShare(count=0)"
 
 
 def test_protecting_an_update_takes_at_most_16_mib_whatever_its_size(
@@ -385,7 +380,7 @@ def test_protecting_an_update_takes_at_most_16_mib_whatever_its_size(
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert sealed.length == seal.sealed_length(params.plaintext_bytes)
+    assert sealed.length == seal.sealed_length(params.layout.plaintext_bytes)
     assert peak <= 16 * 2**20
 
 
@@ -393,7 +388,7 @@ def test_the_whole_scheme_opens_an_update_of_many_chunks(rounds: Rounds) -> None
     dimension = 900_000  # 3.4 chunks: the buffers have come round again
     params = rounds.params(dimension)
     measurement = rounds.measurement(dimension)
-    mean = scheme.run_scheme(params, [measurement], [rounds.rand()])
+    mean = stages.run(params, [measurement], [rounds.rand()])
     assert measurement.update is not None
     length = np.linalg.norm(measurement.update.astype(np.float64))
     clipped = measurement.update * min(1.0, params.clip / length)

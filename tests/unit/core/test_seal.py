@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fedsecure.core import seal
-from fedsecure.core.params import CHUNK
+from fedsecure.core.layout import CHUNK
 from fedsecure.errors import PeerError
 
 KEY = seal.SealingKey.from_seed(b"k" * 32)

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from fedsecure.core import scheme
 from fedsecure.core.params import Params, Scalar
-from fedsecure.core.scheme import AggregateShare, Mean, Measurement, OutputShare
+from fedsecure.core.scheme import AggregateShare, Mean, Measurement
 from fedsecure.errors import PeerError
 from fedsecure.rounds.contributor import weight_of
 from fedsecure.statements import Weighting
 from fedsecure.study.task import Layer, model_digest, task_digest
+from tests import stages
 from tests.protocol.federation import (
     HOSPITALS,
     MODEL,
@@ -73,7 +74,7 @@ def opened(names: str, weighting: Weighting) -> Mean:
         for name in names
     ]
     rands = [bytes([number]) * scheme.RAND_BYTES for number in range(len(names))]
-    return scheme.run_scheme(params, measurements, rands)
+    return stages.run(params, measurements, rands)
 
 
 def shown(numbers: NDArray[np.float64]) -> str:
@@ -182,14 +183,11 @@ def sum_with(extra: int) -> Mean:
             bytes([number]) * scheme.RAND_BYTES,
         )
         context = scheme.ReportContext(bytes(32), sharding.report_id, f"{number}")
-        scratch = OutputShare.allocate(PARAMS)
         vector = b"".join(bytes(piece) for piece in sharding.vector)
         for share, (kind, plaintext) in zip(
             shares, {"seed": sharding.seed, "vector": vector}.items(), strict=True
         ):
-            scheme.aggregate(
-                share, scheme.prepare(PARAMS, context, kind, plaintext, scratch)
-            )
+            stages.add(PARAMS, share, context, kind, plaintext)
     shares[0].tensor += np.uint32(extra)
     return scheme.unshard(PARAMS, *shares)
 
@@ -208,7 +206,7 @@ def test_a_set_of_puppets_tells_the_one_real_update() -> None:
     victim = Measurement(np.array([0.25, -0.5], np.float32), 1, {})
     puppet = Measurement(np.zeros(2, np.float32), 1, {})
     rands = [bytes([number]) * scheme.RAND_BYTES for number in range(3)]
-    mean = scheme.run_scheme(params, [victim, puppet, puppet], rands)
+    mean = stages.run(params, [victim, puppet, puppet], rands)
     np.testing.assert_allclose(mean.update * 3, [0.25, -0.5], atol=1e-6)
 
 
@@ -217,7 +215,7 @@ def test_a_bin_with_one_row_tells_how_many_rows_somebody_held_out() -> None:
     (rows,) = re.findall(r"somebody of the four held out (\d+) rows", PAGE)
     params = Params.derive(0, (Scalar("bin", 0.0, 1.0),), 4, 1.0, 1)
     fractions = [1 / int(rows), 0.0, 0.0, 0.0]
-    mean = scheme.run_scheme(
+    mean = stages.run(
         params,
         [Measurement(None, 1, {"bin": fraction}) for fraction in fractions],
         [bytes([n] * scheme.RAND_BYTES) for n in range(4)],
