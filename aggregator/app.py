@@ -12,8 +12,9 @@
 compact) but for reports and aggregate shares, which follow their header (`framing`).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Annotated, Final, TypeVar
@@ -26,14 +27,18 @@ from starlette.concurrency import run_in_threadpool
 from aggregator import grants, openings, reads, store
 from aggregator.background import Task, running
 from aggregator.context import Context
+from aggregator.entrance import Entrance
 from aggregator.fold import Worker
-from aggregator.intake import Intake, read_all
+from aggregator.holding import Holding
+from aggregator.intake import Intake, reading
 from aggregator.metrics import Metrics, Stage
 from aggregator.pace import Pace
 from aggregator.problems import add_handlers
 from aggregator.readiness import Readiness
 from aggregator.refusals import decide
 from fedsecure import PROTOCOL_VERSION, framing
+from fedsecure.accepting import Lines
+from fedsecure.connections import peer_of, vouch
 from fedsecure.encodings import Digest
 from fedsecure.errors import OperatorError
 from fedsecure.identity import Name
@@ -62,19 +67,28 @@ class Routes:
         metrics: Metrics,
         pace: Pace,
         readiness: Readiness,
+        lines: Lines | None,
     ) -> None:
         self._context = context
         self._readiness = readiness
         self._worker = worker
         self._metrics = metrics
         self._pace = pace
+        self._lines = lines
         self._intake = Intake(context, worker, pace)
+        self._holding = Holding()
+        self._repeated = asyncio.Semaphore(1)
 
     async def grant(self, round_id: RoundId, request: Request) -> Response:
         """Consent to a round."""
         with self._metrics.stage(Stage.GRANT):
-            spec = await self._verified(request, MAX_SPEC, RoundSpec)
-            return _token(await self._decide(grants.grant, round_id, spec))
+            spec, is_first = await self._verified(request, MAX_SPEC, RoundSpec)
+            granted = await run_in_threadpool(
+                grants.granted, self._context, round_id, spec
+            )
+            if granted is None:
+                granted = await self._decide(grants.grant, round_id, spec, is_first)
+            return _token(granted)
 
     async def report(
         self, round_id: RoundId, reporter: Reporter, request: Request
@@ -99,8 +113,14 @@ class Routes:
         """Open a round."""
         with self._metrics.stage(Stage.OPEN):
             most = await run_in_threadpool(openings.most_bytes, self._context, round_id)
-            opening = await self._verified(request, most, Opening)
-            share = await self._decide(openings.open_round, round_id, opening)
+            opening, is_first = await self._verified(request, most, Opening)
+            share = await run_in_threadpool(
+                openings.answered, self._context, round_id, opening
+            )
+            if share is None:
+                share = await self._decide(
+                    openings.open_round, round_id, opening, is_first
+                )
         length = framing.offset_after(share.header) + share.length
         self._metrics.sent.inc(length)
         return StreamingResponse(
@@ -112,8 +132,8 @@ class Routes:
     async def void(self, round_id: RoundId, request: Request) -> Response:
         """Give a round up."""
         with self._metrics.stage(Stage.VOID):
-            void = await self._verified(request, MAX_VOID, Void)
-            return _token(await self._decide(grants.void, round_id, void))
+            void, is_first = await self._verified(request, MAX_VOID, Void)
+            return _token(await self._decide(grants.void, round_id, void, is_first))
 
     async def inclusion(
         self,
@@ -161,26 +181,38 @@ class Routes:
         await run_in_threadpool(self._measure)
         return Response(self._metrics.page(), media_type=CONTENT_TYPE_LATEST)
 
-    async def _verified(self, request: Request, limit: int, kind: type[S]) -> Signed[S]:
-        """Read a statement; whatever nobody signed never reaches the worker."""
-        token = await read_all(request, limit, self._context.still_seconds)
-        said = await run_in_threadpool(verify, token, kind, self._context.federation)
-        self._pace.require(said.signer)
-        return said
+    async def _verified(
+        self, request: Request, limit: int, kind: type[S]
+    ) -> tuple[Signed[S], bool]:
+        """Read a statement, and tell whether it comes for the first time.
+
+        Whatever nobody signed never reaches the worker.
+        """
+        federation, still = self._context.federation, self._context.still_seconds
+        async with reading(request, limit, still, self._holding) as token:
+            said = await run_in_threadpool(verify, token, kind, federation)
+        peer = peer_of(request.scope)
+        vouch(peer)
+        return said, self._pace.charge(said.signer, said.digest, peer)
 
     async def _decide(
         self,
         change: Callable[[Context, str, Signed[S]], T],
         round_id: str,
         said: Signed[S],
+        is_first: bool,
     ) -> T:
-        return await self._worker.run(
-            decide, self._context, said, change, round_id, said
-        )
+        # What came before waits in a line of its own, before it waits for the worker.
+        async with nullcontext() if is_first else self._repeated:
+            return await self._worker.run(
+                decide, self._context, said, change, round_id, said
+            )
 
     def _measure(self) -> None:
         """Look at what no request changes; the page comes whatever fails."""
         self._metrics.watch_tasks(self._readiness.tasks)
+        if self._lines is not None:
+            self._metrics.watch_lines(self._lines)
         try:
             self._metrics.disk_free.set(self._context.spool.free())
             self._readiness.require()
@@ -195,25 +227,34 @@ class Routes:
         self, request: Request, authorization: str | None, reader: str
     ) -> None:
         reads.require_ticket(self._context, authorization, request.url.path, reader)
+        peer = peer_of(request.scope)
+        vouch(peer)
         self._pace.require(reader)
+        self._pace.paid(peer)
 
 
 def create_app(
-    context: Context, worker: Worker, readiness: Readiness | None = None
+    context: Context,
+    worker: Worker,
+    readiness: Readiness | None = None,
+    lines: Lines | None = None,
 ) -> FastAPI:
     """Return the application of one aggregator; run by `aggregator.server`."""
     metrics, ready = Metrics(), readiness or Readiness(context)
     ready = replace(ready, tasks=_tasks(ready, worker))
     if ready.ends is not None:
         metrics.certificate.set(ready.ends)
-    pace = Pace(context.policy.requests_per_minute, context.clock)
+    pace = Pace(context.policy.requests_per_minute, context.monotonic)
     app = FastAPI(
         lifespan=lambda _: _living(ready, worker),
         openapi_url=None,
+        redirect_slashes=False,
         title="fedsecure",
     )
     add_handlers(app, metrics)
-    app.include_router(_router(Routes(context, worker, metrics, pace, ready)))
+    app.add_middleware(Entrance, pace=pace, metrics=metrics)
+    routes = Routes(context, worker, metrics, pace, ready, lines)
+    app.include_router(_router(routes))
     return app
 
 

@@ -20,13 +20,14 @@ Paths are taken from the file's own folder.
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from aggregator.context import STILL_SECONDS, TIDY_SECONDS
 from aggregator.policy import Policy
 from fedsecure import settings
+from fedsecure.accepting import Limits, canonical
 from fedsecure.errors import OperatorError
 from fedsecure.identity import Federation, Name, Role, load_federation
 from fedsecure.membership.accepted import ACCEPTED, AcceptedPath, open_membership
@@ -39,6 +40,24 @@ class Tls(Settings):
 
     certificate: RelativePath
     key: RelativePath
+
+
+class Connections(Settings):
+    """Section `[connections]` of aggregator.toml: how many there may be.
+
+    `most` is at most what the process's descriptors allow, `per_address` half of it
+    if nothing is said. `proxies` are addresses behind which many parties sit.
+    """
+
+    most: Annotated[int | None, Field(ge=1)] = None
+    per_address: Annotated[int | None, Field(ge=1)] = None
+    proxies: Annotated[
+        tuple[Annotated[str, AfterValidator(canonical)], ...], Field(strict=False)
+    ] = ()
+
+    def limits(self, files: int) -> Limits:
+        """Return what holds for a process that may have so many descriptors."""
+        return Limits.of(files, self.most, self.per_address, self.proxies)
 
 
 class AggregatorSettings(Settings):
@@ -62,6 +81,7 @@ class AggregatorSettings(Settings):
     database_password: RelativePath | None = None
     still_seconds: Annotated[int, Field(ge=1, le=3600)] = STILL_SECONDS
     tidy_seconds: Annotated[int, Field(ge=1, le=3600)] = TIDY_SECONDS
+    connections: Connections = Connections()
     policy: Policy = Policy()
 
     @property

@@ -63,6 +63,22 @@ def grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str:
     return granted
 
 
+def granted(context: Context, digest: str, spec: Signed[RoundSpec]) -> str | None:
+    """Return the grant that was given for this very spec; reads only.
+
+    Raises:
+        PeerError: FS-301.
+        RoundStateError: FS-305.
+    """
+    require_round(digest, spec.digest)
+    with context.store.reading("find grant") as session:
+        row = session.get(RoundRow, digest)
+        if row is None:
+            return None
+        require_not_void(digest, row.state, row.void_reason)
+        return _grant_token(context, session, row)
+
+
 def void(context: Context, digest: str, said: Signed[Void]) -> str:
     """Give a round up for its owner, and confirm it; also if it is void already.
 
@@ -162,7 +178,7 @@ def _require_grantable(
     # (6) There is room.
     policy.require_room(
         len(store.undecided_rounds(session)),
-        store.rounds_since(session, spec.signer, now - HOUR),
+        store.rounds_between(session, spec.signer, now - HOUR, now),
         context.policy,
     )
 

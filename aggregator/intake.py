@@ -20,16 +20,21 @@ from starlette.requests import Request
 from aggregator import refusals, reports
 from aggregator.context import Context
 from aggregator.fold import Worker
+from aggregator.holding import Holding
 from aggregator.pace import Pace
 from aggregator.reports import Expected
 from aggregator.spool import disk
 from fedsecure import framing
+from fedsecure.connections import peer_of, vouch
 from fedsecure.core.layout import Buffer
 from fedsecure.core.seal import PayloadDigest
 from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.pouring import POUR
+from fedsecure.signing import Signed, verify
+from fedsecure.statements import ReportHeader
 
 DECIMAL: Final = re.compile("[0-9]{1,18}")
+SLOWEST: Final = 8 * 2**10  # bytes a second of what nobody is known to have signed
 UPLOADS_EACH: Final = 2  # of one data owner in one round: one that hangs, one that runs
 
 
@@ -46,6 +51,7 @@ class Body:
         self._still_seconds = still_seconds
         self._held = b""
         self._limit: asyncio.Timeout | None = None
+        self._whole = self._crowded = False
 
     @asynccontextmanager
     async def moving(self) -> AsyncIterator[None]:
@@ -56,13 +62,38 @@ class Body:
         Raises:
             PeerError: FS-319 when it stands still.
         """
+        async with self._limited(self._still_seconds, "without a byte"):
+            yield
+        self._limit = None
+
+    @asynccontextmanager
+    async def within(self, length: int) -> AsyncIterator[None]:
+        """Bound how long `length` bytes may take that nobody is known to have signed.
+
+        Raises:
+            PeerError: FS-319 when they take longer than a slow line does.
+        """
+        seconds = self._still_seconds + length / SLOWEST
+        self._whole = True
+        async with self._limited(seconds, f"for {length} bytes"):
+            yield
+        self._whole, self._limit = False, None
+
+    def give_up(self) -> None:
+        """End the reading, for others need the room."""
+        if self._limit is not None and not self._limit.expired():
+            self._crowded = True
+            self._limit.reschedule(asyncio.get_running_loop().time())
+
+    @asynccontextmanager
+    async def _limited(self, seconds: float, what: str) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._still_seconds) as limit:
-                self._limit = limit
+            async with asyncio.timeout(seconds) as self._limit:
                 yield
         except TimeoutError as error:
-            still = f"{self._still_seconds} s without a byte"
-            raise PeerError("FS-319", still) from error
+            if self._crowded:
+                raise RoundStateError("FS-537", "its room was needed") from error
+            raise PeerError("FS-319", f"{seconds:.0f} s {what}") from error
 
     async def take(self, length: int) -> bytes:
         """Return exactly `length` bytes.
@@ -108,22 +139,43 @@ class Body:
         if self._limit is None:
             msg = "a body is read outside of `moving`"
             raise RuntimeError(msg)
-        if not self._limit.expired():  # else it is about to be raised
+        # If it has expired, it is about to be raised.
+        if not self._whole and not self._limit.expired():
             now = asyncio.get_running_loop().time()
             self._limit.reschedule(now + self._still_seconds)
 
 
-async def read_all(request: Request, limit: int, still_seconds: float) -> str:
-    """Return a body that is one token.
+@asynccontextmanager
+async def reading(
+    request: Request, limit: int, still_seconds: float, holding: Holding
+) -> AsyncIterator[str]:
+    """Yield a body that is one token; its room is taken as long as the block lasts.
 
     Raises:
         PeerError: FS-315 when it is longer than `limit` bytes, FS-316, FS-317,
             FS-319, or FS-532 when it is not ASCII.
+        RoundStateError: FS-537 when others need the room.
     """
-    require_length(request, limit)
-    body = Body(request, still_seconds)
-    async with body.moving():
-        content = b"".join([piece async for piece in body.rest()])
+    length = require_length(request, limit)
+    peer = peer_of(request.scope)
+    with holding.room(peer.address if peer else "") as held:
+        body = Body(request, still_seconds)
+        held.give_up = body.give_up
+        async with body.within(length):
+            content = await _whole(body, partial(holding.add, held))
+        held.give_up = None
+        yield _ascii(content)
+
+
+async def _whole(body: Body, count: Callable[[int], None]) -> bytearray:
+    content = bytearray()
+    async for piece in body.rest():
+        count(len(piece))
+        content += piece
+    return content
+
+
+def _ascii(content: bytearray) -> str:
     try:
         return content.decode("ascii")
     except UnicodeDecodeError as error:
@@ -167,16 +219,21 @@ class Intake:
         limit = framing.LENGTH.size + framing.MAX_HEADER + longest
         length = require_length(request, limit)
         body = Body(request, self._context.still_seconds)
-        async with body.moving():
+        async with body.within(framing.MAX_HEADER):
             token = await _header(body)
+        header = await run_in_threadpool(
+            verify, token, ReportHeader, self._context.federation
+        )
+        peer = peer_of(request.scope)
+        vouch(peer)
+        self._pace.charge(header.signer, header.digest, peer)
         try:
             expected = await run_in_threadpool(
-                reports.expect, self._context, digest, reporter, token
+                reports.expect, self._context, digest, reporter, header
             )
         except (PeerError, RoundStateError) as error:
-            await self._worker.run(refusals.record_report, self._context, token, error)
+            await self._record(header, error)
             raise
-        self._pace.require(reporter)
         offset = framing.offset_after(token)
         _require_exact(length, offset, expected)
         # Not before the header is verified, or strangers could take all the slots.
@@ -193,6 +250,14 @@ class Intake:
                 expected.header,
                 partial(reports.accept, expected=expected, path=path, offset=offset),
             )
+
+    async def _record(
+        self, header: Signed[ReportHeader], error: PeerError | RoundStateError
+    ) -> None:
+        """Record a refusal, unless it is: then nobody waits for the worker."""
+        context = self._context
+        if await run_in_threadpool(refusals.is_new, context, header, error):
+            await self._worker.run(refusals.record, context, header, error)
 
     async def _longest(self, digest: str) -> int:
         """Return how long a payload of a round can be; the store is asked once."""

@@ -21,6 +21,7 @@ from prometheus_client import (
 
 from aggregator.background import Task
 from aggregator.rounds import RoundState
+from fedsecure.accepting import WHY, Lines
 
 _SECONDS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
@@ -98,6 +99,28 @@ class Metrics:
             ["task"],
             registry=registry,
         )
+
+        self.connections = Gauge(
+            "fedsecure_connections", "Connections that are open", registry=registry
+        )
+        self.connections_most = Gauge(
+            "fedsecure_connections_most",
+            "Connections that may be open",
+            registry=registry,
+        )
+        self.connections_ended = Gauge(
+            "fedsecure_connections_ended",
+            "Connections ended or refused since the start because there were too many",
+            ["why"],
+            registry=registry,
+        )
+
+    def watch_lines(self, lines: Lines) -> None:
+        """Set how many connections there are, and how many had to go."""
+        self.connections.set(len(lines))
+        self.connections_most.set(lines.limits.most)
+        for why in WHY:
+            self.connections_ended.labels(why).set(lines.ended[why])
 
     def watch_tasks(self, tasks: Sequence[Task]) -> None:
         """Set how each task in the background stands."""

@@ -89,6 +89,23 @@ def open_round(context: Context, digest: str, opening: Signed[Opening]) -> Seale
     return _share(context, digest)
 
 
+def answered(
+    context: Context, digest: str, opening: Signed[Opening]
+) -> SealedShare | None:
+    """Return the share that was stored for this very opening; reads only.
+
+    Raises:
+        PeerError: FS-301.
+        RoundStateError: FS-308 when it is deleted.
+    """
+    require_round(digest, opening.statement.spec)
+    with context.store.reading("find opening") as session:
+        known = store.find_opening(session, digest)
+    if known is None or known.opening != opening.digest or known.share_digest is None:
+        return None
+    return _stored_share(context, digest)
+
+
 def resume(context: Context, digest: str) -> None:
     """Make the share of a committed opening that a crash left without; run at start.
 

@@ -33,6 +33,10 @@ RETRY_SECONDS: Final = {
     "FS-524": 60,
     "FS-525": 5,
     "FS-526": 60,
+    "FS-534": 60,
+    "FS-535": 5,
+    "FS-536": 5,
+    "FS-537": 5,
 }
 
 _HTTP: Final = {HTTPStatus.NOT_FOUND: "FS-530", HTTPStatus.METHOD_NOT_ALLOWED: "FS-531"}

@@ -20,7 +20,7 @@ from aggregator.projection import Happened
 from fedsecure.core.layout import CHUNK
 from fedsecure.core.seal import sealed_length
 from fedsecure.errors import FedsecureError, OperatorError, PeerError, RoundStateError
-from fedsecure.signing import Signed, verify
+from fedsecure.signing import Signed
 from fedsecure.statements import (
     Opening,
     ReportHeader,
@@ -85,23 +85,31 @@ def record(context: Context, said: Signed[Any], error: FedsecureError) -> None:
         log.error("refusal not recorded", code=failure.code, detail=failure.detail)
 
 
-def record_report(context: Context, token: str, error: FedsecureError) -> None:
-    """Record a report that was refused before its payload was read."""
+def is_new(context: Context, said: Signed[Any], error: FedsecureError) -> bool:
+    """Tell whether a refusal is one to record; reads only."""
+    if not _tells(said.statement, error.code):
+        return False
     try:
-        header = verify(token, ReportHeader, context.federation)
-    except PeerError:
-        return  # nobody of this federation said it
-    record(context, header, error)
+        with context.store.reading("find refusal") as session:
+            return _is_new(session, said, error.code, context.clock())
+    except OperatorError:
+        return True  # `record` will say so
+
+
+def _is_new(session: Session, said: Signed[Any], code: str, now: float) -> bool:
+    if store.find_refusal(session, said.digest, code) is not None:
+        return False
+    if not store.refusals_between(session, said.signer, now - HOUR, now) < MOST:
+        log.warning("too many refusals to record", signer=said.signer, code=code)
+        return False
+    return True
 
 
 def _append(context: Context, said: Signed[Any], code: str) -> None:
     now = context.clock()
 
     def work(session: Session) -> None:
-        if store.find_refusal(session, said.digest, code) is not None:
-            return
-        if not store.refusals_since(session, said.signer, now - HOUR) < MOST:
-            log.warning("too many refusals to record", signer=said.signer, code=code)
+        if not _is_new(session, said, code, now):
             return
         body = {
             "signer": said.signer,

@@ -30,7 +30,7 @@ from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params
 from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.faults import Point, reached
-from fedsecure.signing import Signed, digest_of, verify
+from fedsecure.signing import Signed, digest_of
 from fedsecure.statements import LedgerHead, Receipt, ReportHeader
 
 log = structlog.get_logger()
@@ -63,11 +63,13 @@ def longest_payload(params: Params) -> int:
     )
 
 
-def expect(context: Context, digest: str, reporter: str, token: str) -> Expected:
+def expect(
+    context: Context, digest: str, reporter: str, header: Signed[ReportHeader]
+) -> Expected:
     """Check a report's header before its payload is read; reads only.
 
     The steps, in order:
-        (1) the data owner signed it, in this federation;
+        (1) the data owner signed it, in this federation: whoever calls has verified it;
         (2) it is for this round, this data owner and this aggregator;
         (3) the data owner is in the round's cohort and on the roster;
         (4) it is as long as this round's reports of its kind are;
@@ -75,10 +77,9 @@ def expect(context: Context, digest: str, reporter: str, token: str) -> Expected
         (6) otherwise the round still takes reports.
 
     Raises:
-        PeerError: FS-301, FS-310, FS-311, FS-404, FS-7xx.
+        PeerError: FS-301, FS-310, FS-311, FS-404.
         RoundStateError: FS-300, FS-304 to FS-306, FS-312.
     """
-    header = verify(token, ReportHeader, context.federation)  # (1)
     require_round(digest, header.statement.spec)  # (2)
     _require_address(context, header.statement, reporter)
     return _expect_now(context, header)

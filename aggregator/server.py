@@ -29,6 +29,7 @@ from aggregator.neighbour import looking_around
 from aggregator.readiness import Readiness, readiness
 from aggregator.spool import Spool, open_spool
 from aggregator.store import Store, open_store
+from fedsecure.accepting import BoundedServer, Lines, raise_files
 from fedsecure.errors import OperatorError
 from fedsecure.identity import Federation
 from fedsecure.pouring import protocol
@@ -61,7 +62,8 @@ def serve(settings: AggregatorSettings) -> None:
     ):
         context = _context(settings, author, spool, store)
         grants.recover(context)
-        _run(readiness(context, settings), listener, tls)
+        lines = Lines(settings.connections.limits(raise_files()))
+        _run(readiness(context, settings), listener, tls, lines)
     log.info("stopped", name=author.name)
 
 
@@ -71,7 +73,7 @@ def _warn_of_one_host(federation: Federation) -> None:
         log.warning("both aggregators are on one host, which gives no secrecy")
 
 
-class _Server(uvicorn.Server):
+class _Server(BoundedServer):
     """Uvicorn, but a signal that stops it is not raised again afterwards."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
@@ -103,10 +105,12 @@ def _context(
     )
 
 
-def _run(ready: Readiness, listener: socket.socket, tls: ssl.SSLContext) -> None:
+def _run(
+    ready: Readiness, listener: socket.socket, tls: ssl.SSLContext, lines: Lines
+) -> None:
     context = ready.context
     config = uvicorn.Config(
-        create_app(context, Worker(), ready),
+        create_app(context, Worker(), ready, lines),
         loop="uvloop",
         http=protocol(Connection),
         ws="none",
@@ -120,7 +124,7 @@ def _run(ready: Readiness, listener: socket.socket, tls: ssl.SSLContext) -> None
     )
     host, port = listener.getsockname()[:2]
     log.info("listening", name=context.name, host=host, port=port)
-    _Server(config).run(sockets=[listener])
+    _Server(config, lines).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

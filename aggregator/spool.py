@@ -27,7 +27,7 @@ from typing import IO, Final
 from pydantic import ValidationError
 
 from fedsecure.core.seal import SealingKey
-from fedsecure.durability import sync
+from fedsecure.durability import OUT_OF_FILES, sync
 from fedsecure.errors import OperatorError
 from fedsecure.identity import DISK_FULL, read_private, write_private
 from fedsecure.statements import LedgerHead
@@ -42,13 +42,14 @@ def disk(what: str) -> Iterator[None]:
 
     Raises:
         OperatorError: FS-523 when the disk is full, FS-526 when it is read-only,
-            FS-524 for any other failure.
+            FS-536 without a descriptor, FS-524 for any other failure.
     """
     try:
         yield
     except OSError as error:
         code = "FS-526" if error.errno == errno.EROFS else "FS-524"
         code = "FS-523" if error.errno in DISK_FULL else code
+        code = "FS-536" if error.errno in OUT_OF_FILES else code
         raise OperatorError(code, f"{what}: {error.strerror}") from error
 
 

@@ -238,10 +238,13 @@ def sets_opened(session: Session, model: str | None) -> dict[frozenset[str], int
     return sets
 
 
-def rounds_since(session: Session, owner: str, since: float) -> int:
-    """Return how many rounds an owner was granted since a time (seconds since 1970)."""
+def rounds_between(session: Session, owner: str, since: float, now: float) -> int:
+    """Return how many rounds an owner was granted in a time (seconds since 1970).
+
+    What is later than now was granted before the clock was set back, and not counted.
+    """
     query = select(func.count()).where(
-        RoundRow.owner == owner, RoundRow.granted_at > since
+        RoundRow.owner == owner, RoundRow.granted_at > since, RoundRow.granted_at <= now
     )
     return session.scalar(query) or 0
 
@@ -251,10 +254,12 @@ def find_refusal(session: Session, digest: str, code: str) -> RefusalRow | None:
     return session.get(RefusalRow, (digest, code))
 
 
-def refusals_since(session: Session, signer: str, since: float) -> int:
-    """Return how many refusals of a party are recorded since a time."""
+def refusals_between(session: Session, signer: str, since: float, now: float) -> int:
+    """Return how many refusals of a party are recorded in a time."""
     query = select(func.count()).where(
-        RefusalRow.signer == signer, RefusalRow.refused_at > since
+        RefusalRow.signer == signer,
+        RefusalRow.refused_at > since,
+        RefusalRow.refused_at <= now,
     )
     return session.scalar(query) or 0
 

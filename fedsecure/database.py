@@ -44,6 +44,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.compiler import DDLCompiler
 
+from fedsecure.durability import is_out_of_files
 from fedsecure.errors import OperatorError
 
 BUSY_SECONDS: Final = 30.0
@@ -230,7 +231,9 @@ def migrate(url: URL, migrations: Path, failed: str) -> str:
 
 
 def failure(error: SQLAlchemyError) -> str:
-    """Return the code of a server's failing database: a full disk has its own."""
+    """Return the code of a server's failing database; what lacks has its own."""
+    if is_out_of_files():
+        return "FS-536"
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
     if code is None:
         return "FS-525"

@@ -1003,6 +1003,26 @@ PROBLEMS: Final[dict[str, Problem]] = {
             HTTPStatus.SERVICE_UNAVAILABLE,
         ),
         Problem(
+            "FS-535",
+            "Too many requests on one connection at once",
+            "Wait for answers before more is asked; the connection is closed.",
+            HTTPStatus.TOO_MANY_REQUESTS,
+        ),
+        Problem(
+            "FS-536",
+            "No file descriptors are left",
+            "Allow the server more of them (`ulimit -n`, LimitNOFILE of systemd, "
+            "ulimits of Docker), or fewer connections ([connections] in "
+            "aggregator.toml); senders try again by themselves.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
+            "FS-537",
+            "Too many statements are on their way",
+            "Send it again: others that came from the same address took the room.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
             "FS-540",
             "The server failed",
             "Its operator finds the reason in its log; the request can be repeated.",

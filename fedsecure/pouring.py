@@ -17,10 +17,9 @@ from weakref import ref
 
 import httptools
 from starlette.requests import ClientDisconnect
-from uvicorn.protocols.http.httptools_impl import (
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from fedsecure.connections import Bounded, Peer
 
 POUR: Final = "fedsecure.pour"
 BUFFER: Final = 2**18 + 2**10  # bytes; uvloop decrypts at most 256 KiB at a time
@@ -29,7 +28,7 @@ Take = Callable[[memoryview], object]
 Pour = Callable[[Take], Awaitable[None]]
 
 
-class Pouring(HttpToolsProtocol):
+class Pouring(Bounded):
     """A connection of uvicorn whose bodies can be poured out."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -40,6 +39,10 @@ class Pouring(HttpToolsProtocol):
 
     def received(self, data: memoryview) -> None:
         """Take what came. It is only there until this returns."""
+        if self.flow.deaf:
+            return
+        if self._head is None and self.idle:
+            self._wait()
         if not self._left:
             self.data_received(bytes(data))
             return
@@ -57,17 +60,23 @@ class Pouring(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin a request, of which a body may follow."""
         super().on_headers_complete()
+        if self.flow.deaf:
+            return
         self._left = _length(self.headers)
         pour: Pour = partial(_pour, ref(self), ref(self.cycle))
-        self.scope["extensions"] = {POUR: pour}  # type: ignore[dict-item]
+        self.scope["extensions"][POUR] = pour  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         """Take a piece that the parser has found."""
+        if self.flow.deaf:
+            return
         self._left = max(0, self._left - len(body))
         self._hand_over(memoryview(body))
 
     def on_message_complete(self) -> None:
         """End the body."""
+        if self.flow.deaf:
+            return
         self._left = 0
         super().on_message_complete()
         self._finish(None)
@@ -145,6 +154,11 @@ class _Buffered(asyncio.BufferedProtocol):
         self._connection: Pouring | None = kind(**arguments)
         self._memory = memory
 
+    def attend(self, peer: Peer, lost: Callable[[], None]) -> None:
+        """Say who is there, and have somebody told when it is over."""
+        if self._connection is not None:
+            self._connection.attend(peer, lost)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._connection is not None:
             self._connection.connection_made(transport)  # type: ignore[arg-type]
@@ -180,8 +194,6 @@ def protocol(kind: type[Pouring]) -> Any:
 
 
 def _length(headers: list[tuple[bytes, bytes]]) -> int:
-    """Return how long a body is, 0 when only the parser can tell where it ends."""
-    said = dict(headers)
-    if b"transfer-encoding" in said:
-        return 0
-    return int(said.get(b"content-length", b"0"))  # digits, or the parser objects
+    """Return how long a body is."""
+    # Digits, or the parser objects; and there are no chunks.
+    return int(dict(headers).get(b"content-length", b"0"))

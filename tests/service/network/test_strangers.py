@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from aggregator.connection import MAX_HEAD
+from fedsecure.connections import MAX_HEAD, MAX_WAITING
 from fedsecure.errors import PROBLEMS
 from tests.service.aggregator.conftest import Federation, Process
 from tests.service.network.requests import answer_on, connect, exchange
@@ -74,7 +74,7 @@ ROUTES = {
     ),
     "chunks without a length, a report": (
         request(f"{SPEC}/reports/x", "Transfer-Encoding: chunked", body="0\r\n\r\n"),
-        "FS-300",
+        "FS-316",
     ),
     "no version": (b"GET /v1/rounds/x\r\n\r\n", "FS-532"),
     "no length": (request(SPEC), "FS-316"),
@@ -115,8 +115,22 @@ ROUTES = {
         "FS-532",
     ),
     "a reporter in broken UTF-8": (request(f"{SPEC}/reports/%ff", body="x"), "FS-532"),
+    "a reporter of 8,000 letters": (
+        request(f"{SPEC}/reports/{'a' * 8_000}", body="x"),
+        "FS-532",
+    ),
     "a reporter of 10,000 letters": (
         request(f"{SPEC}/reports/{'a' * 10_000}", body="x"),
+        "FS-315",
+    ),
+    "a target of 66,000 letters": (request(f"GET /{'a' * 66_000}"), "FS-315"),
+    "a head of 70,000 bytes at once": (
+        request("GET /health/live", *[f"X-{n}: {'a' * 990}" for n in range(70)]),
+        "FS-315",
+    ),
+    "a slash behind": (request("GET /v1/identity/"), "FS-530"),
+    "an upgrade with a body": (
+        request(SPEC, "Connection: Upgrade", "Upgrade: h2c", body="x"),
         "FS-532",
     ),
     "a round in capitals": (request("PUT /v1/rounds/" + "A" * 64, body="x"), "FS-532"),
@@ -136,7 +150,7 @@ ROUTES = {
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
             "Sec-WebSocket-Version: 13",
         ),
-        "FS-530",
+        "FS-532",
     ),
     "a ticket of other bytes": (
         request("GET " + ROUND, "Authorization: Bearer \xff\xfe\x80"),
@@ -179,7 +193,7 @@ def test_what_is_not_http_is_refused_and_the_line_closed(
     said = sent_and_closed(untouched, raw)
     assert said.count(b"HTTP/1.1 ") <= 1
     if said:  # a line that was reset takes the answer along
-        assert said.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 413 "))
+        assert said[9:13] in (b"400 ", b"411 ", b"413 ")
         require_problem(said.partition(b"\r\n\r\n")[2])
 
 
@@ -233,3 +247,46 @@ def test_requests_smuggled_behind_one_another_are_each_answered_as_a_strangers(
         line.sendall(request(SPEC, body=hidden) + hidden + request("GET /health/live"))
         answers = [answer_on(line) for _ in range(3)]
     assert [one.code for one in answers] == ["FS-701", "FS-332", None]
+
+
+@pytest.mark.parametrize("upgrade", ["websocket", "h2c", "x"])
+def test_what_follows_an_upgrade_is_no_request(
+    untouched: Process, upgrade: str
+) -> None:
+    hidden = request("GET /health/live")
+    raw = request(SPEC, "Connection: Upgrade", f"Upgrade: {upgrade}", body=hidden)
+    said = sent_and_closed(untouched, raw + hidden)
+    assert said.count(b"HTTP/1.1 ") == 1
+    assert require_problem(said.partition(b"\r\n\r\n")[2]) == "FS-532"
+
+
+def test_an_upgrade_behind_a_request_leaves_that_one_its_answer(
+    untouched: Process,
+) -> None:
+    first = request("GET /health/live")
+    second = request("GET /v1/identity", "Connection: Upgrade", "Upgrade: websocket")
+    said = sent_and_closed(untouched, first + second + first)
+    assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"200", b"400"]
+
+
+def test_no_answer_sends_anybody_to_the_host_that_a_request_names(
+    untouched: Process,
+) -> None:
+    raw = b"GET /v1/identity/ HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n"
+    said = sent_and_closed(untouched, raw)
+    assert said.startswith(b"HTTP/1.1 404 ")
+    assert b"evil.test" not in said
+
+
+def test_so_many_requests_wait_on_a_connection_and_no_more(untouched: Process) -> None:
+    one = request("GET /v1/identity")
+    with connect(untouched) as line:
+        line.sendall(one * (MAX_WAITING + 1))
+        answers = [answer_on(line) for _ in range(MAX_WAITING + 1)]
+        assert {answer.status for answer in answers} == {200}
+        line.sendall(one)
+        assert answer_on(line).status == 200
+    said = sent_and_closed(untouched, one * 5000)
+    heads = [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]]
+    assert heads == [b"200"] * (MAX_WAITING + 1) + [b"429"]
+    assert b'"FS-535"' in said

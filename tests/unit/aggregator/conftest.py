@@ -53,7 +53,7 @@ class Server:
     def report(self, report: Report) -> str:
         said = report.header.statement
         expected = reports.expect(
-            self.context, said.spec, said.reporter, report.header.token
+            self.context, said.spec, said.reporter, self.verified(report.header)
         )
         path = self.context.spool.incoming()
         path.write_bytes(report.body)

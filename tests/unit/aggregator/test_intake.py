@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from aggregator import intake, store
 from aggregator.fold import Worker
-from aggregator.intake import Body, Intake, read_all
+from aggregator.holding import Holding
+from aggregator.intake import Body, Intake, reading
 from aggregator.pace import Pace
+from fedsecure.connections import PEER, Peer
 from fedsecure.errors import FedsecureError
 from tests.unit.aggregator.conftest import Pair
-from tests.unit.aggregator.world import Report
+from tests.unit.aggregator.world import Clock, Report
 
 Message = MutableMapping[str, Any]
 
@@ -89,7 +92,7 @@ async def take(body: Body, length: int) -> bytes:
 @pytest.mark.parametrize(
     ("code", "headers"),
     [
-        ("FS-315", {"content-length": "11"}),
+        ("FS-315", {"content-length": "1000001"}),
         ("FS-316", {}),
         ("FS-316", {"content-length": "-1"}),
         ("FS-317", {"content-length": "3", "content-encoding": "gzip"}),
@@ -100,7 +103,53 @@ def test_bodies_are_refused_before_they_are_read(
     code: str, headers: dict[str, str]
 ) -> None:
     sent = request(b"\xff\xff\xff", headers=headers)
-    assert refused(lambda: read_all(sent, limit=10, still_seconds=60)) == code
+    assert refused(lambda: read_whole(sent, Holding())) == code
+
+
+async def read_whole(sent: Request, holding: Holding, still: float = 60) -> str:
+    async with reading(sent, 10**6, still, holding) as token:
+        return token
+
+
+def test_a_statement_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte in time, all of them too long: a stranger holds nothing by that."""
+    monkeypatch.setattr(intake, "SLOWEST", 100)
+    sent = slow_request(pieces=100, pause=0.05)
+    sent.scope["headers"] = [(b"content-length", b"10")]
+    assert refused(lambda: read_whole(sent, Holding(), still=0.2)) == "FS-319"
+
+
+def test_what_many_send_at_once_is_held_up_to_a_limit_and_makes_room() -> None:
+    holding, size = Holding(most=1000), 400
+    held: list[int] = []
+
+    async def hold(address: str, still: bool) -> str:
+        sent = request(b"a" * size, headers={"content-length": "401"}, still=still)
+        sent.scope["extensions"] = {PEER: Peer(address, 0.0)}
+        try:
+            return await read_whole(sent, holding)
+        except FedsecureError as error:
+            return error.code
+        finally:
+            held.append(holding.size)
+
+    async def run() -> list[str]:
+        strangers = [
+            asyncio.create_task(hold("203.0.113.9", still=True)) for _ in range(6)
+        ]
+        await asyncio.sleep(0.05)
+        honest = await hold("192.0.2.1", still=False)
+        answers = [await one for one in strangers[:4]]
+        for one in strangers[4:]:
+            one.cancel()
+        await asyncio.gather(*strangers[4:], return_exceptions=True)
+        return [honest, *answers]
+
+    honest, *given_up = asyncio.run(run())
+    assert honest == "a" * size
+    assert set(given_up) == {"FS-537"}
+    assert max(held) <= 1000
+    assert holding.size == 0
 
 
 def test_a_data_owner_has_at_most_two_uploads_under_way(pair: Pair) -> None:
@@ -131,6 +180,20 @@ def test_a_data_owner_has_at_most_two_uploads_under_way(pair: Pair) -> None:
     assert list((pair.north.folder / "incoming").iterdir()) == []
     again = asyncio.run(desk.receive(_whole(report), asked.digest, "basel"))
     assert again == pair.north.report(report)
+    worker.stop()
+
+
+def test_a_header_that_nobody_here_signed_leaves_no_trace(pair: Pair) -> None:
+    asked = pair.world.propose()
+    report = pair.world.report(asked, pair.grant(asked), "basel")["north"]
+    token = report.header.token.encode()
+    body = report.body.replace(token[-8:], b"A" * 8, 1)
+    worker = Worker()
+    desk = Intake(pair.north.context, worker, Pace(60, Clock()))
+    sent = request(body, headers={"content-length": str(len(body))})
+    assert refused(lambda: desk.receive(sent, asked.digest, "basel")).startswith("FS-7")
+    with pair.north.context.store.reading("look") as session:
+        assert store.refusals_between(session, "basel", 0, 2**40) == 0
     worker.stop()
 
 

@@ -1,9 +1,18 @@
+import asyncio
+from dataclasses import replace
+
+import httpx
 import pytest
+from fastapi import FastAPI
 from hypothesis import given, settings, strategies as st
 
-from aggregator.pace import MOST_NAMES, WINDOW, Pace
+from aggregator.app import create_app
+from aggregator.fold import Worker
+from aggregator.pace import MOST_NAMES, MOST_SEEN, WINDOW, Pace
+from fedsecure.connections import Peer
 from fedsecure.errors import RoundStateError
-from tests.unit.aggregator.world import Clock
+from tests.unit.aggregator.conftest import Pair, with_policy
+from tests.unit.aggregator.world import NOW, OWNER, Clock
 
 GAPS = st.lists(st.floats(0, 30), min_size=1, max_size=200)
 
@@ -58,14 +67,88 @@ def test_no_minute_has_more_than_twice_what_is_allowed(
         assert sum(start <= one < start + WINDOW for one in times) <= 2 * most
 
 
-def test_a_clock_that_is_set_back_locks_nobody_out_for_long() -> None:
-    clock = Clock()
-    pace = Pace(2, clock)
-    assert admitted(pace)
-    clock.now -= 3 * WINDOW
+def test_a_clock_that_is_set_back_locks_nobody_out(pair: Pair) -> None:
+    """Months back, and forth again: only time that really passes counts."""
+    elapsed = Clock(0.0)
+    with_policy(pair.north, requests_per_minute=2)
+    app = create_app(replace(pair.north.context, monotonic=elapsed), Worker())
+    path, clock = f"/v1/rounds/{'0' * 64}", pair.north.clock
+
+    def ask() -> int:
+        ticket = pair.world.ticket("north", OWNER, path, int(clock.now) + 60)
+        return asyncio.run(get(app, path, ticket))
+
+    assert [ask() for _ in range(3)] == [404, 404, 429]
+    clock.now -= 100 * 86_400
+    assert ask() == 429
+    elapsed.now += WINDOW
+    assert [ask() for _ in range(3)] == [404, 404, 429]
+    clock.now += 100 * 86_400
+    assert ask() == 429
+
+
+async def get(app: FastAPI, path: str, ticket: str) -> int:
+    transport, url = httpx.ASGITransport(app), "https://north.test"
+    async with httpx.AsyncClient(transport=transport, base_url=url) as client:
+        headers = {"Authorization": f"Bearer {ticket}"}
+        return (await client.get(path, headers=headers)).status_code
+
+
+def test_rounds_of_a_time_that_is_still_to_come_use_up_no_hour(pair: Pair) -> None:
+    """The clock was a day ahead, and is set right."""
+    with_policy(pair.north, max_rounds_per_hour=1)
+    pair.north.clock.now += 86_400
+    ahead = pair.world.propose(run="ahead", deadline=NOW + 86_400 + 600)
+    pair.north.grant(ahead)
+    pair.north.clock.now -= 86_400
+    pair.north.grant(pair.world.propose(run="right"))
+
+
+# --- what is sent again, and by whom ----------------------------------------------
+
+
+def test_a_statement_costs_its_signer_once_and_others_their_own_connection() -> None:
+    pace, member = Pace(3, Clock(0.0)), Peer("192.0.2.1", 0.0)
+    assert pace.charge("study", "first", None)
+    for _ in range(3):
+        pace.enter(member)
+        assert not pace.charge("study", "first", member)
+    with pytest.raises(RoundStateError, match=r"FS-326.*this connection"):
+        pace.enter(member)
+    pace.enter(Peer("192.0.2.1", 0.0))  # another one of the same address
+    assert [pace.charge("study", name, None) for name in "ab"] == [True, True]
     assert not admitted(pace)
-    clock.now += 3 * WINDOW
-    assert admitted(pace)
+
+
+def test_what_a_party_pays_for_costs_its_connection_nothing() -> None:
+    pace, own = Pace(2, Clock(0.0)), Peer("192.0.2.1", 0.0)
+    for number in range(2):
+        pace.enter(own)
+        assert pace.charge("study", str(number), own)
+    pace.enter(own)
+    with pytest.raises(RoundStateError, match=r"FS-326.*study"):
+        pace.charge("study", "third", own)
+    pace.enter(own)
+    with pytest.raises(RoundStateError, match=r"FS-326.*this connection"):
+        pace.enter(own)
+
+
+def test_a_statement_that_came_too_often_is_new_when_it_comes_in_time() -> None:
+    clock = Clock(0.0)
+    pace = Pace(1, clock)
+    pace.charge("study", "first", None)
+    with pytest.raises(RoundStateError, match="FS-326"):
+        pace.charge("study", "second", None)
+    clock.now += WINDOW
+    assert pace.charge("study", "second", None)
+
+
+def test_it_remembers_a_bounded_number_of_statements() -> None:
+    pace = Pace(10**9, Clock(0.0))
+    for number in range(MOST_SEEN + 1):
+        pace.charge("study", str(number), None)
+    assert not pace.charge("study", str(MOST_SEEN), None)
+    assert pace.charge("study", "0", None)
 
 
 def test_it_remembers_no_more_names_than_a_federation_has() -> None:

@@ -98,16 +98,19 @@ def test_nobody_fills_the_ledger_with_refusals(pair: Pair) -> None:
     assert len(shown(pair.north)) == MOST + 1
 
 
-def test_a_header_that_nobody_here_signed_leaves_no_trace(pair: Pair) -> None:
+def test_what_is_recorded_already_or_never_is_is_not_new(pair: Pair) -> None:
     asked = pair.world.propose()
-    grants = pair.grant(asked)
-    token = pair.world.report(asked, grants, "basel")["north"].header.token
-    error = PeerError("FS-311", "a test")
-    refusals.record_report(pair.north.context, token[:-8] + "AAAAAAAA", error)
-    refusals.record_report(pair.north.context, "no token", error)
-    assert shown(pair.north) == []
-    refusals.record_report(pair.north.context, token, error)
+    header = pair.world.report(asked, pair.grant(asked), "basel")["north"].header
+    context, stranger = pair.north.context, PeerError("FS-311", "a test")
+    assert refusals.is_new(context, header, stranger)
+    refusals.record(context, header, stranger)
     assert [row[:3] for row in shown(pair.north)] == [("basel", "report", "FS-311")]
+    assert not refusals.is_new(context, header, stranger)
+    assert not refusals.is_new(context, header, PeerError("FS-306", "innocent"))
+    for number in range(MOST):
+        refuse(pair.north, pair.world.propose(run=f"run-{number}"), "FS-400")
+    late = pair.world.propose(run="one-more").spec
+    assert not refusals.is_new(context, late, PeerError("FS-400", "a test"))
 
 
 def test_receipts_given_before_and_after_a_refusal_are_the_same(pair: Pair) -> None:

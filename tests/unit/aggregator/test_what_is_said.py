@@ -78,14 +78,14 @@ def test_a_late_report_says_by_how_much(pair: Pair) -> None:
 def test_a_report_at_the_wrong_door_says_which(pair: Pair) -> None:
     asked = granted(pair)
     sealed = pair.world.report(asked, pair.grant(asked), "basel", only=Kind.SEED)
-    token, digest = sealed["north"].header.token, asked.digest
+    header, digest = sealed["north"].header, asked.digest
     context = pair.north.context
-    assert said(lambda: reports.expect(context, digest, "bern", token)) == (
+    assert said(lambda: reports.expect(context, digest, "bern", header)) == (
         "FS-310",
         "reporter is 'basel' inside, 'bern' here",
     )
-    token = sealed["south"].header.token
-    assert said(lambda: reports.expect(context, digest, "basel", token)) == (
+    other = sealed["south"].header
+    assert said(lambda: reports.expect(context, digest, "basel", other)) == (
         "FS-310",
         "aggregator is 'south' inside, 'north' here",
     )
@@ -114,13 +114,13 @@ def test_a_ticket_at_the_wrong_door_says_which(pair: Pair) -> None:
 
 def test_a_database_that_fails_says_at_what(pair: Pair) -> None:
     asked = granted(pair)
-    token = pair.world.report(asked, pair.grant(asked), "basel")["north"].header.token
+    header = pair.world.report(asked, pair.grant(asked), "basel")["north"].header
     pair.north.context.store.change(
         "break",
         lambda session: session.execute(text("ALTER TABLE reports RENAME TO gone")),
     )
     code, detail = said(
-        lambda: reports.expect(pair.north.context, asked.digest, "basel", token)
+        lambda: reports.expect(pair.north.context, asked.digest, "basel", header)
     )
     assert code == "FS-525"
     assert detail.startswith("expect report: ")
