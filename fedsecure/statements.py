@@ -24,6 +24,7 @@ from fedsecure.identity import MAX_DATA_OWNERS, Name, Role
 MAX_INTEGER: Final = 2**53 - 1  # the largest that canonical JSON carries exactly
 MAX_DIMENSION: Final = 2**31  # parameters
 MAX_SCALARS: Final = 1024
+MAX_DEPTH: Final = 32  # objects and lists in one another, the payload being the first
 
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Positive = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
@@ -35,6 +36,17 @@ Text = Annotated[
     str, Field(pattern=r"^[^\p{Cc}\p{Cf}]*$", min_length=1, max_length=200)
 ]
 """One line for people; nothing in it steers a terminal or turns the writing round."""
+
+
+def _not_too_deep(value: Any, depth: int = 2) -> Any:
+    # A limit of ours: each JSON library has another, and some have none.
+    if isinstance(value, dict | list):
+        if depth > MAX_DEPTH:
+            msg = f"it nests more than {MAX_DEPTH} deep"
+            raise ValueError(msg)
+        for item in value.values() if isinstance(value, dict) else value:
+            _not_too_deep(item, depth + 1)
+    return value
 
 
 def _as_doubles(value: Any) -> Any:
@@ -52,7 +64,9 @@ def _as_doubles(value: Any) -> Any:
     return value
 
 
-Body = Annotated[dict[str, Any], AfterValidator(_as_doubles)]
+Body = Annotated[
+    dict[str, Any], AfterValidator(_not_too_deep), AfterValidator(_as_doubles)
+]
 
 
 class Purpose(StrEnum):
@@ -145,6 +159,13 @@ class RoundSpec(Statement):
     def _cohort_is_a_set(self) -> Self:
         if any(a >= b for a, b in pairwise(self.cohort)):
             msg = "cohort is not strictly ascending"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _only_training_has_an_update(self) -> Self:
+        if (self.purpose is Purpose.TRAIN) != (self.dimension > 0):
+            msg = f"dimension is {self.dimension} to {self.purpose}"
             raise ValueError(msg)
         return self
 

@@ -225,6 +225,7 @@ def bad_spellings() -> dict[str, tuple[str, bytes]]:
         "key_twice": ("void", void.replace(b'"reason"', b'"reason":"x","reason"')),
         "key_twice_at_the_end": ("void", void[:-1] + b',"author":"study"}'),
         "depth": ("event", changed("event", '"empty":{}', nested(400))),
+        "depth_33": ("event", changed("event", '"empty":{}', nested(31))),
         "surrogate_key": ("event", changed("event", '"empty"', '"\\udfff"')),
     }
 
@@ -286,6 +287,8 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "set_twice": ("opening", '"chur"', '"basel"'),
     "set_order": ("opening", '"chur"', '"a"'),
     "dimension": ("round-spec", '"dimension":273', f'"dimension":{2**31 + 1}'),
+    "dimension_zero_to_train": ("round-spec", '"dimension":273', '"dimension":0'),
+    "dimension_to_evaluate": ("evaluation", '"dimension":0', '"dimension":1'),
     "sealing_key_short": ("round-spec", SEALING_KEY, SEALING_KEY[:-2]),
     "sealing_key_padded": ("round-spec", SEALING_KEY, f"{SEALING_KEY}=="),
     "sealing_key_stray_bits": ("round-spec", SEALING_KEY, f"{SEALING_KEY[:-1]}B"),

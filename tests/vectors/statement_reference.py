@@ -7,6 +7,7 @@ numbers are integers or short fractions.
 
 import json
 from base64 import urlsafe_b64encode
+from functools import reduce
 from hashlib import sha256
 from typing import Any
 
@@ -176,6 +177,7 @@ _EVENT = {
     "at": 1800000000.25,
     "body": {"spec": digest("spec"), "list": [1, 0.5, None, True], "empty": {}},
 }
+_DEEPEST: Content = {**_EVENT, "body": {"deep": reduce(lambda d, _: [d], range(29), [])}}
 _ISSUE: Content = {
     "federation": FEDERATION_DIGEST,
     "number": 2,
@@ -199,6 +201,7 @@ STATEMENTS: dict[str, tuple[str, Content]] = {
     "confirmed void": ("void", {**_SAID, "author": "south", "reason": "too few"}),
     "read": ("read", _READ),
     "event": ("event", _EVENT),
+    "deepest event": ("event", _DEEPEST),
     "federation-issue": ("federation-issue", _ISSUE),
     "no authorities": ("federation-issue", {**_ISSUE, "authorities": None}),
 }

@@ -156,8 +156,12 @@ def test_a_subset_of_the_stored_reports_is_opened_exactly(
 
 def test_rounds_under_way_at_the_same_time_do_not_mix(pair: Pair) -> None:
     rounds = [
-        pair.world.propose(round=number, dimension=d)
-        for number, d in ((1, 1000), (2, 0), (3, 700_000))
+        pair.world.propose(round=number, dimension=d, purpose=purpose)
+        for number, d, purpose in (
+            (1, 1000, "train"),
+            (2, 0, "evaluate"),
+            (3, 700_000, "train"),
+        )
     ]
     tokens = [pair.grant(asked) for asked in rounds]
     receipts: list[dict[str, dict[str, str]]] = [{} for _ in rounds]

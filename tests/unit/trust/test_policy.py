@@ -40,7 +40,8 @@ def spec(**changes: Any) -> RoundSpec:
 @pytest.mark.parametrize("weighting", ["equal", "rounded"])
 @pytest.mark.parametrize("purpose", ["train", "evaluate"])
 def test_the_default_policy_allows_what_it_names(weighting: str, purpose: str) -> None:
-    Policy().require(spec(weighting=weighting, purpose=purpose))
+    size = {} if purpose == "train" else {"dimension": 0}
+    Policy().require(spec(weighting=weighting, purpose=purpose, **size))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_data_owner_may_allow_more_or_less() -> None:
     with pytest.raises(PeerError, match="FS-413"):
         training.require(spec(weighting="equal"))
     with pytest.raises(PeerError, match="FS-414"):
-        training.require(spec(weighting="exact", purpose="evaluate"))
+        training.require(spec(weighting="exact", purpose="evaluate", dimension=0))
     with pytest.raises(PeerError, match="FS-410"):
         Policy(min_cohort=4).require(spec())
 
