@@ -226,7 +226,9 @@ class Routes:
     def _require_ticket(
         self, request: Request, authorization: str | None, reader: str
     ) -> None:
-        reads.require_ticket(self._context, authorization, request.url.path, reader)
+        # As it was sent: decoded, one ticket would be good for several spellings.
+        path = request.scope["raw_path"].decode("latin-1")
+        reads.require_ticket(self._context, authorization, path, reader)
         peer = peer_of(request.scope)
         vouch(peer)
         self._pace.require(reader)

@@ -153,7 +153,7 @@ async def reading(
 
     Raises:
         PeerError: FS-315 when it is longer than `limit` bytes, FS-316, FS-317,
-            FS-319, or FS-532 when it is not ASCII.
+            FS-319, or FS-701 when it is not ASCII.
         RoundStateError: FS-537 when others need the room.
     """
     length = require_length(request, limit)
@@ -179,7 +179,7 @@ def _ascii(content: bytearray) -> str:
     try:
         return content.decode("ascii")
     except UnicodeDecodeError as error:
-        raise PeerError("FS-532", "the body is not a compact JWS") from error
+        raise PeerError("FS-701", "the body is not a compact JWS") from error
 
 
 def require_length(request: Request, limit: int) -> int:
@@ -310,7 +310,7 @@ async def _header(body: Body) -> str:
     try:
         return (await body.take(length)).decode("ascii")
     except UnicodeDecodeError as error:
-        raise PeerError("FS-532", "the header is not a compact JWS") from error
+        raise PeerError("FS-701", "the header is not a compact JWS") from error
 
 
 def _require_exact(length: int, offset: int, expected: Expected) -> None:

@@ -29,7 +29,7 @@ def require_ticket(
     Args:
         context: This aggregator.
         authorization: The header's value, if it was sent.
-        path: The path that was asked for, as it came.
+        path: The path that was asked for, as it came, before decoding.
         reader: Who alone may read it.
 
     Raises:

@@ -92,7 +92,7 @@ ROUTES = {
         request(SPEC, "Content-Type: \x80/\xff", body="x"),
         "FS-701",
     ),
-    "not ASCII": (request(SPEC, body="ü.ü.ü"), "FS-532"),
+    "not ASCII": (request(SPEC, body="ü.ü.ü"), "FS-701"),
     "a deep header": (request(SPEC, body=token(DEEP, {})), "FS-702"),
     "a deep payload": (request(SPEC, body=token(SIGNED, DEEP)), "FS-702"),
     "a header of another order": (
