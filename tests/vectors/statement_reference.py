@@ -177,7 +177,10 @@ _EVENT = {
     "at": 1800000000.25,
     "body": {"spec": digest("spec"), "list": [1, 0.5, None, True], "empty": {}},
 }
-_DEEPEST: Content = {**_EVENT, "body": {"deep": reduce(lambda d, _: [d], range(29), [])}}
+_DEEPEST: Content = {
+    **_EVENT,
+    "body": {"deep": reduce(lambda d, _: [d], range(29), [])},
+}
 _ISSUE: Content = {
     "federation": FEDERATION_DIGEST,
     "number": 2,

@@ -96,7 +96,7 @@ async def take(body: Body, length: int) -> bytes:
         ("FS-316", {}),
         ("FS-316", {"content-length": "-1"}),
         ("FS-317", {"content-length": "3", "content-encoding": "gzip"}),
-        ("FS-532", {"content-length": "3"}),
+        ("FS-701", {"content-length": "3"}),
     ],
 )
 def test_bodies_are_refused_before_they_are_read(

@@ -102,7 +102,9 @@ def coherent(said: dict[str, Any]) -> dict[str, Any]:
     if "cohort" in said:
         said["cohort"] = sorted(set(said["cohort"]))
     if "dimension" in said:
-        said["dimension"] = 0 if said["purpose"] == "evaluate" else said["dimension"] or 1
+        said["dimension"] = (
+            0 if said["purpose"] == "evaluate" else said["dimension"] or 1
+        )
     if isinstance(said.get("set"), list):
         distinct = {member["reporter"]: member for member in said["set"]}
         said["set"] = [distinct[name] for name in sorted(distinct)]

@@ -1,0 +1,269 @@
+"""Vectors of whole requests: one conversation, sent to a real aggregator's app.
+
+The same bytes for whoever writes another aggregator or another client: every refusal
+that a request can meet, with its status and its code.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from aggregator import grants
+from aggregator.app import create_app
+from aggregator.context import Context
+from aggregator.fold import Fold, Worker
+from aggregator.opening_rules import Facts, require_openable
+from aggregator.policy import Policy
+from aggregator.spool import open_spool
+from aggregator.store import open_store
+from fedsecure.aggregators import AggregatorClient, Patience
+from fedsecure.errors import PROBLEMS, FedsecureError
+from fedsecure.identity import Federation
+from fedsecure.rounds.contributor import Contributor, StoredReport
+from fedsecure.rounds.owner import RoundOwner
+from fedsecure.rounds.parameters import params_of
+from fedsecure.rounds.proposal import Proposal
+from fedsecure.signing import Author, verify
+from fedsecure.statements import Opening, ReportHeader, RoundSpec
+from tests.unit.aggregator.world import Clock
+
+FOLDER = Path(__file__).parents[2] / "vectors"
+
+
+def load(name: str) -> Any:
+    return json.loads((FOLDER / name).read_text("utf-8"))
+
+
+KNOWN = load("federation.json")[0]
+FEDERATION = Federation.model_validate(KNOWN["content"])
+HTTP, OPENINGS, RECEIPTS = map(
+    load, ("http.json", "bad_openings.json", "bad_receipts.json")
+)
+
+
+def author(name: str) -> Author:
+    seed = bytes.fromhex(KNOWN["seeds"][name])
+    return Author(name, Ed25519PrivateKey.from_private_bytes(seed), FEDERATION)
+
+
+def named(cases: Any) -> list[Any]:
+    return [pytest.param(case, id=case["name"]) for case in cases]
+
+
+def test_files_are_what_their_script_writes() -> None:
+    script = [sys.executable, str(FOLDER / "generate_exchange.py"), "--check"]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# requests
+
+
+async def converse(context: Context, clock: Clock) -> list[httpx.Response]:
+    """Send all requests in order, byte for byte, with no header of a client's own."""
+    worker = Worker()
+    transport = httpx.ASGITransport(create_app(context, worker))
+    answers = []
+    for one in HTTP["requests"]:
+        clock.now = one["clock"]
+        body = bytes.fromhex(one["body_hex"]) if "body_hex" in one else one["body"]
+        sent = httpx.Request(
+            one["method"], f"https://north.test:8443{one['path']}", content=body
+        )
+        sent.headers = httpx.Headers(one["headers"])
+        answer = await transport.handle_async_request(sent)
+        await answer.aread()
+        answers.append(answer)
+    worker.stop()
+    return answers
+
+
+@pytest.fixture(scope="module")
+def answers(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, httpx.Response]]:
+    folder, clock = tmp_path_factory.mktemp("http"), Clock()
+    me, key_seed = author(HTTP["server"]), bytes.fromhex(HTTP["key_seed"])
+    with open_spool(folder) as spool:
+        store = open_store(str(folder / "aggregator.db"), me)
+        context = Context(
+            author=me,
+            policy=Policy(),
+            store=store,
+            spool=spool,
+            fold=Fold(spool),
+            clock=clock,
+            monotonic=time.monotonic,
+            rand=lambda size: key_seed[:size],
+        )
+        grants.recover(context)
+        given = asyncio.run(converse(context, clock))
+        names = [one["name"] for one in HTTP["requests"]]
+        yield dict(zip(names, given, strict=True))
+        store.close()
+
+
+@pytest.mark.parametrize("case", named(HTTP["requests"]))
+def test_a_request_is_answered_as_the_vectors_say(
+    case: dict[str, Any], answers: dict[str, httpx.Response]
+) -> None:
+    answer = answers[case["name"]]
+    code = answer.json()["code"] if answer.status_code != 200 else None
+    assert (answer.status_code, code) == (case["status"], case["code"]), answer.text
+    if "same_as" in case:
+        assert answer.content == answers[case["same_as"]].content
+
+
+@pytest.mark.parametrize("case", named(one for one in HTTP["requests"] if one["code"]))
+def test_a_refusal_is_a_problem_document(
+    case: dict[str, Any], answers: dict[str, httpx.Response]
+) -> None:
+    answer, problem = answers[case["name"]], PROBLEMS[case["code"]]
+    assert answer.headers["content-type"] == "application/problem+json"
+    said = answer.json()
+    assert said.pop("detail")
+    assert said == {
+        "type": f"urn:fedsecure:problem:{case['code']}",
+        "title": problem.title,
+        "status": case["status"],
+        "code": case["code"],
+        "remedy": problem.remedy,
+    }
+
+
+def test_success_has_the_type_of_its_content(
+    answers: dict[str, httpx.Response],
+) -> None:
+    for name, media in (
+        ("spec", "application/jose"),
+        ("report of basel", "application/jose"),
+        ("void", "application/jose"),
+        ("inclusion", "application/jose"),
+        ("opening", "application/octet-stream"),
+        ("read", "application/json"),
+        ("identity", "application/json"),
+    ):
+        given = answers[name].headers["content-type"]
+        assert given.partition(";")[0] == media, name
+
+
+def test_the_conversation_meets_every_refusal_of_an_opening_and_a_report() -> None:
+    codes = {one["code"] for one in HTTP["requests"]}
+    assert {f"FS-{number}" for number in range(300, 309)} <= codes
+    assert {f"FS-{number}" for number in range(310, 318)} <= codes
+    assert {f"FS-{number}" for number in range(320, 325)} <= codes
+    assert {f"FS-{number}" for number in range(330, 334)} <= codes
+    assert {f"FS-{number}" for number in range(701, 707)} - {"FS-706"} <= codes
+
+
+# openings
+
+
+@pytest.mark.parametrize("case", named(OPENINGS["cases"]))
+def test_an_opening_is_refused_as_the_vectors_say(case: dict[str, Any]) -> None:
+    opening = verify(case["token"], Opening, FEDERATION).statement
+    facts = Facts(
+        name=OPENINGS["server"],
+        federation=FEDERATION,
+        spec=verify(OPENINGS["spec"], RoundSpec, FEDERATION).statement,
+        least=3,
+        digests={(name, number): d for name, number, d in OPENINGS["stored"]},
+        opened={},
+    )
+    assert code_of(lambda: require_openable(opening, facts)) == case["code"]
+
+
+def code_of(call: Any) -> str | None:
+    try:
+        call()
+    except FedsecureError as error:
+        return error.code
+    return None
+
+
+# receipts
+
+
+class Kept:
+    """The outbox of one report."""
+
+    def __init__(self, report: StoredReport) -> None:
+        self.report, self.received = report, list[Any]()
+
+    def reports(self, _spec: str) -> list[StoredReport]:
+        return [self.report]
+
+    def receive(self, receipt: Any) -> None:
+        self.received.append(receipt)
+
+
+def deliver(receipt: str, folder: Path) -> list[Any]:
+    """Send the report of the vectors; `receipt` comes back. Return what was kept."""
+    header = verify(RECEIPTS["header"], ReportHeader, FEDERATION)
+    payload = folder / "payload"
+    payload.write_bytes(bytes(header.statement.length))
+    outbox = Kept(StoredReport(header, payload))
+    client = AggregatorClient(
+        FEDERATION.pair[0],
+        FEDERATION,
+        None,
+        Patience(seconds=0.0),
+        httpx.MockTransport(lambda _: httpx.Response(200, text=receipt)),
+    )
+    me = author(header.signer)
+    contributor = Contributor(
+        me,
+        {"north": client},
+        outbox,
+        lambda *_: None,
+        Clock(),
+        bytes,  # type: ignore[arg-type]
+    )
+    contributor.send_stored(header.statement.spec)
+    return outbox.received
+
+
+def test_a_good_receipt_is_kept(tmp_path: Path) -> None:
+    (kept,) = deliver(RECEIPTS["receipts"][0], tmp_path)
+    assert kept.token == RECEIPTS["receipts"][0]
+
+
+@pytest.mark.parametrize("case", named(RECEIPTS["answers"]))
+def test_a_data_owner_refuses_a_receipt_as_the_vectors_say(
+    case: dict[str, Any], tmp_path: Path
+) -> None:
+    assert code_of(lambda: deliver(case["receipt"], tmp_path)) == case["code"]
+
+
+def collect(tokens: list[str]) -> Any:
+    spec = verify(RECEIPTS["spec"], RoundSpec, FEDERATION)
+    proposal = Proposal(spec, params_of(spec.statement), {}, None)
+    owner = RoundOwner(
+        author("study"),
+        dict.fromkeys(("north", "south")),  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+        Path(),
+        Clock(),
+        bytes,
+    )
+    return owner.collect(proposal, "basel", tokens)
+
+
+def test_the_receipts_of_both_are_taken() -> None:
+    assert set(collect(RECEIPTS["receipts"])) == {"north", "south"}
+
+
+@pytest.mark.parametrize("case", named(RECEIPTS["replies"]))
+def test_a_model_owner_refuses_receipts_as_the_vectors_say(
+    case: dict[str, Any],
+) -> None:
+    assert code_of(lambda: collect(case["receipts"])) == case["code"]
