@@ -6,7 +6,9 @@ commit is on the disk when it returns (synchronous FULL): what was recorded befo
 message was sent is there after a crash.
 
 On PostgreSQL a write transaction is SERIALIZABLE and a reading one sees one snapshot.
-`transactions` repeats what the server gave up.
+`transactions` repeats what the server gave up. A commit there is on the disk too when
+it returns, whatever the server's default is: every session asks for that, and a server
+that flushes nothing (`fsync = off`) is refused.
 """
 
 import os
@@ -61,6 +63,15 @@ _DISK_FAILURES: Final = {
     sqlite3.SQLITE_READONLY: "FS-526",
 }
 SCHEMA_LOCK: Final = 0x66656473  # of PostgreSQL, while tables are made
+# `remote_write` and `remote_apply` are an operator's own choice: they wait for more.
+_ASK_FOR_COMMITS: Final = (
+    "SELECT set_config('synchronous_commit', 'on', false) "
+    "WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+)
+_FLUSHES: Final = (
+    "fsync",
+    "full_page_writes",
+)  # without one, a power cut loses commits
 
 
 def locate(place: str | Path) -> URL:
@@ -103,7 +114,9 @@ def open_for_writing(url: URL) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return _create(url, isolation_level="SERIALIZABLE", pool_pre_ping=True)
+    engine = _create(url, isolation_level="SERIALIZABLE", pool_pre_ping=True)
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
 
 
 def writer(engine: Engine) -> Engine:
@@ -134,6 +147,20 @@ def open_for_reading(url: URL) -> Engine:
         isolation_level="REPEATABLE READ",
         execution_options={"postgresql_readonly": True},
     )
+
+
+def open_for_holding(url: URL, name: str) -> Engine:
+    """Return an engine for one connection that lasts, and is not pooled.
+
+    Args:
+        url: Of a PostgreSQL server.
+        name: Of who holds it, for others to see there.
+
+    Raises:
+        OperatorError: FS-607 when the driver is not installed.
+    """
+    asked = url.update_query_dict({"application_name": f"fedsecure {name}"[:63]})
+    return _create(asked, isolation_level="AUTOCOMMIT", poolclass=NullPool)
 
 
 @contextmanager
@@ -240,6 +267,17 @@ def failure(error: SQLAlchemyError) -> str:
     return _DISK_FAILURES.get(code & 0xFF, "FS-525")
 
 
+def require_durable(connection: Connection) -> None:
+    """Check that a commit is on the disk once it returned.
+
+    Raises:
+        OperatorError: FS-544 when the PostgreSQL server does not flush.
+    """
+    if connection.dialect.name == "postgresql":
+        raw: Any = connection.connection.dbapi_connection
+        _require_flushes(raw)
+
+
 def require_current(connection: Connection, where: str, migrations: Path) -> None:
     """Check that this version can read a store.
 
@@ -265,6 +303,27 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
     _use_wal(connection)
     for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    try:
+        _require_flushes(connection)
+    except BaseException:
+        connection.close()
+        raise
+    with connection.cursor() as cursor:
+        cursor.execute(_ASK_FOR_COMMITS)
+    connection.commit()  # or the setting would end with the transaction
+
+
+def _require_flushes(connection: Any) -> None:
+    """Check a connection of the driver, as `require_durable`."""
+    for name in _FLUSHES:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SHOW {name}")
+            (value,) = cursor.fetchone()
+        if value != "on":
+            raise OperatorError("FS-544", f"{name} is {value}")
 
 
 def _is_busy(error: BaseException) -> bool:

@@ -8,6 +8,11 @@ transactions that cannot be put in order. Both pass, so the work is done again, 
 bounded time. If the answer to a commit was lost, nobody knows whether it happened: the
 ledger tells, for a transaction that appended an entry is there if its hash is. Work
 that appends none has to be of a kind that may be done twice.
+
+A database can go back in time: a server that lost commits, a replica that lacked them,
+a backup put in its place. What was promised on the strength of them would be broken by
+whatever is written next. So each transaction that writes first compares the ledger with
+the head that was committed last, and refuses (FS-545).
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 import tenacity
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -47,6 +52,17 @@ class Patience:
     sleep: Callable[[float], None] = tenacity.nap.sleep
 
 
+@dataclass(slots=True)
+class _Committed:
+    """What the last commit left, as far as this process knows it.
+
+    `perhaps` are heads of commits whose answer was lost for good.
+    """
+
+    head: LedgerHead | None = None
+    perhaps: set[LedgerHead] = field(default_factory=set)
+
+
 @dataclass(frozen=True, slots=True)
 class Transactions:
     """The transactions of one store.
@@ -56,12 +72,17 @@ class Transactions:
         events: The table of its ledger.
         failed: Makes our error of a name and the database's, for what does not pass.
         patience: How long to try again.
+        hold: Raises unless this process has the store for itself.
+        others_write: Entries may be there that this process did not write.
     """
 
     engine: Engine = field(repr=False)
     events: type[Any]
     failed: Callable[[str, SQLAlchemyError], OperatorError]
     patience: Patience = Patience()
+    hold: Callable[[Connection], None] | None = field(default=None, repr=False)
+    others_write: bool = True
+    _committed: _Committed = field(default_factory=_Committed, init=False, repr=False)
 
     def run(self, name: str, work: Callable[[Session], T]) -> T:
         """Do some work and commit it, or nothing of it; return what it returned.
@@ -72,11 +93,22 @@ class Transactions:
                 nothing is left unless the last one was committed.
 
         Raises:
-            OperatorError: As `failed` makes it, when the database fails for good.
+            OperatorError: As `failed` makes it, when the database fails for good;
+                FS-545 when it went back in time; as `hold` says.
         """
-        once = _Once(work, self.head, self.head_at)
-        with self._reported(name):
-            return self._tried(self._attempt, once)
+        once = _Once(work, self.head, self.head_at, self._require_continued)
+        try:
+            with self._reported(name):
+                result = self._tried(self._attempt, once)
+        except BaseException:
+            self._committed.perhaps |= once.heads
+            raise
+        self._committed.head, self._committed.perhaps = once.after, set()
+        return result
+
+    def expect(self, head: LedgerHead) -> None:
+        """Say what was committed last, as it was noted outside of the database."""
+        self._committed.head = head
 
     @contextmanager
     def reading(self, name: str) -> Iterator[Session]:
@@ -92,6 +124,16 @@ class Transactions:
             self._tried(session.connection)
             yield session
 
+    def require_continued(self, session: Session) -> None:
+        """Check, in a transaction that reads, that nothing committed is gone.
+
+        Raises:
+            OperatorError: FS-545.
+        """
+        known = self._committed.head
+        if known is not None and not self._holds(session, known):
+            raise _went_back(self.head(session), known)
+
     def head(self, session: Session) -> LedgerHead:
         """Return the ledger's length and last hash, without reading its last entry."""
         return ledger.head(session, self.events)
@@ -103,7 +145,25 @@ class Transactions:
     def _attempt(self, once: "_Once[T]") -> T:
         writer = database.writer(self.engine)
         with Session(writer, expire_on_commit=False) as session, session.begin():
+            if self.hold is not None:
+                self.hold(session.connection())
             return once(session)
+
+    def _require_continued(self, session: Session, found: LedgerHead) -> None:
+        """Check that the ledger is what was committed last, or continues it.
+
+        Raises:
+            OperatorError: FS-545.
+        """
+        known = self._committed.head
+        if known is None or found == known or found in self._committed.perhaps:
+            return
+        if self.others_write and self._holds(session, known):
+            return
+        raise _went_back(found, known)
+
+    def _holds(self, session: Session, known: LedgerHead) -> bool:
+        return self.head_at(session, known.entries) == known
 
     def _tried(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do some work, again if need be; a first try need not pay for tenacity."""
@@ -140,22 +200,39 @@ class _Once(Generic[T]):
         work: Callable[[Session], T],
         head: Callable[[Session], LedgerHead],
         head_at: Callable[[Session, int], LedgerHead],
+        require: Callable[[Session, LedgerHead], None],
     ) -> None:
         self._work = work
         self._head = head
         self._head_at = head_at
+        self._require = require
         self._tried: list[tuple[LedgerHead, T]] = []
+        self.after: LedgerHead | None = None
+
+    @property
+    def heads(self) -> set[LedgerHead]:
+        """What the ledger may end with if a commit happened after all."""
+        return {head for head, _ in self._tried}
 
     def __call__(self, session: Session) -> T:
+        before = self.after = self._head(session)
         for head, result in self._tried:
             if self._head_at(session, head.entries) == head:
                 return result
-        before = self._head(session)
+        self._require(session, before)
         result = self._work(session)
-        after = self._head(session)
-        if after != before:
-            self._tried.append((after, result))
+        self.after = self._head(session)
+        if self.after != before:
+            self._tried.append((self.after, result))
         return result
+
+
+def _went_back(found: LedgerHead, known: LedgerHead) -> OperatorError:
+    return OperatorError(
+        "FS-545",
+        f"its ledger has {found.entries} entries up to {found.hash[:12]}, and "
+        f"{known.entries} up to {known.hash[:12]} were committed",
+    )
 
 
 def may_pass(error: BaseException) -> bool:

@@ -25,6 +25,8 @@ from sqlalchemy.exc import OperationalError
 USERS: Final = ("postgres", "nobody")  # who runs it when root runs the tests
 NAME: Final = "fedsecure"
 SECONDS: Final = 60
+MEMORY: Final = "/dev/shm"  # noqa: S108 - names are made up there
+MEMORY_BYTES: Final = 4 * 2**30
 
 
 class MissingError(Exception):
@@ -38,6 +40,7 @@ class Cluster:
     folder: Path
     programs: Path
     account: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str) -> str:
@@ -51,7 +54,7 @@ class Cluster:
         return str(self.folder / "s")
 
     def create(self) -> None:
-        """Write the empty server's files. Nothing is forced to disk: faster."""
+        """Write the empty server's files; that alone is not forced to disk."""
         (self.folder / "s").mkdir(mode=0o700)
         if self.account:
             for path in (self.folder, self.folder / "s"):
@@ -66,8 +69,9 @@ class Cluster:
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": self.socket,
-            "fsync": "off",
+            "fsync": "on",  # one that loses commits is refused
             "max_connections": "200",
+            **self.settings,
         }
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -104,6 +108,25 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
 
+    def copy(self) -> None:
+        """Keep a replica of it as it is now, which will lack all that follows."""
+        self.kill()
+        shutil.copytree(self.folder / "d", self.folder / "replica", symlinks=True)
+        if self.account:
+            for path in [
+                self.folder / "replica",
+                *(self.folder / "replica").rglob("*"),
+            ]:
+                shutil.chown(path, self.account["user"], self.account["group"])
+        self.start()
+
+    def fail_over(self) -> None:
+        """Lose the server, and go on with the replica."""
+        self.kill()
+        shutil.rmtree(self.folder / "d")
+        (self.folder / "replica").rename(self.folder / "d")
+        self.start()
+
     def _answers(self) -> bool:
         engine = create_engine(self.url("postgres"))
         try:
@@ -139,17 +162,17 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Run a server as long as the block lasts.
+def cluster(**settings: str) -> Iterator[Cluster]:
+    """Run a server as long as the block lasts, with some settings of its own.
 
     Raises:
         MissingError: No server is installed.
     """
     programs = find_programs()
     # Short, for the path of a socket has 107 characters at most.
-    folder = Path(tempfile.mkdtemp(prefix="fs-pg-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="fs-pg-", dir=_disk()))
     try:
-        made = Cluster(folder, programs, _account())
+        made = Cluster(folder, programs, _account(), settings)
         made.create()
         made.start()
         try:
@@ -158,6 +181,17 @@ def cluster() -> Iterator[Cluster]:
             made.stop()
     finally:
         shutil.rmtree(folder)
+
+
+def _disk() -> str:
+    """Return where its files go: into memory if there is room, for it flushes a lot.
+
+    To the server that is a disk, and what it flushed is there after it was killed.
+    """
+    with suppress(OSError):
+        if shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+            return MEMORY
+    return "/tmp"  # noqa: S108
 
 
 def find_programs() -> Path:
