@@ -17,6 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, MetaData, Table, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from aggregator import store
 from aggregator.config import AggregatorSettings
 from aggregator.spool import disk, open_spool
 from aggregator.store import MIGRATIONS
@@ -75,7 +76,7 @@ def restore(settings: AggregatorSettings, file: Path) -> int:
         open_spool(settings.data) as spool,
         failing("restore"),
         opened(database.open_for_reading(database.locate(file))) as old,
-        opened(database.open_for_writing(target)) as new,
+        store.taken(target) as new,
         old.connect() as reading,
     ):
         database.require_current(reading, str(file), MIGRATIONS)

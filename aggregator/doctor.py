@@ -59,8 +59,8 @@ def _database(settings: AggregatorSettings) -> str:
     name = database.shown(url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return f"{name} is made at the first start"
-    with database.reading(url, MIGRATIONS, "FS-525"):
-        pass
+    with database.reading(url, MIGRATIONS, "FS-525") as session:
+        database.require_durable(session.connection())
     return f"{name} is of this version"
 
 

@@ -24,13 +24,14 @@ def migrate(settings: AggregatorSettings) -> str:
     for a backup: `fedsecure aggregator restore` of that version goes back to it.
 
     Raises:
-        OperatorError: FS-522 while the aggregator runs and there is something to do,
-            FS-521, FS-523 to FS-526 for disk and database, FS-603, FS-607, FS-890.
+        OperatorError: FS-522 or FS-547 while the aggregator runs and there is something
+            to do, FS-521, FS-523 to FS-526 for disk and database, FS-603, FS-607,
+            FS-890.
     """
     url = database.locate(settings.store)
     if _is_current(url):
         return f"{database.shown(url)} has the form of this version"
-    with open_spool(settings.data) as spool:
+    with open_spool(settings.data) as spool, store.taken(url):
         kept = _keep(url, spool.folder)
         said = database.migrate(url, store.MIGRATIONS, "FS-525")
     return said if kept is None else f"{said}; as it was before: {kept}"

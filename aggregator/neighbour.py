@@ -5,13 +5,14 @@ server holds its lock as long as it runs; nothing can be written that way. The o
 starts second finds it taken.
 """
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import structlog
+
+from fedsecure import locking
 
 SHARED: Final = Path("/run/fedsecure/machine")  # as the compose file has it
 TOLD: Final = (
@@ -31,8 +32,6 @@ def looking_around(shared: Path = SHARED) -> Iterator[None]:
         yield
         return
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not locking.lock(file):
             log.warning(TOLD)
         yield

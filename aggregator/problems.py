@@ -37,6 +37,9 @@ RETRY_SECONDS: Final = {
     "FS-535": 5,
     "FS-536": 5,
     "FS-537": 5,
+    "FS-544": 60,
+    "FS-545": 60,
+    "FS-547": 60,
 }
 
 _HTTP: Final = {HTTPStatus.NOT_FOUND: "FS-530", HTTPStatus.METHOD_NOT_ALLOWED: "FS-531"}

@@ -75,15 +75,15 @@ class Readiness:
     def require(self) -> None:
         """Check everything, in this order.
 
-        (1) the database answers, and has this version's form;
+        (1) the database answers, has this version's form, and has lost nothing;
         (2) the spool can be written, and has room;
         (3) the private keys can be read, or a restart would fail;
         (4) the certificate has not ended, or no client would come;
         (5) what is done in the background was done lately: deletion above all.
 
         Raises:
-            OperatorError: FS-523 to FS-527, FS-534, FS-603, FS-607, FS-608, FS-744,
-                FS-745, FS-801, FS-891.
+            OperatorError: FS-523 to FS-527, FS-534, FS-544, FS-545, FS-547, FS-603,
+                FS-607, FS-608, FS-744, FS-745, FS-801, FS-891.
         """
         self._require_migrated()  # (1)
         require_writable(self.context.spool.folder)  # (2)
@@ -112,6 +112,7 @@ class Readiness:
         name = database.shown(store.engine.url)
         with store.reading("look at its form") as session:
             database.require_current(session.connection(), name, MIGRATIONS)
+            store.require_sound(session)
 
 
 def readiness(context: Context, settings: AggregatorSettings) -> Readiness:

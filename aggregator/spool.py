@@ -13,7 +13,6 @@ there whole or not at all. Deleting is unlinking: snapshots of the disk are not 
 """
 
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from typing import IO, Final
 
 from pydantic import ValidationError
 
+from fedsecure import locking
 from fedsecure.core.seal import SealingKey
 from fedsecure.durability import OUT_OF_FILES, sync
 from fedsecure.errors import OperatorError
@@ -252,14 +252,10 @@ def open_spool(folder: Path) -> Iterator[Spool]:
     try:
         for part in ("", "rounds", "runs"):
             (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
+        lock = locking.alone(folder / "lock", "FS-522", folder)
     except OSError as error:
         raise OperatorError("FS-521", f"{folder}: {error.strerror}") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise OperatorError("FS-522", f"{folder}") from error
         shutil.rmtree(folder / "incoming", ignore_errors=True)
         (folder / "incoming").mkdir(mode=0o700)
         yield Spool(folder, count())

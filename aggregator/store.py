@@ -2,22 +2,23 @@
 
 SQLite in the data folder by default (WAL, every commit on disk before it returns),
 PostgreSQL by URL. Only the worker's thread writes, so entries of the ledger never race;
-any thread reads.
+any thread reads. No other process may: whoever opens the store holds it.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Engine, Table, and_, bindparam, func, insert, select
+from sqlalchemy import URL, Engine, Table, and_, bindparam, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from aggregator import migrations
 from aggregator.projection import Happened, members_of, project
 from aggregator.rounds import UNDECIDED, Attempt, RoundState
+from aggregator.spool import disk
 from aggregator.tables import (
     ClosedRunRow,
     EventRow,
@@ -26,9 +27,10 @@ from aggregator.tables import (
     ReportRow,
     RoundRow,
 )
-from fedsecure import database, ledger
+from fedsecure import database, ledger, locking
 from fedsecure.errors import OperatorError, RoundStateError
 from fedsecure.ledger import Ledger
+from fedsecure.locking import Hold
 from fedsecure.signing import Author
 from fedsecure.statements import LedgerHead, RoundSpec
 from fedsecure.transactions import Patience, Transactions
@@ -65,13 +67,15 @@ class Store:
     engine: Engine = field(repr=False)
     ledger: Ledger
     transactions: Transactions = field(repr=False)
+    held: Hold = field(repr=False)
 
     def change(self, name: str, work: Callable[[Session], T]) -> T:
         """Commit all of some work or nothing of it; it may be called several times.
 
         Raises:
             OperatorError: FS-523 to FS-525 naming the transaction when the database
-                fails for longer than a restart takes.
+                fails for longer than a restart takes; FS-545 when it went back in
+                time, FS-547 when another process has taken it.
         """
         return self.transactions.run(name, work)
 
@@ -93,15 +97,27 @@ class Store:
         """Return the ledger's length and last hash, without reading its last entry."""
         return self.transactions.head(session)
 
+    def require_sound(self, session: Session) -> None:
+        """Check that what is committed lasts, and what was committed is there.
+
+        Raises:
+            OperatorError: FS-544, FS-545 or FS-547.
+        """
+        connection = session.connection()
+        database.require_durable(connection)
+        self.held.require(connection)
+        self.transactions.require_continued(session)
+
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and let others have the store."""
         self.engine.dispose()
+        self.held.close()
 
 
 def open_store(
     place: str | Path, author: Author, patience: Patience | None = None
 ) -> Store:
-    """Connect, make the tables of a new store, and return it; run at start.
+    """Take a store, make the tables of a new one, and return it; run at start.
 
     Args:
         place: URL, or path of an SQLite file.
@@ -109,20 +125,53 @@ def open_store(
         patience: How long a transaction is tried again.
 
     Raises:
-        OperatorError: FS-523 to FS-526 when disk or database fail, FS-603 or FS-608
-            when it is of another version, FS-607 when it is something else.
+        OperatorError: FS-523 to FS-526 when disk or database fail, FS-544 when it
+            loses commits, FS-547 when another process has it, FS-603 or FS-608 when it
+            is of another version, FS-607 when it is something else.
     """
-    engine = database.open_for_writing(database.locate(place))
-    try:
-        try:
+    with ExitStack() as stack:
+        engine, held = _take(database.locate(place), stack)
+        with _named("start"):
             database.prepare(engine, MIGRATIONS, "fedsecure aggregator migrate")
-        except SQLAlchemyError as error:
-            raise _failed("start", error) from error
-    except BaseException:
-        engine.dispose()
-        raise
-    transactions = Transactions(engine, EventRow, _failed, patience or Patience())
-    return Store(engine, Ledger(author, EventRow, project), transactions)
+        stack.pop_all()
+    transactions = Transactions(
+        engine,
+        EventRow,
+        _failed,
+        patience or Patience(),
+        hold=held.require,
+        others_write=False,
+    )
+    return Store(engine, Ledger(author, EventRow, project), transactions, held)
+
+
+@contextmanager
+def taken(url: URL) -> Iterator[Engine]:
+    """Have a store for this process alone, to replace what is in it.
+
+    Raises:
+        OperatorError: FS-523 to FS-526, FS-547, FS-607.
+    """
+    with ExitStack() as stack:
+        engine, _ = _take(url, stack)
+        yield engine
+
+
+def _take(url: URL, stack: ExitStack) -> tuple[Engine, Hold]:
+    with disk(database.shown(url)), _named("take the store"):
+        held = locking.hold(url, "FS-547")
+    stack.callback(held.close)
+    engine = database.open_for_writing(url)
+    stack.callback(engine.dispose)
+    return engine, held
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise _failed(name, error) from error
 
 
 def find_round(session: Session, spec: str) -> RoundRow:

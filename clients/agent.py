@@ -24,7 +24,7 @@ from flwr.clientapp import ClientApp
 from clients.config import AgentSettings, require_pinned, require_superlink
 from clients.consent import Consent
 from clients.delivery import Delivery
-from clients.state import AgentState
+from clients.state import AgentState, alone
 from clients.waiting import Waiting
 from clients.watchdog import Watchdog
 from fedsecure.aggregators import AggregatorClient, Patience, UnreachableError
@@ -204,7 +204,8 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
 
     Raises:
         OperatorError: FS-8xx settings, FS-7xx keys and versions, FS-821 aggregators'
-            keys, FS-822 the app cannot be loaded, FS-825 no SuperLink.
+            keys, FS-822 the app cannot be loaded, FS-825 no SuperLink, FS-383 its
+            folder cannot be written, FS-653 another agent works with it.
     """
     membership = open_membership(settings)
     author, federation = membership.author, membership.federation
@@ -212,6 +213,7 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
     settings = _completed(settings, membership)
     app = load_app(settings.app)
     with ExitStack() as stack:
+        stack.enter_context(alone(settings.state))
         state = stack.enter_context(AgentState(settings.state, federation))
         aggregators = Waiting("an aggregator")
         told = Patience(told=lambda why: aggregators.away("FS-551", why))

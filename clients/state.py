@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,7 +20,7 @@ from clients.answered import Answered, newest
 from clients.refusals import Refusals
 from clients.rows import MembershipRow, ReplyRow, ReportRow
 from clients.studies import Studies
-from fedsecure import database
+from fedsecure import database, locking
 from fedsecure.durability import sync
 from fedsecure.errors import OperatorError
 from fedsecure.identity import Federation
@@ -31,6 +31,21 @@ from fedsecure.statements import Inclusion, Receipt, ReportHeader, RoundSpec
 DATABASE: Final = "agent.db"
 REPORTS: Final = 2  # of each round, one for each aggregator
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def alone(folder: Path) -> IO[str]:
+    """Take a state folder for an agent, before anything in it is changed.
+
+    Commands that look at it, or approve a study, do not need to: one agent answers.
+
+    Raises:
+        OperatorError: FS-383 when it cannot be written, FS-653 when another has it.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return locking.alone(folder / "lock", "FS-653", folder)
+    except OSError as error:
+        raise OperatorError("FS-383", f"{folder}: {error.strerror}") from error
 
 
 class AgentState:

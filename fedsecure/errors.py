@@ -1035,6 +1035,28 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "for `fedsecure aggregator restore`.",
         ),
         Problem(
+            "FS-544",
+            "The PostgreSQL server may lose what was committed",
+            "Type in psql, as its superuser: ALTER SYSTEM SET fsync = on; ALTER SYSTEM "
+            "SET full_page_writes = on; SELECT pg_reload_conf(); and start again.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
+            "FS-545",
+            "The database is not as this process or data folder left it",
+            "Commits were lost, or it was put back. Bring the newest database back; if "
+            "there is none, stop the aggregator and type `fedsecure aggregator restore "
+            "--as-it-is`. Nothing is written meanwhile.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
+            "FS-547",
+            "Another process has this store",
+            "Stop that process first. Of each aggregator one runs at a time, however "
+            "many data folders there are.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
             "FS-551",
             "An aggregator cannot be reached",
             "Check that it runs and that outbound TCP to its address is open.",
@@ -1359,6 +1381,16 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "FS-650",
             "Not a date",
             "Write it as 2026-03-02 or 2026-03-02T14:00, in UTC.",
+        ),
+        Problem(
+            "FS-652",
+            "Another `fedsecure train` works with this round store",
+            "Wait until it is done, or stop it; two trainings need two round stores.",
+        ),
+        Problem(
+            "FS-653",
+            "Another agent works with this state folder",
+            "Stop it, or give each agent a `state` of its own in agent.toml.",
         ),
         # 7xx statements and identities
         Problem(

@@ -147,10 +147,17 @@ FAMILIES: Final = (
         "others hear the code alone. (A full disk is FS-523 at every party.)",
     ),
     Family(
-        549,
+        540,
         "Requests",
         "An aggregator does not understand a request, or failed over it.",
         answered=True,
+    ),
+    Family(
+        549,
+        "An aggregator's store",
+        "Its database or data folder is not what it was, or somebody else's. Its "
+        "operator sees why; others hear the code alone. (The model owner meets FS-544 "
+        "and FS-545, too, if its round store is on PostgreSQL.)",
     ),
     Family(
         579,
@@ -181,10 +188,15 @@ FAMILIES: Final = (
         "owner sees it.",
     ),
     Family(
-        699,
+        650,
         "Looking at rounds",
         "What was asked about the rounds of a store cannot be done. Who typed the "
         "command sees it.",
+    ),
+    Family(
+        653,
+        "One process at a time",
+        "Two processes would write to one place. Who started the second one sees it.",
     ),
     Family(
         719,
@@ -214,7 +226,11 @@ FAMILIES: Final = (
 )
 
 ALSO_ANSWERED: Final = frozenset(
-    {"FS-523", "FS-524", "FS-525", "FS-526", "FS-722", "FS-741"}
+    {
+        *("FS-523", "FS-524", "FS-525", "FS-526"),
+        *("FS-544", "FS-545", "FS-547"),
+        *("FS-722", "FS-741"),
+    }
 )
 """Codes that an aggregator answers, of families that it does not answer as a whole."""
 

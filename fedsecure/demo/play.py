@@ -1,6 +1,5 @@
 """The demo from start to end: provision, start, train, tell what everybody saw."""
 
-import fcntl
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
+from fedsecure import locking
 from fedsecure.demo.outcome import compare, read_outcome, write_result
 from fedsecure.demo.processes import Processes
 from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder, provision
@@ -116,12 +116,8 @@ def _alone(root: Path) -> Iterator[None]:
     lock = root.with_name(root.name + ".lock")
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("w")
+        held = locking.alone(lock, "FS-875", root)
     except OSError as error:
         raise OperatorError("FS-876", f"{lock}: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OperatorError("FS-875", f"{root}") from error
+    with held:
         yield

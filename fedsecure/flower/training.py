@@ -5,7 +5,6 @@ this process its only executor.
 """
 
 import dataclasses
-import fcntl
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ import flwr.serverapp.strategy
 from flwr.app import ArrayRecord
 from flwr.serverapp.strategy import Strategy
 
+from fedsecure import locking
 from fedsecure.aggregators import AggregatorClient, Patience
 from fedsecure.durability import sync
 from fedsecure.errors import OperatorError, PeerError
@@ -101,7 +101,7 @@ def open_owner(settings: OwnerSettings, told: Callable[[str], None]) -> Iterator
     authorities = settings.authorities or membership.authorities
     with ExitStack() as stack:
         stack.enter_context(_alone(settings.folder))
-        store = RoundStore(settings.database_url, author, time.time)
+        store = RoundStore(settings.database_url, author, time.time, alone=True)
         stack.callback(store.close)
         patience = Patience(told=told)
         clients = {
@@ -219,14 +219,10 @@ def _alone(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
+        lock = locking.alone(folder / "lock", "FS-609", folder)
     except OSError as error:
         raise OperatorError("FS-606", f"{folder}: {error.strerror}") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise OperatorError("FS-609", f"{folder}") from error
         yield
 
 

@@ -20,12 +20,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from fedsecure import database
+from fedsecure import database, locking
 from fedsecure.errors import OperatorError
 from fedsecure.ledger import Ledger
+from fedsecure.locking import Hold
 from fedsecure.signing import Author, Signed
 from fedsecure.statements import LedgerHead, Opening, RoundSpec
 from fedsecure.store import queries, records
@@ -59,11 +61,14 @@ class RoundStore:
         author: Signs the ledger.
         clock: Seconds since 1970.
         patience: How long a transaction is tried again.
+        alone: True for a training: no other one may use the store. Verdicts may be
+            given meanwhile.
 
     Raises:
-        OperatorError: FS-603 when a newer version wrote the database, FS-604 when it
-            cannot be opened, FS-607 when it is no round store, FS-608 when it has an
-            older form.
+        OperatorError: FS-544 when it loses commits, FS-603 when a newer version wrote
+            the database, FS-604 when it cannot be opened, FS-607 when it is no round
+            store, FS-608 when it has an older form, FS-652 when another training uses
+            it.
     """
 
     def __init__(
@@ -72,14 +77,21 @@ class RoundStore:
         author: Author,
         clock: Callable[[], float],
         patience: Patience | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
         location = database.locate(url)
         self._where = database.shown(location)
         self._ledger = Ledger(author, Event, project)
         self._clock = clock
+        self._hold = self._take(location) if alone else None
         self._engine = database.open_for_writing(location)
         self._transactions = Transactions(
-            self._engine, Event, self._failed, patience or Patience(PATIENCE)
+            self._engine,
+            Event,
+            self._failed,
+            patience or Patience(PATIENCE),
+            hold=self._hold.require if self._hold else None,
         )
         try:
             database.prepare(self._engine, MIGRATIONS, "fedsecure store migrate")
@@ -104,6 +116,8 @@ class RoundStore:
     def close(self) -> None:
         """Give the connections back; SQLite then folds its log into the file."""
         self._engine.dispose()
+        if self._hold is not None:
+            self._hold.close()
 
     def change(self, name: str, work: Callable[[Session], T]) -> T:
         """Run a named transaction that writes: all of it is committed, or nothing.
@@ -215,6 +229,15 @@ class RoundStore:
 
     def _reading(self, name: str) -> AbstractContextManager[Session]:
         return self._transactions.reading(name)
+
+    def _take(self, location: URL) -> Hold:
+        try:
+            return locking.hold(location, "FS-652")
+        except SQLAlchemyError as error:
+            raise self._failed("take the store", error) from error
+        except OSError as error:
+            where = f"{self._where}.lock: {error.strerror}"
+            raise OperatorError("FS-604", where) from error
 
     def _failed(self, name: str, error: SQLAlchemyError) -> OperatorError:
         return OperatorError(

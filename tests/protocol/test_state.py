@@ -1,5 +1,8 @@
 """The agent's state: its tables are what the migration makes."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
@@ -7,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
 from clients.rows import Base
-from clients.state import DATABASE, AgentState
+from clients.state import DATABASE, AgentState, alone
 from tests.protocol.federation import MemoryFederation
 
 
@@ -36,3 +39,18 @@ def test_a_membership_is_remembered_for_each_superlink(
     with AgentState(tmp_path / "state", memory.federation) as again:
         assert (again.last_node("one:1"), again.last_node("two:2")) == (2**63, 7)
     assert (tmp_path / "state").stat().st_mode & 0o077 == 0
+
+
+def test_a_second_agent_on_one_folder_stops_before_it_changes_anything(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "state"
+    take = f"from clients.state import alone\nalone({folder!r})".replace("Posix", "")
+    command = [sys.executable, "-c", f"from pathlib import Path\n{take}"]
+    with alone(folder):
+        before = [one.name for one in folder.iterdir()]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "FS-653" in ended.stderr
+        assert f"process {os.getpid()} on" in ended.stderr
+        assert [one.name for one in folder.iterdir()] == before
+    subprocess.run(command, check=True)

@@ -224,8 +224,7 @@ def test_a_read_only_disk_says_so(
     for code, write in (
         ("FS-526", lambda: spool.remember_run("run-1")),
         ("FS-526", lambda: spool.save_key("0" * 64, key)),
-        # SQLite only says that it cannot make the files that it needs.
-        ("FS-525", lambda: open_store(folder / "aggregator.db", world.author("north"))),
+        ("FS-526", lambda: open_store(folder / "aggregator.db", world.author("north"))),
     ):
         with pytest.raises(FedsecureError) as caught:
             write()
