@@ -618,15 +618,15 @@ PROBLEMS: Final[dict[str, Problem]] = {
         Problem(
             "FS-369",
             "A round failed in every attempt",
-            "Read the reason; start the agents that are missing, and ask data owners "
-            "to approve the study (`fedsecure agent review`). Then go on with "
-            "`fedsecure train --resume`; `attempts` in owner.toml allows more.",
+            "Do what is said of each data owner, then go on: `fedsecure train --resume "
+            "RUN`, as was printed. `attempts`, `pause_seconds` and "
+            "`longest_pause_seconds` in owner.toml say how long a run waits by itself.",
         ),
         Problem(
             "FS-370",
             "Too few data owners are online",
-            "Start more agents (`fedsecure agent --config agent.toml` at "
-            "each data owner), then start training again.",
+            "Let those who are named start their agents (`fedsecure agent --config "
+            "agent.toml`), then go on: `fedsecure train --resume RUN`, as was printed.",
         ),
         Problem(
             "FS-371",
@@ -922,8 +922,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
         Problem(
             "FS-513",
             "The SuperLink does not let this process run",
-            "Start `fedsecure train` again: it begins a new run, and the rounds of "
-            "this one stay on record.",
+            "It ended the run while this machine slept or was overloaded. Go on with "
+            "it: `fedsecure train --resume RUN`, as was printed.",
         ),
         Problem(
             "FS-514",

@@ -71,6 +71,14 @@ class RoundTable:
             self._console.print(what, soft_wrap=True)
         self._stage = what
 
+    def waiting(self, what: str, seconds: float) -> None:
+        """Say for whom the run waits: once, or with how long still on a terminal."""
+        if self._console.is_terminal:
+            self._status.update(Text(f"{what} in {seconds:.0f} s"))
+        elif what != self._stage:
+            self._console.print(Text(f"{what} in {seconds:.0f} s"), soft_wrap=True)
+        self._stage = what
+
     def interrupted(self, run: str) -> None:
         """Say how a run that did not get to its end can go on."""
         self._status.stop()

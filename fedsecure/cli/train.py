@@ -72,7 +72,11 @@ def train(
         training.open_owner(settings, table.stage) as owner,
     ):
         progress = training.Progress(
-            table.study, table.stage, table.row, table.interrupted
+            table.study,
+            table.stage,
+            table.row,
+            table.interrupted,
+            table.waiting,
         )
         beginning = None
         if from_round is not None:

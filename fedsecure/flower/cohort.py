@@ -14,11 +14,13 @@ from typing import Final, Protocol
 from flwr.app import Message
 
 from fedsecure.errors import PeerError
+from fedsecure.flower.pauses import Tell
 from fedsecure.flower.plan import Plan
 from fedsecure.flower.runtime import LEASE, OwnedRun, node_public_bytes
 from fedsecure.identity import Federation
 
 LOOK_EVERY: Final = 0.1  # seconds
+QUIET: Final = 5.0  # seconds of waiting of which nothing is said
 SHORTEST_PAUSE: Final = 2 * LEASE  # seconds; who is dead is offline by then
 LONGEST_PAUSE: Final = 3600.0
 
@@ -87,10 +89,12 @@ class Cohorts:
         fleet: The agents.
         roster: Everybody who may take part.
         plan: Of the run. All of the roster is waited for `join_seconds`, and then as
-            long again for `min_cohort` of it. One that did not answer is left out for
+            long again for `min_cohort` of it; once a round was under way as long as
+            all pauses of the run together. One that did not answer is left out for
             `round_seconds` at least, so that waiting in vain stays the exception.
         clock: Monotonic seconds.
         sleep: Waits so many seconds.
+        tell: Told who is waited for, once that takes a while.
     """
 
     def __init__(
@@ -101,11 +105,16 @@ class Cohorts:
         plan: Plan,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
+        tell: Tell = lambda _what, _seconds: None,
     ) -> None:
+        self._tell = tell
         self._fleet = fleet
         self._roster = frozenset(roster)
         self._min_cohort = plan.min_cohort
         self._patience = plan.join_seconds
+        self._at_start = 2 * plan.join_seconds
+        self._later = max(self._at_start, plan.pauses.total)
+        self._gathered = False
         self._pause = max(plan.round_seconds, SHORTEST_PAUSE)
         self._clock = clock
         self._sleep = sleep
@@ -116,10 +125,10 @@ class Cohorts:
         """Wait for everybody who can be expected, and return them.
 
         Raises:
-            PeerError: FS-370 when fewer than min_cohort are there after twice the
-                patience.
+            PeerError: FS-370 when fewer than min_cohort are there in the end.
         """
         started = self._clock()
+        longest = self._later if self._gathered else self._at_start
         while True:
             nodes = self._eligible()
             waited = self._clock() - started
@@ -127,15 +136,34 @@ class Cohorts:
                 waited > self._patience or not self._awaited(nodes)
             ):
                 self._given_up = self._roster - set(nodes)
+                self._gathered = True
                 return nodes
             if waited > self._patience:
                 self._missed.clear()  # who missed a round may be there after all
-            if waited > 2 * self._patience:
-                here = ", ".join(nodes) or "nobody"
-                raise PeerError(
-                    "FS-370", f"{here} joined, {self._min_cohort} are needed"
-                )
+            if waited > longest:
+                raise self._too_few(nodes)
+            if waited > QUIET:
+                self._tell_absent(nodes, longest - waited)
             self._sleep(LOOK_EVERY)
+
+    def away(self, cohort: Iterable[str]) -> frozenset[str]:
+        """Return those of the roster who are not in a cohort."""
+        return self._roster - set(cohort)
+
+    def arrivals(self) -> Callable[[], bool]:
+        """Return what tells whether anybody has joined, or joined anew, since now."""
+        before = set(self._fleet.online().items())
+        return lambda: bool(set(self._fleet.online().items()) - before)
+
+    def _too_few(self, nodes: Mapping[str, Node]) -> PeerError:
+        here = ", ".join(nodes) or "nobody"
+        absent = ", ".join(sorted(self._roster - set(nodes)))
+        needed = f"{self._min_cohort} are needed"
+        return PeerError("FS-370", f"{here} joined, {needed}; {absent} did not")
+
+    def _tell_absent(self, nodes: Mapping[str, Node], left: float) -> None:
+        absent = ", ".join(sorted(self._roster - set(nodes)))
+        self._tell(f"waiting for {absent} to join", left)
 
     def note(self, cohort: Mapping[str, Node], silent: Sequence[str]) -> None:
         """Remember who of a cohort did not answer at all."""

@@ -29,6 +29,8 @@ class OwnerSettings(settings.Settings):
     `folder` receives the round store, models and logs. `round_seconds` is how long
     a cohort may take to report, `join_seconds` how long to wait for all agents,
     `attempts` how often a round with too few reports is tried before training stops.
+    Between two attempts it waits `pause_seconds`, doubled each time up to
+    `longest_pause_seconds`.
     """
 
     name: Name
@@ -42,7 +44,9 @@ class OwnerSettings(settings.Settings):
     superlink: SuperlinkSettings
     round_seconds: Annotated[float, Field(gt=0, le=30 * 86400)] = 300.0
     join_seconds: Annotated[float, Field(ge=0, le=86400)] = 60.0
-    attempts: Annotated[int, Field(ge=1, le=1000)] = 3
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 10
+    pause_seconds: Annotated[float, Field(ge=0, le=86400)] = 5.0
+    longest_pause_seconds: Annotated[float, Field(ge=0, le=86400)] = 300.0
 
     @property
     def database_url(self) -> str:

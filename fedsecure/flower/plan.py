@@ -6,6 +6,7 @@ from typing import Final
 
 from flwr.app import ArrayRecord
 
+from fedsecure.flower.pauses import Pauses
 from fedsecure.rounds.proposal import Opened, Proposal, ReceiptPair
 from fedsecure.signing import Signed
 from fedsecure.statements import ScalarField, Void, Weighting
@@ -27,7 +28,8 @@ class Plan:
         round_seconds: How long a cohort may take to report.
         join_seconds: How long to wait for the whole roster before going on with
             at least min_cohort.
-        attempts: How often a round with too few reports is tried.
+        pauses: How often a round with too few reports is tried, and how long the run
+            waits in between.
     """
 
     run: str
@@ -40,7 +42,7 @@ class Plan:
     min_cohort: int
     round_seconds: float
     join_seconds: float
-    attempts: int = 3
+    pauses: Pauses = field(default_factory=Pauses)
 
 
 @dataclass(frozen=True, slots=True)

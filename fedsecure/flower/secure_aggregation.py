@@ -32,9 +32,11 @@ from flwr.serverapp.strategy import Strategy
 from fedsecure import signing
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.faults import Point, reached
-from fedsecure.flower import wire
+from fedsecure.flower import absences, wire
 from fedsecure.flower.cohort import Cohorts, Fleet, Node
+from fedsecure.flower.going_on import may_pass
 from fedsecure.flower.linear import require_linear
+from fedsecure.flower.pauses import Pausing, Tell
 from fedsecure.flower.plan import WAIT, Outcome, Plan, Recorder
 from fedsecure.flower.resume import NOTHING, OpenedRound, Past
 from fedsecure.flower.wrapped import Wrapped, task_in
@@ -60,6 +62,7 @@ class SecureAggregation:
         clock: Monotonic seconds, for stage times.
         sleep: Waits so many seconds.
         linear: The author's word that `strategy` is linear in the replies.
+        tell: Told for whom the run waits, and how many seconds at most.
     """
 
     def __init__(  # noqa: PLR0913 - one constructor gathers a run's collaborators
@@ -73,6 +76,7 @@ class SecureAggregation:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         linear: bool = False,
+        tell: Tell = lambda _what, _seconds: None,
     ) -> None:
         require_linear(type(strategy), declared=linear)
         self._wrapped = Wrapped(strategy, plan.config)
@@ -87,7 +91,9 @@ class SecureAggregation:
             plan=plan,
             clock=clock,
             sleep=sleep,
+            tell=tell,
         )
+        self._pausing = Pausing(plan.pauses, sleep, tell)
 
     def run(self, arrays: ArrayRecord, past: Past = NOTHING) -> ArrayRecord:
         """Train from the initial global model; return the last one.
@@ -134,8 +140,8 @@ class SecureAggregation:
     ) -> ArrayRecord:
         left = past.left_in((number, purpose))
         first = past.attempts.get((number, purpose), 0) + (left is None)
-        reason = "no attempt was allowed"
-        for attempt in range(first, first + self._plan.attempts):
+        last = first + self._plan.pauses.attempts - 1
+        for attempt in range(first, last + 1):
             if left is not None and attempt == left.attempt:
                 outcome = self._take_up(left, arrays)
             else:
@@ -144,8 +150,26 @@ class SecureAggregation:
             self._owner.forget(outcome.proposal.spec.digest)
             if outcome.opened is not None or outcome.burnt:
                 return outcome.arrays
-            reason = outcome.reason
-        raise PeerError("FS-369", f"{purpose} round {number}: {reason}")
+            if attempt < last:
+                self._pause(outcome, attempt - first + 1)
+        raise self._failed(outcome)
+
+    def _pause(self, outcome: Outcome, failed: int) -> None:
+        """Wait before the next attempt, and say for whom; less if somebody joins."""
+        said = outcome.proposal.spec.statement
+        away = self._cohorts.away(said.cohort)
+        why = f"{said.purpose} round {said.round}: {outcome.reason}"
+        if waited_for := absences.waited_for(outcome.missing, away):
+            why += f"; waiting for {waited_for}"
+        self._pausing.wait(why, failed, self._cohorts.arrivals())
+
+    def _failed(self, outcome: Outcome) -> PeerError:
+        said = outcome.proposal.spec.statement
+        away = self._cohorts.away(said.cohort)
+        why = f"{said.purpose} round {said.round}: {outcome.reason}"
+        if advice := absences.advice(outcome.missing, away):
+            why += f". {advice}"
+        return PeerError("FS-369", why)
 
     def _attempt(
         self, number: int, purpose: Purpose, attempt: int, arrays: ArrayRecord
@@ -211,8 +235,7 @@ class SecureAggregation:
             received = {name: len(found) for name, found in held.items()}
             receipts = {**pairs(held), **receipts}
             missing = [one for one in missing if one.name not in receipts]
-        silent = [one.name for one in missing if one.status is Status.OFFLINE]
-        self._cohorts.note(cohort, silent)
+        self._cohorts.note(cohort, absences.silent(missing))
         reached(Point.RECEIPTS_COLLECTED)
         return replace(
             before,
@@ -308,6 +331,8 @@ class SecureAggregation:
         try:
             yield
         except BaseException as error:
+            if may_pass(error):
+                raise
             reason = "stopped by its owner"
             if isinstance(error, FedsecureError):
                 reason = f"given up after {error.code}"  # its text: the owner's alone
@@ -354,10 +379,8 @@ class SecureAggregation:
             enough = partial(self._are_in, proposal, frozenset(cohort))
             replies = self._fleet.ask(messages, left, enough)
         receipts: dict[str, ReceiptPair] = {}
-        absent = {
-            name: Participation(name, Status.OFFLINE, "no answer in time")
-            for name in cohort
-        }
+        late = absences.LATE if self._seconds_left(proposal) <= 0 else absences.GONE
+        absent = {name: Participation(name, Status.OFFLINE, late) for name in cohort}
         for reply in replies:
             # Flower answers itself, under its own node id, for a node that is gone.
             name = names.get(reply.metadata.src_node_id)
@@ -396,7 +419,7 @@ def _require_task(task: wire.Task, spec: RoundSpec) -> None:
 
 def _absence(name: str, reply: Message, error: PeerError) -> Participation:
     if reply.has_error():
-        return Participation(name, Status.NOT_REPORTED, "it answered: not reported")
+        return Participation(name, Status.NOT_REPORTED, absences.DECLINED)
     return Participation(name, Status.NO_RECEIPT, str(error))
 
 

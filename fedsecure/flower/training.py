@@ -23,14 +23,16 @@ from fedsecure.durability import sync
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.flower import wire
 from fedsecure.flower.cohort import RosterFleet
+from fedsecure.flower.going_on import keep_going
 from fedsecure.flower.linear import require_linear
 from fedsecure.flower.owner_settings import OwnerSettings
+from fedsecure.flower.pauses import Pauses, Pausing, Tell
 from fedsecure.flower.plan import Plan
 from fedsecure.flower.recorder import Recorder, RoundReport
-from fedsecure.flower.resume import NOTHING, read_past
+from fedsecure.flower.resume import NOTHING, Past, read_past
 from fedsecure.flower.rollback import Beginning, Start, read_start
 from fedsecure.flower.runtime import (
-    OwnedRun,
+    Superlink,
     TlsFiles,
     node_public_bytes,
     owned_run,
@@ -68,6 +70,7 @@ class Progress:
     stage: Callable[[str], None]
     round: Callable[[RoundReport], None]
     interrupted: Callable[[str], None]  # hears the run that can be resumed
+    waiting: Tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ def train(
             there is none of that name, FS-862 when there is no such round.
         RoundStateError: FS-646 when the round is not accepted.
     """
-    strategy = build_strategy(study)
+    build_strategy(study)  # a wrong one is refused before anything else is done
     began = None if resume is None else _resumable(owner, study, resume)
     progress.stage("asking both aggregators")
     for client in owner.aggregators.values():
@@ -165,21 +168,33 @@ def train(
         owner.store.resume_run(run)
     with _recorded(owner, run, progress):
         progress.stage("starting the SuperLink")
-        with _flower(owner, progress) as running:
+        with _superlink(owner, progress) as link:
             progress.stage("waiting for the data owners' agents")
-            secure = SecureAggregation(
-                strategy,
-                round_owner(owner),
-                RosterFleet(running, owner.federation),
-                _plan(owner, request, run, planned),
-                record=recorder.record,
-                clock=time.monotonic,
-                sleep=time.sleep,
-                linear=study.aggregation.linear,
+            plan = _plan(owner, request, run, planned)
+
+            def drive(past: Past) -> ArrayRecord:
+                with owned_run(link) as running:
+                    secure = SecureAggregation(
+                        build_strategy(study),  # one that goes on begins anew
+                        round_owner(owner),
+                        RosterFleet(running, owner.federation),
+                        plan,
+                        record=recorder.record,
+                        clock=time.monotonic,
+                        sleep=time.sleep,
+                        linear=study.aggregation.linear,
+                        tell=progress.waiting,
+                    )
+                    return secure.run(arrays, past)
+
+            last = keep_going(
+                drive,
+                past,
+                lambda: read_past(owner.store, owner.settings.folder, run),
+                Pausing(plan.pauses, time.sleep, progress.waiting),
             )
-            arrays = secure.run(arrays, past)
         progress.stage("saving the model")
-        model.set_weights(arrays.to_numpy_ndarrays())
+        model.set_weights(last.to_numpy_ndarrays())
         return _save_model(model, owner.settings.folder / "models" / run)
 
 
@@ -227,8 +242,8 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _flower(owner: Owner, progress: Progress) -> Iterator[OwnedRun]:
-    """Run the SuperLink, with the roster's keys registered, and one run on it."""
+def _superlink(owner: Owner, progress: Progress) -> Iterator[Superlink]:
+    """Run the SuperLink, with the roster's keys registered."""
     settings = owner.settings.superlink
     home = owner.settings.folder / "superlink"
     home.mkdir(mode=0o700, exist_ok=True)
@@ -239,8 +254,7 @@ def _flower(owner: Owner, progress: Progress) -> Iterator[OwnedRun]:
             node_public_bytes(party.flower_key)
             for party in owner.federation.data_owners
         )
-        with owned_run(link) as running:
-            yield running
+        yield link
 
 
 def _wait_free(listen: str, progress: Progress) -> None:
@@ -364,7 +378,11 @@ def _plan(owner: Owner, request: StudyRequest, run: str, rounds: int) -> Plan:
         min_cohort=terms.min_cohort,
         round_seconds=owner.settings.round_seconds,
         join_seconds=owner.settings.join_seconds,
-        attempts=owner.settings.attempts,
+        pauses=Pauses(
+            owner.settings.pause_seconds,
+            owner.settings.longest_pause_seconds,
+            owner.settings.attempts,
+        ),
     )
 
 

@@ -55,7 +55,9 @@ def owner(name: str, study: str, listen: str) -> str:
             ("folder", ".", "round store, models and logs"),
             ("round_seconds", 300.0, "how long a cohort may take to report"),
             ("join_seconds", 60.0, "how long to wait for all agents"),
-            ("attempts", 3, "how often a round with too few reports is tried"),
+            ("attempts", 10, "how often a round with too few reports is tried"),
+            ("pause_seconds", 5.0, "first pause between attempts; then doubled"),
+            ("longest_pause_seconds", 300.0, "and no pause is longer"),
         )
         + "\n[superlink]\n"
         + _lines(

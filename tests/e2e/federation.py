@@ -46,6 +46,7 @@ class Federation:
     tap: Tap | None = None
     link: RoughLink | None = None
     agents: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    servers: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def start_agent(self, site: str) -> None:
         config = self.folder.config(site)
@@ -160,7 +161,8 @@ def federation(
         for name in AGGREGATORS:
             config = demo.config(name)
             arguments = ["aggregator", "--config", str(config)]
-            processes.start(name, arguments, config.parent / "log.txt")
+            log = config.parent / "log.txt"
+            running.servers[name] = processes.start(name, arguments, log)
         processes.wait_ready(demo.urls, demo.authority, PATIENCE)
         for site in demo.sites:
             changes = {**(agent or {}), **named(app), **through(tap or link)}

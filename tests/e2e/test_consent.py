@@ -44,6 +44,7 @@ def test_a_study_waits_for_approval_and_then_goes_on(tmp_path: Path) -> None:
         tmp_path,
         app="tests.e2e.slow_app:app",
         study={"aggregation": {"min_cohort": 4}},
+        owner={"attempts": 2, "pause_seconds": 1.0},
         policies={SITE: {"studies": "approved"}},
     ) as running:
         file = tmp_path / "heart.study.json"
@@ -56,7 +57,9 @@ def test_a_study_waits_for_approval_and_then_goes_on(tmp_path: Path) -> None:
         assert training.wait(240) == 1
         assert f"study {digest}" in running.said()
         assert "FS-369" in running.said()
-        assert SITE not in running.said()
+        answered = f"{SITE} answered `not reported`: `fedsecure agent status` there"
+        assert answered in running.said()
+        assert "FS-418" not in running.said()  # the reason stays there
         (waiting,) = studies(running)
         assert (waiting["digest"], waiting["state"]) == (digest, "waits for you")
         assert waiting["refused_by"] == ["FS-418"]

@@ -64,6 +64,7 @@ def leaky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     root = tmp_path_factory.mktemp("leaky")
     app = "tests.e2e.leaky_app:app"
     owner = {"round_seconds": 60.0, "join_seconds": 60.0}
+    owner |= {"attempts": 3, "pause_seconds": 1.0}
     with federation(root, app=app, owner=owner, tapped=True) as running:
         training = running.start_training(rounds=2)
         assert training.wait(240) == 1  # round 2 is void in every attempt

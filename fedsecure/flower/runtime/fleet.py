@@ -11,6 +11,7 @@ owner. Replies say nothing about how long the work took.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -65,6 +66,7 @@ log = logging.getLogger(__name__)
 LEASE: Final = 30.0  # seconds without a heartbeat until a node counts as gone
 BEATS_PER_LEASE: Final = 6
 REPLY_TRIES: Final = 3
+REPLY_PAUSE: Final = 0.2  # seconds between the first two tries, then doubled
 
 # A message is announced before its objects have arrived, so the first look often
 # comes too early; Flower's own delays of 1 to 10 s would dominate a round.
@@ -125,17 +127,18 @@ class Fleet:
             RoundStateError: FS-506, the run is over and nobody waits for the reply.
         """
         self._require_known()
-        for remaining in reversed(range(REPLY_TRIES)):
+        for tried in range(REPLY_TRIES):
             try:
                 self._push(message)
             except (ObjectPushError, PeerError) as error:
                 if isinstance(error, PeerError) and error.code != "FS-505":
                     raise
-                if not remaining:
+                if tried == REPLY_TRIES - 1:
                     raise PeerError(
                         "FS-508", f"{self._call.address}: {error}"
                     ) from error
                 log.info("a reply is sent again: %s", error)
+                time.sleep(REPLY_PAUSE * 2**tried)
             else:
                 return
 

@@ -1,0 +1,86 @@
+"""A machine that sleeps in the middle of a run: SIGSTOP, a while, SIGCONT.
+
+The owner's command and its SuperLink sleep together, as a laptop does; an agent and an
+aggregator each by themselves. In every case the run just goes on.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from fedsecure.demo.provision import AGGREGATORS
+from tests.e2e.federation import Federation, federation, wait_until
+
+pytestmark = pytest.mark.e2e
+
+LONGER_THAN_A_LEASE = 40.0  # seconds: nodes and tasks are given up after 30
+SHORT = 15.0
+
+
+def sleep_well(pids: Iterable[int], seconds: float) -> None:
+    """Stop processes for a while, whatever they are doing."""
+    stopped = list(pids)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(seconds)
+    finally:
+        for pid in reversed(stopped):
+            os.kill(pid, signal.SIGCONT)
+
+
+def children(process: "subprocess.Popen[bytes]") -> list[int]:
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+    return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+
+def opened(running: Federation) -> int:
+    query = "SELECT round FROM v_round WHERE state = 'opened'"
+    return len(running.rows(running.owner_db, query))
+
+
+def more_rounds(running: Federation) -> None:
+    before = opened(running)
+    wait_until(lambda: opened(running) > before + 1, "two more rounds")
+
+
+@pytest.mark.timeout(600)
+def test_a_run_goes_on_by_itself_whoever_slept(tmp_path: Path) -> None:
+    settings = {"round_seconds": 60.0, "join_seconds": 60.0, "pause_seconds": 1.0}
+    with federation(tmp_path, app="tests.e2e.slow_app:app", owner=settings) as running:
+        training = running.start_training(rounds=10_000)
+        wait_until(lambda: "accuracy" in running.said(), "a round")
+
+        # (1) The owner's machine, in the middle of a round.
+        sleep_well([*children(training), training.pid], LONGER_THAN_A_LEASE)
+        more_rounds(running)
+
+        # (2) A data owner's: it is left out or waited for, and is back again.
+        slept = running.folder.sites[0]
+        sleep_well([running.agents[slept].pid], LONGER_THAN_A_LEASE)
+        since = opened(running)
+        everybody = "SELECT round FROM v_round WHERE in_set = 4 AND round > ?"
+        wait_until(
+            lambda: running.rows(running.owner_db, everybody, since), "all four again"
+        )
+
+        # (3) An aggregator's: its clients wait for it.
+        sleep_well([running.servers[AGGREGATORS[0]].pid], SHORT)
+        more_rounds(running)
+
+        assert training.poll() is None, running.said()
+        assert "--resume" not in running.said()
+        assert "goes on after: FS-513" in running.said()
+        twice = running.rows(
+            running.owner_db,
+            "SELECT round FROM rounds WHERE state = 'opened' AND purpose = 'train' "
+            "GROUP BY round HAVING COUNT(*) > 1",
+        )
+        assert twice == []
+        training.terminate()
+        assert training.wait(60) == 130
