@@ -47,6 +47,8 @@ PASSING: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
+TRIES: Final = 3  # at least: a machine that slept has used up all time with one
+
 S = TypeVar("S", bound=Statement)
 Result = TypeVar("Result")
 
@@ -83,6 +85,12 @@ class Patience:
     longest_pause: float = 5.0
     sleep: Callable[[float], None] = tenacity.nap.sleep
     told: Callable[[str], None] | None = None
+
+    def stop(self) -> tenacity.stop.stop_base:
+        """Return when to stop trying; without any patience after one try."""
+        over = tenacity.stop_after_delay(self.seconds)
+        tries = TRIES if self.seconds > 0 else 1
+        return over & tenacity.stop_after_attempt(tries)
 
 
 class AggregatorClient:
@@ -279,7 +287,7 @@ class AggregatorClient:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(UnreachableError),
             wait=tenacity.wait_random_exponential(0.1, self._patience.longest_pause),
-            stop=tenacity.stop_after_delay(self._patience.seconds),
+            stop=self._patience.stop(),
             sleep=self._patience.sleep,
             before_sleep=self._tell,
             reraise=True,

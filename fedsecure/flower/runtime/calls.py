@@ -5,6 +5,7 @@ process and sleep, and on a failed start `flwr_exit` kills the process after fiv
 seconds even if SystemExit is caught. Here every failure is an exception.
 """
 
+import itertools
 import logging
 import re
 import ssl
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)  # seconds
 FIRST_DELAY: Final = 0.1  # seconds between two tries, doubled after each
 LONGEST_DELAY: Final = 2.0  # seconds
+TRIES: Final = 2  # at least: a machine that slept has used up all time with one
 
 HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253})|[0-9A-Fa-f:.]{2,45}")
 
@@ -139,17 +141,23 @@ class Caller:
         """
         deadline = time.monotonic() + self.patience
         delay = FIRST_DELAY
-        while True:
+        for tried in itertools.count(1):
             try:
                 return method(request)
             except (httpx.HTTPError, ValueError) as error:
                 failure = explain(self.address, error)
-                if failure.code != "FS-501" or time.monotonic() + delay > deadline:
+                late = time.monotonic() + delay > deadline
+                if failure.code != "FS-501" or (late and tried >= self._tries):
                     self.check()
                     raise failure from error
             self.check()
             time.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
+        raise AssertionError  # it counts without an end
+
+    @property
+    def _tries(self) -> int:
+        return TRIES if self.patience > 0 else 1
 
 
 def explain(address: str, error: httpx.HTTPError | ValueError) -> FedsecureError:
