@@ -10,7 +10,6 @@ from typing import Annotated
 
 import structlog
 import typer
-from rich.console import Console
 
 from clients.compared import show
 from clients.config import load_agent_settings
@@ -20,6 +19,7 @@ from clients.service_cli import install_service
 from clients.status_cli import status
 from fedsecure.errors import OperatorError
 from fedsecure.review.fitting import screen
+from fedsecure.screen import Console, printable_event
 from fedsecure.study.config import Study, load_study
 from fedsecure.study.task import MAX_SEED
 from fedsecure.study.tensorflow import import_quietly
@@ -194,8 +194,10 @@ def _run(config: Path) -> None:
 
     quiet()
 
+    *processors, renderer = structlog.get_config()["processors"]
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO)
+        processors=[*processors, printable_event, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

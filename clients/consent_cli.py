@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from clients.config import AgentSettings, load_agent_settings
 from clients.review import Review, request_of
@@ -22,6 +21,7 @@ from clients.state import AgentState
 from clients.studies import Decision, KnownStudy
 from fedsecure.identity import Federation, load_federation
 from fedsecure.review.fitting import screen
+from fedsecure.screen import Console
 from fedsecure.study.handover import read_study_file
 
 Config = Annotated[Path, typer.Option(help="This data owner's agent.toml.")]

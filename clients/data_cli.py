@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from fedsecure.review.fitting import screen
+from fedsecure.screen import Console
 from fedsecure.study.schema import load_schema
 
 app = typer.Typer(help="Look at this data owner's own data.", no_args_is_help=True)

@@ -10,7 +10,7 @@ from typing import Final
 
 import httpx
 
-from fedsecure.errors import OperatorError
+from fedsecure.errors import OperatorError, one_line
 
 MAX_ANSWER: Final = 16 * 2**20  # bytes; larger answers are refused
 MAX_DETAIL: Final = 500  # characters of a server's own words
@@ -75,7 +75,7 @@ def tls_failure(error: httpx.ConnectError) -> str | None:
 
 def printable(text: str) -> str:
     """Keep what a server says from steering the terminal that shows it."""
-    return "".join(one if one.isprintable() else "?" for one in text[:MAX_DETAIL])
+    return one_line(text[:MAX_DETAIL])
 
 
 def read_limited(response: httpx.Response) -> bytes:

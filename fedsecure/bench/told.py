@@ -6,12 +6,12 @@ from types import TracebackType
 from typing import Final, Self
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from fedsecure.bench.results import Result
+from fedsecure.screen import Console
 
 DIGITS: Final = 3  # significant ones
 

@@ -14,9 +14,9 @@ from typing import Annotated, Final
 
 import click
 import typer
-from rich.console import Console
 
 from fedsecure.errors import FedsecureError
+from fedsecure.screen import Console
 
 GROUP: Final = "fedsecure.commands"
 STOPPED: Final = 130  # what shells expect of a command that Ctrl-C ended

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn
 
 from fedsecure.audit import exports, owner as owners, verify as audits
@@ -17,6 +16,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.review.audited import audit_page
 from fedsecure.review.fitting import screen
 from fedsecure.review.reading import usual_place
+from fedsecure.screen import Console
 
 app = typer.Typer(
     help="Check the records of a federation against each other (auditor).",

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from fedsecure.errors import OperatorError
 from fedsecure.lifeline import interruptible
+from fedsecure.screen import Console
 
 if TYPE_CHECKING:
     from fedsecure.bench.results import Result

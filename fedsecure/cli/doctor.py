@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from fedsecure import settings
@@ -15,6 +14,7 @@ from fedsecure.doctor.findings import Check, Finding, State, run
 from fedsecure.errors import OperatorError
 from fedsecure.membership.own import find_config, role_of
 from fedsecure.review.fitting import Column, screen, table
+from fedsecure.screen import Console
 
 GROUP: Final = "fedsecure.doctors"
 COLOURS: Final = {

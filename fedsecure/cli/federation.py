@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from fedsecure.errors import OperatorError
 from fedsecure.identity import Role
 from fedsecure.membership.handout import Handout
 from fedsecure.membership.issuing import Issuer
 from fedsecure.membership.own import load_own
+from fedsecure.screen import Console
 
 app = typer.Typer(help="Change who takes part (model owner).", no_args_is_help=True)
 

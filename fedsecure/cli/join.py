@@ -6,7 +6,6 @@ from typing import Annotated, Final
 
 import click
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from fedsecure.errors import OperatorError
@@ -16,6 +15,7 @@ from fedsecure.membership.changes import Change
 from fedsecure.membership.joining import Candidate, accept, examine, require_told
 from fedsecure.membership.own import find_config, load_own
 from fedsecure.review.fitting import Column, screen, table
+from fedsecure.screen import Console
 
 
 def command(

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from fedsecure.identity import Role
 from fedsecure.membership.identity_file import SUFFIX, Identity
 from fedsecure.membership.keygen import Wanted, make
 from fedsecure.membership.own import FILES
+from fedsecure.screen import Console
 
 
 def command(  # noqa: PLR0913 - each is an option of the command

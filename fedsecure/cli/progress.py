@@ -5,12 +5,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
 from fedsecure.flower.recorder import RoundReport
 from fedsecure.review.fitting import screen
+from fedsecure.screen import Console
 from fedsecure.statements import Purpose
 
 # Title and width of each column; rows are printed as they come, so that a training of
@@ -66,9 +66,9 @@ class RoundTable:
     def stage(self, what: str) -> None:
         """Say what is going on now."""
         if self._console.is_terminal:
-            self._status.update(what)
+            self._status.update(Text(what))
         elif what != self._stage:
-            self._console.print(what, soft_wrap=True)
+            self._console.print(Text(what), soft_wrap=True)
         self._stage = what
 
     def waiting(self, what: str, seconds: float) -> None:

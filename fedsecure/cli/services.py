@@ -6,9 +6,9 @@ from shlex import quote
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from fedsecure.membership.files import write_public
+from fedsecure.screen import Console
 from fedsecure.services import (
     FOLDER,
     Service,

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-
 from fedsecure import locking
 from fedsecure.demo.outcome import compare, read_outcome, write_result
 from fedsecure.demo.processes import Processes
@@ -21,6 +19,7 @@ from fedsecure.demo.told import (
 )
 from fedsecure.errors import OperatorError
 from fedsecure.lifeline import interruptible
+from fedsecure.screen import Console
 from fedsecure.study.sites import find_sites
 
 READY_SECONDS: Final = 60.0

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
 from rich.text import Text
 from sqlalchemy import text
 
@@ -21,6 +20,7 @@ from fedsecure import database
 from fedsecure.demo.outcome import Outcome
 from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder
 from fedsecure.review.fitting import Column, table
+from fedsecure.screen import Console
 
 OF_ROUNDS: Final = "'SELECT * FROM v_round'"
 OF_REPORTS: Final = "'SELECT * FROM v_report'"

@@ -33,9 +33,10 @@ def waited_for(missing: Sequence[Participation], not_asked: Iterable[str]) -> st
 
 def advice(missing: Sequence[Participation], not_asked: Iterable[str]) -> str:
     """Say of everybody who is missing what can be done about it, in one line."""
-    said = {}
+    said: dict[str, list[str]] = {}
     for one in missing:
-        what = _DO.get(one.reason, f"sent no two receipts ({one.reason})")
+        unusual = f"sent no two receipts ({one.reason})"
+        what = _DO.get(one.reason or "", unusual)
         said.setdefault(what, []).append(one.name)
     if away := sorted(not_asked):
         said[_NOT_ASKED] = away

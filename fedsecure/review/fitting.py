@@ -17,10 +17,12 @@ from typing import Final, Generic, Literal, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from fedsecure.screen import Console
 
 T = TypeVar("T")
 ENDLESS: Final = 1_000_000  # characters of a line that goes to a pipe or a file

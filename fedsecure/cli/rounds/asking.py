@@ -9,6 +9,7 @@ from fedsecure.cli.rounds.options import Database, Json
 from fedsecure.review import shell
 from fedsecure.review.fitting import screen
 from fedsecure.review.reading import open_round_store
+from fedsecure.screen import echo
 
 
 def ask_sql(
@@ -35,7 +36,7 @@ def ask_sql(
     def show(answer: shell.Answer) -> None:
         printed = shell.shown(answer, form)
         if isinstance(printed, str):
-            typer.echo(printed)
+            echo(printed)
         else:
             console.print(printed)
 
