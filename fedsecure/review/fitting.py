@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Literal, TypeVar
 
+from rich import console as consoles
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
@@ -90,13 +91,13 @@ class Listing:
         self._heads = heads
 
     def __rich_console__(
-        self, console: Console, options: ConsoleOptions
+        self, console: consoles.Console, options: ConsoleOptions
     ) -> RenderResult:
         """Yield what fits."""
         yield self._fitted(options.max_width)
 
     def __rich_measure__(
-        self, console: Console, options: ConsoleOptions
+        self, console: consoles.Console, options: ConsoleOptions
     ) -> Measurement:
         """Measure what fits."""
         return Measurement.get(console, options, self._fitted(options.max_width))
