@@ -47,8 +47,8 @@ unit: setup  ## Arithmetic, statements, stores; the protocol in memory
 fuzz: setup  ## Decoders and an aggregator under changed bytes
 	timeout 300 $(PYTEST) tests/fuzz
 
-service: setup  ## Real servers over TLS
-	timeout 900 $(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile tests/service
+service: setup  ## Real servers over TLS, also with a client that is not ours
+	timeout 900 $(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile tests/service tests/interop
 
 browser: setup  ## The consoles in a real Chromium: every page, live, attacks
 	timeout 600 $(PYTEST) tests/browser
