@@ -30,6 +30,7 @@ FOLDER = Path(__file__).parent
 HPKE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 LOSS = {"name": "loss", "low": 0.0, "high": 8.0, "size": 1}
 ROWS = {"name": "rows", "low": None, "high": None, "size": 1}
+WRAPS = {"weight_cap": 2**38}
 AGES = {"name": "ages", "low": None, "high": None, "size": 3}
 
 
@@ -95,6 +96,11 @@ def bad_params_cases() -> list[dict[str, Any]]:
         ("bad_scalar_range", "FS-205", {"scalars": [{**LOSS, "high": 0.0}]}),
         ("bad_scalar_half_range", "FS-205", {"scalars": [{**LOSS, "high": None}]}),
         ("bad_scalar_empty", "FS-205", {"scalars": [{**AGES, "size": 0}]}),
+        # Of several faults, the one that is looked for first.
+        ("bad_scalar_before_weights", "FS-205", {"scalars": [ROWS] * 2, **WRAPS}),
+        ("bad_weights_before_clip", "FS-204", {"clip": "nan", **WRAPS}),
+        ("bad_cohort_before_clip", "FS-201", {"max_reports": 10**6, "clip": "1e30"}),
+        ("bad_clip_before_scale", "FS-202", {"clip": "1e30", "fraction_bits": 0}),
     ]
     return [
         {"name": name, "code": code, **params(fraction_bits=bits) | changes}
@@ -263,9 +269,9 @@ def sealed_key(case: dict[str, Any], stored: dict[str, str]) -> bytes:
     return HPKE.encrypt(content_key, key.public_key(), info=info)
 
 
-def stored_sealed_keys() -> dict[str, str]:
-    """Sealed keys in the file as it is, by case."""
-    path = FOLDER / "seal.json"
+def stored_sealed_keys(file: str = "seal.json") -> dict[str, str]:
+    """Sealed keys in a file as it is, by case."""
+    path = FOLDER / file
     cases = json.loads(path.read_text("utf-8")) if path.exists() else []
     return {case["name"]: case["sealed_key"] for case in cases}
 
@@ -312,21 +318,64 @@ def seal_cases() -> list[dict[str, Any]]:
         ("seed", "seed", 32),
         ("one record", "vector", 88),
         ("a full record", "vector", reference.CHUNK),
+        ("two full records", "vector", 2 * reference.CHUNK),
         ("three records", "vector", 2 * reference.CHUNK + 24),
+        ("four records", "vector", 3 * reference.CHUNK + 8),
     ):
-        case = seal_case(name, kind, size)
-        plaintext = reference.sample_bytes(name, size)
-        sealed = reference.records(
-            bytes.fromhex(case["content_key"]), bytes.fromhex(case["info"]), plaintext
-        )
-        first = sealed_key(case, stored)
-        case["sealed_key"] = first.hex()
-        case["tags"] = [record[-16:].hex() for record in sealed]
-        case["length"] = len(first) + sum(map(len, sealed))
-        case["digest"] = reference.payload_digest(first, sealed).hex()
-        if size < 100:
-            case["payload"] = (first + b"".join(sealed)).hex()
-        cases.append(case)
+        cases.append(sealed_case(seal_case(name, kind, size), stored))
+    return cases
+
+
+def sealed_case(case: dict[str, Any], stored: dict[str, str]) -> dict[str, Any]:
+    """A payload with every tag, and its digests; whole, if it is short."""
+    plaintext = reference.sample_bytes(case["plaintext_name"], case["plaintext_bytes"])
+    sealed = reference.records(
+        bytes.fromhex(case["content_key"]), bytes.fromhex(case["info"]), plaintext
+    )
+    first = sealed_key(case, stored)
+    payload = first + b"".join(sealed)
+    whole = sha256(payload).hexdigest()
+    by_tags = reference.payload_digest(first, sealed).hex()
+    case |= {
+        "plaintext_sha256": sha256(plaintext).hexdigest(),
+        "sealed_key": first.hex(),
+        "tags": [record[-16:].hex() for record in sealed],
+        "length": len(payload),
+        "digest": whole if case["kind"] == "aggregate share" else by_tags,
+        "payload_sha256": whole,
+    }
+    return case | ({"payload": payload.hex()} if len(plaintext) < 100 else {})
+
+
+def seal_share_cases() -> list[dict[str, Any]]:
+    """Aggregate shares, whose digest is over everything."""
+    stored, cases = stored_sealed_keys("seal_shares.json"), []
+    digests = [reference.sample_bytes(one, 32) for one in ("federation", "spec")]
+    opening = reference.sample_bytes("opening", 32)
+    info = reference.seal_info(
+        "fedsecure v1 seal aggregate share",
+        [*digests, b"aggregator-1", b"model-owner", opening],
+    )
+    for name, size in (
+        ("short share", 80),
+        ("share of two records", reference.CHUNK + 8),
+        ("share of four records", 4 * reference.CHUNK),
+    ):
+        case = {
+            "name": name,
+            "federation_digest": digests[0].hex(),
+            "spec_digest": digests[1].hex(),
+            "sender": "aggregator-1",
+            "receiver": "model-owner",
+            "opening_digest": opening.hex(),
+            "kind": "aggregate share",
+            "info": info.hex(),
+            "key_seed": reference.sample_bytes("owner", 32).hex(),
+            "content_key": reference.sample_bytes(f"{name} content", 32).hex(),
+            "plaintext_name": name,
+            "plaintext_bytes": size,
+        }
+        cases.append(sealed_case(case, stored))
     return cases
 
 
@@ -362,6 +411,7 @@ def bad_seal_cases(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
         name: value
         for name, value in case.items()
         if name not in {"sealed_key", "content_key", "tags", "digest"}
+        and not name.endswith("_sha256")
     }
     return [
         {**given, "name": name, "code": code, "payload": payload.hex()}
@@ -381,6 +431,7 @@ def vectors() -> dict[str, list[dict[str, Any]]]:
         "shard.json": shard_cases(),
         "seal.json": sealed,
         "bad_seal.json": bad_seal_cases(sealed),
+        "seal_shares.json": seal_share_cases(),
     }
 
 

@@ -119,7 +119,10 @@ def test_shard_gives_the_input_shares_of_the_vectors(case: dict[str, Any]) -> No
     assert b"".join(map(bytes, sharding.vector)).hex() == case["vector"]
 
 
-@pytest.mark.parametrize("case", cases("seal"))
+SEALED = [*cases("seal"), *cases("seal_shares")]
+
+
+@pytest.mark.parametrize("case", SEALED)
 def test_payloads_of_the_vectors_open(case: dict[str, Any]) -> None:
     payload, plaintext = payload_of(case), plaintext_of(case)
     out = bytearray(case["plaintext_bytes"])
@@ -130,13 +133,35 @@ def test_payloads_of_the_vectors_open(case: dict[str, Any]) -> None:
         case["length"],
         memoryview(out),
     )
-    digest = seal.PayloadDigest(case["length"])
-    digest.update(payload)
     assert out == plaintext
-    assert digest.digest().hex() == case["digest"]
+    assert sha256(out).hexdigest() == case["plaintext_sha256"]
+    assert sha256(payload).hexdigest() == case["payload_sha256"]
+    if case["kind"] != "aggregate share":
+        digest = seal.PayloadDigest(case["length"])
+        digest.update(payload)
+        assert digest.digest().hex() == case["digest"]
 
 
-@pytest.mark.parametrize("case", cases("seal"))
+@pytest.mark.parametrize("case", cases("seal_shares"))
+def test_the_digest_of_an_aggregate_share_is_over_all_of_it(
+    case: dict[str, Any],
+) -> None:
+    written, plaintext = bytearray(), plaintext_of(case)
+    pieces = [
+        plaintext[start : start + 2**20] for start in range(0, len(plaintext), 2**20)
+    ]
+    sealed = seal.seal(
+        key_of(case).public_bytes,
+        info_of(case),
+        bytes.fromhex(case["content_key"]),
+        pieces,
+        written.extend,
+    )
+    assert sealed.digest == sha256(written).digest()
+    assert case["digest"] == case["payload_sha256"]
+
+
+@pytest.mark.parametrize("case", SEALED)
 def test_seal_writes_the_records_of_the_vectors(case: dict[str, Any]) -> None:
     written, plaintext = bytearray(), plaintext_of(case)
     length, _ = seal.seal(
@@ -172,14 +197,14 @@ def key_of(case: dict[str, Any]) -> seal.SealingKey:
 
 
 def info_of(case: dict[str, Any]) -> seal.SealInfo:
-    info = seal.report_info(
-        bytes.fromhex(case["federation_digest"]),
-        bytes.fromhex(case["spec_digest"]),
-        case["sender"],
-        case["receiver"],
-        bytes.fromhex(case["report_id"]),
-        case["kind"],
-    )
+    digests = [bytes.fromhex(case[f"{one}_digest"]) for one in ("federation", "spec")]
+    parties = (case["sender"], case["receiver"])
+    if case["kind"] == "aggregate share":
+        opening = bytes.fromhex(case["opening_digest"])
+        info = seal.share_info(*digests, *parties, opening)
+    else:
+        report_id = bytes.fromhex(case["report_id"])
+        info = seal.report_info(*digests, *parties, report_id, case["kind"])
     assert info.encoded.hex() == case["info"]
     return info
 
