@@ -244,6 +244,19 @@ def test_a_data_owner_refuses_a_receipt_as_the_vectors_say(
     assert code_of(lambda: deliver(case["receipt"], tmp_path)) == case["code"]
 
 
+def test_a_model_owner_refuses_a_grant_of_another_round() -> None:
+    (grant,) = (c for c in load("statements.json") if c["name"] == "round-grant")
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, text=str(grant["token"]))
+    )
+    patience = Patience(seconds=0.0)
+    north = FEDERATION.pair[0]
+    client = AggregatorClient(north, FEDERATION, None, patience, transport)
+    spec = verify(RECEIPTS["spec"], RoundSpec, FEDERATION)
+    assert spec.digest != grant["statement"]["spec"]
+    assert code_of(lambda: client.propose(spec)) == "FS-553"
+
+
 def collect(tokens: list[str]) -> Any:
     spec = verify(RECEIPTS["spec"], RoundSpec, FEDERATION)
     proposal = Proposal(spec, params_of(spec.statement), {}, None)

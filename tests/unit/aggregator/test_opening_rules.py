@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from aggregator.opening_rules import Facts, require_groups, require_openable
 from fedsecure.errors import FedsecureError, PeerError
+from fedsecure.identity import Federation
 from fedsecure.ledger import GENESIS
 from fedsecure.signing import verify
 from fedsecure.statements import LedgerHead, Member, Opening, Receipt
@@ -159,6 +160,22 @@ def test_an_opening_is_refused_with(
     with pytest.raises(FedsecureError) as caught:
         require_openable(changed, facts)
     assert caught.value.code == code
+
+
+def test_a_member_who_left_the_roster_is_in_no_set(
+    world: World, opening: Opening, facts: Facts
+) -> None:
+    content = world.federation_content()
+    content["data_owners"] = content["data_owners"][1:]
+    left = replace(facts, federation=Federation.model_validate(content))
+    with pytest.raises(PeerError, match="FS-741"):
+        require_openable(opening, left)
+    with_server = facts.spec.model_copy(update={"cohort": ["basel", "bern", "north"]})
+    odd = opening.model_copy(
+        update={"set": [*opening.set[:2], Member(reporter="north", report_id="0" * 32)]}
+    )
+    with pytest.raises(PeerError, match="FS-404"):
+        require_openable(odd, replace(facts, spec=with_server))
 
 
 def test_an_opening_with_all_receipts_passes(opening: Opening, facts: Facts) -> None:

@@ -26,6 +26,7 @@ from aggregator.intake import SLOWEST
 from aggregator.openings import BYTES_PER_MEMBER
 from aggregator.problems import RETRY_SECONDS
 from aggregator.projection import Happened
+from aggregator.refusals import INNOCENT
 from docs import protocol_examples
 from fedsecure.aggregators import PASSING
 from fedsecure.connections import MAX_HEAD, MAX_LINE, MAX_WAITING
@@ -177,6 +178,12 @@ def test_what_may_pass_is_told_by_its_status() -> None:
     others = {"FS-551", "FS-557", "FS-591"}  # of clients, not of an aggregator
     passing = {code for code, one in PROBLEMS.items() if one.status in PASSING}
     assert passing - others == set(RETRY_SECONDS) - own
+
+
+def test_the_refusals_that_are_not_recorded_are_there() -> None:
+    text = " ".join(page.section(PAGE, "HTTP of an aggregator").split())
+    (listed,) = re.findall(r"comes with `Retry-After`, (FS-.+?), a void", text)
+    assert set(listed.split(", ")) == INNOCENT - set(RETRY_SECONDS)
 
 
 # Where numbered steps stand in the code, with those of the page.
