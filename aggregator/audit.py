@@ -187,6 +187,7 @@ KIND: Final = Kind(
     migrations=MIGRATIONS,
     project=project,
     read=read,
+    opened="opening",
     working=(Base.metadata.tables[ReportRow.__tablename__],),
     look=look,
 )

@@ -8,7 +8,7 @@ While a ledger is walked, what it says is written down in two small tables, the 
 every kind, so that stores can be compared without knowing each other's schema:
 
     deeds  what the store's owner says that it did: proposed, granted, opening, member,
-           share, opened, void
+           share, opened, void, lost
     said   what others signed and the store's owner holds: grant, receipt, share, void,
            each with the ledger head of who said it
 """
@@ -123,6 +123,7 @@ class Kind:
         migrations: Folder of its Alembic scripts.
         project: What an entry does to its tables.
         read: What an entry is evidence of.
+        opened: The deed by which a sum was opened, not only asked for.
         working: Tables that are no projection of its ledger.
         look: Checks those, once they stand beside the projected ones.
     """
@@ -133,6 +134,7 @@ class Kind:
     migrations: Path
     project: Projection
     read: Reader
+    opened: str
     working: tuple[Table, ...] = ()
     look: Callable[[Connection, str, Federations], Iterator[Fault]] | None = None
 

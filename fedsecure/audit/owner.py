@@ -181,4 +181,5 @@ KIND: Final = Kind(
     migrations=MIGRATIONS,
     project=project,
     read=read,
+    opened="opened",  # an opening is what it asked for: aggregators may refuse it
 )

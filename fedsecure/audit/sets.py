@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - every piece of these queries is written here
 """What opened sums tell together: checks (13) to (15) of `fedsecure.audit`, one store.
 
 Sums over the same model can be subtracted. Data owners who are in the same ones of its
@@ -17,26 +18,28 @@ from fedsecure.audit.across import label
 from fedsecure.audit.findings import Finding, Pair, Report
 from fedsecure.audit.walk import Walked
 
+_OPENED: Final = (
+    "audit_deeds d JOIN audit_specs s ON s.spec = d.spec WHERE d.kind = 'opening' "
+    "AND EXISTS (SELECT 1 FROM audit_deeds e WHERE e.spec = d.spec AND e.kind = :deed)"
+)
+"""What was opened: an opening is followed by what its kind of store does to open it."""
+
+_NUMBER: Final = text(f"SELECT count(*) FROM {_OPENED}")
 _TOO_SMALL: Final = text(
-    "SELECT s.*, d.number, d.entry AS opened FROM audit_deeds d "
-    "JOIN audit_specs s ON s.spec = d.spec "
-    "WHERE d.kind = 'opening' AND d.number < s.least ORDER BY d.entry"
+    f"SELECT s.*, d.number, d.entry AS opened FROM {_OPENED} "
+    "AND d.number < s.least ORDER BY d.entry"
 )
 _TWICE: Final = text(
     "SELECT s.owner, s.run, s.round, s.purpose, count(*) AS times, "
-    "max(d.entry) AS entry "
-    "FROM audit_deeds d JOIN audit_specs s ON s.spec = d.spec "
-    "WHERE d.kind = :kind GROUP BY s.owner, s.run, s.round, s.purpose "
+    f"max(d.entry) AS entry FROM {_OPENED} GROUP BY s.owner, s.run, s.round, s.purpose "
     "HAVING count(*) > 1"
 )
 _SHARED: Final = text(
-    "SELECT s.model FROM audit_deeds d JOIN audit_specs s ON s.spec = d.spec "
-    "WHERE d.kind = 'opening' GROUP BY s.model HAVING count(*) > 1"
+    f"SELECT s.model FROM {_OPENED} GROUP BY s.model HAVING count(*) > 1"
 )
 _SETS: Final = text(
-    "SELECT s.*, d.entry AS opened FROM audit_deeds d "
-    "JOIN audit_specs s ON s.spec = d.spec "
-    "WHERE d.kind = 'opening' AND s.model = :model ORDER BY d.entry"
+    f"SELECT s.*, d.entry AS opened FROM {_OPENED} "
+    "AND s.model = :model ORDER BY d.entry"
 )
 _MEMBERS: Final = text(
     "SELECT reporter FROM audit_deeds WHERE kind = 'member' AND spec = :spec"
@@ -60,20 +63,20 @@ class Sum:
 def look(walked: Walked, report: Report) -> None:
     """Check what a store's opened sums tell, each and together."""
     with walked.engine.connect() as connection:
-        opened = text("SELECT count(*) FROM audit_deeds WHERE kind = 'opening'")
-        number = connection.execute(opened).scalar_one()
+        opened = {"deed": walked.kind.opened}
+        number = connection.execute(_NUMBER, opened).scalar_one()
         report.look(14, number)
         report.look(15, number)
-        for row in connection.execute(_TOO_SMALL):
+        for row in connection.execute(_TOO_SMALL, opened):
             what = f"a sum of {row.number} was opened, at least {row.least} are agreed"
             finding = Finding(14, "FS-632", walked.party, label(row), what, row.opened)
             report.add(finding)
-        for row in connection.execute(_TWICE, {"kind": "opening"}):
+        for row in connection.execute(_TWICE, opened):
             where = f"{row.run} {row.purpose} round {row.round}"
             what = f"opened {row.times} times for {row.owner}"
             report.add(Finding(14, "FS-632", walked.party, where, what, row.entry))
-        for (model,) in connection.execute(_SHARED):
-            _apart(connection, walked.party, model, report)
+        for (model,) in connection.execute(_SHARED, opened).all():
+            _apart(connection, walked, model, report)
 
 
 def follow_models(owner: Walked, report: Report) -> None:
@@ -93,10 +96,11 @@ def follow_models(owner: Walked, report: Report) -> None:
                 model = row.made
 
 
-def _apart(connection: Connection, party: str, model: str, report: Report) -> None:
+def _apart(connection: Connection, walked: Walked, model: str, report: Report) -> None:
+    party, which = walked.party, {"model": model, "deed": walked.kind.opened}
     sums = [
         Sum(row, frozenset(connection.execute(_MEMBERS, {"spec": row.spec}).scalars()))
-        for row in connection.execute(_SETS, {"model": model}).all()
+        for row in connection.execute(_SETS, which).all()
     ]
     for pair in _pairs(party, sums):
         report.pairs.append(pair)

@@ -46,6 +46,7 @@ class Walked:
     """A store that was walked, and what it gave. `sound`: it holds to its end."""
 
     party: str
+    kind: Kind
     source: Source
     engine: Engine
     path: Path
@@ -87,7 +88,7 @@ def walk(
     try:
         walked = _walked(source, kind, keys, engine, report, told)
         yield Walked(
-            walked.party, source, engine, scratch, walked.sound == walked.entries
+            walked.party, kind, source, engine, scratch, walked.sound == walked.entries
         )
     finally:
         engine.dispose()

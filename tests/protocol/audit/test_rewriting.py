@@ -293,16 +293,19 @@ def test_stores_that_are_given_in_the_wrong_place_are_refused(honest: Records) -
         honest.audit(owner=honest.store("north"))
 
 
-def test_sets_that_tell_a_few_apart_are_listed_as_pairs(auditor: Auditor) -> None:
+@pytest.mark.parametrize("party", ["owner", "north"])
+def test_sets_that_tell_a_few_apart_are_listed_as_pairs(
+    auditor: Auditor, party: str
+) -> None:
     """As if an aggregator had let all sums of one model be opened."""
     report = Report()
-    walked = auditor._honest("north")
+    walked = auditor._honest(party)
     with walked.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE audit_specs SET model = 'one'")
     try:
         sets.look(walked, report)
     finally:
-        del auditor.walked["north"]
+        del auditor.walked[party]
     assert codes(report) == {"FS-634"}
     assert {pair.apart for pair in report.pairs} == {("genf",)}
     assert len(report.pairs) == 3
