@@ -3,6 +3,7 @@
     PUT  /v1/rounds/{id}                        spec > grant          model owner
     PUT  /v1/rounds/{id}/reports/{reporter}     report > receipt      data owner
     GET  /v1/rounds/{id}                        ticket > standing     model owner
+    POST /v1/rounds/{id}/fold                   fold > who is lost    model owner
     POST /v1/rounds/{id}/open                   opening > share       model owner
     POST /v1/rounds/{id}/void                   void > void           model owner
     GET  /v1/rounds/{id}/inclusion/{reporter}   ticket > inclusion    data owner
@@ -43,7 +44,7 @@ from fedsecure.encodings import Digest
 from fedsecure.errors import OperatorError
 from fedsecure.identity import Name
 from fedsecure.signing import Signed, verify
-from fedsecure.statements import Opening, RoundSpec, Statement, Void
+from fedsecure.statements import Fold, Opening, RoundSpec, Statement, Void
 
 WARN_SECONDS: Final = 86400.0
 MAX_SPEC: Final = 4 * 2**20  # bytes; 10,000 names and 1,024 scalars take 1.2 MiB
@@ -108,6 +109,14 @@ class Routes:
         with self._metrics.stage(Stage.READ):
             self._require_ticket(request, authorization, owner)
             return await run_in_threadpool(reads.standing, self._context, round_id)
+
+    async def fold(self, round_id: RoundId, request: Request) -> dict[str, object]:
+        """Add a set up before it is opened, and tell what was lost."""
+        with self._metrics.stage(Stage.FOLD):
+            most = await run_in_threadpool(openings.most_bytes, self._context, round_id)
+            asked, is_first = await self._verified(request, most, Fold)
+            lost = await self._decide(openings.fold, round_id, asked, is_first)
+            return {"lost": lost}
 
     async def open(self, round_id: RoundId, request: Request) -> Response:
         """Open a round."""
@@ -266,6 +275,7 @@ def _router(routes: Routes) -> APIRouter:
         ("PUT", "/v1/rounds/{round_id}", routes.grant),
         ("GET", "/v1/rounds/{round_id}", routes.standing),
         ("PUT", "/v1/rounds/{round_id}/reports/{reporter}", routes.report),
+        ("POST", "/v1/rounds/{round_id}/fold", routes.fold),
         ("POST", "/v1/rounds/{round_id}/open", routes.open),
         ("POST", "/v1/rounds/{round_id}/void", routes.void),
         ("GET", "/v1/rounds/{round_id}/inclusion/{reporter}", routes.inclusion),

@@ -14,7 +14,8 @@ Of each stored report, for reports stand in no entry before their round is opene
     (7) a round with reports is not one that has none by its state;
     (8) each member of an opened set has its row, with that report and digest;
     (9) its receipt's place in the ledger is the one in the receipt, if it was opened,
-        and at least between the grant and the end.
+        and at least between the grant and the end;
+    (10) a report that was lost had been stored, and is in no opened set.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -89,6 +90,11 @@ def _opened(event: Event, keys: Federations) -> Iterator[Evidence]:
         yield Deed("member", said.spec, name, digest)
 
 
+def _lost(event: Event, _keys: Federations) -> Iterator[Evidence]:
+    body = event.body
+    yield Deed("lost", body["spec"], body["reporter"], body["digest"])
+
+
 def _share(event: Event, _keys: Federations) -> Iterator[Evidence]:
     body = event.body
     yield Deed("share", body["spec"], content=body["digest"], number=body["length"])
@@ -107,6 +113,7 @@ def _void(event: Event, keys: Federations) -> Iterator[Evidence]:
 
 _READERS: Final[Mapping[str, Callable[[Event, Federations], Iterator[Evidence]]]] = {
     Happened.GRANTED: _granted,
+    Happened.LOST: _lost,
     Happened.OPENED: _opened,
     Happened.SHARE_STORED: _share,
     Happened.VOID: _void,
@@ -118,6 +125,14 @@ _REPORTS: Final = text(
     "LEFT JOIN audit_said s ON s.kind = 'receipt' AND s.spec = p.spec "
     "AND s.signer = :name AND s.reporter = p.reporter "
     "ORDER BY p.spec, p.reporter"
+)
+_GONE: Final = text(
+    "SELECT d.spec, d.reporter, p.digest IS NOT NULL AS known, m.spec IS NOT NULL "
+    "AS counted FROM audit_deeds d "
+    "LEFT JOIN reports p ON p.spec = d.spec AND p.reporter = d.reporter "
+    "AND p.digest = d.content "
+    "LEFT JOIN audit_deeds m ON m.kind = 'member' AND m.spec = d.spec "
+    "AND m.reporter = d.reporter WHERE d.kind = 'lost' ORDER BY d.entry"
 )
 _LOST: Final = text(
     "SELECT d.spec, d.reporter FROM audit_deeds d "
@@ -145,6 +160,12 @@ def look(connection: Connection, name: str, keys: Federations) -> Iterator[Fault
             f"reports row {row.spec[:12]} {row.reporter}",
             "it is in the opened set, and no such report is stored",
         )
+    for row in connection.execute(_GONE):  # (10)
+        where = f"reports row {row.spec[:12]} {row.reporter}"
+        if not row.known:
+            yield where, "it was lost, and no such report was stored"
+        if row.counted:
+            yield where, "it is in the opened set, and was lost"
 
 
 def _wrong(row: Row[Any], name: str, keys: Federations, last: int) -> Iterator[str]:

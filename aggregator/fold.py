@@ -2,7 +2,8 @@
 
     add     open a payload record by record and add it to the round's sum: all of it,
             every tag checked, or nothing
-    total   the sum over exactly one set
+    gather  make the sum the one over exactly one set, and tell what no longer opens
+    total   that sum
 
 A sum is a cache. It knows whose reports it holds; when that is not the set that is
 asked for, or nothing is left of it after a restart, it is formed anew from the spool.
@@ -21,7 +22,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from aggregator.spool import Spool, disk
+from aggregator.spool import Spool, disk, is_of_one_file
 from fedsecure.core import scheme, seal
 from fedsecure.core.buffers import Memory, carve
 from fedsecure.core.layout import Buffer
@@ -97,19 +98,32 @@ class Fold:
             raise
         held.members.add(upload.member)
 
-    def total(
+    def gather(
         self, params: Params, spec: str, uploads: Iterable[Upload]
-    ) -> scheme.AggregateShare:
-        """Return the sum over exactly these reports; from the spool if need be.
+    ) -> dict[str, str]:
+        """Make a round's sum the one over these reports; from the spool if need be.
+
+        Returns:
+            By reporter, why a stored report no longer opens. The sum has the others.
 
         Raises:
-            OperatorError: FS-524 when a stored report no longer opens.
+            OperatorError: FS-524 and its like for a disk that fails as a whole.
         """
         wanted = {upload.member: upload for upload in uploads}
-        if self._sum(params, spec).members != set(wanted):
-            self.forget(spec)
-            for upload in wanted.values():
-                self._add_again(params, upload)
+        if self._sum(params, spec).members == set(wanted):
+            return {}
+        self.forget(spec)
+        lost: dict[str, str] = {}
+        for member, upload in list(wanted.items()):
+            cause = self._add_again(params, upload)
+            if cause is not None:
+                lost[upload.header.reporter] = cause
+                del wanted[member]
+        # A file that failed half way took the sum with it.
+        return {**lost, **(self.gather(params, spec, wanted.values()) if lost else {})}
+
+    def total(self, spec: str) -> scheme.AggregateShare:
+        """Return the sum that was gathered last for a round."""
         return self._sums[spec].share
 
     def forget(self, spec: str) -> None:
@@ -130,12 +144,21 @@ class Fold:
             self._sums.popitem(last=False)
         return self._sums[spec]
 
-    def _add_again(self, params: Params, upload: Upload) -> None:
+    def _add_again(self, params: Params, upload: Upload) -> str | None:
+        """Add a stored report; return why it cannot be read, if it is this one alone.
+
+        Raises:
+            OperatorError: As `add`, for what concerns more than this file.
+        """
         try:
             self.add(params, upload)
         except PeerError as error:
-            stored = f"stored report {upload.header.report_id}"
-            raise OperatorError("FS-524", f"{stored}: {error.detail}") from error
+            return error.detail
+        except OperatorError as error:
+            if not is_of_one_file(error):
+                raise
+            return error.detail
+        return None
 
     def _output_share(
         self, params: Params, upload: Upload, key: seal.SealingKey, file: BufferedReader

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from aggregator import openings, policy, reports, store
+from aggregator import policy, reports, store
 from aggregator.context import Context
 from aggregator.projection import Happened, spec_of
 from aggregator.rounds import (
@@ -26,7 +26,7 @@ from aggregator.rounds import (
 from aggregator.tables import OpeningRow, RoundRow
 from fedsecure.core import sealing_key
 from fedsecure.encodings import base64url, from_base64url
-from fedsecure.errors import FedsecureError, PeerError, RoundStateError, described
+from fedsecure.errors import PeerError, RoundStateError, described
 from fedsecure.faults import Point, reached
 from fedsecure.rounds.parameters import params_of
 from fedsecure.signing import Signed
@@ -107,13 +107,10 @@ def recover(context: Context) -> None:
     The steps, in order:
         (1) a database older than the spool was restored: its runs are closed;
         (2) undecided rounds that cannot go on are void;
-        (3) leftovers are deleted;
-        (4) openings that were committed get their shares.
+        (3) leftovers are deleted.
     """
     context.change("recover", lambda session: _settle(context, session))  # (1), (2)
     _tidy_rounds(context)  # (3)
-    for digest in context.spool.rounds():  # (4)
-        _resume(context, digest)
 
 
 def _settle(context: Context, session: Session) -> None:
@@ -249,7 +246,7 @@ def _tidy(context: Context, digest: str) -> None:
     row, opening, known = context.change("tidy round", work)
     if row is None or row.state is RoundState.VOID or _share_is_over(context, row):
         _forget(context, digest)
-    elif opening is not None and (opening.share_digest or _is_over(context, row)):
+    elif opening is not None:
         context.spool.scrub(digest)
     else:
         context.spool.drop_reports(digest, known)
@@ -283,11 +280,3 @@ def _is_over(context: Context, row: RoundRow) -> bool:
 
 def _share_is_over(context: Context, row: RoundRow) -> bool:
     return not context.clock() < row.expires + context.policy.share_seconds
-
-
-def _resume(context: Context, digest: str) -> None:
-    try:
-        openings.resume(context, digest)
-    except FedsecureError as error:
-        # The owner hears the same when it asks; the other rounds go on.
-        log.error("opening cannot be resumed", round=digest, code=error.code)

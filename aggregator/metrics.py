@@ -34,7 +34,8 @@ class Stage(StrEnum):
 
     GRANT = "grant"  # a spec is checked, a key made
     REPORT = "report"  # a report is taken off the wire, opened, added, stored
-    OPEN = "open"  # an opening is checked and stored, the share made and sealed
+    FOLD = "fold"  # a set is added up before it is opened
+    OPEN = "open"  # an opening is checked, the share made, sealed and stored
     VOID = "void"  # a round is given up
     READ = "read"  # somebody asks how far a round is
 

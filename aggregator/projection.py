@@ -2,8 +2,9 @@
 
     round-granted      a row in `rounds`
     round-collecting   the first report was stored
-    round-opened       a row in `openings`, before anything is added up
-    share-stored       the sealed aggregate share is on disk
+    report-lost        a stored report no longer opens; it is in no sum
+    round-opened       a row in `openings`, once its sum is sealed and on disk
+    share-stored       which share that is; always follows the opening
     round-void         the round will never be opened
     store-restored     runs begun before a restore are closed
     refused            what a party has signed was refused
@@ -21,7 +22,13 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from aggregator.rounds import RoundState, Step, advance
-from aggregator.tables import ClosedRunRow, OpeningRow, RefusalRow, RoundRow
+from aggregator.tables import (
+    ClosedRunRow,
+    LostReportRow,
+    OpeningRow,
+    RefusalRow,
+    RoundRow,
+)
 from fedsecure.encodings import from_base64url
 from fedsecure.statements import Event, RoundSpec
 
@@ -31,6 +38,7 @@ class Happened(StrEnum):
 
     GRANTED = "round-granted"
     COLLECTING = "round-collecting"
+    LOST = "report-lost"
     OPENED = "round-opened"
     SHARE_STORED = "share-stored"
     VOID = "round-void"
@@ -71,6 +79,10 @@ def _granted(session: Session, event: Event) -> None:
 
 def _collecting(session: Session, event: Event) -> None:
     _advance(session, event, Step.REPORT)
+
+
+def _lost(session: Session, event: Event) -> None:
+    session.add(LostReportRow(lost_at=event.at, entry=event.entry, **event.body))
 
 
 def _opened(session: Session, event: Event) -> None:
@@ -124,6 +136,7 @@ def _advance(session: Session, event: Event, step: Step) -> RoundRow:
 _PROJECTIONS: Final[Mapping[Happened, Callable[[Session, Event], None]]] = {
     Happened.GRANTED: _granted,
     Happened.COLLECTING: _collecting,
+    Happened.LOST: _lost,
     Happened.OPENED: _opened,
     Happened.SHARE_STORED: _share_stored,
     Happened.VOID: _void,

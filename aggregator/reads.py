@@ -52,7 +52,9 @@ def require_ticket(
 
 
 def standing(context: Context, digest: str) -> dict[str, object]:
-    """Return a round's state and the receipts of all its reports; for its owner.
+    """Return a round's state, and the receipts of its reports; for its owner.
+
+    A report that was lost has no receipt any more; its reporter is named instead.
 
     Raises:
         RoundStateError: FS-300.
@@ -60,8 +62,13 @@ def standing(context: Context, digest: str) -> dict[str, object]:
     with context.store.reading("read round") as session:
         row = store.find_round(session, digest)
         reports = store.reports_of(session, digest)
-        receipts = [receipt_of(context, session, report) for report in reports]
-        return {"state": row.state, "receipts": receipts}
+        lost = store.losses_of(session, digest)
+        receipts = [
+            receipt_of(context, session, report)
+            for report in reports
+            if report.reporter not in lost
+        ]
+        return {"state": row.state, "receipts": receipts, "lost": sorted(lost)}
 
 
 def inclusion(context: Context, digest: str, reporter: str) -> str:

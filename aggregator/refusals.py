@@ -22,6 +22,7 @@ from fedsecure.core.seal import sealed_length
 from fedsecure.errors import FedsecureError, OperatorError, PeerError, RoundStateError
 from fedsecure.signing import Signed
 from fedsecure.statements import (
+    Fold,
     Opening,
     ReportHeader,
     RoundSpec,
@@ -41,6 +42,8 @@ INNOCENT: Final = frozenset(RETRY_SECONDS) | {
     "FS-308",  # what was asked for is deleted
     "FS-310",  # carried to another party's address
     "FS-313",  # an upload was cut off
+    "FS-328",  # a report that this aggregator has lost
+    "FS-329",  # a share that it has lost
     "FS-403",  # a spec that came after its deadline
 }
 """Codes that say nothing about whether a party keeps to the protocol."""
@@ -125,7 +128,7 @@ def _append(context: Context, said: Signed[Any], code: str) -> None:
 
 def _tells(statement: Statement, code: str) -> bool:
     """Tell whether an honest party would not have asked for it."""
-    if isinstance(statement, Void) or code in INNOCENT:
+    if isinstance(statement, Void | Fold) or code in INNOCENT:
         return False
     if not isinstance(statement, ReportHeader):
         return True

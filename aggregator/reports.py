@@ -73,12 +73,12 @@ def expect(
         (2) it is for this round, this data owner and this aggregator;
         (3) the data owner is in the round's cohort and on the roster;
         (4) it is as long as this round's reports of its kind are;
-        (5) if one is stored already, it is the same one;
+        (5) if one is stored already, it is the same one, and was not lost since;
         (6) otherwise the round still takes reports.
 
     Raises:
         PeerError: FS-301, FS-310, FS-311, FS-404.
-        RoundStateError: FS-300, FS-304 to FS-306, FS-312.
+        RoundStateError: FS-300, FS-304 to FS-306, FS-312, FS-328.
     """
     require_round(digest, header.statement.spec)  # (2)
     _require_address(context, header.statement, reporter)
@@ -97,6 +97,7 @@ def _expect_now(context: Context, header: Signed[ReportHeader]) -> Expected:
             _require_open(context, said.spec, standing)  # (6)
         else:
             _require_same(standing, standing.header, header)  # (5)
+            _require_kept(session, said)
         return Expected(header, granted.params, standing.header is not None)
 
 
@@ -248,6 +249,12 @@ def _require_same(
     require_not_void(said.spec, standing.state, standing.void_reason)
     if digest_of(stored) != header.digest:
         raise RoundStateError("FS-312", f"{said.reporter} reported otherwise before")
+
+
+def _require_kept(session: Session, said: ReportHeader) -> None:
+    why = store.losses_of(session, said.spec).get(said.reporter)
+    if why is not None:
+        raise RoundStateError("FS-328", f"{said.reporter} ({why})")
 
 
 def _require_open(context: Context, spec: str, standing: Standing) -> None:

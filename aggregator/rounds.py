@@ -24,7 +24,7 @@ class RoundState(StrEnum):
 
     GRANTED = "granted"  # its key is made; nobody reported yet
     COLLECTING = "collecting"  # at least one report is stored
-    OPENED = "opened"  # its set is fixed for ever; the share is made or under way
+    OPENED = "opened"  # its set is fixed for ever, and its share is stored
     VOID = "void"  # it will never be opened; key and payloads are gone
 
 

@@ -28,9 +28,14 @@ from pydantic import ValidationError
 from fedsecure import locking
 from fedsecure.core.seal import SealingKey
 from fedsecure.durability import OUT_OF_FILES, sync
-from fedsecure.errors import OperatorError
+from fedsecure.errors import OperatorError, PeerError
 from fedsecure.identity import DISK_FULL, read_private, write_private
 from fedsecure.statements import LedgerHead
+
+ONE_FILE: Final = frozenset(
+    {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EIO, errno.EISDIR, errno.ELOOP}
+)
+"""Errors that can be about one file alone, when the rest of the disk is sound."""
 
 NOTE_BYTES: Final = 128  # of the ledger's head; padded with spaces
 MARGIN: Final = 64 * 2**20  # bytes of disk that stay free for the database
@@ -51,6 +56,17 @@ def disk(what: str) -> Iterator[None]:
         code = "FS-523" if error.errno in DISK_FULL else code
         code = "FS-536" if error.errno in OUT_OF_FILES else code
         raise OperatorError(code, f"{what}: {error.strerror}") from error
+
+
+def is_of_one_file(error: OperatorError) -> bool:
+    """Tell whether a failure of `disk` may be about that file and no other.
+
+    Whether the others can be read has to be seen: `Spool.require_sound`.
+    """
+    cause = error.__cause__
+    if isinstance(cause, OSError):
+        return cause.errno in ONE_FILE
+    return isinstance(cause, PeerError)  # it was read otherwise a second time
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +215,16 @@ class Spool:
         with disk("ledger-head"):
             self._note.unlink(missing_ok=True)
             sync(self.folder)
+
+    def require_sound(self) -> None:
+        """Check that this is the data folder that was taken, and that it works.
+
+        Raises:
+            OperatorError: FS-523, FS-524 or FS-526 when it is away or fails as a whole.
+        """
+        if not (self.folder / "lock").is_file():
+            raise OperatorError("FS-524", f"{self.folder} is away, or another one")
+        require_writable(self.folder)
 
     def require_space(self, size: int) -> None:
         """Check, before reading an upload, that there is room for it.

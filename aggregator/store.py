@@ -22,6 +22,7 @@ from aggregator.spool import disk
 from aggregator.tables import (
     ClosedRunRow,
     EventRow,
+    LostReportRow,
     OpeningRow,
     RefusalRow,
     ReportRow,
@@ -262,6 +263,12 @@ def reporters_of(session: Session, spec: str) -> set[str]:
     return set(
         session.scalars(select(_REPORTS.c.reporter).where(_REPORTS.c.spec == spec))
     )
+
+
+def losses_of(session: Session, spec: str) -> dict[str, str]:
+    """Return whose stored reports in a round were lost, and why."""
+    rows = session.scalars(select(LostReportRow).where(LostReportRow.spec == spec))
+    return {row.reporter: row.reason for row in rows}
 
 
 def find_opening(session: Session, spec: str) -> OpeningRow | None:

@@ -1,9 +1,9 @@
 """The tables of the aggregator store; their meaning for readers is in the comments.
 
-`events` is the ledger. `rounds`, `openings`, `closed_runs` and `refusals` are
-projections of it (module `projection`); `reports` are working rows, one by one, whose
-digests go into the ledger with the opening. No column ever holds a plaintext share or a
-private key.
+`events` is the ledger. `rounds`, `openings`, `lost_reports`, `closed_runs` and
+`refusals` are projections of it (module `projection`); `reports` are working rows, one
+by one, whose digests go into the ledger with the opening. No column ever holds a
+plaintext share or a private key.
 """
 
 from sqlalchemy import (
@@ -121,7 +121,7 @@ class ReportRow(Base):
 
 
 class OpeningRow(Base):
-    """The one opening of a round, written before anything is added up."""
+    """The one opening of a round, written before anything of it leaves."""
 
     __tablename__ = "openings"
     __table_args__ = (
@@ -158,6 +158,30 @@ class OpeningRow(Base):
     share_entry: Mapped[int | None] = mapped_column(
         Integer, comment="ledger entry of the stored share: its header's head"
     )
+
+
+class LostReportRow(Base):
+    """A report that had its receipt and no longer opened when it was to be added up."""
+
+    __tablename__ = "lost_reports"
+
+    spec: Mapped[str] = mapped_column(
+        ForeignKey("rounds.spec"), primary_key=True, comment="digest of the spec"
+    )
+    reporter: Mapped[str] = mapped_column(
+        String(63), primary_key=True, comment="data owner"
+    )
+    report_id: Mapped[str] = mapped_column(
+        String(32), comment="of the report, as in its receipt"
+    )
+    digest: Mapped[str] = mapped_column(
+        String(64), comment="of its payload, as in its receipt, hex"
+    )
+    reason: Mapped[str] = mapped_column(
+        String(200), comment="what was wrong with the file"
+    )
+    lost_at: Mapped[float] = mapped_column(comment="found then, seconds since 1970")
+    entry: Mapped[int] = mapped_column(Integer, comment="ledger entry of the loss")
 
 
 class ClosedRunRow(Base):

@@ -85,9 +85,17 @@ V_REPORT: Final = View(
         Column("bytes", "p.length", "bytes of the payload"),
         Column("digest", "p.digest", "of the payload, hex"),
         Column("stored_at", "p.stored_at", "when its receipt was given", Form.INSTANT),
+        Column(
+            "lost_at",
+            "l.lost_at",
+            "when it was found not to open any more; null: kept",
+            Form.INSTANT,
+        ),
+        Column("lost_because", "l.reason", "what was wrong with its file"),
         Column("spec", "p.spec", "digest of the spec: names the round, hex"),
     ),
-    "FROM reports p JOIN rounds r ON r.spec = p.spec",
+    "FROM reports p JOIN rounds r ON r.spec = p.spec "
+    "LEFT JOIN lost_reports l ON l.spec = p.spec AND l.reporter = p.reporter",
 )
 
 V_OPENING: Final = View(

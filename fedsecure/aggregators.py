@@ -29,6 +29,7 @@ from fedsecure.identity import AggregatorParty, Federation
 from fedsecure.signing import Signed
 from fedsecure.statements import (
     AggregateShareHeader,
+    Fold,
     Inclusion,
     Opening,
     Read,
@@ -68,10 +69,20 @@ class Introduction(BaseModel):
 
 
 class Standing(BaseModel):
-    """What an aggregator says about a round: its state, and the receipts it gave."""
+    """What an aggregator says about a round: its state, and the receipts it gave.
+
+    `lost` are those whose report it has lost since; their receipts are left out.
+    """
 
     state: str
     receipts: list[str]
+    lost: list[str] = []
+
+
+class Losses(BaseModel):
+    """Whose reports of a set an aggregator has lost."""
+
+    lost: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +199,21 @@ class AggregatorClient:
             )
         )
         return self._verified(answer, Receipt, said.spec)
+
+    def fold(self, asked: Signed[Fold]) -> list[str]:
+        """Have a set added up; return whose reports were lost. Run by the model owner.
+
+        Raises:
+            PeerError: The aggregator's own refusal, or FS-551 to FS-553.
+        """
+        path = f"/v1/rounds/{asked.statement.spec}/fold"
+        answer = self._retried(
+            lambda: self._send("POST", path, content=asked.token.encode(), headers=JOSE)
+        )
+        try:
+            return Losses.model_validate_json(answer, strict=True).lost
+        except ValidationError as error:
+            raise self._refused("FS-553", "its answer is no list of losses") from error
 
     def open(
         self, opening: Signed[Opening], sink: Path, limit: int
@@ -319,7 +345,9 @@ class AggregatorClient:
             code, detail = "FS-553", f"HTTP {response.status_code} without explanation"
         if code not in PROBLEMS:
             code, detail = "FS-552", f"{code} {detail}"
-        error = UnreachableError if response.status_code in PASSING else PeerError
+        # What is wrong with a server, or a proxy before it, may be mended meanwhile.
+        passing = response.is_server_error or response.status_code in PASSING
+        error = UnreachableError if passing else PeerError
         return error(code, f"{self.party.name} says: {printable(detail)}")
 
     def _refused(self, code: str, what: str) -> PeerError:

@@ -437,6 +437,21 @@ PROBLEMS: Final[dict[str, Problem]] = {
             HTTPStatus.TOO_MANY_REQUESTS,
         ),
         Problem(
+            "FS-328",
+            "A stored report was lost",
+            "Nothing was opened: leave out the data owners that are named, as "
+            "`fedsecure train` does by itself, or void the round. The aggregator's log "
+            "and ledger say what was wrong with the file.",
+            HTTPStatus.GONE,
+        ),
+        Problem(
+            "FS-329",
+            "The aggregate share was lost",
+            "The round was opened and its sum cannot be had any more: its number is "
+            "burnt, go on with the next round. The aggregator's log names the file.",
+            HTTPStatus.GONE,
+        ),
+        Problem(
             "FS-330",
             "The round is not decided yet",
             "Ask again once the round is opened or void.",

@@ -39,9 +39,9 @@ class Point(StrEnum):
     REPORT_SPOOLED = "aggregator:report-spooled"  # in its place, without a row
     REPORT_COMMITTED = "aggregator:report-committed"  # its row is there
     RECEIPT_SIGNED = "aggregator:receipt-signed"  # and not sent yet
-    OPENING_COMMITTED = "aggregator:opening-committed"  # nothing is added up yet
-    SHARE_ON_DISK = "aggregator:share-on-disk"  # without a row
-    SHARE_COMMITTED = "aggregator:share-committed"  # key and reports are still there
+    ADDED_UP = "aggregator:added-up"  # a set is, and nothing says so on disk
+    SHARE_ON_DISK = "aggregator:share-on-disk"  # without a row, nor the opening
+    OPENING_COMMITTED = "aggregator:opening-committed"  # and its share; key is left
     SCRUBBED = "aggregator:scrubbed"  # the share was not sent yet
 
     # The model owner.

@@ -1,6 +1,6 @@
 """The signed statements of the protocol, as strict data.
 
-    model owner   federation-issue, round-spec, opening, void, read
+    model owner   federation-issue, round-spec, fold, opening, void, read
     aggregator    round-grant, receipt, aggregate-share, inclusion, void
     data owner    report, read
     any store     event (an entry of its own ledger)
@@ -216,6 +216,22 @@ class Member(Strict):
     report_id: ReportId
 
 
+class Fold(Statement):
+    """A set to add up before it is opened: whose reports no longer open?
+
+    Nothing is fixed by it, and nothing leaves the aggregator but names.
+    """
+
+    typ: ClassVar[str] = "fold"
+    spec: Digest
+    set: Annotated[list[Member], Field(min_length=1, max_length=MAX_DATA_OWNERS)]
+
+    @model_validator(mode="after")
+    def _set_is_a_set(self) -> Self:
+        _require_ascending(self.set)
+        return self
+
+
 class Opening(Statement):
     """The set that the model owner wants summed, with everybody's receipts.
 
@@ -230,11 +246,15 @@ class Opening(Statement):
 
     @model_validator(mode="after")
     def _set_is_a_set(self) -> Self:
-        names = [member.reporter for member in self.set]
-        if any(a >= b for a, b in pairwise(names)):
-            msg = "set is not strictly ascending"
-            raise ValueError(msg)
+        _require_ascending(self.set)
         return self
+
+
+def _require_ascending(members: list[Member]) -> None:
+    names = [member.reporter for member in members]
+    if any(a >= b for a, b in pairwise(names)):
+        msg = "set is not strictly ascending"
+        raise ValueError(msg)
 
 
 class AggregateShareHeader(Statement):
@@ -315,6 +335,7 @@ SIGNERS: Final[dict[type[Statement], frozenset[Role]]] = {
     RoundGrant: frozenset({Role.AGGREGATOR}),
     ReportHeader: frozenset({Role.DATA_OWNER}),
     Receipt: frozenset({Role.AGGREGATOR}),
+    Fold: frozenset({Role.MODEL_OWNER}),
     Opening: frozenset({Role.MODEL_OWNER}),
     AggregateShareHeader: frozenset({Role.AGGREGATOR}),
     Inclusion: frozenset({Role.AGGREGATOR}),

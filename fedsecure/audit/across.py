@@ -195,6 +195,9 @@ _AGREED: Final = (
     "WHERE s.signer = :name AND s.head_entries < :first"
 )
 _HELD: Final = "SELECT count(*) FROM {holder}.audit_said WHERE signer = :name"
+_LOST: Final = (
+    "SELECT spec, reporter, entry FROM x.audit_deeds WHERE kind = 'lost' ORDER BY entry"
+)
 _BURNT: Final = (
     "SELECT v.spec FROM o.audit_deeds v JOIN x.audit_deeds d ON d.spec = v.spec "
     "AND d.kind = 'opening' WHERE v.kind = 'void'"
@@ -232,6 +235,12 @@ def compare(
             for one in CONTRADICTIONS:
                 _contradictions(connection, one, owner, x, report, newer)
             _heads(connection, "o", owner, x, report)
+            for row in connection.execute(text(_LOST)):
+                report.notes.append(
+                    f"{_named(connection, row.spec)}: {x.party} lost the report of "
+                    f"{row.reporter} after it had given a receipt (entry {row.entry}); "
+                    "it is in no sum"
+                )
             for row in connection.execute(text(_BURNT)):
                 report.notes.append(
                     f"round {row.spec[:12]}: opened at {x.party}, void for the model "

@@ -9,7 +9,7 @@ computes from these exactly what it would have computed from the real ones.
 A round:
 
     cohort > configure_train > propose > task and grants through Flower > receipts
-    > fix the set > open > mean + global model > aggregate_train > record
+    > fold > fix the set > open > mean + global model > aggregate_train > record
 
 A run that goes on (`Past`) first replays the opened means, then takes up the round
 that was left undecided: with the same spec while its grants live, and with the same
@@ -41,13 +41,21 @@ from fedsecure.flower.plan import WAIT, Outcome, Plan, Recorder
 from fedsecure.flower.resume import NOTHING, OpenedRound, Past
 from fedsecure.flower.wrapped import Wrapped, task_in
 from fedsecure.rounds.contributor import Offer
-from fedsecure.rounds.owner import RoundOwner, is_refusal, pairs, receipts_in
+from fedsecure.rounds.owner import (
+    RoundOwner,
+    is_hopeless,
+    is_refusal,
+    pairs,
+    receipts_in,
+)
 from fedsecure.rounds.proposal import Proposal, ReceiptPair, RoundRequest
 from fedsecure.signing import Signed
 from fedsecure.statements import Opening, Purpose, RoundSpec
 from fedsecure.store.records import Participation, RoundRecord, Status
 
-GONE: Final = frozenset({"FS-300", "FS-305", "FS-308"})  # worth another attempt
+GONE: Final = frozenset(  # worth another attempt
+    {"FS-300", "FS-305", "FS-308", "FS-328"}
+)
 
 
 class SecureAggregation:
@@ -264,6 +272,12 @@ class SecureAggregation:
         watch: "_Stopwatch",
     ) -> Outcome:
         """Open the round, or void it when too few have reported."""
+        try:
+            asked = self._without_lost(asked)
+        except PeerError as error:
+            if not is_refusal(error):
+                raise
+            return self._hopeless(asked, error)
         included, needed = len(asked.receipts), self._plan.min_cohort
         if included < needed:
             reason = f"{included} reported, {needed} needed"
@@ -284,13 +298,9 @@ class SecureAggregation:
         try:
             opened = self._owner.open_again(asked.proposal, opening)
         except PeerError as error:
-            if not is_refusal(error):
+            if not is_hopeless(error):
                 raise
-            outcome = self._voided(asked, error)
-            if not outcome.burnt and error.code not in GONE:
-                self._record(outcome)
-                raise
-            return outcome
+            return self._hopeless(asked, error)
         watch.lap("open")
         arrays = asked.arrays
         if task.purpose is Purpose.TRAIN:
@@ -304,6 +314,34 @@ class SecureAggregation:
             )
             watch.lap("apply")
         return replace(asked, opened=opened, arrays=arrays)
+
+    def _without_lost(self, asked: Outcome) -> Outcome:
+        """Leave out whose report an aggregator has lost: no set is fixed yet."""
+        if len(asked.receipts) < self._plan.min_cohort:
+            return asked
+        lost = self._owner.lost(asked.proposal, asked.receipts)
+        if not lost:
+            return asked
+        absent = [
+            Participation(name, Status.LOST, f"{server} lost its report")
+            for name, server in sorted(lost.items())
+        ]
+        kept = {name: one for name, one in asked.receipts.items() if name not in lost}
+        missing = [*asked.missing, *absent]
+        return self._without_lost(replace(asked, receipts=kept, missing=missing))
+
+    def _hopeless(self, asked: Outcome, error: PeerError) -> Outcome:
+        """Give up a round that will never be opened; a person hears what is unusual.
+
+        Raises:
+            PeerError: `error`, once the round is recorded.
+        """
+        outcome = self._voided(asked, error)
+        goes_on = error.code in GONE or (outcome.burnt and is_refusal(error))
+        if not goes_on:
+            self._record(outcome)
+            raise error
+        return outcome
 
     def _voided(self, before: Outcome, error: FedsecureError) -> Outcome:
         """Void a round that cannot be opened; burnt if an aggregator has opened it."""

@@ -11,6 +11,7 @@ MARKS: Final = {  # of what became of a data owner, but for `in set`
     "reported": "R",
     "not reported": "\N{EN DASH}",
     "no receipt": "?",
+    "lost": "L",
     "offline": "\N{WHITE CIRCLE}",
     "round void": "\N{MULTIPLICATION SIGN}",
 }

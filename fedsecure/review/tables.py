@@ -32,6 +32,7 @@ STYLES: Final = {
     "offline": "yellow",
     "not reported": "yellow",
     "no receipt": "yellow",
+    "lost": "red",
 }
 
 

@@ -2,6 +2,7 @@
 
     propose  sign a spec, get a grant from both aggregators
     collect  believe a data owner only with the receipts of both aggregators
+    fold     have both add up, so that what one of them has lost is left out
     open     name the set, get both aggregate shares, unshard the mean
     void     say at both aggregators that the round will never be opened
 
@@ -10,7 +11,7 @@ Flower nor a framework; clock, randomness, storage and network come in from outs
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from fedsecure.rounds.proposal import (
 from fedsecure.signing import Author, Signed
 from fedsecure.statements import (
     AggregateShareHeader,
+    Fold,
     Member,
     Opening,
     Read,
@@ -51,7 +53,19 @@ from fedsecure.study.terms import SUITE
 TICKET_SECONDS: Final = 300
 NEVER_GRANTED: Final = "FS-300"  # an aggregator's answer about an unknown round
 OPENED: Final = "FS-304"  # and about one that it has opened
-REFUSALS: Final = ("FS-30", "FS-32", "FS-334", "FS-40")  # about a round, for good
+OTHER_SHARE: Final = "FS-354"
+REFUSALS: Final = frozenset(
+    {
+        *("FS-300", "FS-301", "FS-302", "FS-303", "FS-304", "FS-305", "FS-307"),
+        *("FS-308", "FS-320", "FS-321", "FS-322", "FS-323", "FS-324", "FS-328"),
+        *("FS-329", "FS-334", "FS-400", "FS-401", "FS-403", "FS-404", "FS-405"),
+    }
+)
+"""What an aggregator says about a round for good."""
+SPOILED: Final = frozenset(
+    {OTHER_SHARE, "FS-720", "FS-721", "FS-723", "FS-724", "FS-725"}
+)
+"""What is found about shares that stay as they are: the mean will never be had."""
 T = TypeVar("T")
 
 
@@ -172,6 +186,31 @@ class RoundOwner:
             for name, receipts in tokens.items()
         }
 
+    def lost(
+        self, proposal: Proposal, receipts: Mapping[str, ReceiptPair]
+    ) -> dict[str, str]:
+        """Have both aggregators add a set up, before it is fixed.
+
+        Returns:
+            Whose report was lost, and by which aggregator.
+
+        Raises:
+            PeerError: An aggregator's refusal.
+        """
+        statement = Fold(
+            federation=self.author.federation.digest,
+            spec=proposal.spec.digest,
+            set=_members(receipts),
+        )
+        signed = self.author.sign(statement)
+        answers = self._both(lambda client: client.fold(signed))
+        return {
+            name: server
+            for server in sorted(answers, reverse=True)
+            for name in answers[server]
+            if name in receipts
+        }
+
     def open(self, proposal: Proposal, receipts: Mapping[str, ReceiptPair]) -> Opened:
         """Open the sum over exactly these reporters; once in the life of a round.
 
@@ -212,6 +251,15 @@ class RoundOwner:
             OperatorError: FS-355 without the round's key, FS-606 when a share cannot
                 be written.
         """
+        try:
+            return self._opened(proposal, opening)
+        except PeerError as error:
+            if error.code != OTHER_SHARE:
+                raise
+            # Once more: this side's disk may have spoiled what was sent.
+            return self._opened(proposal, opening)
+
+    def _opened(self, proposal: Proposal, opening: Signed[Opening]) -> Opened:
         shares = self._both(lambda client: self._fetch(client, proposal, opening))
         a, b = (
             self._unseal(proposal, opening, shares[name]) for name in sorted(shares)
@@ -277,11 +325,10 @@ class RoundOwner:
         self, proposal: Proposal, receipts: Mapping[str, ReceiptPair]
     ) -> Opening:
         names = sorted(receipts)
-        ids = {name: _report_id(receipts[name]) for name in names}
         return Opening(
             federation=self.author.federation.digest,
             spec=proposal.spec.digest,
-            set=[Member(reporter=name, report_id=ids[name]) for name in names],
+            set=_members(receipts),
             receipts={
                 server: [receipts[name][server].token for name in names]
                 for server in sorted(self.aggregators)
@@ -384,11 +431,17 @@ def pairs(
 
 def is_refusal(error: BaseException) -> bool:
     """Tell whether an aggregator has refused, and will refuse again."""
-    return (
-        isinstance(error, PeerError)
-        and not isinstance(error, UnreachableError)
-        and error.code.startswith(REFUSALS)
-    )
+    return _is_one_of(error, REFUSALS)
+
+
+def is_hopeless(error: BaseException) -> bool:
+    """Tell whether a fixed set will never be opened, however often it is asked for."""
+    return _is_one_of(error, REFUSALS | SPOILED)
+
+
+def _is_one_of(error: BaseException, codes: Set[str]) -> bool:
+    passing = isinstance(error, UnreachableError)
+    return isinstance(error, PeerError) and not passing and error.code in codes
 
 
 def receipts_in(opening: Opening, federation: Federation) -> dict[str, ReceiptPair]:
@@ -411,6 +464,13 @@ def _void_at(client: AggregatorClient, void: Signed[Void]) -> Signed[Void] | str
         if error.code not in {NEVER_GRANTED, OPENED}:
             raise
         return error.code
+
+
+def _members(receipts: Mapping[str, ReceiptPair]) -> list[Member]:
+    return [
+        Member(reporter=name, report_id=_report_id(receipts[name]))
+        for name in sorted(receipts)
+    ]
 
 
 def _report_id(receipts: ReceiptPair) -> str:

@@ -36,6 +36,7 @@ class Status(StrEnum):
     REPORTED = "reported"  # both aggregators have its report, but the round is void
     NOT_REPORTED = "not reported"  # it answered that it sends nothing
     NO_RECEIPT = "no receipt"  # it did not show the receipts of both aggregators
+    LOST = "lost"  # both had its report, and an aggregator does not any more
     OFFLINE = "offline"  # it did not answer before the deadline
     ROUND_VOID = "round void"  # it may have reported; the round was given up
 

@@ -286,6 +286,8 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "min_cohort_one": ("round-spec", '"min_cohort":3', '"min_cohort":1'),
     "set_twice": ("opening", '"chur"', '"basel"'),
     "set_order": ("opening", '"chur"', '"a"'),
+    "fold_set_twice": ("fold", '"chur"', '"basel"'),
+    "fold_set_order": ("fold", '"chur"', '"a"'),
     "dimension": ("round-spec", '"dimension":273', f'"dimension":{2**31 + 1}'),
     "dimension_zero_to_train": ("round-spec", '"dimension":273', '"dimension":0'),
     "dimension_to_evaluate": ("evaluation", '"dimension":0', '"dimension":1'),

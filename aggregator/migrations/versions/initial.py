@@ -22,6 +22,7 @@ def upgrade() -> None:
     _events()
     _rounds()
     _reports()
+    _lost_reports()
     _openings()
     _closed_runs()
     _refusals()
@@ -30,7 +31,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (
         *("refusals", "closed_runs", "openings"),
-        *("reports", "rounds", "events"),
+        *("lost_reports", "reports", "rounds", "events"),
     ):
         op.drop_table(table)
 
@@ -145,6 +146,20 @@ def _reports() -> None:
             "length of the ledger when it was stored: the receipt's head",
         ),
         _column("stored_at", sa.Double, "seconds since 1970"),
+        sa.ForeignKeyConstraint(["spec"], ["rounds.spec"]),
+    )
+
+
+def _lost_reports() -> None:
+    op.create_table(
+        "lost_reports",
+        _column("spec", DIGEST, "digest of the spec", primary_key=True),
+        _column("reporter", NAME, "data owner", primary_key=True),
+        _column("report_id", sa.String(32), "of the report, as in its receipt"),
+        _column("digest", DIGEST, "of its payload, as in its receipt, hex"),
+        _column("reason", sa.String(200), "what was wrong with the file"),
+        _column("lost_at", sa.Double, "found then, seconds since 1970"),
+        _column("entry", sa.Integer, "ledger entry of the loss"),
         sa.ForeignKeyConstraint(["spec"], ["rounds.spec"]),
     )
 

@@ -11,6 +11,7 @@ from aggregator.policy import DAY
 from aggregator.rounds import RoundState
 from aggregator.tables import Base, EventRow
 from fedsecure.errors import FedsecureError
+from fedsecure.faults import Point
 from fedsecure.signing import verify
 from fedsecure.statements import RoundGrant, Void
 from tests.unit.aggregator.conftest import Pair, Server, with_policy
@@ -281,7 +282,7 @@ def test_a_plain_restart_closes_no_run(pair: Pair) -> None:
     pair.world.require_mean(asked, shares, HOSPITALS)
 
 
-def test_a_crash_after_the_opening_resumes_that_set_and_no_other(pair: Pair) -> None:
+def test_a_crash_before_the_opening_is_committed_leaves_the_choice(pair: Pair) -> None:
     asked = pair.world.propose()
     receipts = pair.collect(asked, *HOSPITALS)
     opening = pair.world.opening(asked, receipts)
@@ -293,6 +294,35 @@ def test_a_crash_after_the_opening_resumes_that_set_and_no_other(pair: Pair) -> 
     pair.north.context = replace(healthy, rand=power_cut)
     with pytest.raises(SystemExit):
         pair.north.open(asked, opening)
+    north = pair.restart("north")
+    assert north.key_file(asked).exists()
+    assert north.report_files(asked) == list(HOSPITALS)
+    fewer = {name: receipts[name] for name in HOSPITALS[:3]}
+    other = pair.world.opening(asked, fewer)
+    shares = [
+        pair.world.unseal(asked, other, server.open(asked, other))
+        for server in pair.servers.values()
+    ]
+    pair.world.require_mean(asked, shares, HOSPITALS[:3])
+    assert refused(lambda: north.open(asked, opening)) == "FS-304"
+
+
+def test_a_crash_after_the_opening_answers_that_set_and_no_other(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = pair.world.propose()
+    receipts = pair.collect(asked, *HOSPITALS)
+    opening = pair.world.opening(asked, receipts)
+
+    def power_cut(point: Point) -> None:
+        if point is Point.OPENING_COMMITTED:
+            raise SystemExit
+
+    with monkeypatch.context() as cut:
+        cut.setattr("aggregator.openings.reached", power_cut)
+        with pytest.raises(SystemExit):
+            pair.north.open(asked, opening)
+    assert pair.north.key_file(asked).exists()
     north = pair.restart("north")
     fewer = {name: receipts[name] for name in HOSPITALS[:3]}
     other = pair.world.opening(asked, fewer)

@@ -44,6 +44,7 @@ def test_the_standing_holds_the_state_and_every_receipt(pair: Pair) -> None:
     assert reads.standing(pair.north.context, asked.digest) == {
         "state": "collecting",
         "receipts": [receipts["basel"]["north"], receipts["chur"]["north"]],
+        "lost": [],
     }
 
 

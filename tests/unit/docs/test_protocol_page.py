@@ -151,7 +151,7 @@ def test_the_limits_of_http_are_there() -> None:
         f"stand still for no more than {STILL_SECONDS} s (FS-319)",
         f"Up to {MAX_WAITING} requests may wait on a connection",
         f"A spec has at most {MAX_SPEC // 2**20} MiB, a void {MAX_VOID // 2**10} KiB, "
-        f"an opening {BYTES_PER_MEMBER} bytes",
+        f"a fold and an opening {BYTES_PER_MEMBER} bytes",
         f"token in a frame has at most {MAX_HEADER // 2**10} KiB",
     ):
         assert said in words
