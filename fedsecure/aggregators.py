@@ -341,7 +341,7 @@ class AggregatorClient:
         try:
             document = httpx.Response(200, content=body).json()
             code, detail = str(document["code"]), str(document["detail"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             code, detail = "FS-553", f"HTTP {response.status_code} without explanation"
         if code not in PROBLEMS:
             code, detail = "FS-552", f"{code} {detail}"

@@ -136,7 +136,7 @@ def _values(path: Path) -> Iterator[Any]:
             number += 1
             try:
                 yield json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise OperatorError(
                     "FS-635", f"{path} line {number} is not JSON"
                 ) from error

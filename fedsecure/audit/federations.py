@@ -54,7 +54,7 @@ class Federations:
         try:
             said = json.loads(from_base64url(token.split(".")[1]))["federation"]
             return self._versions.get(said, self._first)
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError):
             return self._first  # `verify` says what is wrong with it
 
 

@@ -40,6 +40,7 @@ from fedsecure.statements import (
     Fold,
     Member,
     Opening,
+    Purpose,
     Read,
     Receipt,
     RoundGrant,
@@ -293,6 +294,10 @@ class RoundOwner:
             self._share_file(spec, party).unlink(missing_ok=True)
 
     def _spec(self, request: RoundRequest, key: seal.SealingKey) -> RoundSpec:
+        if (request.purpose is Purpose.TRAIN) != (request.dimension > 0):
+            raise OperatorError(
+                "FS-200", f"{request.dimension} parameters to {request.purpose}"
+            )
         params = Params.derive(
             dimension=request.dimension,
             scalars=scalars_of(request.scalars),

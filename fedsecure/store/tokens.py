@@ -30,6 +30,6 @@ def stored(token: str, kind: type[S]) -> Signed[S]:
         statement = kind.model_validate_json(payload)
     except ValidationError as error:
         raise PeerError("FS-701", f"stored {kind.typ}: {explain(error)}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise PeerError("FS-701", f"stored {kind.typ} is no statement") from error
     return Signed(statement, str(signer), token, digest_of(token))

@@ -324,3 +324,13 @@ def test_an_owner_without_the_rounds_key_says_where_it_should_lie(
         memory.owner.open(replace(proposal, key=None), receipts)
     assert caught.value.code == "FS-355"
     assert proposal.spec.digest in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "odd", [{"dimension": 0}, {"purpose": Purpose.EVALUATE, "dimension": 7}]
+)
+def test_owner_proposes_no_training_without_and_no_evaluation_with_an_update(
+    memory: MemoryFederation, odd: dict[str, Any]
+) -> None:
+    with refused("FS-200"):
+        memory.owner.propose(memory.request(**odd))

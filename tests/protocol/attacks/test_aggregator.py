@@ -398,6 +398,8 @@ GARBAGE = {
     "no reason": (400, b"no", "FS-553"),
     "an unknown code": (400, b'{"code":"FS-999","detail":"x"}', "FS-552"),
     "not JSON inside": (500, b'{"code":', "FS-553"),
+    "JSON without a bottom": (400, b"[" * 10**5 + b"]" * 10**5, "FS-553"),
+    "a statement without a bottom": (200, b"[" * 10**5 + b"]" * 10**5, "FS-701"),
 }
 
 

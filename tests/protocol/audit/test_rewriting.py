@@ -271,6 +271,7 @@ def test_a_line_of_an_export_that_is_changed_or_missing_is_found(
             *lines[1:],
         ],
         lambda lines: [lines[0], "nonsense\n", *lines[1:]],
+        lambda lines: [lines[0], "[" * 10**4 + "]" * 10**4 + "\n", *lines[1:]],
         lambda lines: [lines[0], '["events",{"entry":1}]\n', *lines[1:]],
     ],
 )
