@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -41,8 +42,8 @@ def _number(value: float) -> str:
     if value == int(value) and abs(value) < 1e21:
         return str(int(value))
     digits, _, exponent = repr(value).partition("e")
-    if exponent and -7 <= int(exponent) < 0:  # 1e-05 is 0.00001
-        return f"{value:.{17 - int(exponent)}f}".rstrip("0")
+    if exponent and -7 < int(exponent) < 0:  # Python's 1e-05 is 0.00001
+        return format(Decimal(repr(value)), "f")
     return f"{digits}e{int(exponent):+d}" if exponent else digits
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 from tests.interop import numbers
 from tests.interop.conftest import HOSPITALS, World
 from tests.interop.parties import DataOwner, Round, done, read
-from tests.interop.statements import digest
+from tests.interop.statements import canonical, digest, unbase64url
 
 pytestmark = pytest.mark.service
 
 OURS = {"fedsecure", "clients", "aggregator"}
 ALLOWED = {"cryptography", "numpy", "httpx", "pytest"}
+VECTORS = Path(__file__).parents[1] / "vectors"
+STATEMENTS = json.loads((VECTORS / "statements.json").read_text("utf-8"))
 DIMENSION = 300_007  # a vector share has two records
 CLIP = 2.5
 COHORT = HOSPITALS[:3]
@@ -46,6 +49,13 @@ def test_the_client_imports_nothing_of_ours() -> None:
         }
         assert foreign == set(), path.name
         assert not OURS & {name.partition(".")[0] for name in imported}
+
+
+@pytest.mark.parametrize("case", STATEMENTS, ids=lambda case: str(case["name"]))
+def test_it_says_what_the_vectors_say_byte_for_byte(case: dict[str, Any]) -> None:
+    payload = unbase64url(case["token"].split(".")[1])
+    assert canonical(case["statement"]) == payload
+    assert digest(case["token"]) == case["digest"]
 
 
 def update_of(name: str, length: float = 1.0) -> NDArray[np.float32]:

@@ -64,12 +64,41 @@ def federation_cases() -> list[Content]:
     ]
 
 
+def spelled() -> str:
+    """The body of an event in canonical JSON, where Python's own `json` writes another.
+
+    Keys in the order of their UTF-16 code units, and ECMAScript's numbers.
+    """
+    numbers = '"1":1e-7,"10":1e+21,"a":0.000012,"b":1e+22,"c":333333333.3333333'
+    texts = (
+        '"\N{EURO SIGN}":"\\"\\\\\\n\\u000f/\N{EURO SIGN}\x7f",'
+        '"\N{GRINNING FACE}":9007199254740991,'
+        '"\N{HEBREW LETTER DALET WITH DAGESH}":-0.5'
+    )
+    return f"{{{numbers},{texts}}}"
+
+
+def statement_payloads() -> dict[str, tuple[str, Content, bytes]]:
+    """What is said, and its one spelling."""
+    plain = {
+        name: (name, content, canonical(content))
+        for name, (_, content) in STATEMENTS.items()
+    }
+    event, body = STATEMENTS["event"][1], spelled()
+    before = canonical({**event, "body": "BODY"}).decode()
+    odd = before.replace('"BODY"', body).encode()
+    return {
+        **plain,
+        "RFC 8785": ("event", {**event, "body": json.loads(body)}, odd),
+    }
+
+
 def statement_cases() -> list[Content]:
     """Good tokens; `signers`: everybody whose role may say this."""
     cases = []
-    for name in STATEMENTS:
-        typ, signer, content = said(name)
-        token = sign(header(typ, signer), canonical(content), signer)
+    for name, (kind, content, payload) in statement_payloads().items():
+        typ, signer, _ = said(kind)
+        token = sign(header(typ, signer), payload, signer)
         cases.append(
             {
                 "name": name,
