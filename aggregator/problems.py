@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from aggregator.metrics import Metrics
 from fedsecure.errors import PROBLEMS, FedsecureError, OperatorError, Problem
+from fedsecure.wording import say
 
 MEDIA_TYPE: Final = "application/problem+json"
 UNSAID: Final = "see the log of this aggregator"
@@ -115,4 +116,4 @@ def _first(error: Exception) -> str:
     if not isinstance(error, RequestValidationError):
         return ""
     first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return f"{'.'.join(str(part) for part in first['loc'])}: {say(first)}"

@@ -13,8 +13,10 @@ from fedsecure.fingerprints import Fingerprint
 from fedsecure.identity import Federation, HostPort, Name
 from fedsecure.membership.accepted import ACCEPTED, AcceptedPath
 from fedsecure.settings import RelativePath
+from fedsecure.wording import form
 
 KERAS_APP: Final = "clients.app:app"
+APP: Final = form(r"^[\w.]+:\w+$", "package.module:app")
 
 
 class AgentSettings(settings.Settings):
@@ -29,7 +31,7 @@ class AgentSettings(settings.Settings):
     authorities: RelativePath | None = None  # instead of the federation's CA file
     data: RelativePath
     state: RelativePath
-    app: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] = KERAS_APP
+    app: Annotated[str, Field(pattern=APP)] = KERAS_APP
     poll_seconds: Annotated[float, Field(gt=0, le=60)] = 0.25
     aggregators: Annotated[dict[Name, Fingerprint], Field(default_factory=dict)]
     """Both aggregators' fingerprints, in words or digits, in front of the accepted."""

@@ -11,6 +11,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, StringConstraints
 
+from fedsecure.wording import form
+
 SIGNING_KEY_BYTES: Final = 32  # Ed25519, RFC 8032
 SEALING_KEY_BYTES: Final = 1216  # ML-KEM-768 (1184) and X25519 (32)
 
@@ -64,10 +66,14 @@ def _that_only_its_owner_signs_for(text: str) -> str:
     return text
 
 
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[
+    str, StringConstraints(pattern=form(r"^[0-9a-f]{64}$", "64 hex digits"))
+]
 """A SHA-256 digest in hex."""
 
-ReportId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+ReportId = Annotated[
+    str, StringConstraints(pattern=form(r"^[0-9a-f]{32}$", "32 hex digits"))
+]
 """16 random bytes in hex, the same at both aggregators."""
 
 Base64Key = Annotated[

@@ -35,9 +35,17 @@ from fedsecure.durability import sync
 from fedsecure.encodings import Base64Key, Digest, base64url, from_base64url
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.fingerprints import fingerprint
+from fedsecure.wording import form
 
 Name = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+    str,
+    StringConstraints(
+        pattern=form(
+            r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
+            "of a to z, 0 to 9 and hyphens, with a letter or digit at both ends, and "
+            "63 characters at most",
+        )
+    ),
 ]
 """A party's name in the roster: a DNS label, so it is safe in paths and URLs."""
 
@@ -60,7 +68,10 @@ def _with_a_host(url: str) -> str:
 Url = Annotated[
     str,
     StringConstraints(
-        pattern=r"^https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$",
+        pattern=form(
+            r"^https://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$",
+            "https://HOST:PORT, in lower case and without a path",
+        ),
         max_length=255,
     ),
     AfterValidator(_with_a_host),
@@ -68,12 +79,21 @@ Url = Annotated[
 """Scheme, host and port: no path, and no user name or password."""
 
 HostPort = Annotated[
-    str, StringConstraints(pattern=r"^(?:[^\s:/]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$")
+    str,
+    StringConstraints(
+        pattern=form(r"^(?:[^\s:/]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$", "HOST:PORT")
+    ),
 ]
 """Where a SuperLink is reached: `host:port` or `[ipv6]:port`."""
 
 FlowerKey = Annotated[
-    str, StringConstraints(pattern=r"^ecdsa-sha2-nistp384 [A-Za-z0-9+/=]+$")
+    str,
+    StringConstraints(
+        pattern=form(
+            r"^ecdsa-sha2-nistp384 [A-Za-z0-9+/=]+$",
+            "a Flower key as `fedsecure keygen` writes it: ecdsa-sha2-nistp384 ...",
+        )
+    ),
 ]
 """The public half of the key with which an agent joins Flower's SuperLink."""
 

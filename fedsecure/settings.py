@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from fedsecure.errors import OperatorError
+from fedsecure.wording import say
 
 
 class Settings(BaseModel):
@@ -82,15 +83,20 @@ def load(path: Path, model: type[Model]) -> Model:
             read_toml(path), context={"folder": path.absolute().parent}
         )
     except ValidationError as error:
-        raise OperatorError("FS-803", f"{path}: {explain(error)}") from error
+        raise OperatorError("FS-803", f"{path}: {explain(error, model)}") from error
 
 
-def explain(error: ValidationError) -> str:
-    """Say which key is wrong and why, without repeating the value."""
+def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """Say which key is wrong and why, without repeating the value.
+
+    Args:
+        error: What was found.
+        model: What was read, to offer the key that was meant for one that is unknown.
+    """
     if error.error_count() > MAX_ERRORS:
         return f"{error.error_count()} values are wrong"
-    first = error.errors(include_url=False, include_input=False)[0]
-    why = first["msg"].removeprefix("Value error, ")
+    first = error.errors(include_url=False)[0]
+    why = say(first, model)
     where = ".".join(str(part) for part in first["loc"])[:MAX_KEY]
     # A key may come from another party, and what is printed may steer a terminal.
     where = where if where.isprintable() else ascii(where)

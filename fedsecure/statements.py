@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from fedsecure.encodings import Digest, ReportId, SealingPublicKey
 from fedsecure.identity import MAX_DATA_OWNERS, Name, Role
+from fedsecure.wording import form
 
 MAX_INTEGER: Final = 2**53 - 1  # the largest that canonical JSON carries exactly
 MAX_DIMENSION: Final = 2**31  # parameters
@@ -30,10 +31,31 @@ Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Positive = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 Time = Count
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-RunId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Label = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_./-]{0,62}$")]
+RunId = Annotated[
+    str,
+    Field(
+        pattern=form(
+            r"^[a-z0-9][a-z0-9-]{0,62}$",
+            "of a to z, 0 to 9 and hyphens, 63 characters at most",
+        )
+    ),
+]
+Label = Annotated[
+    str,
+    Field(
+        pattern=form(
+            r"^[a-zA-Z0-9][a-zA-Z0-9_./-]{0,62}$",
+            "of letters, digits and _ . / -, 63 characters at most",
+        )
+    ),
+]
 Text = Annotated[
-    str, Field(pattern=r"^[^\p{Cc}\p{Cf}]*$", min_length=1, max_length=200)
+    str,
+    Field(
+        pattern=form(r"^[^\p{Cc}\p{Cf}]*$", "without control characters"),
+        min_length=1,
+        max_length=200,
+    ),
 ]
 """One line for people; nothing in it steers a terminal or turns the writing round."""
 

@@ -10,6 +10,7 @@ from fedsecure.identity import Name
 from fedsecure.membership.accepted import ACCEPTED, AcceptedPath, open_membership
 from fedsecure.settings import RelativePath
 from fedsecure.signing import Author
+from fedsecure.wording import form
 
 DATABASE = "rounds.db"
 
@@ -17,7 +18,9 @@ DATABASE = "rounds.db"
 class SuperlinkSettings(settings.Settings):
     """The section `[superlink]`: where agents join, and its TLS files."""
 
-    listen: Annotated[str, Field(pattern=r"^[^\s:/]+:[0-9]{1,5}$")]
+    listen: Annotated[
+        str, Field(pattern=form(r"^[^\s:/]+:[0-9]{1,5}$", "ADDRESS:PORT"))
+    ]
     authority: RelativePath
     certificate: RelativePath
     key: RelativePath

@@ -91,7 +91,7 @@ def _identity(
             flower_key=flower_key,
         )
     except ValidationError as error:
-        raise OperatorError("FS-814", settings.explain(error)) from error
+        raise OperatorError("FS-814", settings.explain(error, Identity)) from error
 
 
 def _require_empty(wanted: Wanted, folder: Path) -> None:

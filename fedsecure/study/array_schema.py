@@ -30,10 +30,11 @@ from fedsecure.study.columns import (
     require_float32,
 )
 from fedsecure.study.strict import Strict
+from fedsecure.wording import form
 
 MAX_EXAMPLE: Final = 2**24  # numbers of one row
 
-ArrayName = Annotated[Name, Field(pattern=r"^[^/\\]+$")]
+ArrayName = Annotated[Name, Field(pattern=form(r"^[^/\\]+$", "without / and \\"))]
 Length = Annotated[int, Field(ge=1, le=MAX_EXAMPLE)]
 DType = Literal[
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64",

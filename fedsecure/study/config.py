@@ -30,12 +30,23 @@ from fedsecure.study.schema import AnySchema, load_schema
 from fedsecure.study.strict import Strict, read_strict
 from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, STUDY, Task
 from fedsecure.study.terms import SUITE, StudyRequest, Terms, scalar_fields
+from fedsecure.wording import form
 
 if TYPE_CHECKING:
     import keras
 
 STUDY_FILE: Final = "study.toml"
 MAX_ROUNDS: Final = 100_000
+NAME: Final = form(
+    r"^[a-z0-9][a-z0-9-]{0,62}$", "of a to z, 0 to 9 and hyphens, 63 characters at most"
+)
+MODEL: Final = form(
+    r"^[A-Za-z_]\w*:[A-Za-z_]\w*$", "file:function, the file without .py"
+)
+STRATEGY: Final = form(
+    r"^(?:[A-Za-z_]\w*:)?[A-Za-z_]\w*$",
+    "the name of a Flower strategy, or file:Class, the file without .py",
+)
 
 
 class Training(Strict):
@@ -61,9 +72,7 @@ class Aggregation(Strict):
     weight.
     """
 
-    strategy: Annotated[str, Field(pattern=r"^(?:[A-Za-z_]\w*:)?[A-Za-z_]\w*$")] = (
-        "FedAvg"
-    )
+    strategy: Annotated[str, Field(pattern=STRATEGY)] = "FedAvg"
     linear: bool = False
     options: dict[str, bool | int | float | str] = Field(default_factory=dict)
     clip: Annotated[float, Field(gt=0)]
@@ -83,9 +92,9 @@ class StudyFile(Strict):
     """What study.toml holds."""
 
     version: Literal[1]
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    name: Annotated[str, Field(pattern=NAME)]
     title: Annotated[str, Field(max_length=200)]
-    model: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*:[A-Za-z_]\w*$")]
+    model: Annotated[str, Field(pattern=MODEL)]
     features: Annotated[str, Field(alias="schema")]
     training: Training
     aggregation: Aggregation

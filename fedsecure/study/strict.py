@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fedsecure.errors import OperatorError
 from fedsecure.settings import read_toml
+from fedsecure.wording import say
 
 Location = tuple[str | int, ...]
 
@@ -52,7 +53,7 @@ def read_strict(path: Path, model: type[Model]) -> Model:
     except TypeError as error:
         raise OperatorError("FS-840", f"{path}: {error}") from error
     except ValidationError as error:
-        raise OperatorError("FS-840", _explain(path, content, error)) from error
+        raise OperatorError("FS-840", _explain(path, content, error, model)) from error
 
 
 def _refuse(value: object) -> None:
@@ -60,12 +61,14 @@ def _refuse(value: object) -> None:
     raise TypeError(msg)
 
 
-def _explain(path: Path, content: dict[str, Any], error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
+def _explain(
+    path: Path, content: dict[str, Any], error: ValidationError, model: type[Strict]
+) -> str:
+    first = error.errors(include_url=False)[0]
     where = _in_file(content, first["loc"])
     line = _line_of(path.read_text(encoding="utf-8-sig"), where)
     key = ".".join(map(str, _with_names(content, where))) or "the file as a whole"
-    return f"{path}, line {line}, {key}: {first['msg']}"
+    return f"{path}, line {line}, {key}: {say(first, model)}"
 
 
 def _in_file(content: Any, location: Location) -> Location:
