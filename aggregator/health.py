@@ -4,15 +4,18 @@ It trusts the very certificate that the settings name, whoever signed it, so tha
 neither a CA file nor a name of this machine is needed.
 """
 
+import json
 import ssl
 from http import HTTPStatus
 from http.client import HTTPException, HTTPSConnection
 from typing import Final
 
 from aggregator.config import AggregatorSettings
-from fedsecure.errors import OperatorError, PeerError
+from aggregator.readiness import ServerFiles
+from fedsecure.errors import PROBLEMS, OperatorError, PeerError
 
 TIMEOUT: Final = 4.0  # seconds
+MOST: Final = 2**16  # bytes of an answer
 EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound
 
 
@@ -20,8 +23,9 @@ def require_ready(settings: AggregatorSettings) -> None:
     """Check that rounds can be granted and reports stored there now.
 
     Raises:
-        PeerError: FS-551 when it does not answer, or says no; its log says why.
-        OperatorError: FS-527, FS-811.
+        PeerError: FS-848 when it does not answer; or why it is not ready, by its code.
+        OperatorError: FS-527, FS-744, FS-745, FS-801 when it is one of its files,
+            FS-811.
     """
     host, port = settings.address
     host = EVERYWHERE.get(host, host)
@@ -29,13 +33,26 @@ def require_ready(settings: AggregatorSettings) -> None:
     connection = HTTPSConnection(host, port, timeout=TIMEOUT, context=_tls(settings))
     try:
         connection.request("GET", "/health/ready")
-        status = connection.getresponse().status
+        answer = connection.getresponse()
+        status, said = answer.status, answer.read(MOST)
     except (OSError, HTTPException) as error:
-        raise PeerError("FS-551", f"{where}: {error}") from error
+        raise PeerError("FS-848", f"{where}: {error}") from error
     finally:
         connection.close()
     if status != HTTPStatus.OK:
-        raise PeerError("FS-551", f"{where} is not ready: HTTP {status}")
+        # It tells strangers no path; here are the same files.
+        ServerFiles.of(settings).require_readable()
+        why = "it is not ready; its log says more"
+        raise PeerError(_code(said), f"{where}: {why}")
+
+
+def _code(problem: bytes) -> str:
+    """Return the code of a problem document."""
+    try:
+        code = str(json.loads(problem)["code"])
+    except (ValueError, KeyError, TypeError):
+        return "FS-848"
+    return code if code in PROBLEMS else "FS-848"
 
 
 def _tls(settings: AggregatorSettings) -> ssl.SSLContext:

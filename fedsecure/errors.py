@@ -1600,6 +1600,38 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ),
         # 8xx configuration
         Problem(
+            "FS-826",
+            "These are not the words of a fingerprint",
+            "Type the twelve words again as they were read out, in their order; ask "
+            "for them again if one is not in the list.",
+        ),
+        Problem(
+            "FS-827",
+            "This party was retired from the federation",
+            "Nothing more is asked of it: stop its program. If that is a mistake, the "
+            "model owner takes it in again with `fedsecure federation add`.",
+        ),
+        Problem(
+            "FS-828",
+            "This is another party's store",
+            "Name the store of the kind that is asked for: rounds.db of the model "
+            "owner, aggregator.db of an aggregator, agent.db of a data owner. "
+            "Nothing was changed.",
+        ),
+        Problem(
+            "FS-829",
+            "A unit could not start with these paths",
+            "Move what is named out of home folders, such as to /opt (the program) and "
+            "/etc (keys and settings), and type the command there again.",
+        ),
+        Problem(
+            "FS-848",
+            "The aggregator of this machine does not answer",
+            "Type `fedsecure doctor --config aggregator.toml` and look at its log; "
+            "start it if it does not run.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
             "FS-840",
             "A study's file is wrong",
             "Mend the line that is named; docs/your-own-study.md lists every key.",

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import signal
 import time
@@ -8,8 +9,11 @@ from typing import Any, Final
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from aggregator.config import load
+from aggregator.health import require_ready
 from aggregator.server import STOP_SECONDS
 from fedsecure import PROTOCOL_VERSION
+from fedsecure.errors import OperatorError, PeerError
 from tests.organisations import ROOT
 from tests.service.aggregator.conftest import Federation
 from tests.unit.aggregator.world import HOSPITALS
@@ -65,6 +69,32 @@ def test_a_client_that_sleeps_does_not_keep_it_from_stopping(
     server.child.send_signal(signal.SIGTERM)
     assert server.child.wait(STOP_SECONDS / 2) == 0
     server.http.close()
+    server.start()
+
+
+def test_health_says_why_a_server_is_not_ready_and_that_none_answers(
+    killed: Federation,
+) -> None:
+    server = killed.north
+    settings = load(server.folder / "aggregator.toml")
+    here = settings.model_copy(update={"listen": f"127.0.0.1:{server.port}"})
+    require_ready(here)
+    key, away = server.folder / "key.pem", server.folder / "away.pem"
+    key.rename(away)
+    with pytest.raises(OperatorError, match=r"FS-801.*key\.pem"):
+        require_ready(here)
+    away.rename(key)
+    mode = server.data.stat().st_mode
+    server.data.chmod(0)
+    try:
+        if not os.access(server.data, os.W_OK):  # root may write anywhere
+            with pytest.raises(PeerError, match=r"FS-52\d.*its log says more"):
+                require_ready(here)
+    finally:
+        server.data.chmod(mode)
+    server.stop()
+    with pytest.raises(PeerError, match=r"FS-848.*north at 127\.0\.0\.1"):
+        require_ready(here)
     server.start()
 
 
