@@ -43,6 +43,8 @@ RETRY_SECONDS: Final = {
     "FS-547": 60,
 }
 
+POLLED: Final = frozenset({"FS-330"})
+"""Answers to who asks again and again until something is decided: no refusals."""
 _HTTP: Final = {HTTPStatus.NOT_FOUND: "FS-530", HTTPStatus.METHOD_NOT_ALLOWED: "FS-531"}
 
 log = structlog.get_logger()
@@ -54,8 +56,9 @@ def add_handlers(app: FastAPI, metrics: Metrics) -> None:
     def answer(
         request: Request, code: str, detail: str, status: int | None = None
     ) -> JSONResponse:
-        metrics.refused.labels(code).inc()
-        log.info("refused", code=code, round=request.path_params.get("round_id"))
+        if code not in POLLED:
+            metrics.refused.labels(code).inc()
+            log.info("refused", code=code, round=request.path_params.get("round_id"))
         return document(PROBLEMS[code], detail, status or PROBLEMS[code].status)
 
     def ours(request: Request, error: Exception) -> JSONResponse:

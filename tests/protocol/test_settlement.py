@@ -1,6 +1,7 @@
 """What a data owner learns of its report afterwards, and keeps."""
 
 import httpx
+from structlog.testing import capture_logs
 
 from fedsecure.rounds.proposal import Proposal
 from fedsecure.rounds.settlement import Fate, Settlement
@@ -49,6 +50,28 @@ def test_a_report_is_included_or_left_out_as_both_aggregators_say(
     assert settle(memory, "genf", proposal) is Fate.LEFT_OUT
     assert state.unsettled() == []
     assert state.fates() == {"included": 1}
+
+
+def test_asking_before_a_round_is_decided_counts_as_no_refusal(
+    memory: MemoryFederation,
+) -> None:
+    def refusals() -> list[str]:
+        asked = httpx.Request("GET", "https://north.test/metrics")
+        page = memory.wires["north"].deliver(asked).text
+        return [line for line in page.splitlines() if "refused_total{" in line]
+
+    proposal = memory.owner.propose(memory.request())
+    report_all(memory, proposal)
+    for _ in range(3):
+        with capture_logs() as lines, refused("FS-330"):
+            settle(memory, "basel", proposal)
+        assert [line for line in lines if line["event"] == "refused"] == []
+    assert refusals() == []
+    nowhere = httpx.Request("GET", "https://north.test/nowhere")
+    assert memory.wires["north"].deliver(nowhere).status_code == 404
+    assert [line.split("}")[0] for line in refusals()] == [
+        'fedsecure_refused_total{code="FS-530"'
+    ]
 
 
 def test_a_void_round_settles_as_void(memory: MemoryFederation) -> None:
