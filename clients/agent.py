@@ -45,6 +45,7 @@ from fedsecure.study.tensorflow import import_quietly
 
 NOT_REPORTED: Final = "not_reported"
 ERROR_CODE: Final = 1  # one code for every failure, so that it tells nothing
+NO_TRAINING: Final = frozenset({"FS-501"})  # the SuperLink is there in trainings alone
 UNDECIDED: Final = "FS-330"
 APP_RAISED: Final = "FS-380"
 SETTLE_SECONDS: Final = 2.0  # between two looks at what became of reports
@@ -76,7 +77,7 @@ class Agent:
     def run(self) -> None:
         """Answer tasks until told to stop, joining again whenever the link breaks."""
         pause = FIRST_PAUSE
-        waiting = Waiting(f"the SuperLink at {self.superlink}")
+        waiting = Waiting(f"the SuperLink at {self.superlink}", idle=NO_TRAINING)
         self.state.tidy(time.time() - KEEP_SECONDS)
         while not self.stop.is_set():
             try:

@@ -10,9 +10,15 @@ log = structlog.get_logger("agent")
 
 @dataclass(slots=True)
 class Waiting:
-    """What the log was told about one server."""
+    """What the log was told about one server.
+
+    Args:
+        server: Its name, for people.
+        idle: Codes with which it is away whenever there is nothing to do.
+    """
 
     server: str
+    idle: frozenset[str] = frozenset()
     _told: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -21,7 +27,10 @@ class Waiting:
         with self._lock:
             if self._told != code:
                 self._told = code
-                log.warning(f"waiting for {self.server}", code=code, error=why)
+                if code in self.idle:
+                    log.info(f"waiting for {self.server}", until="a training", why=why)
+                else:
+                    log.warning(f"waiting for {self.server}", code=code, error=why)
 
     def back(self) -> None:
         """Say that it goes on, if it was said that it did not."""
