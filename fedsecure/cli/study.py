@@ -39,13 +39,14 @@ def export(
 
     Example: fedsecure study export --config owner.toml --output heart.study.json
     """
-    # TensorFlow and Flower load here, so that `--help` answers at once.
+    # Here, so that `--help` answers at once; TensorFlow last, after what is quick.
+    from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415
+    from fedsecure.flower.training import build_strategy  # noqa: PLC0415
     from fedsecure.study.tensorflow import import_quietly  # noqa: PLC0415
 
-    import_quietly("keras")
-    from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415
-
     chosen = load_study(load_owner_settings(config).study)
+    build_strategy(chosen)  # a name that is wrong, before anybody approves
+    import_quietly("keras")
     _, data = build_model(chosen)
     request = chosen.request(data)
     file = StudyFile(

@@ -52,20 +52,22 @@ def train(
     if resume is not None and from_round is not None:
         msg = "--resume goes on with a run, --from-round starts another: not both"
         raise typer.BadParameter(msg)
-    # TensorFlow and Flower load here, so that `--help` answers at once.
-    from fedsecure.study.tensorflow import import_quietly  # noqa: PLC0415
-
-    import_quietly("keras")
+    # What loads slowly is here, so that `--help` answers at once; TensorFlow comes
+    # last, so that a slip in owner.toml or study.toml is told before it.
     from fedsecure.cli.progress import RoundTable  # noqa: PLC0415
-    from fedsecure.flower import training  # noqa: PLC0415
     from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415
-    from fedsecure.flower.rollback import Beginning  # noqa: PLC0415
-    from fedsecure.flower.runtime import quiet  # noqa: PLC0415
     from fedsecure.study.config import load_study  # noqa: PLC0415
 
-    quiet()
     settings = load_owner_settings(config)
     study = load_study(settings.study)
+    from fedsecure.flower import training  # noqa: PLC0415
+    from fedsecure.flower.rollback import Beginning  # noqa: PLC0415
+    from fedsecure.flower.runtime import quiet  # noqa: PLC0415
+    from fedsecure.study.tensorflow import import_quietly  # noqa: PLC0415
+
+    training.build_strategy(study)
+    import_quietly("keras")
+    quiet()
     with (
         interruptible(),
         RoundTable(study.title, again=f"--config {config} ") as table,

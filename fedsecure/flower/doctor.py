@@ -15,6 +15,7 @@ from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.flower.owner_settings import OwnerSettings, load_owner_settings
 from fedsecure.flower.runtime.calls import split_address
 from fedsecure.flower.runtime.superlink import require_free
+from fedsecure.flower.training import build_strategy
 from fedsecure.study.config import load_study
 
 
@@ -28,10 +29,16 @@ def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
     yield from own.key_checks(settings, None)
     yield own.federation_check(settings, config)
     yield own.disk_check(settings.folder)
-    yield Check("study", lambda: load_study(settings.study).title)
+    yield Check("study", lambda: _study(settings))
     yield from tls_checks(_tls(settings), config, utc_now)
     yield Check("SuperLink port", lambda: _port(settings))
     yield from _servers(settings, config)
+
+
+def _study(settings: OwnerSettings) -> str:
+    study = load_study(settings.study)
+    build_strategy(study)
+    return study.title
 
 
 def _servers(settings: OwnerSettings, config: Path) -> Iterator[Check]:

@@ -5,6 +5,7 @@ this process its only executor.
 """
 
 import dataclasses
+import inspect
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from fedsecure.errors import OperatorError, PeerError
 from fedsecure.flower import wire
 from fedsecure.flower.cohort import RosterFleet
 from fedsecure.flower.going_on import keep_going
-from fedsecure.flower.linear import require_linear
+from fedsecure.flower.linear import LINEAR, require_linear
 from fedsecure.flower.owner_settings import OwnerSettings
 from fedsecure.flower.pauses import Pauses, Pausing, Tell
 from fedsecure.flower.plan import Plan
@@ -52,6 +53,7 @@ from fedsecure.store.states import RunState
 from fedsecure.study.config import Study, build_model, load_own
 from fedsecure.study.metrics import read_means
 from fedsecure.study.terms import StudyRequest
+from fedsecure.wording import suggestion
 
 if TYPE_CHECKING:
     import keras
@@ -211,18 +213,32 @@ def build_strategy(study: Study) -> Strategy:
     else:
         kind = getattr(flwr.serverapp.strategy, aggregation.strategy, None)
     if not (isinstance(kind, type) and issubclass(kind, Strategy)):
-        raise OperatorError("FS-823", f"{aggregation.strategy} is no Flower strategy")
+        known = suggestion(aggregation.strategy, [one.__name__ for one in LINEAR])
+        raise OperatorError(
+            "FS-823", f"{aggregation.strategy} is no Flower strategy{known}"
+        )
     require_linear(kind, declared=aggregation.linear)
     ours = {
         "fraction_evaluate": 0.0,  # the received model is evaluated in train rounds
         "min_train_nodes": aggregation.min_cohort,
         "min_available_nodes": aggregation.min_cohort,
     }
+    _require_options(kind, aggregation.options)
     try:
         built: Strategy = kind(**{**aggregation.options, **ours})
     except (TypeError, ValueError) as error:
         raise OperatorError("FS-823", f"{aggregation.strategy}: {error}") from error
     return built
+
+
+def _require_options(kind: type[Strategy], options: Mapping[str, object]) -> None:
+    parameters = inspect.signature(kind).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+        return
+    for name in options:
+        if name not in parameters:
+            known = suggestion(name, parameters)
+            raise OperatorError("FS-823", f"{kind.__name__} has no {name!r}{known}")
 
 
 @contextmanager

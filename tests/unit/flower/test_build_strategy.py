@@ -1,9 +1,12 @@
 """Which strategy a study gets."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import tomli_w
 from flwr.serverapp.strategy import FedAdam, FedAvg
 
 from fedsecure.errors import OperatorError
@@ -19,6 +22,18 @@ class Halved(FedAvg):
 
 def not_a_class():
     return FedAvg()
+"""
+
+ASKED = """
+import sys
+from fedsecure.cli import _mount, app
+from fedsecure.errors import OperatorError
+_mount()
+try:
+    app(sys.argv[1:], standalone_mode=False)
+except OperatorError as error:
+    print(error)
+print("without TensorFlow" if "tensorflow" not in sys.modules else "too late")
 """
 
 
@@ -49,13 +64,20 @@ def test_a_strategy_of_ones_own_runs_when_declared_linear(tmp_path: Path) -> Non
         ({"strategy": "halved:Halved"}, "FS-368 .*Halved: nobody declared"),
         ({"strategy": "Krum"}, "FS-368 .*Krum: it compares single updates"),
         ({"strategy": "FedBest"}, "FS-823 .*FedBest is no Flower strategy"),
+        ({"strategy": "FedAdm"}, "FS-823 .*FedAdm is no .*did you mean 'FedAdam'"),
+        ({"strategy": "fedavgm"}, "FS-823 .*fedavgm is no .*mean 'FedAvgM'"),
+        ({"strategy": "Zz"}, "FS-823 .*Zz is no .*known are FedAvg, FedAvgM, FedAdam"),
+        (
+            {"strategy": "FedAdam", "options": {"eta_L": 0.1}},
+            "FS-823 .*FedAdam has no 'eta_L'; did you mean 'eta_l'",
+        ),
         ({"strategy": "Result"}, "FS-823 .*Result is no Flower strategy"),
         ({"strategy": "halved:not_a_class"}, "FS-823 .*not_a_class is no"),
         (
             {"strategy": "halved:Missing"},
             "FS-841 .*defines no function or class Missing",
         ),
-        ({"strategy": "FedAvg", "options": {"speed": 9}}, "FS-823 .*FedAvg: .*speed"),
+        ({"strategy": "FedAvg", "options": {"speed": 9}}, "FS-823 .*FedAvg has no 'sp"),
     ],
 )
 def test_what_cannot_be_built_is_refused(
@@ -63,3 +85,34 @@ def test_what_cannot_be_built_is_refused(
 ) -> None:
     with pytest.raises(OperatorError, match=message):
         build_strategy(study_with(tmp_path, **aggregation))
+
+
+def test_train_and_export_refuse_a_strategy_before_tensorflow_is_loaded(
+    tmp_path: Path,
+) -> None:
+    study_with(tmp_path / "study", strategy="FedAvgg")
+    owner = {
+        "name": "consortium",
+        "federation": "federation.toml",
+        "key": "signing.pem",
+        "study": "study",
+        "folder": ".",
+        "superlink": {
+            "listen": "127.0.0.1:9092",
+            "authority": "ca.pem",
+            "certificate": "tls.pem",
+            "key": "tls.key",
+        },
+    }
+    (tmp_path / "owner.toml").write_text(tomli_w.dumps(owner), "utf-8")
+    for words in (["train"], ["study", "export"]):
+        done = subprocess.run(
+            [sys.executable, "-c", ASKED, *words, "--config", "owner.toml"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "FS-823" in done.stdout
+        assert "did you mean 'FedAvg'" in done.stdout
+        assert "without TensorFlow" in done.stdout
