@@ -62,6 +62,12 @@ _DISK_FAILURES: Final = {
     sqlite3.SQLITE_IOERR: "FS-524",
     sqlite3.SQLITE_READONLY: "FS-526",
 }
+KINDS: Final = {
+    "round_store": "a model owner's round store",
+    "aggregator": "an aggregator's store",
+    "agent_state": "a data owner's agent state",
+}
+"""Whose store it is, by how its revisions begin."""
 SCHEMA_LOCK: Final = 0x66656473  # of PostgreSQL, while tables are made
 # `remote_write` and `remote_apply` are an operator's own choice: they wait for more.
 _ASK_FOR_COMMITS: Final = (
@@ -405,9 +411,17 @@ def _require_ours(connection: Connection, where: str, migrations: Path) -> None:
     found = _revision(connection)
     known = {script.revision for script in _scripts(migrations).walk_revisions()}
     if found is not None and found not in known:
+        theirs, ours = _kind(found), _kind(next(iter(known)))
+        if theirs is not None and theirs != ours:
+            raise OperatorError("FS-828", f"{where} is {theirs}, not {ours}")
         raise OperatorError("FS-603", f"{where} has revision {found!r}")
     if found is None and inspect(connection).get_table_names():
         raise OperatorError("FS-607", f"{where} holds other tables")
+
+
+def _kind(revision: str) -> str | None:
+    """Return whose store a revision is of: it begins with its kind's name."""
+    return KINDS.get(revision.rpartition("_")[0])
 
 
 @compiles(CreateColumn, "sqlite")
