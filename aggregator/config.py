@@ -26,11 +26,11 @@ from sqlalchemy.exc import ArgumentError
 
 from aggregator.context import STILL_SECONDS, TIDY_SECONDS
 from aggregator.policy import Policy
-from fedsecure import settings
 from fedsecure.accepting import Limits, canonical
 from fedsecure.errors import OperatorError
 from fedsecure.identity import Federation, Name, Role, load_federation
 from fedsecure.membership.accepted import ACCEPTED, AcceptedPath, open_membership
+from fedsecure.membership.own import load_of
 from fedsecure.settings import RelativePath, Settings
 from fedsecure.signing import Author
 
@@ -122,9 +122,10 @@ def load(path: Path) -> AggregatorSettings:
     """Read `aggregator.toml`; run once at start.
 
     Raises:
-        OperatorError: FS-801 to FS-803 with the file and the key.
+        OperatorError: FS-801 to FS-803 with the file and the key, FS-813 when it is
+            another role's.
     """
-    return settings.load(path, AggregatorSettings)
+    return load_of(Role.AGGREGATOR, path, AggregatorSettings)
 
 
 def with_password(database: str | None, file: Path) -> str:

@@ -10,8 +10,9 @@ from clients.policy import Policy
 from fedsecure import settings
 from fedsecure.errors import OperatorError
 from fedsecure.fingerprints import Fingerprint
-from fedsecure.identity import Federation, HostPort, Name
+from fedsecure.identity import Federation, HostPort, Name, Role
 from fedsecure.membership.accepted import ACCEPTED, AcceptedPath
+from fedsecure.membership.own import load_of
 from fedsecure.settings import RelativePath
 from fedsecure.wording import form
 
@@ -42,9 +43,10 @@ def load_agent_settings(path: Path) -> AgentSettings:
     """Read `agent.toml`; run by the agent at start.
 
     Raises:
-        OperatorError: FS-801 to FS-803 with the file and the key.
+        OperatorError: FS-801 to FS-803 with the file and the key, FS-813 when it is
+            another role's.
     """
-    return settings.load(path, AgentSettings)
+    return load_of(Role.DATA_OWNER, path, AgentSettings)
 
 
 def require_pinned(

@@ -6,8 +6,9 @@ from typing import Annotated
 from pydantic import Field
 
 from fedsecure import settings
-from fedsecure.identity import Name
+from fedsecure.identity import Name, Role
 from fedsecure.membership.accepted import ACCEPTED, AcceptedPath, open_membership
+from fedsecure.membership.own import load_of
 from fedsecure.settings import RelativePath
 from fedsecure.signing import Author
 from fedsecure.wording import form
@@ -70,6 +71,7 @@ def load_owner_settings(path: Path) -> OwnerSettings:
     """Read `owner.toml`; run by the model owner.
 
     Raises:
-        OperatorError: FS-801 to FS-803 with the file and the key.
+        OperatorError: FS-801 to FS-803 with the file and the key, FS-813 when it is
+            another role's.
     """
-    return settings.load(path, OwnerSettings)
+    return load_of(Role.MODEL_OWNER, path, OwnerSettings)

@@ -4,7 +4,7 @@ The three files differ; all say a name, a federation.toml, a signing key.
 """
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,6 +29,9 @@ _TELLING: Final = {
 """A key of each role's configuration that no other has."""
 
 
+Model = TypeVar("Model", bound=BaseModel)
+
+
 class OwnParty(BaseModel):
     """What every configuration says; the rest of it is not looked at."""
 
@@ -48,6 +51,19 @@ def load_own(path: Path) -> tuple[Role, OwnParty]:
         OperatorError: FS-801 to FS-803, FS-813 when it is of no role.
     """
     return role_of(path, settings.read_toml(path)), settings.load(path, OwnParty)
+
+
+def load_of(role: Role, path: Path, model: type[Model]) -> Model:
+    """Read the configuration of a role; another role's is called what it is.
+
+    Raises:
+        OperatorError: FS-801 to FS-803, FS-813 when it is another role's.
+    """
+    content = settings.read_toml(path)
+    others = [one for one, key in _TELLING.items() if key in content]
+    if others and role not in others:
+        raise OperatorError("FS-813", f"{path} is of a {others[0]}, not of a {role}")
+    return settings.load(path, model)
 
 
 def role_of(path: Path, content: dict[str, Any]) -> Role:
