@@ -16,6 +16,8 @@ from typing import Annotated, Final
 from mnemonic import Mnemonic
 from pydantic import AfterValidator
 
+from fedsecure.wording import nearest
+
 BITS: Final = 128
 WORDS: Final = 12
 GROUP: Final = 4  # hex digits between two hyphens
@@ -43,17 +45,25 @@ def read_fingerprint(text: str) -> str:
     if len(words) == 1 and _DIGITS.fullmatch(words[0]):
         return words[0]
     if len(words) != WORDS:
-        msg = f"a fingerprint is {WORDS} words, or 8 groups of {GROUP} hex digits"
+        msg = (
+            f"a fingerprint is {WORDS} words, or 8 groups of {GROUP} hex digits; "
+            f"these are {len(words)} words"
+        )
         raise ValueError(msg)
     strange = [word for word in words if word not in _list().wordlist]
     if strange:
-        msg = f"not in the list of words: {', '.join(map(ascii, strange))}"
+        msg = f"not in the list of words: {', '.join(map(_strange, strange))}"
         raise ValueError(msg)
     try:
         return _grouped(bytes(_list().to_entropy(words)))
     except ValueError as error:
         msg = "the words do not belong together: one of them is another"
         raise ValueError(msg) from error
+
+
+def _strange(word: str) -> str:
+    meant = nearest(word, _list().wordlist)
+    return ascii(word) + (f" (did you mean {meant}?)" if meant else "")
 
 
 Fingerprint = Annotated[str, AfterValidator(read_fingerprint)]

@@ -106,7 +106,7 @@ def _given(options: Iterable[str]) -> dict[str, str]:
         try:
             told[name] = read_fingerprint(text)
         except ValueError as error:
-            raise OperatorError("FS-755", f"{name}: {error}") from error
+            raise OperatorError("FS-826", f"{name}: {error}") from error
     return told
 
 

@@ -1,8 +1,10 @@
 """`fedsecure keygen`: a party makes its own keys."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from shlex import quote
+from typing import Annotated, Final
 
 import typer
 
@@ -70,12 +72,34 @@ def command(  # noqa: PLR0913 - each is an option of the command
     _tell(Console(highlight=False, soft_wrap=True), identity, folder)
 
 
+CALLERS: Final = {
+    Role.MODEL_OWNER: "Both aggregators will call you; read these words out to them",
+    Role.AGGREGATOR: "All others will call you; read these words out to them",
+    Role.DATA_OWNER: "If the model owner calls to check, read these words out",
+}
+"""Who asks a party for its words."""
+
+
 def _tell(console: Console, identity: Identity, folder: Path) -> None:
-    console.print(f"{identity.name} ({identity.role}) has keys of its own now.")
-    console.print("\nWords to read out over the telephone, to whoever asks for them:")
+    role, config = identity.role, folder / FILES[identity.role]
+    console.print(f"{identity.name} ({role}) has keys of its own now.")
+    console.print(f"\n{CALLERS[role]}:")
     console.print(f"  [bold]{identity.words}[/]")
     console.print(f"  ({identity.fingerprint})")
-    console.print("\nHand over to the model owner:")
-    console.print(f"  {folder / (identity.name + SUFFIX)}", markup=False)
-    console.print("\nLook through your configuration:")
-    console.print(f"  {folder / FILES[identity.role]}", markup=False)
+    own = folder / f"{identity.name}{SUFFIX}"
+    if role is not Role.MODEL_OWNER:
+        console.print(f"\nHand over to the model owner:\n  {own}", markup=False)
+    console.print(f"\nLook through your configuration:\n  {config}", markup=False)
+    for line in _next(role, config):
+        console.print(line, markup=False)
+
+
+def _next(role: Role, config: Path) -> Iterator[str]:
+    """Yield what comes after the keys."""
+    here = "" if config.parent == Path() else f" --config {quote(str(config))}"
+    if role is Role.MODEL_OWNER:
+        yield "\nGet identity files of both aggregators and of every data owner; then:"
+        yield f"  fedsecure init FEDERATION-NAME IDENTITY-FILES...{here}"
+    else:
+        yield "\nOnce the model owner has handed over the federation:"
+        yield f"  fedsecure join to-everybody/federation.toml{here}"

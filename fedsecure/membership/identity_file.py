@@ -35,6 +35,11 @@ _OWN_FIELDS: Final = {
     Role.AGGREGATOR: {"url"},
     Role.DATA_OWNER: {"flower_key"},
 }
+_FOR: Final = {
+    Role.MODEL_OWNER: ", the model owner: read by `fedsecure init`",
+    Role.AGGREGATOR: ": for the model owner",
+    Role.DATA_OWNER: ": for the model owner",
+}
 _SERVERS: Final = frozenset({Role.MODEL_OWNER, Role.AGGREGATOR})
 
 
@@ -56,11 +61,12 @@ class Identity(Party):
             if getattr(self, name) is not None
         }
         if given != _OWN_FIELDS[self.role]:
-            msg = f"a {self.role} has {' and '.join(sorted(_OWN_FIELDS[self.role]))}"
+            wanted = " and ".join(sorted(_OWN_FIELDS[self.role]))
+            msg = f"of role {self.role} needs {wanted}, and nothing of another role"
             raise ValueError(msg)
         if self.authority is not None:
             if self.role not in _SERVERS:
-                msg = f"a {self.role} has no authority"
+                msg = f"of role {self.role} has no authority: it is no server"
                 raise ValueError(msg)
             x509.load_pem_x509_certificates(self.authority.encode("ascii"))
         return self
@@ -87,7 +93,7 @@ def write(path: Path, identity: Identity, key: Ed25519PrivateKey) -> None:
     """
     signature = detached.sign(identity.content(), TYPE, identity.name, key)
     text = (
-        f"# The public identity of {identity.name}: for the model owner.\n"
+        f"# The public identity of {identity.name}{_FOR[identity.role]}.\n"
         f"# {identity.words}\n"
         + tomli_w.dumps(
             {**identity.content(), "signature": signature}, multiline_strings=True

@@ -61,12 +61,14 @@ def examine(path: Path, role: Role, own: OwnParty) -> Candidate:
     Raises:
         PeerError: FS-749, FS-750 as `handout.read`; FS-751 an older version, or one of
             another federation.
-        OperatorError: FS-741, FS-746, FS-759 not the right party, FS-801 to FS-803.
+        OperatorError: FS-741, FS-746, FS-759 not the right party, FS-827 no longer a
+            party, FS-801 to FS-803.
     """
     given = handout.read(path)  # (1)
-    require_own_place(given.federation, role, own)  # (2)
     before = load_accepted(own.accepted) if own.accepted.exists() else None
     known = _known(own, before)
+    _require_not_retired(given.federation, known, own.name)  # (2)
+    require_own_place(given.federation, role, own)
     if before is not None:
         _require_follower(given.federation, before)  # (3)
     asked = _asked(given.federation, role, own.name, before)  # (4)
@@ -127,6 +129,20 @@ def require_own_place(federation: Federation, role: Role, own: OwnParty) -> None
         here = node_key_text(load_node_key(own.flower_key))
         if here != party.flower_key:
             raise OperatorError("FS-759", f"{own.name} has another Flower key there")
+
+
+def _require_not_retired(
+    after: Federation, known: Federation | None, name: str
+) -> None:
+    def has(federation: Federation) -> bool:
+        return name in {party.name for party in federation.parties()}
+
+    if known is not None and has(known) and not has(after):
+        raise OperatorError(
+            "FS-827",
+            f"{name} is in version {known.number} of {after.name}, which was accepted "
+            f"here, and no longer in version {after.number}",
+        )
 
 
 def _known(own: OwnParty, before: Accepted | None) -> Federation | None:

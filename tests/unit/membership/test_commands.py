@@ -60,6 +60,42 @@ def test_keygen_prints_words_and_says_what_to_hand_over(tmp_path: Path) -> None:
     assert code(typed(arguments)) == "FS-748"
 
 
+@pytest.mark.parametrize(
+    ("role", "options", "said", "unsaid"),
+    [
+        (
+            "model-owner",
+            ["--superlink", "study.test:9092"],
+            ["Both aggregators will call you", "fedsecure init FEDERATION-NAME"],
+            ["Hand over to the model owner", "fedsecure join"],
+        ),
+        (
+            "aggregator",
+            ["--url", "https://north.test:8443"],
+            ["All others will call you", "Hand over to the model owner", "join"],
+            ["fedsecure init"],
+        ),
+        (
+            "data-owner",
+            [],
+            ["If the model owner calls", "Hand over to the model owner", "join"],
+            ["fedsecure init"],
+        ),
+    ],
+)
+def test_keygen_says_to_each_role_what_it_has_to_do(
+    tmp_path: Path, role: str, options: list[str], said: list[str], unsaid: list[str]
+) -> None:
+    folder = ["--folder", str(tmp_path)]
+    shown = typed(["keygen", role, "--name", "one", *options, *folder]).stdout
+    for words_said in said:
+        assert words_said in shown
+    for words_unsaid in unsaid:
+        assert words_unsaid not in shown
+    first = (tmp_path / "one.identity.toml").read_text().splitlines()[0]
+    assert ("for the model owner" in first) == (role != "model-owner")
+
+
 def test_a_person_types_the_words_that_were_heard(issued: World) -> None:
     joined = join(issued, "basel", text=words(issued, "north", "south") + "y\n")
     assert joined.exit_code == 0, joined.output
@@ -100,7 +136,10 @@ def test_a_script_says_everything_in_options(issued: World) -> None:
     told = ["--fingerprint", f"north={north.words}"]
     told += ["--fingerprint", f"south={south.fingerprint}"]
     assert code(join(issued, "basel", *told[:2], "--yes", text="")) == "FS-755"
-    assert code(join(issued, "basel", "--fingerprint", "north=x", text="")) == "FS-755"
+    slip = f"north={north.words.replace(' ', 'x ', 1)}"
+    refused = join(issued, "basel", "--fingerprint", slip, text="")
+    assert code(refused) == "FS-826"
+    assert f"did you mean {north.words.split()[0]}?" in str(refused.exception)
     assert join(issued, "basel", "--fingerprint", "north", text="").exit_code == 2
     joined = join(issued, "basel", *told, "--yes")
     assert joined.exit_code == 0, joined.output

@@ -38,6 +38,8 @@ def test_every_bit_of_a_fingerprint_is_in_its_words(key: bytes, bit: int) -> Non
         ("abandon " * 12, "belong together"),
         ("abandon " * 11 + "hospital", "belong together|not in the list"),
         ("abandon " * 11 + "\x1b[2J", "not in the list"),
+        ("abandon " * 11 + "abuot", "'abuot' .did you mean about"),
+        ("abandon " * 11, "these are 11 words"),
         ("0000-" * 7 + "000", "12 words"),
         ("0000-" * 7 + "000g", "12 words"),
     ],

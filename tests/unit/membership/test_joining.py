@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,23 @@ def test_a_private_key_that_others_can_read_starts_nobody(federation: World) -> 
             federation[name].start()
 
 
+def test_a_party_that_was_retired_hears_so_and_in_which_version(
+    federation: World,
+) -> None:
+    federation.make(CHUR)
+    federation.issuer.add(federation.files("chur"))
+    federation.hand_over("study", "chur")
+    federation.issuer.retire(["chur"])
+    path = federation["chur"].receive(federation.issuer.handed_over)
+    with pytest.raises(OperatorError, match=r"FS-827.*chur.*version 2 .*version 3"):
+        federation["chur"].join(path, federation.told)
+    federation["chur"].start()  # nothing was changed here
+    federation.make(replace(CHUR, name="genf"))
+    path = federation["genf"].receive(federation.issuer.handed_over)
+    with pytest.raises(OperatorError, match="FS-741"):
+        federation["genf"].join(path, federation.told)
+
+
 def test_a_federation_signed_by_somebody_else_is_refused(federation: World) -> None:
     """North, who is in it, signs; so does a stranger in the model owner's name."""
     real = federation["study"].start().federation
@@ -208,7 +226,7 @@ def test_the_next_version_shows_who_came_who_left_and_whose_key_is_new(
         federation["basel"].join(federation.issuer.handed_over, federation.told)
     told = {"north": new.identity.fingerprint}
     assert federation["basel"].join(federation.issuer.handed_over, told).number == 4
-    with pytest.raises(OperatorError, match="FS-741"):
+    with pytest.raises(OperatorError, match="FS-827"):
         seen(federation, "bern")
     with pytest.raises(OperatorError, match="FS-746"):
         old.join(federation.issuer.handed_over, federation.told)
