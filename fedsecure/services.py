@@ -4,10 +4,11 @@ Everything on the machine is read-only for it, but the folders it writes. What i
 not see or do is taken away; `systemd-analyze security` says how much is left.
 """
 
-import os
+import grp
 import pwd
+import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,15 @@ from typing import Final
 from fedsecure.errors import OperatorError
 
 FOLDER: Final = Path("/etc/systemd/system")
-HOMES: Final = ("/home", "/root", "/run/user")
+HIDDEN: Final = {
+    Path("/home"): "ProtectHome",
+    Path("/root"): "ProtectHome",
+    Path("/run/user"): "ProtectHome",
+    Path("/tmp"): "PrivateTmp",  # noqa: S108 - so that nothing lies there
+    Path("/var/tmp"): "PrivateTmp",  # noqa: S108
+    Path("/dev"): "PrivateDevices",
+}
+"""What a unit does not see of the machine, and by which of its settings."""
 
 _HARDENED: Final = """\
 NoNewPrivileges=yes
@@ -24,6 +33,7 @@ AmbientCapabilities=
 UMask=0077
 PrivateTmp=yes
 PrivateDevices=yes
+ProtectHome=yes
 ProtectSystem=strict
 ProtectClock=yes
 ProtectControlGroups=yes
@@ -84,7 +94,6 @@ def unit_text(service: Service, program: Path) -> str:
 
 def _lines(service: Service, program: Path) -> Iterator[str]:
     config = service.config.absolute()
-    paths = [config, program, *service.read, *service.written]
     yield "[Unit]"
     yield f"Description=fedsecure {service.kind} {service.name}"
     yield from ("Wants=network-online.target", "After=network-online.target")
@@ -98,7 +107,6 @@ def _lines(service: Service, program: Path) -> Iterator[str]:
     yield from ("", "# What it may write; all else is read-only.")
     yield from (f"ReadWritePaths={quoted(path)}" for path in service.written)
     yield from (f"ReadOnlyPaths={quoted(path)}" for path in service.read)
-    yield f"ProtectHome={'read-only' if _in_a_home(paths) else 'yes'}"
     yield from ("", "# What it need not see or do.", _HARDENED)
     yield f"MemoryDenyWriteExecute={'no' if service.executable_memory else 'yes'}"
     yield from ("", "# Limits. Swap would keep keys that were deleted.")
@@ -147,6 +155,66 @@ def own_program() -> Path:
     return Path(sys.executable).parent / "fedsecure"
 
 
-def _in_a_home(paths: Sequence[Path]) -> bool:
-    roots = tuple(f"{home}{os.sep}" for home in HOMES)
-    return any(str(path.absolute()).startswith(roots) for path in paths)
+def own_code() -> Sequence[Path]:
+    """Return what the unit's program is made of: interpreter, libraries, this package.
+
+    A virtual environment elsewhere may use a Python of somebody's home, and an editable
+    installation code of it.
+    """
+    return [Path(sys.executable), Path(sys.base_prefix), Path(__file__)]
+
+
+def require_startable(service: Service, program: Path, code: Sequence[Path]) -> None:
+    """Check that a unit will see its files, and that its user may read them.
+
+    Args:
+        service: What is to run.
+        program: As for `unit_text`.
+        code: What the program is made of.
+
+    Raises:
+        OperatorError: FS-829 with everything that would keep it from starting.
+    """
+    found = list(dict.fromkeys(_hindrances(service, program, code)))
+    if found:
+        raise OperatorError("FS-829", "; ".join(found))
+
+
+def _hindrances(service: Service, program: Path, code: Sequence[Path]) -> Iterator[str]:
+    home = service.config.absolute().parent
+    for path in (program, *code, service.config, *service.read, *service.written):
+        # What a link leads to counts as well.
+        for one in dict.fromkeys((path.absolute(), path.resolve())):
+            for root, setting in HIDDEN.items():
+                if one.is_relative_to(root):
+                    yield f"{one} is below {root}, which the unit's {setting} hides"
+    for path in (program, *code, home):
+        yield from _closed(path.resolve().parents, service.user)
+    for path in service.read:
+        if not path.is_relative_to(home):  # the rest of it will be the user's own
+            yield from _closed((*path.resolve().parents,), service.user)
+
+
+def _closed(folders: Iterable[Path], user: str) -> Iterator[str]:
+    """Yield the folders that a user may not pass."""
+    for folder in folders:
+        try:
+            found = folder.stat()
+        except OSError:
+            continue
+        if not _may_pass(found.st_mode, found.st_uid, found.st_gid, user):
+            mode = stat.S_IMODE(found.st_mode)
+            yield f"{user} cannot pass {folder}, mode {mode:04o} (chmod o+x)"
+
+
+def _may_pass(mode: int, owner: int, group: int, user: str) -> bool:
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        return True  # nobody yet: another check says so
+    if account.pw_uid == owner:
+        return bool(mode & stat.S_IXUSR)
+    groups = {one.gr_gid for one in grp.getgrall() if user in one.gr_mem}
+    if group in groups | {account.pw_gid}:
+        return bool(mode & stat.S_IXGRP)
+    return bool(mode & stat.S_IXOTH)

@@ -8,15 +8,26 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from aggregator.cli import app as aggregator_app
 from clients.cli import app as agent_app
+from fedsecure.cli.services import Program, install
 from fedsecure.errors import OperatorError
-from fedsecure.services import quoted, require_user, unquoted
+from fedsecure.services import (
+    HIDDEN,
+    Service,
+    quoted,
+    require_startable,
+    require_user,
+    unit_text,
+    unquoted,
+)
 from tests.service.membership.test_doctor import Federation, is_ready, make
 from tests.unit.membership.parties import Party
 
@@ -125,21 +136,113 @@ def test_an_aggregator_lives_without_executable_memory(federation: Federation) -
     assert json.loads(lines[-1])["event"] == "stopped"
 
 
-def test_installing_writes_the_unit_and_says_what_to_type(
+def test_installing_refuses_files_that_the_unit_would_not_see(
     federation: Federation, tmp_path: Path
 ) -> None:
+    """These lie below /tmp, which every unit has for itself."""
     party = federation["north"]
     folder = tmp_path / "units"
     arguments = ["--config", str(party.config), "--folder", str(folder)]
     ended = CliRunner().invoke(
         aggregator_app, ["install-service", *arguments, "--user", ORDINARY]
     )
-    assert ended.exit_code == 0, ended.output
-    (unit,) = folder.iterdir()
+    assert isinstance(ended.exception, OperatorError)
+    assert ended.exception.code == "FS-829"
+    hides = f"{party.config} is below /tmp, which the unit's PrivateTmp hides"
+    assert hides in ended.exception.detail
+    assert not folder.exists()
+
+
+SYSTEM = Program(Path("/opt/fedsecure/bin/fedsecure"), [Path("/usr/bin/python3")])
+
+
+def service_at(home: str, **changes: Any) -> Service:
+    folder = Path(home)
+    north = Service(
+        kind="aggregator",
+        name="north",
+        user=ORDINARY,
+        config=folder / "aggregator.toml",
+        read=[folder / "signing.pem"],
+        written=[folder / "data"],
+        memory="1G",
+        tasks=128,
+        executable_memory=False,
+    )
+    return replace(north, **changes)
+
+
+def test_installing_writes_the_unit_and_says_what_to_type(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = service_at("/srv/the north", written=[Path("/var/lib/north")])
+    install(service, tmp_path, False, print, SYSTEM)
+    (unit,) = tmp_path.iterdir()
     assert unit.name == "fedsecure-aggregator-north.service"
-    assert unit.read_text() == printed(party, "--user", ORDINARY)
-    assert "systemctl enable --now fedsecure-aggregator-north.service" in ended.stdout
-    assert f"chown -R {ORDINARY}: '{party.home}'" in ended.stdout
+    assert unit.read_text() == unit_text(service, SYSTEM.command)
+    assert parsed(unit.read_text())["ProtectHome"] == ["yes"]
+    said = capsys.readouterr().out
+    assert "systemctl enable --now fedsecure-aggregator-north.service" in said
+    assert f"chown -R {ORDINARY}: '/srv/the north'" in said
+    assert f"chown -R {ORDINARY}: /var/lib/north" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "program", "said"),
+    [
+        (
+            {},
+            Program(Path("/home/ada/fedsecure-venv/bin/fedsecure"), SYSTEM.code),
+            "/home/ada/fedsecure-venv/bin/fedsecure is below /home, .*ProtectHome",
+        ),
+        (
+            {},
+            Program(SYSTEM.command, [Path("/root/.pyenv/versions/3.11/bin/python3")]),
+            "/root/.pyenv/.*python3 is below /root, .*ProtectHome",
+        ),
+        (
+            {"config": Path("/home/ada/federation/aggregator.toml")},
+            SYSTEM,
+            "/home/ada/federation/aggregator.toml is below /home",
+        ),
+        (
+            {"read": [Path("/home/ada/patients.csv")]},
+            SYSTEM,
+            "/home/ada/patients.csv is below /home",
+        ),
+        ({"written": [Path("/dev/shm/data")]}, SYSTEM, "/dev, .*PrivateDevices"),  # noqa: S108
+    ],
+)
+def test_what_the_unit_would_not_see_is_named_before_it_is_written(
+    tmp_path: Path, changes: dict[str, Any], program: Program, said: str
+) -> None:
+    with pytest.raises(OperatorError, match=f"FS-829.*{said}"):
+        install(service_at("/srv/north", **changes), tmp_path, False, print, program)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_into_a_home_is_followed(tmp_path: Path) -> None:
+    home = Path.home()
+    if not any(home.is_relative_to(root) for root in HIDDEN):
+        pytest.skip("this user's home is nowhere that a unit hides")
+    link = tmp_path / "venv"
+    link.symlink_to(home)
+    with pytest.raises(OperatorError, match=r"FS-829.*ProtectHome"):
+        require_startable(service_at("/srv/north"), link / "bin" / "fedsecure", [])
+
+
+def test_a_folder_that_the_user_may_not_pass_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedsecure.services.HIDDEN", {})
+    closed = tmp_path / "opt"
+    closed.mkdir(mode=0o700)
+    if closed.stat().st_uid == pwd.getpwnam(ORDINARY).pw_uid:
+        pytest.skip("the folder is this user's own")
+    program = Program(closed / "bin" / "fedsecure", [])
+    with pytest.raises(OperatorError) as caught:
+        require_startable(service_at("/srv/north"), program.command, [])
+    assert f"{ORDINARY} cannot pass {closed}, mode 0700" in caught.value.detail
 
 
 def test_root_and_strangers_run_no_service() -> None:
