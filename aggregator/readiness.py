@@ -75,7 +75,8 @@ class Readiness:
     def require(self) -> None:
         """Check everything, in this order.
 
-        (1) the database answers, has this version's form, and has lost nothing;
+        (1) the database answers, lies where it was, has this version's form, and has
+            lost nothing;
         (2) the spool can be written, and has room;
         (3) the private keys can be read, or a restart would fail;
         (4) the certificate has not ended, or no client would come;
@@ -111,6 +112,7 @@ class Readiness:
         store = self.context.store
         name = database.shown(store.engine.url)
         with store.reading("look at its form") as session:
+            database.require_in_place(session.connection())
             database.require_current(session.connection(), name, MIGRATIONS)
             store.require_sound(session)
 

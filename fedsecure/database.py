@@ -353,15 +353,20 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("fedsecure_writes", False)
     if writes:
-        _require_file(connection)
+        require_in_place(connection)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _require_file(connection: Connection) -> None:
-    """Check that the file is still the one that was opened.
+def require_in_place(connection: Connection) -> None:
+    """Check that an SQLite file is still the one that was opened for writing.
 
-    SQLite would go on writing to a file that was deleted or put aside.
+    SQLite would go on with a file that was deleted or put aside.
+
+    Raises:
+        OperationalError: It is not.
     """
+    if connection.dialect.name != "sqlite":
+        return
     raw = connection.connection
     held = cast("sqlite3.Connection", raw.dbapi_connection)
     if raw.info.get("file") != _file_of(held):
