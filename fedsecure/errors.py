@@ -1224,7 +1224,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "FS-607",
             "Not a database of this kind",
             "Name an SQLite file that fedsecure wrote, such as rounds.db, or a "
-            "postgresql:// URL whose driver (psycopg) is installed.",
+            "postgresql:// URL (its driver comes with `pip install "
+            "'fedsecure[owner]'` or `fedsecure[aggregator]`).",
         ),
         Problem(
             "FS-608",
