@@ -8,7 +8,10 @@ import typer
 from aggregator.service_cli import install_service
 from fedsecure.cli import listening
 
-app = typer.Typer(help="Run one of the two aggregation servers.")
+# It is also run by itself; the library's tracebacks show every variable, keys too.
+app = typer.Typer(
+    help="Run one of the two aggregation servers.", pretty_exceptions_enable=False
+)
 app.command()(install_service)
 
 

@@ -122,3 +122,27 @@ def test_the_server_loads_neither_flower_nor_tensorflow() -> None:
         [sys.executable, "-c", check], check=True, capture_output=True, text=True
     )
     assert ended.stdout == "[]\n"
+
+
+CRASH = """
+import sys
+import aggregator.config
+from aggregator.__main__ import main
+
+def crash(path):
+    key = "PRIVATE " + "KEY"
+    raise RuntimeError("a fault of ours")
+
+aggregator.config.load = crash
+sys.argv = ["aggregator", "--config", "aggregator.toml"]
+main()
+"""
+
+
+def test_a_traceback_shows_no_variable() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", CRASH], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "RuntimeError: a fault of ours" in ended.stderr
+    assert "PRIVATE KEY" not in ended.stdout + ended.stderr
