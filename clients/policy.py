@@ -59,6 +59,8 @@ class Policy(settings.Settings):
                 "FS-411", f"round {spec.round}, policy allows {self.max_rounds}"
             )
         self.require_clip(spec.clip)
+        if spec.statistics is not None:
+            self.require_clip(spec.statistics.clip)
         self.require_weighting(spec.weighting)
         self.require_purpose(spec.purpose)
         self.require_dimension(spec.dimension)

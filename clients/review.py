@@ -94,14 +94,15 @@ class Review:
         )
         yield (
             "Train rounds: the change of the model's weights, clipped to a length of "
-            f"{terms.clip:g}."
+            f"{terms.clip:g}{_statistics(terms)}."
         )
         metrics = ", ".join(map(_metric, terms.scalars)) or "none"
         yield f"Every round: metrics on your held-out rows: {metrics}."
         yield TOLD[terms.weighting].format(cap=terms.weight_cap)
         yield (
-            "Sums also say how many updates were clipped, and how many values were "
-            "out of range. Who took part, and when, is not hidden."
+            "Sums also say how many updates were clipped, how many values were out of "
+            "range, and how many data owners could not measure a model. Who took part, "
+            "and when, is not hidden."
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -146,6 +147,13 @@ class Review:
             f"at most {policy.max_clip:g}",
             _code(partial(policy.require_clip, terms.clip)),
         )
+        if terms.statistics is not None:
+            yield Rule(
+                "longest statistics (clip)",
+                f"{terms.statistics.clip:g}",
+                f"at most {policy.max_clip:g}",
+                _code(partial(policy.require_clip, terms.statistics.clip)),
+            )
         yield Rule(
             "weighting",
             terms.weighting.value,
@@ -262,3 +270,13 @@ def _code(check: Callable[[], None]) -> str | None:
     except FedsecureError as error:
         return error.code
     return None
+
+
+def _statistics(terms: Terms) -> str:
+    if terms.statistics is None:
+        return ""
+    size = sum(end - start for start, end in terms.statistics.ranges)
+    return (
+        f"; and of {size:,} statistics that training updates, such as moving averages, "
+        f"to a length of {terms.statistics.clip:g}"
+    )

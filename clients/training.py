@@ -9,6 +9,7 @@ number and the rows, and on nothing that happened before.
 
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import keras
@@ -29,6 +30,7 @@ from fedsecure.study.metrics import (
     LOSS,
     SCORES_NEGATIVE,
     SCORES_POSITIVE,
+    ScalarDeclaration,
     score_histogram,
 )
 from fedsecure.study.task import Task
@@ -66,8 +68,8 @@ class Learner:
     def evaluate(self, weights: Weights) -> Metrics:
         """Score the held-out rows with `weights`.
 
-        A loss that is not finite is reported as it is: it counts as out of range in
-        the sum, and an error would tell the model owner about one data owner.
+        Where an output is not finite, there is no metric: all are NaN, which the sum
+        counts. An error would tell the model owner about one data owner.
 
         Raises:
             PeerError: FS-231 or FS-424, the weights are not a model of this study.
@@ -139,15 +141,25 @@ class Learner:
         return max(self._task.batch_size, min(EVALUATION_ROWS, fitting))
 
     def _metrics(self, loss: float, outputs: NDArray[np.float32]) -> Metrics:
-        labels = self._held_out.labels
+        labels, bins = self._held_out.labels, self._task.metrics.score_bins
+        if not np.isfinite(outputs).all():
+            return _unmeasured(self._task.scalars)
         probabilities = _probabilities(outputs, logits=self._logits)
         right = probabilities.argmax(axis=1) == labels
         metrics: Metrics = {LOSS: loss, ACCURACY: float(right.mean())}
         if probabilities.shape[1] == 2:
-            scores, bins = probabilities[:, 1], self._task.metrics.score_bins
+            scores = probabilities[:, 1]
             metrics[SCORES_POSITIVE] = score_histogram(scores, labels == 1, bins)
             metrics[SCORES_NEGATIVE] = score_histogram(scores, labels == 0, bins)
         return metrics
+
+
+def _unmeasured(declared: Sequence[ScalarDeclaration]) -> Metrics:
+    """Return NaN for every metric; no class is right, none of them comes first."""
+    return {
+        one.name: math.nan if one.size == 1 else [math.nan] * one.size
+        for one in declared
+    }
 
 
 def _probabilities(

@@ -270,6 +270,13 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Make the app return exactly the study's metrics. Nothing was sent.",
         ),
         Problem(
+            "FS-213",
+            "The statistics of the round make no sense",
+            "Set `statistics_clip` in the study to a number within the range that is "
+            "named. Else the model owner runs another version or is broken; compare "
+            "`fedsecure --version` on both sides.",
+        ),
+        Problem(
             "FS-230",
             "Training did not stay finite",
             "Nothing was sent. Ask the model owner for a lower learning rate, or for "
@@ -279,6 +286,34 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "FS-231",
             "The global model is not finite",
             "Nothing was trained. Ask the model owner to go back to an earlier round.",
+        ),
+        Problem(
+            "FS-232",
+            "Training diverged",
+            "No model was saved as this run's result. Start a new run from the last "
+            "sound round with `fedsecure train --from-round RUN:N`, after you have "
+            "lowered the learning rate in model.py, or that of the strategy (`eta`, "
+            "`server_learning_rate`) in study.toml. `stop_when_diverged = false` in "
+            "owner.toml lets a run go on.",
+        ),
+        Problem(
+            "FS-233",
+            "A run that diverged does not go on",
+            "Start a new run from its last sound round with `fedsecure train "
+            "--from-round RUN:N`; or set `stop_when_diverged = false` in owner.toml.",
+        ),
+        Problem(
+            "FS-234",
+            "There is nothing to train",
+            "Every weight of the model is frozen. Set `trainable` to True for some "
+            "layer in model.py, or leave it alone.",
+        ),
+        Problem(
+            "FS-235",
+            "No round moved the model",
+            "What came out is the model that the run began with. Look for a learning "
+            "rate of 0 in model.py (a schedule may start there), and for layers that "
+            "are frozen.",
         ),
         # 3xx rounds
         Problem(

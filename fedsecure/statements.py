@@ -26,6 +26,7 @@ MAX_INTEGER: Final = 2**53 - 1  # the largest that canonical JSON carries exactl
 MAX_DIMENSION: Final = 2**31  # parameters
 MAX_SCALARS: Final = 1024
 MAX_DEPTH: Final = 32  # objects and lists in one another, the payload being the first
+MAX_RANGES: Final = 4096
 
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Positive = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
@@ -144,6 +145,19 @@ class ScalarField(Strict):
     size: Annotated[int, Field(ge=1, le=MAX_SCALARS)] = 1
 
 
+class StatisticsField(Strict):
+    """Which coordinates of an update are statistics, and their own clip.
+
+    `ranges`: the first coordinate of each range, and one past its last.
+    """
+
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    ranges: Annotated[
+        list[Annotated[list[Count], Field(min_length=2, max_length=2)]],
+        Field(min_length=1, max_length=MAX_RANGES),
+    ]
+
+
 class FederationIssue(Statement):
     """The model owner's word that a version of `federation.toml` is meant so.
 
@@ -170,6 +184,7 @@ class RoundSpec(Statement):
     suite: Label
     fraction_bits: Annotated[int, Field(ge=-60, le=60)]
     clip: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    statistics: StatisticsField | None = None
     weight_cap: Positive
     weighting: Annotated[Weighting, Field(strict=False)]
     cohort: Annotated[list[Name], Field(min_length=1, max_length=MAX_DATA_OWNERS)]

@@ -12,6 +12,7 @@ from fedsecure.flower.recorder import RoundReport
 from fedsecure.review.fitting import screen
 from fedsecure.screen import Console
 from fedsecure.statements import Purpose
+from fedsecure.study.remarks import Figures, Kind, over_all, remarks
 
 # Title and width of each column; rows are printed as they come, so that a training of
 # any length scrolls like a log. Where there is too little room, the last are left out.
@@ -42,6 +43,8 @@ class RoundTable:
         self._printed_header = False
         self._columns: Sequence[tuple[str, int]] = COLUMNS
         self._stage = ""
+        self._opened: list[Figures] = []
+        self._said: set[Kind] = set()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -88,8 +91,25 @@ class RoundTable:
             style="yellow",
         )
 
+    def diverged(self, run: str, sound: int | None, model: Path) -> None:
+        """Say which model of a run that diverged can be gone on from."""
+        self._status.stop()
+        self._sum_up()
+        if sound is None:
+            text = "diverged; no model of this run could be measured"
+        elif sound == 0:
+            text = f"diverged; only the model that the run began with is sound: {model}"
+        else:
+            text = (
+                f"diverged; the last sound model is that of round {sound}: {model}\n"
+                f"to start from it: fedsecure train {self._again}--from-round "
+                f"{run}:{sound} --force"
+            )
+        self._console.print(text, soft_wrap=True, style="red")
+
     def done(self, model: Path) -> None:
         """Say where the result lies."""
+        self._sum_up()
         self._console.print(f"model in {model}", soft_wrap=True)
 
     def row(self, report: RoundReport) -> None:
@@ -98,6 +118,8 @@ class RoundTable:
             self._print_header()
             self._printed_header = True
         self._print_line(*_line(report))
+        if report.figures is not None:
+            self._note(report.figures)
         self._status.update(f"round {report.round + 1}")
 
     def _print_header(self) -> None:
@@ -111,6 +133,19 @@ class RoundTable:
             names = ", ".join(left_out)
             note = f"left out ({names}): `fedsecure rounds list --json` has them"
             self._console.print(Text(note, "dim"))
+
+    def _note(self, figures: Figures) -> None:
+        """Say what is strange about a round; of each kind, what to do only once."""
+        self._opened.append(figures)
+        for kind, said in remarks(figures):
+            if kind not in self._said:
+                self._said.add(kind)
+                text = Text(f"note: {said}; {kind.advice}.", style="yellow")
+                self._console.print(text, soft_wrap=True)
+
+    def _sum_up(self) -> None:
+        for sentence in over_all(self._opened):
+            self._console.print(Text(sentence, style="yellow"), soft_wrap=True)
 
     def _print_line(self, cells: Sequence[str], note: str) -> None:
         widths = [width for _, width in self._columns]
@@ -136,12 +171,13 @@ def _line(report: RoundReport) -> tuple[Sequence[str], str]:
     received = [str(report.receipts[name]) for name in sorted(report.receipts)]
     if report.reason is not None:
         return [number, sites, *received], f"void: {report.reason}"
-    share = report.clipped / report.included
+    figures = report.figures
+    share = None if figures is None else figures.clip_rate
     cells = [
         number,
         sites,
         *received,
-        f"{share:.0%}" if report.purpose is Purpose.TRAIN else "",
+        "" if share is None else f"{share:.0%}",
         _number(report.metrics.get("loss"), 4),
         _number(report.metrics.get("auc"), 3),
         _number(report.metrics.get("accuracy"), 3),

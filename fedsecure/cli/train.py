@@ -79,6 +79,7 @@ def train(
             table.row,
             table.interrupted,
             table.waiting,
+            table.diverged,
         )
         beginning = None
         if from_round is not None:

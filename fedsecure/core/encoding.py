@@ -1,6 +1,7 @@
 """Clip and fixed point: what a data owner's numbers become before they are shared.
 
     update   u (float32)  -> x = rint(((w / W) * c * S) * u), c = min(1, C / ||u||_2)
+    its statistics s      -> the same with C' for C in c, times C / C'
     count    m            -> m
     metric   m            -> w * rint((m - low) / (high - low) * 2**24)
 
@@ -9,14 +10,19 @@ the product is taken and rounded half-even in float64: in float32, |x| could exc
 C * S by more than the margin of 1 that `Params` leaves, and the sum could wrap.
 The float64 error of x before rounding is below 2**-9, nearly all of it the norm's.
 
-A value out of range counts as the nearer end, NaN as the lower one, and adds one to
-the scalar `clamped`. Raising an error instead would tell the model owner, who chooses
-the ranges, on which side of a bound one data owner's private number lies.
+A finite value out of range counts as the nearer end, and adds one to the scalar
+`clamped`. What is not finite is no value: there is no end that it is nearer to, and at
+one end of a range lies the best answer. If one of a report's declared numbers is not
+finite, all are sent as 0, `undefined` is 1, and `measured`, else its weight, is 0: the
+means are those of the others, and nobody learns who could not measure, or what.
+
+Raising an error instead would tell the model owner, who chooses the ranges and the
+model, on which side of a bound one data owner's private number lies.
 """
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, TypeAlias
@@ -27,13 +33,13 @@ from numpy.typing import NDArray
 from fedsecure.core.buffers import Memory, carve
 from fedsecure.core.layout import CHUNK
 from fedsecure.core.modulus import SCALARS, Words
-from fedsecure.core.params import METRIC_STEPS, Params, Scalar
+from fedsecure.core.params import METRIC_STEPS, Params, Range, Scalar
 from fedsecure.errors import OperatorError, PeerError
 
 Update: TypeAlias = NDArray[np.float32]  # shape (dimension,), model units
 MeanUpdate: TypeAlias = NDArray[np.float64]  # shape (dimension,), model units
 Metrics: TypeAlias = Mapping[str, float | Sequence[float]]  # by scalar name
-MeanScalars: TypeAlias = dict[str, int | float | list[int] | list[float]]
+MeanScalars: TypeAlias = dict[str, int | float | list[int] | list[float] | None]
 
 _STEP: Final = 2**18  # numbers widened to float64 at a time; fewer were slower
 _ROW: Final = 2**13  # in one dot product: exact to 2**-40, too short for BLAS threads
@@ -54,19 +60,46 @@ class TensorEncoder:
         OperatorError: FS-210 for an update that is not finite.
     """
 
-    __slots__ = ("_factor", "_modulus", "_scratch", "_update", "clipped")
+    __slots__ = (
+        "_factor",
+        "_modulus",
+        "_scratch",
+        "_statistics",
+        "_statistics_factor",
+        "_update",
+        "clipped",
+        "statistics_clipped",
+    )
 
     def __init__(
         self, params: Params, update: Update, weight: int, scratch: Memory
     ) -> None:
         self._update, self._modulus = update, params.modulus
         self._scratch = scratch.view(np.float64)
-        length = norm(update, self._scratch)
+        self._statistics = apart = params.statistics
+        share, self._statistics_factor, self.statistics_clipped = (
+            weight / params.weight_cap,
+            0.0,
+            False,
+        )
+        trained: Iterable[Range] = [(0, update.size)]
+        if apart is not None:
+            trained = apart.others(update.size)
+            shrink = self._shrink(apart.ranges, apart.clip)
+            self.statistics_clipped = shrink < 1.0
+            self._statistics_factor = (
+                share * shrink * params.scale / params.statistics_unit
+            )
+        shrink = self._shrink(trained, params.clip)
+        self.clipped = shrink < 1.0
+        self._factor = share * shrink * params.scale
+
+    def _shrink(self, ranges: Iterable[Range], clip: float) -> float:
+        """Return min(1, clip / the L2 norm of these coordinates)."""
+        length = norm_of(self._update, ranges, self._scratch)
         if not math.isfinite(length):
             raise OperatorError("FS-210", "the update holds NaN or infinity")
-        self.clipped = not length <= params.clip
-        shrink = params.clip / length if self.clipped else 1.0
-        self._factor = weight / params.weight_cap * shrink * params.scale
+        return 1.0 if length <= clip else clip / length
 
     @staticmethod
     def scratch_bytes(params: Params) -> int:
@@ -82,9 +115,21 @@ class TensorEncoder:
             wide = self._scratch[: target.size]
             # Widened first: numpy takes a product of two types in small buffers.
             np.copyto(wide, self._update[first : first + target.size])
-            np.multiply(wide, self._factor, out=wide)
+            self._scale(wide, first)
             np.rint(wide, out=wide)
             np.copyto(target, wide, casting="unsafe")
+
+    def _scale(self, wide: NDArray[np.float64], first: int) -> None:
+        """Multiply a piece of the update, from coordinate `first` on, in place."""
+        if self._statistics is None:
+            np.multiply(wide, self._factor, out=wide)
+            return
+        done = 0
+        for place in self._statistics.within(first, wide.size):
+            wide[done : place.start] *= self._factor
+            wide[place] *= self._statistics_factor
+            done = place.stop
+        wide[done:] *= self._factor
 
 
 def norm(update: Update, scratch: NDArray[np.float64]) -> float:
@@ -92,6 +137,17 @@ def norm(update: Update, scratch: NDArray[np.float64]) -> float:
 
     Its relative error is below 2**-40. `scratch` is overwritten.
     """
+    return norm_of(update, [(0, update.size)], scratch)
+
+
+def norm_of(
+    update: Update, ranges: Iterable[Range], scratch: NDArray[np.float64]
+) -> float:
+    """Return the L2 norm of some coordinates, as `norm`."""
+    return math.sqrt(sum(_squares(update[begin:end], scratch) for begin, end in ranges))
+
+
+def _squares(update: Update, scratch: NDArray[np.float64]) -> float:
     squares = 0.0
     for start in range(0, update.size, scratch.size or 1):
         piece = update[start : start + scratch.size]
@@ -99,7 +155,7 @@ def norm(update: Update, scratch: NDArray[np.float64]) -> float:
         with np.errstate(invalid="ignore"):  # NaN is the caller's to refuse
             np.copyto(wide, piece)
             squares += _sum_of_squares(wide)
-    return math.sqrt(squares)
+    return squares
 
 
 def _sum_of_squares(numbers: NDArray[np.float64]) -> float:
@@ -135,18 +191,24 @@ def decode_tensor(
             raise PeerError("FS-725", "the sum of the updates exceeds all clips")
         np.copyto(piece, signed)
         np.divide(piece, divisor, out=piece)
+        if params.statistics is not None:
+            for place in params.statistics.within(start, piece.size):
+                piece[place] *= params.statistics_unit
     return update
 
 
 def encode_scalars(
-    params: Params, weight: int, clipped: bool, metrics: Metrics
+    params: Params,
+    weight: int,
+    clipped: tuple[bool, bool],
+    metrics: Metrics,
 ) -> Words:
     """Return the scalars section of one report. Run by the data owner.
 
     Args:
         params: Which scalars there are.
         weight: As the data owner counts; outside 1..W it is clamped.
-        clipped: Whether the update was longer than C.
+        clipped: Whether the update was longer than C, its statistics than C'.
         metrics: A number, or `size` of them, for every declared scalar.
 
     Returns:
@@ -158,13 +220,21 @@ def encode_scalars(
     _require_declared(params, metrics)
     bounded = clamp_weight(params, weight)
     clamped = int(bounded != weight)
-    values = []
-    for scalar in params.scalars:
-        for number in _numbers(scalar, metrics[scalar.name]):
+    given = [
+        (scalar, number)
+        for scalar in params.scalars
+        for number in _numbers(scalar, metrics[scalar.name])
+    ]
+    # Not `isfinite` of a float: a count may be an integer that no float can hold.
+    measured = all(-math.inf < number < math.inf for _, number in given)
+    values = [0] * len(given)
+    if measured:
+        for place, (scalar, number) in enumerate(given):
             value, moved = _encode(params, scalar, number)
-            values.append(value if scalar.is_count else bounded * value)
+            values[place] = value if scalar.is_count else bounded * value
             clamped += moved
-    return np.array([bounded, int(clipped), clamped, *values], dtype=SCALARS.dtype)
+    counts = [bounded, *map(int, clipped), clamped, int(not measured)]
+    return np.array([*counts, bounded * measured, *values], dtype=SCALARS.dtype)
 
 
 def clamp_weight(params: Params, weight: int) -> int:
@@ -174,11 +244,18 @@ def clamp_weight(params: Params, weight: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The opened scalars section: three counts, and the declared scalars' sums."""
+    """The opened scalars section: core's own counts, and the declared scalars' sums.
+
+    `undefined` counts the reports whose declared numbers could not be measured, and
+    `measured` is the weight of the others.
+    """
 
     weight: int
     clipped: int
+    statistics_clipped: int
     clamped: int
+    undefined: int
+    measured: int
     sums: tuple[int, ...]
 
 
@@ -188,16 +265,40 @@ def read_totals(params: Params, section: Words, count: int) -> Totals:
     Raises:
         PeerError: FS-725 for sums that `count` reports cannot have.
     """
-    weight, clipped, clamped, *sums = (int(word) for word in section)
+    words = [int(word) for word in section]
+    weight, clipped, statistics_clipped, clamped, undefined, measured, *sums = words
+    totals = Totals(
+        weight,
+        clipped,
+        statistics_clipped,
+        clamped,
+        undefined,
+        measured,
+        tuple(sums),
+    )
+    _require_weight(params, totals.weight, count)
+    if not (
+        totals.clipped <= count
+        and totals.statistics_clipped <= (count if params.statistics else 0)
+        and totals.clamped <= count * params.scalar_count
+    ):
+        raise PeerError("FS-725", "the clip counts are out of range")
+    if not totals.undefined <= count:
+        raise PeerError("FS-725", "more could not measure than reported")
+    _require_weight(params, totals.measured, count - totals.undefined)
+    _require_weight(params, totals.weight - totals.measured, totals.undefined)
+    return totals
+
+
+def _require_weight(params: Params, weight: int, count: int) -> None:
     if not count <= weight <= count * params.weight_cap:
         raise PeerError("FS-725", "the sum of the weights is out of range")
-    if not (clipped <= count and clamped <= count * params.scalar_count):
-        raise PeerError("FS-725", "the clip counts are out of range")
-    return Totals(weight, clipped, clamped, tuple(sums))
 
 
 def decode_scalars(params: Params, totals: Totals) -> MeanScalars:
     """Return counts as exact sums and metrics as weighted means, in metric units.
+
+    Both are over the reports that could measure. A metric is None if none could.
 
     Raises:
         PeerError: FS-725 for a metric outside its declared range.
@@ -206,8 +307,11 @@ def decode_scalars(params: Params, totals: Totals) -> MeanScalars:
     rest = list(totals.sums)
     for scalar in params.scalars:
         sums, rest = rest[: scalar.size], rest[scalar.size :]
-        numbers = sums if scalar.is_count else _means(scalar, sums, totals.weight)
-        opened[scalar.name] = numbers if scalar.size > 1 else numbers[0]
+        numbers = sums if scalar.is_count else _means(scalar, sums, totals.measured)
+        if numbers is None:
+            opened[scalar.name] = None
+        else:
+            opened[scalar.name] = numbers if scalar.size > 1 else numbers[0]
     return opened
 
 
@@ -254,9 +358,11 @@ def _encode_count(most: int, number: float) -> tuple[int, bool]:
     return round(number), round(number) != number
 
 
-def _means(scalar: Scalar, sums: Sequence[int], total_weight: int) -> list[float]:
+def _means(scalar: Scalar, sums: Sequence[int], measured: int) -> list[float] | None:
     low, high = scalar.low or 0.0, scalar.high or 0.0
-    whole = total_weight * METRIC_STEPS
+    whole = measured * METRIC_STEPS
     if not max(sums) <= whole:
         raise PeerError("FS-725", f"the mean of {scalar.name} is above {high}")
+    if measured == 0:
+        return None
     return [total / whole * (high - low) + low for total in sums]

@@ -6,6 +6,9 @@ each coordinate an integer x with |x| <= C * S + 1 (`fedsecure.core.encoding`), 
     n_max * (C * S + 1) < 2**31        so no sum of up to n_max reports wraps;
     n_max * W * 2**24   < 2**64        the same for weighted metrics.
 
+Coordinates that are statistics have a clip of their own, C', and are sent in units of
+C' / C: so the same bound holds for them, with the same S.
+
 f is the largest integer for which the first holds. It is a field of the signed spec
 all the same, and every party computes it again in exact rational arithmetic: nobody
 rounds with a scale that another party only claims to be safe.
@@ -16,20 +19,62 @@ rounds with a scale that another party only claims to be safe.
 """
 
 import math
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Final, TypeAlias
 
 from fedsecure.core.layout import CHUNK, Layout
 from fedsecure.core.modulus import SCALARS, SUM32, Modulus
 from fedsecure.errors import OperatorError, PeerError
 
 METRIC_STEPS: Final = 2**24  # a metric's range low..high is cut into so many steps
-COUNTS: Final = ("weight", "clipped", "clamped")  # the scalars that core itself fills
+COUNTS: Final = (  # the scalars that core itself fills
+    "weight",
+    "clipped",
+    "statistics-clipped",
+    "clamped",
+    "undefined",
+    "measured",
+)
 MAX_SCALARS: Final = CHUNK // SCALARS.word_bytes  # so they need one piece of key stream
 
 _LEAST_STEPS: Final = 2**12  # C * S: below, rounding would be visible in the mean
 _MOST_FRACTION_BITS: Final = 60
+_MOST_RATIO: Final = 2.0**60  # of both clips
+
+Range: TypeAlias = tuple[int, int]  # of coordinates: the first, and one past the last
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Which coordinates are statistics, such as moving averages, and their own clip.
+
+    They are in other units than what is trained: in one norm with it, either would
+    decide how much of the other is sent.
+
+    Args:
+        clip: C', the largest L2 norm of their part of an update, in their units.
+        ranges: Ascending, none empty, none next to another.
+    """
+
+    clip: float
+    ranges: tuple[Range, ...]
+
+    def within(self, start: int, size: int) -> Iterator[slice]:
+        """Yield where statistics lie in a piece of `size` coordinates from `start`."""
+        first = bisect_right(self.ranges, start, key=lambda one: one[1])
+        for begin, end in self.ranges[first:]:
+            if begin >= start + size:
+                return
+            yield slice(max(begin - start, 0), min(end - start, size))
+
+    def others(self, dimension: int) -> Iterator[Range]:
+        """Yield the ranges of all other coordinates."""
+        begins = [0, *(end for _, end in self.ranges)]
+        ends = [*(begin for begin, _ in self.ranges), dimension]
+        yield from (one for one in zip(begins, ends, strict=True) if one[0] < one[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +122,17 @@ class Params:
 
     Args:
         dimension: d, the update's length; 0 in evaluation rounds.
-        scalars: Declared scalars, after the three counts of `COUNTS`.
+        scalars: Declared scalars, after the counts of `COUNTS`.
         max_reports: n_max, the cohort's size.
         clip: C, the largest L2 norm of an update, in model units.
         weight_cap: W, the largest weight.
         fraction_bits: f; S = 2**f steps to one model unit.
+        statistics: Coordinates with a clip of their own; None: all have C together.
         modulus: Of the update; scalars are always mod 2**64.
 
     Raises:
-        PeerError: FS-200 to FS-205, with the numbers and what would be allowed.
+        PeerError: FS-200 to FS-205 and FS-213, with the numbers and what would be
+            allowed.
     """
 
     dimension: int
@@ -94,6 +141,7 @@ class Params:
     clip: float
     weight_cap: int
     fraction_bits: int
+    statistics: Statistics | None = None
     modulus: Modulus = SUM32
 
     def __post_init__(self) -> None:
@@ -108,25 +156,36 @@ class Params:
                 "FS-203",
                 f"the round says 2**{self.fraction_bits}, it must be 2**{bits}",
             )
+        _require_statistics(self.statistics, self.clip, self.dimension)
 
     @classmethod
-    def derive(
+    def derive(  # noqa: PLR0913, PLR0917 - a round's public numbers are that many
         cls,
         dimension: int,
         scalars: tuple[Scalar, ...],
         max_reports: int,
         clip: float,
         weight_cap: int,
+        statistics: Statistics | None = None,
         modulus: Modulus = SUM32,
     ) -> "Params":
         """Choose the finest fixed point that cannot wrap. Run by the model owner.
 
         Raises:
-            OperatorError: FS-200 to FS-205, as for `Params`: these are own numbers.
+            OperatorError: FS-200 to FS-205 and FS-213, as for `Params`: these are own
+                numbers.
         """
         try:
-            bits = _fraction_bits(modulus, max_reports, clip)
-            return cls(dimension, scalars, max_reports, clip, weight_cap, bits, modulus)
+            return cls(
+                dimension,
+                scalars,
+                max_reports,
+                clip,
+                weight_cap,
+                _fraction_bits(modulus, max_reports, clip),
+                statistics,
+                modulus,
+            )
         except PeerError as error:
             raise OperatorError(error.code, error.detail) from error
 
@@ -136,8 +195,13 @@ class Params:
         return math.ldexp(1.0, self.fraction_bits)
 
     @property
+    def statistics_unit(self) -> float:
+        """C' / C, in which statistics are sent; 1 without any."""
+        return self.statistics.clip / self.clip if self.statistics else 1.0
+
+    @property
     def scalar_count(self) -> int:
-        """k, the words of the scalars section: three counts and all declared."""
+        """k, the words of the scalars section: those of `COUNTS` and all declared."""
         return len(COUNTS) + sum(scalar.size for scalar in self.scalars)
 
     @property
@@ -191,6 +255,31 @@ def _require_scalars(scalars: tuple[Scalar, ...]) -> None:
     total = len(COUNTS) + sum(scalar.size for scalar in scalars)
     if not total <= MAX_SCALARS:
         raise PeerError("FS-205", f"{total} scalars, at most {MAX_SCALARS} fit")
+
+
+def _require_statistics(
+    statistics: Statistics | None, clip: float, dimension: int
+) -> None:
+    if statistics is None:
+        return
+    own = statistics.clip
+    if not (0 < own < math.inf and 1 / _MOST_RATIO <= own / clip <= _MOST_RATIO):
+        raise PeerError(
+            "FS-213",
+            f"the clip of statistics is {own} beside one of {clip}; use a finite "
+            "number above 0, at most 2**60 times one or the other",
+        )
+    last = -1
+    for begin, end in statistics.ranges:
+        if not last < begin < end <= dimension:
+            raise PeerError(
+                "FS-213",
+                f"statistics are said to lie at {begin} to {end} of {dimension} "
+                "coordinates, not ascending and apart",
+            )
+        last = end
+    if last < 0:
+        raise PeerError("FS-213", "a clip of statistics, and none are named")
 
 
 def _require_weights_fit(max_reports: int, weight_cap: int) -> None:

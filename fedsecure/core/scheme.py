@@ -19,7 +19,8 @@ owner, and an aggregator its sum and a few MiB.
 
 Guarantee: the opened mean differs from the exact weighted mean of the clipped updates
 by at most `n * 0.5 / S / sum(w_i / W)` per coordinate, float64 rounding apart (less
-than a hundredth of it). Counts are opened exactly, and no sum can wrap.
+than a hundredth of it); of statistics, at C' / C times that. Counts are opened exactly,
+and no sum can wrap.
 Assumption: both aggregators added the shares that they were sent, and nothing else.
 """
 
@@ -97,7 +98,10 @@ def shard(
     scratch, *buffers = _working_memory(params)
     encoder = TensorEncoder(params, update, weight, scratch)
     scalars = encoding.encode_scalars(
-        params, measurement.weight, encoder.clipped, measurement.metrics
+        params,
+        measurement.weight,
+        (encoder.clipped, encoder.statistics_clipped),
+        measurement.metrics,
     )
     mask = Mask.expand(seed, ReportContext(spec_digest, report_id, reporter))
     scalars -= _scalars_mask(params, mask)
@@ -215,7 +219,9 @@ def unshard(params: Params, a: AggregateShare, b: AggregateShare) -> Mean:
         count=a.count,
         total_weight=totals.weight,
         clipped=totals.clipped,
+        statistics_clipped=totals.statistics_clipped,
         clamped=totals.clamped,
+        undefined=totals.undefined,
     )
 
 

@@ -5,7 +5,7 @@ between an aggregator's `prepare` and `aggregate`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -100,11 +100,14 @@ class Mean:
 
     Args:
         update: Weighted mean of the clipped updates, shape (dimension,), float64.
-        scalars: By declared name: exact sums of counts, weighted means of metrics.
+        scalars: By declared name: exact sums of counts, weighted means of metrics, both
+            over the reports that could measure; None: none could.
         count: n, the reports in the sum.
         total_weight: sum(w_i).
         clipped: How many updates were longer than the clip.
+        statistics_clipped: How many had statistics longer than theirs.
         clamped: How many numbers were out of their range.
+        undefined: How many reports held a number that is not finite, and so none.
     """
 
     update: MeanUpdate = field(repr=False)
@@ -112,4 +115,16 @@ class Mean:
     count: int
     total_weight: int
     clipped: int
+    statistics_clipped: int
     clamped: int
+    undefined: int
+
+    def over_at_least(self, fewest: int) -> "Mean":
+        """Return it without declared scalars that are over fewer reports.
+
+        Run by the model owner, who could compute them all the same: so they are in no
+        store, and on no screen.
+        """
+        if self.count - self.undefined >= fewest:
+            return self
+        return replace(self, scalars=dict.fromkeys(self.scalars))

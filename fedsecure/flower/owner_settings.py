@@ -35,6 +35,8 @@ class OwnerSettings(settings.Settings):
     `attempts` how often a round with too few reports is tried before training stops.
     Between two attempts it waits `pause_seconds`, doubled each time up to
     `longest_pause_seconds`.
+    `stop_when_diverged`: whether a run ends at a model that most data owners cannot
+    measure.
     """
 
     name: Name
@@ -51,6 +53,7 @@ class OwnerSettings(settings.Settings):
     attempts: Annotated[int, Field(ge=1, le=1000)] = 10
     pause_seconds: Annotated[float, Field(ge=0, le=86400)] = 5.0
     longest_pause_seconds: Annotated[float, Field(ge=0, le=86400)] = 300.0
+    stop_when_diverged: bool = True
 
     @property
     def database_url(self) -> str:

@@ -9,7 +9,7 @@ from flwr.app import ArrayRecord
 from fedsecure.flower.pauses import Pauses
 from fedsecure.rounds.proposal import Opened, Proposal, ReceiptPair
 from fedsecure.signing import Signed
-from fedsecure.statements import ScalarField, Void, Weighting
+from fedsecure.statements import ScalarField, StatisticsField, Void, Weighting
 from fedsecure.store.records import Participation
 from fedsecure.study.task import ConfigValue
 
@@ -30,6 +30,8 @@ class Plan:
             at least min_cohort.
         pauses: How often a round with too few reports is tried, and how long the run
             waits in between.
+        statistics: Which coordinates of an update are clipped on their own.
+        stop_when_diverged: Whether to end the run at a model that is not sound.
     """
 
     run: str
@@ -43,6 +45,8 @@ class Plan:
     round_seconds: float
     join_seconds: float
     pauses: Pauses = field(default_factory=Pauses)
+    statistics: StatisticsField | None = None
+    stop_when_diverged: bool = True
 
 
 @dataclass(frozen=True, slots=True)

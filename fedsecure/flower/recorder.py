@@ -14,6 +14,7 @@ from flwr.app import ArrayRecord
 from fedsecure.core.encoding import MeanUpdate
 from fedsecure.core.mask import SEED_BYTES
 from fedsecure.core.seal import sealed_length
+from fedsecure.core.shares import Mean
 from fedsecure.faults import Point, reached
 from fedsecure.flower import wire
 from fedsecure.flower.plan import WAIT, Outcome
@@ -25,10 +26,12 @@ from fedsecure.store.records import (
     Participation,
     RoundResult,
     RoundVoided,
+    ScalarMean,
     Status,
     StoredModel,
 )
 from fedsecure.store.rounds import RoundStore
+from fedsecure.study.remarks import Figures
 from fedsecure.study.task import model_digest
 
 MeanMetrics = Mapping[str, float | None]
@@ -38,7 +41,8 @@ MeanMetrics = Mapping[str, float | None]
 class RoundReport:
     """One line for people: how an attempt at a round ended.
 
-    `seconds` counts from the proposal on, not the wait for agents to come online.
+    `figures` is None for a round that was not opened. `seconds` counts from the
+    proposal on, not the wait for agents to come online.
     """
 
     round: int
@@ -47,7 +51,7 @@ class RoundReport:
     cohort: int
     included: int
     receipts: Mapping[str, int]
-    clipped: int
+    figures: Figures | None
     metrics: MeanMetrics
     seconds: float
     bytes_up: int
@@ -68,13 +72,13 @@ class Recorder:
 
     store: RoundStore
     folder: Path
-    read_metrics: Callable[[Mapping[str, Sequence[float]]], MeanMetrics]
+    read_metrics: Callable[[Mapping[str, Sequence[float] | None]], MeanMetrics]
     show: Callable[[RoundReport], None] = field(repr=False)
 
     def save_model(self, run: str, number: int, arrays: ArrayRecord) -> StoredModel:
         """Store a global model, flat."""
         layers, flat = wire.flatten(arrays)
-        name = f"models/{run}/model-{number:05d}.npy"
+        name = model_file(run, number)
         digest = model_digest(layers, flat).hex()
         return save_array(self.folder, name, flat, ModelKind.MODEL, digest)
 
@@ -101,7 +105,9 @@ class Recorder:
             scalars=opened.mean.scalars,
             total_weight=opened.mean.total_weight,
             clipped=opened.mean.clipped,
+            statistics_clipped=opened.mean.statistics_clipped,
             clamped=opened.mean.clamped,
+            undefined=opened.mean.undefined,
             participations=_participations(outcome, Status.IN_SET),
             shares=[opened.shares[name].token for name in sorted(opened.shares)],
             seconds=outcome.seconds,
@@ -109,7 +115,7 @@ class Recorder:
         )
         self.store.finish_round(result)
         reached(Point.ROUND_RECORDED)
-        return _report(spec, outcome, result.metrics, opened.mean.clipped)
+        return _report(spec, outcome, result.metrics, _figures(spec, opened.mean))
 
     def _void(self, spec: RoundSpec, outcome: Outcome) -> RoundReport:
         self.store.void_round(
@@ -122,16 +128,27 @@ class Recorder:
                 },
             )
         )
-        return _report(spec, outcome, {}, 0)
+        return _report(spec, outcome, {}, None)
 
     def _metrics(self, spec: RoundSpec, opened: Opened) -> MeanMetrics:
         names = [scalar.name for scalar in spec.scalars]
-        means = {name: np.atleast_1d(opened.mean.scalars[name]) for name in names}
-        return self.read_metrics({name: means[name].tolist() for name in names})
+        return self.read_metrics({n: _mean(opened.mean.scalars[n]) for n in names})
 
     def _save_mean(self, spec: RoundSpec, mean: MeanUpdate) -> StoredModel:
         name = f"models/{spec.run}/mean-{spec.round:05d}-{spec.attempt}.npy"
         return save_array(self.folder, name, mean, ModelKind.MEAN)
+
+
+def model_file(run: str, number: int) -> str:
+    """Return where the model after a round lies, below the store's folder."""
+    return f"models/{run}/model-{number:05d}.npy"
+
+
+def _mean(value: ScalarMean) -> Sequence[float] | None:
+    if value is None:
+        return None
+    numbers: list[float] = np.atleast_1d(value).tolist()
+    return numbers
 
 
 def _participations(outcome: Outcome, status: Status) -> list[Participation]:
@@ -145,8 +162,22 @@ def _bytes_up(outcome: Outcome) -> int:
     return len(outcome.included) * (vector + sealed_length(SEED_BYTES))
 
 
+def _figures(spec: RoundSpec, mean: Mean) -> Figures:
+    train = spec.purpose is Purpose.TRAIN
+    apart = train and spec.statistics is not None
+    return Figures(
+        train=train,
+        in_set=mean.count,
+        clip_rate=mean.clipped / mean.count if train else None,
+        statistics_clip_rate=mean.statistics_clipped / mean.count if apart else None,
+        clamped=mean.clamped,
+        undefined=mean.undefined,
+        moved=bool(mean.update.any()),
+    )
+
+
 def _report(
-    spec: RoundSpec, outcome: Outcome, metrics: MeanMetrics, clipped: int
+    spec: RoundSpec, outcome: Outcome, metrics: MeanMetrics, figures: Figures | None
 ) -> RoundReport:
     opened = outcome.opened is not None
     return RoundReport(
@@ -156,7 +187,7 @@ def _report(
         cohort=len(spec.cohort),
         included=len(outcome.included) if opened else 0,
         receipts=outcome.received,
-        clipped=clipped,
+        figures=figures,
         metrics=metrics,
         seconds=sum(t for stage, t in outcome.seconds.items() if stage != WAIT),
         bytes_up=_bytes_up(outcome),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fedsecure.core.encoding import MeanScalars, MeanUpdate
 from fedsecure.errors import OperatorError
+from fedsecure.flower.soundness import Measured
 from fedsecure.statements import Opening, Purpose, RoundSpec
 from fedsecure.store.files import load_array
 from fedsecure.store.records import RoundRecord, StoredModel
@@ -55,12 +56,14 @@ class Past:
         left: A round that is neither opened nor void.
         attempts: The last attempt at each round.
         decided: Rounds that need no more attempts: opened, or burnt.
+        measured: What the opened rounds, evaluations too, told about their models.
     """
 
     opened: Sequence[OpenedRound] = ()
     left: RoundRecord | None = None
     attempts: Mapping[RoundKey, int] = field(default_factory=dict)
     decided: frozenset[RoundKey] = frozenset()
+    measured: Sequence[Measured] = ()
 
     def left_in(self, key: RoundKey) -> RoundRecord | None:
         """Return the undecided round, if it is this one."""
@@ -97,7 +100,18 @@ def read_past(store: RoundStore, folder: Path, run: str) -> Past:
             for one in records
             if one.state is RoundState.OPENED or one.burnt
         ),
+        measured=[
+            Measured(one.round, one.purpose, _included(one), one.undefined or 0)
+            for one in records
+            if one.state is RoundState.OPENED
+        ],
     )
+
+
+def _included(record: RoundRecord) -> int:
+    if record.opening is None:
+        raise OperatorError("FS-605", f"round {record.round} has no opening")
+    return len(stored(record.opening, Opening).statement.set)
 
 
 def _opened(record: RoundRecord, folder: Path) -> OpenedRound:
@@ -107,7 +121,7 @@ def _opened(record: RoundRecord, folder: Path) -> OpenedRound:
     ranged = {one.name for one in spec.scalars if one.low is not None}
     return OpenedRound(
         spec=spec,
-        included=len(stored(record.opening, Opening).statement.set),
+        included=_included(record),
         # JSON does not tell 1.0 from 1.
         scalars={
             name: _floats(value) if name in ranged else value
@@ -120,8 +134,10 @@ def _opened(record: RoundRecord, folder: Path) -> OpenedRound:
 
 
 def _floats(
-    value: int | float | list[int] | list[float],
-) -> float | list[float]:
+    value: int | float | list[int] | list[float] | None,
+) -> float | list[float] | None:
+    if value is None:
+        return None
     if isinstance(value, list):
         return [float(one) for one in value]
     return float(value)

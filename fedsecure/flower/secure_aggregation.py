@@ -39,7 +39,8 @@ from fedsecure.flower.linear import require_linear
 from fedsecure.flower.pauses import Pausing, Tell
 from fedsecure.flower.plan import WAIT, Outcome, Plan, Recorder
 from fedsecure.flower.resume import NOTHING, OpenedRound, Past
-from fedsecure.flower.wrapped import Wrapped, task_in
+from fedsecure.flower.soundness import Measured, Soundness
+from fedsecure.flower.wrapped import WHOLE, Parts, Wrapped, task_in
 from fedsecure.rounds.contributor import Offer
 from fedsecure.rounds.owner import (
     RoundOwner,
@@ -71,6 +72,7 @@ class SecureAggregation:
         sleep: Waits so many seconds.
         linear: The author's word that `strategy` is linear in the replies.
         tell: Told for whom the run waits, and how many seconds at most.
+        parts: What is statistics in the model, and what its layers declare.
     """
 
     def __init__(  # noqa: PLR0913 - one constructor gathers a run's collaborators
@@ -85,9 +87,10 @@ class SecureAggregation:
         sleep: Callable[[float], None],
         linear: bool = False,
         tell: Tell = lambda _what, _seconds: None,
+        parts: Parts = WHOLE,
     ) -> None:
         require_linear(type(strategy), declared=linear)
-        self._wrapped = Wrapped(strategy, plan.config)
+        self._wrapped = Wrapped(strategy, plan.config, parts)
         self._owner = owner
         self._fleet = fleet
         self._plan = plan
@@ -113,16 +116,36 @@ class SecureAggregation:
         Raises:
             PeerError: FS-369 when a round failed in every attempt; whatever an
                 aggregator refused.
-            OperatorError: FS-356 when the study is not what it was.
+            OperatorError: FS-356 when the study is not what it was; FS-232 when the
+                model is not sound any more, FS-235 when nothing moved it.
         """
+        soundness = Soundness(self._plan.min_cohort)
+        soundness.note_all(past.measured)
         for opened in past.opened:
             arrays = self._replay(opened, arrays)
+            soundness.note_mean(opened.mean())
         last = self._plan.rounds
         rounds = [(number, Purpose.TRAIN) for number in range(1, last + 1)]
         for number, purpose in [*rounds, (last, Purpose.EVALUATE)]:
             if (number, purpose) not in past.decided:
-                arrays = self._round(number, purpose, arrays, past)
+                outcome = self._round(number, purpose, arrays, past)
+                arrays = outcome.arrays
+                self._look_at(outcome, soundness)
+        soundness.require()
+        soundness.require_moved()
         return arrays
+
+    def _look_at(self, outcome: Outcome, soundness: Soundness) -> None:
+        """Stop at a model that is not sound, if that is what is planned."""
+        if outcome.opened is None:
+            return
+        said, mean = outcome.proposal.spec.statement, outcome.opened.mean
+        soundness.note(Measured(said.round, said.purpose, mean.count, mean.undefined))
+        if said.purpose is Purpose.TRAIN:
+            soundness.note_mean(mean.update)
+        if self._plan.stop_when_diverged:
+            soundness.require()
+        soundness.require_finite(outcome.arrays)
 
     def _replay(self, opened: OpenedRound, arrays: ArrayRecord) -> ArrayRecord:
         """Bring the strategy to where it was after a round.
@@ -145,7 +168,7 @@ class SecureAggregation:
 
     def _round(
         self, number: int, purpose: Purpose, arrays: ArrayRecord, past: Past
-    ) -> ArrayRecord:
+    ) -> Outcome:
         left = past.left_in((number, purpose))
         first = past.attempts.get((number, purpose), 0) + (left is None)
         last = first + self._plan.pauses.attempts - 1
@@ -157,7 +180,7 @@ class SecureAggregation:
             self._record(outcome)
             self._owner.forget(outcome.proposal.spec.digest)
             if outcome.opened is not None or outcome.burnt:
-                return outcome.arrays
+                return outcome
             if attempt < last:
                 self._pause(outcome, attempt - first + 1)
         raise self._failed(outcome)
@@ -394,6 +417,7 @@ class SecureAggregation:
             dimension=task.weights.size if task.purpose is Purpose.TRAIN else 0,
             scalars=plan.scalars,
             clip=plan.clip,
+            statistics=plan.statistics,
             weight_cap=plan.weight_cap,
             weighting=plan.weighting,
             cohort=sorted(cohort),

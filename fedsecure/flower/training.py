@@ -5,7 +5,6 @@ this process its only executor.
 """
 
 import dataclasses
-import inspect
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,9 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import flwr.serverapp.strategy
 from flwr.app import ArrayRecord
-from flwr.serverapp.strategy import Strategy
 
 from fedsecure import locking
 from fedsecure.aggregators import AggregatorClient, Patience
@@ -25,11 +22,10 @@ from fedsecure.errors import OperatorError, PeerError
 from fedsecure.flower import wire
 from fedsecure.flower.cohort import RosterFleet
 from fedsecure.flower.going_on import keep_going
-from fedsecure.flower.linear import LINEAR, require_linear
 from fedsecure.flower.owner_settings import OwnerSettings
 from fedsecure.flower.pauses import Pauses, Pausing, Tell
 from fedsecure.flower.plan import Plan
-from fedsecure.flower.recorder import Recorder, RoundReport
+from fedsecure.flower.recorder import Recorder, RoundReport, model_file
 from fedsecure.flower.resume import NOTHING, Past, read_past
 from fedsecure.flower.rollback import Beginning, Start, read_start
 from fedsecure.flower.runtime import (
@@ -41,6 +37,8 @@ from fedsecure.flower.runtime import (
     superlink,
 )
 from fedsecure.flower.secure_aggregation import SecureAggregation
+from fedsecure.flower.soundness import DivergedError
+from fedsecure.flower.strategies import build_strategy, parts_of
 from fedsecure.identity import Federation
 from fedsecure.membership.accepted import open_membership
 from fedsecure.rounds.owner import RoundOwner
@@ -50,10 +48,9 @@ from fedsecure.store.files import load_array
 from fedsecure.store.records import RunFinished, RunRecord, RunStarted
 from fedsecure.store.rounds import RoundStore
 from fedsecure.store.states import RunState
-from fedsecure.study.config import Study, build_model, load_own
+from fedsecure.study.config import Study, build_model
 from fedsecure.study.metrics import read_means
 from fedsecure.study.terms import StudyRequest
-from fedsecure.wording import suggestion
 
 if TYPE_CHECKING:
     import keras
@@ -73,6 +70,7 @@ class Progress:
     round: Callable[[RoundReport], None]
     interrupted: Callable[[str], None]  # hears the run that can be resumed
     waiting: Tell
+    diverged: Callable[[str, int | None, Path], None]  # run, last sound round, model
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +136,10 @@ def train(
 
     Raises:
         FedsecureError: What went wrong; the run is then recorded as failed.
-        OperatorError: FS-356 or FS-357 when the run cannot be resumed, FS-861 when
-            there is none of that name, FS-862 when there is no such round.
+        DivergedError: FS-232, the model cannot be measured any more.
+        OperatorError: FS-233, FS-356 or FS-357 when the run cannot be resumed, FS-235
+            when no round moved the model, FS-861 when there is no run of that name,
+            FS-862 when there is no such round.
         RoundStateError: FS-646 when the round is not accepted.
     """
     build_strategy(study)  # a wrong one is refused before anything else is done
@@ -161,7 +161,7 @@ def train(
         else:
             start = read_start(owner.store, owner.settings.folder, beginning, arrays)
         arrays = start.arrays
-        owner.store.start_run(_started(run, study, planned, start))
+        owner.store.start_run(_started(run, study, request, planned, start))
     else:
         progress.stage(f"reading what {resume} did so far")
         run, planned = began.run, began.planned_rounds
@@ -185,6 +185,7 @@ def train(
                         clock=time.monotonic,
                         sleep=time.sleep,
                         linear=study.aggregation.linear,
+                        parts=parts_of(model, data),
                         tell=progress.waiting,
                     )
                     return secure.run(arrays, past)
@@ -198,47 +199,6 @@ def train(
         progress.stage("saving the model")
         model.set_weights(last.to_numpy_ndarrays())
         return _save_model(model, owner.settings.folder / "models" / run)
-
-
-def build_strategy(study: Study) -> Strategy:
-    """Make the Flower strategy that a study names.
-
-    Raises:
-        OperatorError: FS-368 for a strategy that is not linear, FS-823 when it is no
-            strategy or refuses its options, FS-841 when the study's file fails.
-    """
-    aggregation = study.aggregation
-    if ":" in aggregation.strategy:
-        kind = load_own(study, aggregation.strategy)
-    else:
-        kind = getattr(flwr.serverapp.strategy, aggregation.strategy, None)
-    if not (isinstance(kind, type) and issubclass(kind, Strategy)):
-        known = suggestion(aggregation.strategy, [one.__name__ for one in LINEAR])
-        raise OperatorError(
-            "FS-823", f"{aggregation.strategy} is no Flower strategy{known}"
-        )
-    require_linear(kind, declared=aggregation.linear)
-    ours = {
-        "fraction_evaluate": 0.0,  # the received model is evaluated in train rounds
-        "min_train_nodes": aggregation.min_cohort,
-        "min_available_nodes": aggregation.min_cohort,
-    }
-    _require_options(kind, aggregation.options)
-    try:
-        built: Strategy = kind(**{**aggregation.options, **ours})
-    except (TypeError, ValueError) as error:
-        raise OperatorError("FS-823", f"{aggregation.strategy}: {error}") from error
-    return built
-
-
-def _require_options(kind: type[Strategy], options: Mapping[str, object]) -> None:
-    parameters = inspect.signature(kind).parameters
-    if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
-        return
-    for name in options:
-        if name not in parameters:
-            known = suggestion(name, parameters)
-            raise OperatorError("FS-823", f"{kind.__name__} has no {name!r}{known}")
 
 
 @contextmanager
@@ -289,6 +249,11 @@ def _recorded(owner: Owner, run: str, progress: Progress) -> Iterator[None]:
     """Record how a run ended whatever happens, and say how it can go on."""
     try:
         yield
+    except DivergedError as error:
+        model = owner.settings.folder / model_file(run, error.sound or 0)
+        progress.diverged(run, error.sound, model)
+        owner.store.finish_run(RunFinished(run, RunState.DIVERGED, str(error)))
+        raise
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt)
         outcome = RunState.STOPPED if stopped else RunState.FAILED
@@ -304,6 +269,8 @@ def _resumable(owner: Owner, study: Study, run: str) -> RunRecord:
     began = owner.store.run(run)
     if began.state is RunState.COMPLETED:
         raise OperatorError("FS-357", f"run {run} is completed")
+    if began.state is RunState.DIVERGED and owner.settings.stop_when_diverged:
+        raise OperatorError("FS-233", f"run {run}: {began.reason}")
     now = _settings(study)
     changed = [
         f"[{section}] {name}"
@@ -350,8 +317,10 @@ def _settings(study: Study) -> dict[str, dict[str, Any]]:
     }
 
 
-def _started(run: str, study: Study, planned: int, start: Start) -> RunStarted:
-    aggregation = study.aggregation
+def _started(
+    run: str, study: Study, request: StudyRequest, planned: int, start: Start
+) -> RunStarted:
+    aggregation, statistics = study.aggregation, request.terms.statistics
     return RunStarted(
         run=run,
         study=study.name,
@@ -364,6 +333,7 @@ def _started(run: str, study: Study, planned: int, start: Start) -> RunStarted:
         settings=_settings(study),
         initial_model=start.model,
         origin=start.origin,
+        statistics_clip=None if statistics is None else statistics.clip,
     )
 
 
@@ -399,8 +369,10 @@ def _plan(owner: Owner, request: StudyRequest, run: str, rounds: int) -> Plan:
             owner.settings.longest_pause_seconds,
             owner.settings.attempts,
         ),
+        statistics=terms.statistics,
+        stop_when_diverged=owner.settings.stop_when_diverged,
     )
 
 
-def _read(means: Mapping[str, Sequence[float]]) -> dict[str, float | None]:
+def _read(means: Mapping[str, Sequence[float] | None]) -> dict[str, float | None]:
     return dataclasses.asdict(read_means(means))

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fedsecure.review.details import FileRow, RoundDetail, StatementRow
 from fedsecure.review.fitting import Column, Listing, table
-from fedsecure.review.rows import EventRow, ParticipationRow
+from fedsecure.review.rows import EventRow, ParticipationRow, RoundRow
 from fedsecure.review.tables import (
     digest,
     judged,
@@ -22,6 +22,7 @@ from fedsecure.review.tables import (
     size,
     stated,
 )
+from fedsecure.study.remarks import remarks
 
 INDENT: Final = 2
 
@@ -86,6 +87,10 @@ def asked(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
     yield "weights", plain(f"{spec.weighting}, at most {spec.weight_cap:,}")
     if spec.dimension:
         yield "update", plain(f"{spec.dimension:,} parameters, clip {spec.clip:g}")
+        if spec.statistics is not None:
+            size_ = sum(end - start for start, end in spec.statistics.ranges)
+            clip = f"{size_:,} of them, clip {spec.statistics.clip:g}"
+            yield "statistics", plain(clip)
         step = f"{spec.suite}, steps of 2^{-spec.fraction_bits}"
         yield "fixed point", plain(step)
     yield "scalars", plain(scalars)
@@ -110,11 +115,29 @@ def came(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
     if row.verdict is not None:
         yield "verdict", _verdict(detail)
     if row.state == "opened":
-        yield "weight", plain(f"{row.total_weight:,} in all")
-        if detail.round.clip_rate is not None:
-            yield "clipped", _clipped(detail)
-        yield "clamped", plain(f"{detail.clamped} scalars brought into their range")
-        yield "sent", Text.assemble(size(row.bytes_up), " to both aggregators together")
+        yield from _opened(detail)
+        yield from _strange(row)
+
+
+def _opened(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
+    row = detail.round
+    yield "weight", plain(f"{row.total_weight:,} in all")
+    if row.clip_rate is not None:
+        yield "clipped", _clipped(detail)
+    if row.statistics_clip_rate is not None:
+        rate = percent(row.statistics_clip_rate)
+        yield "statistics clipped", Text.assemble(rate, " of the updates")
+    yield "clamped", plain(f"{detail.clamped} scalars brought into their range")
+    if row.undefined:
+        yield "not measured", plain(f"by {row.undefined} of {row.in_set}", "yellow")
+    yield "sent", Text.assemble(size(row.bytes_up), " to both aggregators together")
+
+
+def _strange(row: RoundRow) -> Iterable[tuple[str, Text]]:
+    """Yield what is strange about a round, and what to do about it."""
+    if row.figures is not None:
+        for kind, said in remarks(row.figures):
+            yield "note", plain(f"{said}; {kind.advice}.", "yellow")
 
 
 def _verdict(detail: RoundDetail) -> Text:
@@ -144,7 +167,7 @@ def metrics_title(detail: RoundDetail) -> str:
 def metrics(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
     """Yield the metrics of a round."""
     for name, value in detail.metrics.items():
-        yield name, plain("undefined" if value is None else f"{value:.6g}")
+        yield name, plain("n/a" if value is None else f"{value:.6g}")
 
 
 def _attempts(detail: RoundDetail) -> Iterable[tuple[str, Text]]:

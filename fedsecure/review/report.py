@@ -12,7 +12,7 @@ from typing import Final
 from fedsecure.errors import OperatorError
 from fedsecure.review import tables
 from fedsecure.review.plots import picture
-from fedsecure.review.rows import ParticipationRow, RoundRow, RunRow
+from fedsecure.review.rows import ParticipationRow, RoundRow, RunRow, strange
 
 IN_SET: Final = "in set"
 STYLE: Final = """
@@ -52,6 +52,7 @@ COLOURS: Final = {
     "complete": "good",
     "void": "bad",
     "failed": "bad",
+    "diverged": "bad",
     "rejected": "bad",
     "stopped": "warn",
     "running": "warn",
@@ -107,6 +108,8 @@ def _head(run: RunRow, rounds: Sequence[RoundRow]) -> Iterator[str]:
     )
     if run.reason:
         yield f'<p class="warn">{_text(run.reason)}</p>'
+    for sentence in strange(rounds):
+        yield f'<p class="warn">{_text(sentence)}</p>'
     origin = f"round {run.from_round} of {run.from_run}" if run.from_run else "new"
     sent = sum(row.bytes_up or 0 for row in rounds)
     facts = {
@@ -157,13 +160,13 @@ def _round(row: RoundRow) -> Iterator[str]:
     yield f"{'-' if row.in_set is None else row.in_set}/{row.cohort}"
     yield tables.number(row.total_weight, 0).plain
     yield tables.percent(row.clip_rate).plain
-    yield tables.number(row.loss, 4).plain
-    yield tables.number(row.accuracy, 3).plain
-    yield tables.number(row.auc, 3).plain
+    yield tables.metric(row, row.loss, 4).plain
+    yield tables.metric(row, row.accuracy, 3).plain
+    yield tables.metric(row, row.auc, 3).plain
     yield tables.number(row.seconds, 1).plain
     yield tables.size(row.bytes_up).plain
     yield _coloured(row.verdict or "-")
-    colour = "warn" if row.missing else COLOURS.get(row.state, "")
+    colour = "warn" if row.missing or row.undefined else COLOURS.get(row.state, "")
     yield f'<span class="{colour}">{_text(tables.outcome(row).plain)}</span>'
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from fedsecure.errors import OperatorError
 from fedsecure.review.choosing import Choice, Page
 from fedsecure.store.models import Event, Round
+from fedsecure.study.remarks import Figures, over_all
 
 _ROUND: Final = re.compile(r"(?P<number>\d{1,7})(?:\.(?P<attempt>\d{1,7}))?")
 _DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
@@ -46,6 +47,7 @@ class RunRow:
     weighting: str
     min_cohort: int
     clip: float
+    statistics_clip: float | None
     model: str
     reason: str | None
     from_run: str | None
@@ -72,6 +74,9 @@ class RoundRow:
     missing: str | None
     total_weight: int | None
     clip_rate: float | None
+    statistics_clip_rate: float | None
+    clamped: int | None
+    undefined: int | None
     loss: float | None
     accuracy: float | None
     auc: float | None
@@ -96,6 +101,21 @@ class RoundRow:
         number = str(self.round) if self.purpose == "train" else FINAL
         alone = self.attempt == 1 and self.state != "void"
         return number if alone else f"{number}.{self.attempt}"
+
+    @property
+    def figures(self) -> Figures | None:
+        """What may be strange about it; None: it was not opened."""
+        if self.state != "opened":
+            return None
+        return Figures(
+            train=self.purpose == "train",
+            in_set=self.in_set or 0,
+            clip_rate=self.clip_rate,
+            statistics_clip_rate=self.statistics_clip_rate,
+            clamped=self.clamped or 0,
+            undefined=self.undefined or 0,
+            moved=self.made != self.started_from,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +208,11 @@ def rounds(
         meant = view.c.entry.in_(which)
     query = select(view).where(meant).order_by(view.c.entry)
     return [RoundRow(*row) for row in session.execute(query)]
+
+
+def strange(rounds: Sequence[RoundRow]) -> Sequence[str]:
+    """Return sentences on what is strange about these rounds, and what to do."""
+    return list(over_all(row.figures for row in rounds if row.figures is not None))
 
 
 def count_rounds(session: Session, run: str, choice: Choice = EVERY) -> int:

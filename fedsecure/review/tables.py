@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fedsecure.review.fitting import Column, Listing, table
-from fedsecure.review.rows import RoundRow, RunRow
+from fedsecure.review.rows import RoundRow, RunRow, strange
 from fedsecure.store.states import RunState
 
 SHORT: Final = 12  # digits of a digest
@@ -21,6 +21,7 @@ STYLES: Final = {
     "in set": "green",
     "void": "red",
     "failed": "red",
+    "diverged": "red",
     "stopped": "yellow",
     "running": "cyan",
     "proposed": "cyan",
@@ -52,6 +53,13 @@ def stated(value: str) -> Text:
 def number(value: float | None, digits: int) -> Text:
     """Return a number with a fixed number of digits after the point."""
     return plain(None if value is None else f"{value:,.{digits}f}")
+
+
+def metric(row: RoundRow, value: float | None, digits: int) -> Text:
+    """Return a metric of a round: n/a where an opened round has none."""
+    if value is None and row.state == "opened":
+        return plain("n/a")
+    return number(value, digits)
 
 
 def percent(value: float | None) -> Text:
@@ -106,6 +114,7 @@ def round_list(
         "Metrics are of the model that a round started from; of the final model "
         "in `final`."
     ]
+    parts += [plain(sentence, "yellow") for sentence in strange(rounds)]
     if more:
         notes.insert(0, more)
     if others:
@@ -135,6 +144,10 @@ def _how_to_go_on(run: RunRow) -> list[Text]:
     """Say what to type when a run is not completed; nobody sees whether it is alive."""
     if run.state == RunState.COMPLETED:
         return []
+    if run.state == RunState.DIVERGED:
+        return [
+            plain("to go on: fedsecure train --from-round RUN:N, its last sound one")
+        ]
     when = "if it was killed" if run.state == RunState.RUNNING else "to go on"
     return [plain(f"{when}: fedsecure train --resume {run.run}", "yellow")]
 
@@ -158,6 +171,8 @@ def outcome(row: RoundRow) -> Text:
         return plain(f"{row.outcome} ({row.state})", "cyan")
     if row.missing:
         return plain(f"missing: {row.missing}", "yellow")
+    if row.undefined:
+        return plain(row.outcome, "yellow")
     return plain(row.outcome, "green")
 
 
@@ -194,9 +209,9 @@ ROUND_COLUMNS: Final[tuple[Column[RoundRow], ...]] = (
     Column("set", _set, "right"),
     Column("weight", lambda row: number(row.total_weight, 0), "right", rank=6),
     Column("clipped", lambda row: percent(row.clip_rate), "right", rank=2),
-    Column("loss", lambda row: number(row.loss, 4), "right"),
-    Column("accuracy", lambda row: number(row.accuracy, 3), "right", rank=3),
-    Column("AUC", lambda row: number(row.auc, 3), "right", rank=1),
+    Column("loss", lambda row: metric(row, row.loss, 4), "right"),
+    Column("accuracy", lambda row: metric(row, row.accuracy, 3), "right", rank=3),
+    Column("AUC", lambda row: metric(row, row.auc, 3), "right", rank=1),
     Column("seconds", lambda row: number(row.seconds, 1), "right", rank=3),
     Column("sent", lambda row: size(row.bytes_up), "right", rank=4),
     Column("model", lambda row: digest(row.model), "left", rank=6),

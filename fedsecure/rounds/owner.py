@@ -25,7 +25,7 @@ from fedsecure.encodings import base64url
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.faults import Point, reached
 from fedsecure.identity import Federation, Party
-from fedsecure.rounds.parameters import params_of, scalars_of
+from fedsecure.rounds.parameters import params_of, scalars_of, statistics_of
 from fedsecure.rounds.proposal import (
     Opened,
     Proposal,
@@ -265,7 +265,9 @@ class RoundOwner:
         a, b = (
             self._unseal(proposal, opening, shares[name]) for name in sorted(shares)
         )
-        return Opened(scheme.unshard(proposal.params, a, b), opening, shares)
+        mean = scheme.unshard(proposal.params, a, b)
+        fewest = proposal.spec.statement.min_cohort
+        return Opened(mean.over_at_least(fewest), opening, shares)
 
     def void(self, spec: Signed[RoundSpec], reason: str) -> Voided:
         """Void a round at both aggregators, and forget its key.
@@ -304,6 +306,7 @@ class RoundOwner:
             max_reports=len(request.cohort),
             clip=request.clip,
             weight_cap=request.weight_cap,
+            statistics=statistics_of(request.statistics, request.dimension),
         )
         return RoundSpec(
             federation=self.author.federation.digest,
@@ -318,6 +321,7 @@ class RoundOwner:
             suite=SUITE,
             fraction_bits=params.fraction_bits,
             clip=request.clip,
+            statistics=request.statistics,
             weight_cap=request.weight_cap,
             weighting=request.weighting,
             cohort=sorted(request.cohort),

@@ -7,8 +7,8 @@ numbers that another party only claims to be safe.
 from collections.abc import Iterable
 
 from fedsecure.core.modulus import suite
-from fedsecure.core.params import Params, Scalar
-from fedsecure.statements import RoundSpec, ScalarField
+from fedsecure.core.params import Params, Scalar, Statistics
+from fedsecure.statements import RoundSpec, ScalarField, StatisticsField
 
 
 def params_of(spec: RoundSpec) -> Params:
@@ -25,6 +25,7 @@ def params_of(spec: RoundSpec) -> Params:
         clip=spec.clip,
         weight_cap=spec.weight_cap,
         fraction_bits=spec.fraction_bits,
+        statistics=statistics_of(spec.statistics, spec.dimension),
         modulus=suite(spec.suite),
     )
 
@@ -34,3 +35,13 @@ def scalars_of(fields: Iterable[ScalarField]) -> tuple[Scalar, ...]:
     return tuple(
         Scalar(field.name, field.low, field.high, field.size) for field in fields
     )
+
+
+def statistics_of(field: StatisticsField | None, dimension: int) -> Statistics | None:
+    """Return a round's statistics as the core knows them; none in an evaluation.
+
+    The field is there all the same: it belongs to the study, which does not change.
+    """
+    if field is None or dimension == 0:
+        return None
+    return Statistics(field.clip, tuple((begin, end) for begin, end in field.ranges))

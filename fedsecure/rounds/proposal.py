@@ -15,6 +15,7 @@ from fedsecure.statements import (
     RoundGrant,
     RoundSpec,
     ScalarField,
+    StatisticsField,
     Void,
     Weighting,
 )
@@ -38,6 +39,7 @@ class RoundRequest:
     cohort: Sequence[str]
     min_cohort: int
     seconds: float
+    statistics: StatisticsField | None = None
 
 
 @dataclass(frozen=True, slots=True)

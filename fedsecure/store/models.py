@@ -132,6 +132,9 @@ class Run(Base):
     clip: Mapped[float] = mapped_column(
         comment="largest L2 norm of one update, in the model's units"
     )
+    statistics_clip: Mapped[float | None] = mapped_column(
+        comment="the same of its statistics, which are not in that norm"
+    )
     initial_model: Mapped[str] = mapped_column(
         ForeignKey("models.path"), comment="the model that the run started from"
     )
@@ -142,7 +145,7 @@ class Run(Base):
         comment="whether that round was not accepted"
     )
     state: Mapped[str] = mapped_column(
-        String(15), comment="running, completed, failed or stopped"
+        String(15), comment="running, completed, diverged, failed or stopped"
     )
     reason: Mapped[str | None] = mapped_column(comment="why it ended so")
     started_at: Mapped[float] = mapped_column(comment="when it began")
@@ -216,8 +219,14 @@ class Round(Base):
     clipped: Mapped[int | None] = mapped_column(
         BigInteger, comment="members of the set whose update was scaled down"
     )
+    statistics_clipped: Mapped[int | None] = mapped_column(
+        BigInteger, comment="members of the set whose statistics were scaled down"
+    )
     clamped: Mapped[int | None] = mapped_column(
         BigInteger, comment="scalars of the set that were brought into their range"
+    )
+    undefined: Mapped[int | None] = mapped_column(
+        BigInteger, comment="members of the set whose metrics were not finite"
     )
     scalars: Mapped[dict[str, Any]] = mapped_column(
         CanonicalJson, comment="the shared figures as they were opened (JSON)"

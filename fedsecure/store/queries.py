@@ -93,6 +93,7 @@ def _run_record(session: Session, row: Run) -> RunRecord:
         planned_rounds=row.planned_rounds,
         min_cohort=row.min_cohort,
         clip=row.clip,
+        statistics_clip=row.statistics_clip,
         settings=row.settings,
         initial_model=_stored(session.get_one(Model, row.initial_model)),
         origin=row.origin,
@@ -120,6 +121,7 @@ def _round_record(session: Session, row: Round) -> RoundRecord:
         model=_found(session, row.model),
         metrics={metric.name: metric.value for metric in metrics},
         scalars=row.scalars,
+        undefined=row.undefined,
         voids=row.voids,
         verdict=Verdict(row.verdict) if row.verdict else None,
     )

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 from fedsecure.statements import Purpose, Weighting
 from fedsecure.store.states import RoundState, RunState
 
-ScalarMean: TypeAlias = int | float | list[int] | list[float]
+ScalarMean: TypeAlias = int | float | list[int] | list[float] | None
 
 
 class ModelKind(StrEnum):
@@ -98,6 +98,7 @@ class RunStarted:
     settings: Mapping[str, Any]
     initial_model: StoredModel
     origin: Origin | None = None
+    statistics_clip: float | None = None  # None: the model has no statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class RunResumed:
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
-    """A run is over: completed, failed or stopped."""
+    """A run is over: completed, diverged, failed or stopped."""
 
     run: str
     outcome: RunState
@@ -149,8 +150,10 @@ class RoundResult:
     `scalars` are the shared figures as they were opened, from which the metrics follow:
     a resumed run hands them to the strategy again.
 
-    `clipped` counts members of the set whose update was scaled down, `clamped` the
-    scalars that were brought into their range. `shares` are the headers of both
+    `clipped` counts members of the set whose update was scaled down,
+    `statistics_clipped` those whose statistics were, `clamped` the scalars that were
+    brought into their range, and `undefined` the members whose metrics were not finite:
+    `scalars` and `metrics` are of the others, or None. `shares` are the headers of both
     aggregate shares (tokens), `seconds` durations by stage, and `bytes_up` what the
     set uploaded to both aggregators together.
     """
@@ -162,7 +165,9 @@ class RoundResult:
     scalars: Mapping[str, ScalarMean] = field(default_factory=dict)
     total_weight: int = 0
     clipped: int = 0
+    statistics_clipped: int = 0
     clamped: int = 0
+    undefined: int = 0
     participations: Sequence[Participation] = ()
     shares: Sequence[str] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -227,6 +232,7 @@ class RunRecord:
     planned_rounds: int
     min_cohort: int
     clip: float
+    statistics_clip: float | None
     settings: Mapping[str, Any]
     initial_model: StoredModel
     origin: str | None
@@ -254,6 +260,7 @@ class RoundRecord:
     model: StoredModel | None
     metrics: Mapping[str, float | None]
     scalars: Mapping[str, ScalarMean]
+    undefined: int | None
     voids: Mapping[str, str]
     verdict: Verdict | None
 

@@ -121,6 +121,7 @@ def round_opened(session: Session, event: Event, body: RoundResult) -> Subject:
     row.model = keep_model(session, body.model)
     row.total_weight, row.bytes_up = body.total_weight, body.bytes_up
     row.clipped, row.clamped = body.clipped, body.clamped
+    row.statistics_clipped, row.undefined = body.statistics_clipped, body.undefined
     row.scalars = dict(body.scalars)
     row.decided_at, row.shares = event.at, list(body.shares)
     row.stage_seconds = dict(body.seconds)

@@ -35,6 +35,7 @@ def run_started(session: Session, event: Event, body: RunStarted) -> Subject:
             planned_rounds=body.planned_rounds,
             min_cohort=body.min_cohort,
             clip=body.clip,
+            statistics_clip=body.statistics_clip,
             initial_model=keep_model(session, body.initial_model),
             origin=body.origin and body.origin.spec_digest,
             origin_forced=body.origin and body.origin.forced,

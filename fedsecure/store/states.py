@@ -1,7 +1,7 @@
 """The states of runs and rounds, and the one function that changes them.
 
 round   proposed > granted > opening > opened, and void from all but opened
-run     running > completed | failed | stopped;  failed and stopped may resume
+run     running > completed | diverged | failed | stopped; all but completed may resume
 """
 
 from enum import StrEnum
@@ -25,6 +25,7 @@ class RunState(StrEnum):
 
     RUNNING = "running"  # or killed: nobody was there to record the end
     COMPLETED = "completed"  # every planned round is decided; final
+    DIVERGED = "diverged"  # its model cannot be measured; may be resumed all the same
     FAILED = "failed"  # ended by an error, may be resumed
     STOPPED = "stopped"  # ended by a person, may be resumed
 
@@ -39,6 +40,7 @@ _NEXT: Final[dict[RoundState | RunState, frozenset[RoundState | RunState]]] = {
     RoundState.VOID: frozenset(),
     RunState.RUNNING: frozenset(RunState),
     RunState.COMPLETED: frozenset(),
+    RunState.DIVERGED: frozenset({RunState.RUNNING}),
     RunState.FAILED: frozenset({RunState.RUNNING}),
     RunState.STOPPED: frozenset({RunState.RUNNING}),
 }

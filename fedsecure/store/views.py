@@ -37,7 +37,7 @@ V_RUN: Final = View(
         Column("run", "x.run", "the run's id"),
         Column("study", "x.study", "the study that is trained"),
         Column("title", "x.title", "what people call it"),
-        Column("state", "x.state", "running, completed, failed or stopped"),
+        Column("state", "x.state", "running, completed, diverged, failed or stopped"),
         Column("started_at", "x.started_at", "when it began", Form.INSTANT),
         Column("finished_at", "x.finished_at", "when it ended", Form.INSTANT),
         Column("planned_rounds", "x.planned_rounds", "train rounds planned"),
@@ -56,6 +56,11 @@ V_RUN: Final = View(
         Column("weighting", "x.weighting", "equal, rounded or exact"),
         Column("min_cohort", "x.min_cohort", "fewest data owners in an opened sum"),
         Column("clip", "x.clip", "largest L2 norm of one update, model units"),
+        Column(
+            "statistics_clip",
+            "x.statistics_clip",
+            "the same of its statistics; null: the model has none",
+        ),
         Column(
             "model",
             "coalesce((SELECT m.sha256 FROM rounds r "
@@ -104,6 +109,20 @@ V_ROUND: Final = View(
             Form.FRACTION,
         ),
         Column(
+            "statistics_clip_rate",
+            "CASE WHEN r.purpose = 'train' AND x.statistics_clip IS NOT NULL "
+            "THEN r.statistics_clipped * 1.0 / r.set_size END",
+            "the same of statistics and their clip; null: the model has none",
+            Form.FRACTION,
+        ),
+        Column("clamped", "r.clamped", "numbers that were brought into their range"),
+        Column(
+            "undefined",
+            "r.undefined",
+            "data owners of the set whose metrics were not finite: loss, accuracy and "
+            "auc are of the others",
+        ),
+        Column(
             "loss",
             _metric("loss"),
             "of the model that the round STARTED from (train), or of the final model "
@@ -116,7 +135,7 @@ V_ROUND: Final = View(
         Column(
             "auc",
             _metric("auc"),
-            "see loss; null: not measured, undefined",
+            "see loss; null: not measured, not defined",
             Form.METRIC,
         ),
         Column(
@@ -148,9 +167,13 @@ V_ROUND: Final = View(
             "outcome",
             "CASE WHEN r.state = 'void' THEN 'void: ' || r.reason "
             "WHEN r.state <> 'opened' THEN 'undecided' "
-            "WHEN r.set_size = r.cohort_size THEN 'complete' "
-            "ELSE CAST(r.cohort_size - r.set_size AS varchar(9)) || ' missing' END",
-            "complete, how many are missing, undecided, or why it is void",
+            "WHEN r.set_size < r.cohort_size "
+            "THEN CAST(r.cohort_size - r.set_size AS varchar(9)) || ' missing' "
+            "WHEN r.undefined > 0 "
+            "THEN CAST(r.undefined AS varchar(9)) || ' not measured' "
+            "ELSE 'complete' END",
+            "complete, how many are missing or could not measure the model, undecided, "
+            "or why it is void",
         ),
         Column(
             "verdict",
@@ -164,7 +187,7 @@ V_ROUND: Final = View(
         Column("spec_digest", "r.spec_digest", "names the round at every party, hex"),
         Column("entry", "r.entry", "ledger entry of its proposal: their order"),
     ),
-    "FROM rounds r LEFT JOIN models g ON g.path = r.model",
+    "FROM rounds r JOIN runs x ON x.run = r.run LEFT JOIN models g ON g.path = r.model",
 )
 
 V_PARTICIPATION: Final = View(

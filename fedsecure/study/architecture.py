@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.study.allowlist import parse_allowed
 from fedsecure.study.schema import AnySchema
+from fedsecure.study.statistics import statistics_in
 from fedsecure.study.task import Layer
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class ModelData:
     model: str
     compilation: str
     layers: tuple[Layer, ...]
+    statistics: tuple[bool, ...]  # which of the layers are not trained
 
     @property
     def size(self) -> int:
@@ -55,7 +57,7 @@ def model_to_data(model: "keras.Model") -> ModelData:
     Raises:
         OperatorError: FS-420 or FS-421, data owners would refuse it; FS-422, not
             all its weights are float32; FS-424, Keras cannot build it from its data;
-            FS-842, it is not compiled.
+            FS-234, there is nothing to train; FS-842, it is not compiled.
     """
     if not (model.built and getattr(model, "optimizer", None) and model.loss):
         raise OperatorError("FS-842", f"{model.name} is not built and compiled")
@@ -70,7 +72,12 @@ def model_to_data(model: "keras.Model") -> ModelData:
     shapes = [array.shape for array in model.get_weights()]
     if [layer.shape for layer in layers] != shapes:
         raise OperatorError("FS-424", f"{model.name} has other weights than its data")
-    return ModelData(content, compilation, layers)
+    statistics = statistics_in(rebuilt)
+    if all(statistics):
+        raise OperatorError(
+            "FS-234", f"of the {len(statistics)} arrays of {model.name}"
+        )
+    return ModelData(content, compilation, layers, statistics)
 
 
 def _compilation_of(model: "keras.Model") -> str:

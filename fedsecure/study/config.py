@@ -27,6 +27,7 @@ from fedsecure.study.architecture import (
 )
 from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
 from fedsecure.study.schema import AnySchema, load_schema
+from fedsecure.study.statistics import statistics_field
 from fedsecure.study.strict import Strict, read_strict
 from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, STUDY, Task
 from fedsecure.study.terms import SUITE, StudyRequest, Terms, scalar_fields
@@ -68,14 +69,15 @@ class Aggregation(Strict):
 
     `strategy` is one of Flower's, or `file:Class` for one in the study folder that its
     author declares `linear`. `options` are the strategy's own, by its own names. `clip`
-    is the largest L2 norm of one update, in model units; `weight_cap` the largest
-    weight.
+    is the largest L2 norm of one update, in model units; `statistics_clip` that of the
+    part of it that is not trained; `weight_cap` the largest weight.
     """
 
     strategy: Annotated[str, Field(pattern=STRATEGY)] = "FedAvg"
     linear: bool = False
     options: dict[str, bool | int | float | str] = Field(default_factory=dict)
     clip: Annotated[float, Field(gt=0)]
+    statistics_clip: Annotated[float, Field(gt=0)] = 100.0
     weighting: Literal["equal", "rounded", "exact"] = "equal"
     weight_cap: Annotated[int, Field(ge=1, le=2**31)] = 1
     min_cohort: Annotated[int, Field(ge=2)] = 3
@@ -114,21 +116,24 @@ class Study:
     aggregation: Aggregation
     metrics: Metrics
 
-    @property
-    def terms(self) -> Terms:
-        """What leaves every data owner, and how it is hidden."""
+    def terms(self, data: ModelData) -> Terms:
+        """Return what leaves every data owner, and how it is hidden."""
+        aggregation = self.aggregation
         return Terms(
             scalars=scalar_fields(declared_scalars(self)),
-            clip=self.aggregation.clip,
-            weight_cap=self.aggregation.weight_cap,
-            weighting=Weighting(self.aggregation.weighting),
-            min_cohort=self.aggregation.min_cohort,
+            clip=aggregation.clip,
+            statistics=statistics_field(
+                data.layers, data.statistics, aggregation.statistics_clip
+            ),
+            weight_cap=aggregation.weight_cap,
+            weighting=Weighting(aggregation.weighting),
+            min_cohort=aggregation.min_cohort,
             suite=SUITE,
         )
 
     def request(self, data: ModelData) -> StudyRequest:
         """Return what every data owner is asked to agree to."""
-        return StudyRequest({STUDY: self.task(data).text}, self.terms)
+        return StudyRequest({STUDY: self.task(data).text}, self.terms(data))
 
     def task(self, data: ModelData) -> Task:
         """Return what every data owner is asked to do."""

@@ -8,6 +8,7 @@ a set of data owners is ever opened. The AUC comes from the opened mean histogra
 is that of the mixture in which every data owner weighs as much as its weight.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -32,7 +33,7 @@ class Metrics(Strict):
     """The section `[metrics]` of study.toml: ranges, and the bins of histograms.
 
     A value outside its range counts as the nearer end, and the sum says how often
-    that happened.
+    that happened; one that is not finite counts for nothing, and is said as well.
     """
 
     loss: Bounds = Bounds(low=0.0, high=4.0)
@@ -54,12 +55,13 @@ class ScalarDeclaration:
 class MeanMetrics:
     """What the model owner reads from one opened round.
 
-    `auc` is None when the study has more than two classes, or when the rows of the
+    None says that there is no such number: too few data owners could measure it. `auc`
+    is None, too, when the study has more than two classes, or when the rows of the
     whole set are of one class.
     """
 
-    loss: float
-    accuracy: float
+    loss: float | None
+    accuracy: float | None
     auc: float | None
 
 
@@ -86,11 +88,17 @@ def score_histogram(
 
     Args:
         scores: Shape (n,), probabilities of the positive class; n > 0. What is outside
-            [0, 1] counts in the nearer bin, NaN in the lowest.
+            [0, 1] counts in the nearer bin.
         chosen: Shape (n,), the rows to count.
         bins: Number of equal bins of [0, 1].
+
+    Returns:
+        A fraction for each bin; NaN for all when a score is not finite, for then there
+        is no such histogram.
     """
-    inside = np.clip(np.nan_to_num(scores[chosen], nan=0.0), 0.0, 1.0)
+    if not np.isfinite(scores).all():
+        return [math.nan] * bins
+    inside = np.clip(scores[chosen], 0.0, 1.0)
     place = np.minimum(np.floor(inside.astype(np.float64) * bins), bins - 1)
     counts = np.bincount(place.astype(np.intp), minlength=bins)
     return [float(count / len(scores)) for count in counts]
@@ -118,13 +126,18 @@ def auc_from_histograms(positive: ArrayLike, negative: ArrayLike) -> float | Non
     return float(np.sum(up * (below + down / 2)) / total)
 
 
-def read_means(means: Mapping[str, Sequence[float]]) -> MeanMetrics:
+def read_means(means: Mapping[str, Sequence[float] | None]) -> MeanMetrics:
     """Return what the opened means of one round say; run by the model owner.
 
     Args:
-        means: By declared name, the mean of each of its entries.
+        means: By declared name, the mean of each of its entries; None: there is none.
     """
     auc = None
-    if SCORES_POSITIVE in means:
-        auc = auc_from_histograms(means[SCORES_POSITIVE], means[SCORES_NEGATIVE])
-    return MeanMetrics(float(means[LOSS][0]), float(means[ACCURACY][0]), auc)
+    positive, negative = means.get(SCORES_POSITIVE), means.get(SCORES_NEGATIVE)
+    if positive is not None and negative is not None:
+        auc = auc_from_histograms(positive, negative)
+    return MeanMetrics(_single(means[LOSS]), _single(means[ACCURACY]), auc)
+
+
+def _single(mean: Sequence[float] | None) -> float | None:
+    return None if mean is None else float(mean[0])

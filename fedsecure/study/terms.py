@@ -30,6 +30,7 @@ from fedsecure.statements import (
     Label,
     RoundSpec,
     ScalarField,
+    StatisticsField,
     Weighting,
 )
 from fedsecure.study.metrics import ScalarDeclaration
@@ -59,6 +60,7 @@ class Terms(Strict):
 
     scalars: Annotated[tuple[ScalarField, ...], Field(max_length=MAX_SCALARS)]
     clip: Annotated[float, Field(gt=0)]
+    statistics: StatisticsField | None = None
     weight_cap: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
     weighting: Weighting
     min_cohort: Annotated[int, Field(ge=2)]
@@ -75,6 +77,7 @@ def terms_of(spec: RoundSpec) -> Terms:
     return Terms(
         scalars=tuple(spec.scalars),
         clip=spec.clip,
+        statistics=spec.statistics,
         weight_cap=spec.weight_cap,
         weighting=spec.weighting,
         min_cohort=spec.min_cohort,

@@ -26,7 +26,7 @@ def fraction_bits(reports: int, clip: float) -> int:
 
 
 def scalar_count(spec: Content) -> int:
-    return 3 + sum(int(field["size"]) for field in spec["scalars"])
+    return 6 + sum(int(field["size"]) for field in spec["scalars"])
 
 
 def encode(
@@ -34,20 +34,43 @@ def encode(
 ) -> bytes:
     """Both sections of a report's plaintext."""
     wide = update.astype(np.float64)
-    norm = float(np.sqrt(np.sum(wide * wide)))
-    c = 1.0 if norm <= spec["clip"] else spec["clip"] / norm
-    s = ((weight / spec["weight_cap"]) * c) * 2.0 ** spec["fraction_bits"]
-    tensor = np.rint(s * wide).astype(np.int64)
+    apart, unit = statistics(spec)
+    tensor, clipped = np.zeros(wide.size, np.int64), []
+    for part, clip, of in (
+        (~apart, spec["clip"], 1.0),
+        (apart, spec["clip"] * unit, unit),
+    ):
+        norm = float(np.sqrt(np.sum(wide[part] ** 2)))
+        c = 1.0 if norm <= clip else clip / norm
+        s = ((weight / spec["weight_cap"]) * c) * 2.0 ** spec["fraction_bits"] / of
+        tensor[part] = np.rint(s * wide[part]).astype(np.int64)
+        clipped.append(int(c < 1))
     words, clamped = [], 0
-    for field in spec["scalars"]:
-        for value in np.atleast_1d(metrics[field["name"]]).tolist():
-            word, moved = _word(spec, field, value)
-            words.append(word * (1 if field["low"] is None else weight))
-            clamped += moved
-    section = [weight, int(c < 1), clamped, *words]
+    given = [
+        (field, value)
+        for field in spec["scalars"]
+        for value in np.atleast_1d(metrics[field["name"]]).tolist()
+    ]
+    finite = bool(np.isfinite([value for _, value in given]).all())
+    for field, value in given:
+        word, moved = _word(spec, field, value) if finite else (0, False)
+        words.append(word * (1 if field["low"] is None else weight))
+        clamped += moved
+    section = [weight, *clipped, clamped, int(not finite), weight * finite, *words]
     return (tensor % 2**32).astype("<u4").tobytes() + np.array(
         section, np.uint64
     ).astype("<u8").tobytes()
+
+
+def statistics(spec: Content) -> tuple[NDArray[np.bool_], float]:
+    """Which coordinates are statistics, and C' / C."""
+    apart = np.zeros(spec["dimension"], np.bool_)
+    said = spec["statistics"]
+    if said is None or not spec["dimension"]:
+        return apart, 1.0
+    for first, end in said["ranges"]:
+        apart[first:end] = True
+    return apart, said["clip"] / spec["clip"]
 
 
 def _word(spec: Content, field: Content, value: float) -> tuple[int, bool]:
@@ -102,25 +125,37 @@ def unshard(
 ) -> tuple[NDArray[np.float64], dict[str, Any]]:
     """The mean update and the opened scalars; refuses sums that cannot be."""
     tensor, section = split(spec, combine(spec, *shares))
-    weight, clipped, clamped, *words = map(int, section)
+    weight, clipped, apart, clamped, undefined, measured, *words = map(int, section)
+    able, cap = reports - undefined, spec["weight_cap"]
     scale = Fraction(2) ** spec["fraction_bits"]
     part = Fraction(weight, spec["weight_cap"])
     signed = tensor.view("<i4").astype(np.int64)
     most = int(Fraction(spec["clip"]) * scale * part) + reports
     possible = (
-        reports <= weight <= reports * spec["weight_cap"]
-        and clipped <= reports
+        reports <= weight <= reports * cap
+        and max(clipped, apart, undefined) <= reports
+        and able <= measured <= able * cap
+        and undefined <= weight - measured <= undefined * cap
         and clamped <= reports * scalar_count(spec)
         and (not signed.size or int(np.abs(signed).max()) <= most)
     )
     if not possible:
         raise ValueError("sums that so many reports cannot have")
-    opened: dict[str, Any] = {"weight": weight, "clipped": clipped, "clamped": clamped}
+    opened: dict[str, Any] = {
+        "weight": weight,
+        "clipped": clipped,
+        "statistics-clipped": apart,
+        "clamped": clamped,
+        "undefined": undefined,
+    }
     for field in spec["scalars"]:
         sums, words = words[: field["size"]], words[field["size"] :]
         low, high = field["low"], field["high"]
         values: list[Any] = list(sums)
         if low is not None:
-            values = [one / (weight * STEPS) * (high - low) + low for one in sums]
+            values = [one / (measured * STEPS) * (high - low) + low for one in sums]
         opened[field["name"]] = values if field["size"] > 1 else values[0]
-    return signed / float(scale * part), opened
+    mean = signed / float(scale * part)
+    places, unit = statistics(spec)
+    mean[places] *= unit
+    return mean, opened

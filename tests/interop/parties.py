@@ -123,6 +123,7 @@ class ModelOwner:
             "purpose": "train",
             "attempt": 1,
             "suite": "sum32",
+            "statistics": None,
             "fraction_bits": numbers.fraction_bits(
                 len(changes["cohort"]), changes["clip"]
             ),

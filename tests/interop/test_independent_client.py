@@ -151,6 +151,42 @@ def test_a_whole_round_opens_to_the_exact_mean(world: World) -> None:
         assert world.owner.standing(asked, server)["state"] == "opened"
 
 
+def test_statistics_have_a_clip_of_their_own_and_no_number_is_not_in_the_mean(
+    world: World,
+) -> None:
+    apart = {"clip": 8 * CLIP, "ranges": [[1, 3], [5, 6]]}
+    asked = propose(world, statistics=apart)
+    grants = world.owner.grants(asked)
+    updates = []
+    for name in COHORT:
+        update = update_of(name)
+        update[[1, 2, 5]] = np.float32([4, -2, 4]) * CLIP  # as long as 6 clips
+        updates.append(update)
+    updates[2][[1, 2, 5]] *= 4  # 24 clips: cut to 8, and nothing else is
+    bodies = bodies_of(world, asked, grants, updates)
+    bodies["bern"] = world.hospitals["bern"].bodies(
+        *(asked.token, grants, updates[1], 16),
+        {**metrics_of(1), "loss": float("nan")},
+        os.urandom(numbers.RAND),
+    )
+    receipts = {
+        name: world.hospitals[name].report(asked.digest, bodies[name])
+        for name in COHORT
+    }
+    mean, scalars = world.owner.open(asked, world.owner.opening(asked, receipts))
+    updates[2][[1, 2, 5]] /= 3
+    exact = sum(
+        weight * update.astype(np.float64)
+        for weight, update in zip((8, 16, 24), updates, strict=True)
+    ) / (8 + 16 + 24)
+    bound = 3 * 0.5 / 2 ** asked.spec["fraction_bits"] / ((8 + 16 + 24) / 64)
+    np.testing.assert_allclose(mean, exact, rtol=1e-6, atol=8 * bound + 1e-9)
+    counts = ("clipped", "statistics-clipped", "clamped", "undefined", "rows")
+    assert [scalars[name] for name in counts] == [0, 1, 0, 1, 10 + 12]
+    loss = (8 * 1.5 + 24 * 3.5) / 32
+    assert scalars["loss"] == pytest.approx(loss, abs=2**-20)
+
+
 def test_a_round_that_evaluates_opens_scalars_alone(world: World) -> None:
     asked = propose(world, purpose="evaluate", dimension=0, weighting="equal")
     grants = world.owner.grants(asked)

@@ -174,20 +174,26 @@ def test_fewer_than_min_cohort_are_never_opened(memory: MemoryFederation) -> Non
         memory.owner.open(proposal, receipts)
 
 
-def test_what_an_owner_learns_is_the_same_for_a_metric_that_is_not_a_number(
-    memory: MemoryFederation,
+@pytest.mark.parametrize("unmeasured", [("genf",), ("chur", "genf"), HOSPITALS])
+def test_who_measured_nothing_is_counted_and_not_in_the_mean(
+    memory: MemoryFederation, unmeasured: tuple[str, ...]
 ) -> None:
     proposal = memory.owner.propose(memory.request())
     receipts = {}
     for name in HOSPITALS:
         measurement = measurement_of(name)
-        if name == "genf":
+        if name in unmeasured:
             measurement = type(measurement)(update_of(name), 128, {"loss": np.nan})
         receipts[name] = memory.hospitals[name].answer(proposal, measurement)
     opened = memory.owner.open(proposal, receipts)
-    assert opened.mean.clamped == 1
-    expected = sum(0.25 * len(name) for name in HOSPITALS if name != "genf") / 4
-    assert opened.mean.scalars["loss"] == pytest.approx(expected, abs=1e-6)
+    assert (opened.mean.undefined, opened.mean.clamped) == (len(unmeasured), 0)
+    require_mean(proposal, opened, receipts)
+    measured = [0.25 * len(name) for name in HOSPITALS if name not in unmeasured]
+    if len(measured) < proposal.spec.statement.min_cohort:
+        assert opened.mean.scalars == {"loss": None}
+    else:
+        expected = sum(measured) / len(measured)
+        assert opened.mean.scalars["loss"] == pytest.approx(expected, abs=1e-6)
 
 
 def unreachable(request: httpx.Request, _deliver: Handler) -> httpx.Response:

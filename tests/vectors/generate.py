@@ -34,6 +34,21 @@ WRAPS = {"weight_cap": 2**38}
 AGES = {"name": "ages", "low": None, "high": None, "size": 3}
 
 
+BAD_STATISTICS: dict[str, dict[str, Any]] = {
+    "clip_nan": {"clip": "nan", "ranges": [[0, 1]]},
+    "clip_zero": {"clip": "0.0", "ranges": [[0, 1]]},
+    "clip_far_above": {"clip": "1e20", "ranges": [[0, 1]]},
+    "clip_far_below": {"clip": "1e-20", "ranges": [[0, 1]]},
+    "nowhere": {"clip": "1.0", "ranges": []},
+    "empty": {"clip": "1.0", "ranges": [[1, 1]]},
+    "backwards": {"clip": "1.0", "ranges": [[2, 1]]},
+    "beyond": {"clip": "1.0", "ranges": [[3, 5]]},
+    "overlapping": {"clip": "1.0", "ranges": [[0, 2], [1, 3]]},
+    "touching": {"clip": "1.0", "ranges": [[0, 2], [2, 3]]},
+    "descending": {"clip": "1.0", "ranges": [[2, 3], [0, 1]]},
+}
+
+
 def params(**changes: Any) -> dict[str, Any]:
     """Public numbers of one round, with the right fraction bits unless given."""
     case = {
@@ -42,6 +57,7 @@ def params(**changes: Any) -> dict[str, Any]:
         "max_reports": 4,
         "clip": "5.0",
         "weight_cap": 100,
+        "statistics": None,
         **changes,
     }
     if "fraction_bits" not in case:
@@ -66,9 +82,11 @@ def params_cases() -> list[dict[str, Any]]:
         params(max_reports=1, weight_cap=2**40 - 1),
         params(dimension=262145),
         params(clip="1e-6", max_reports=1000),
+        params(statistics={"clip": "80.0", "ranges": [[1, 3]]}),
+        params(statistics={"clip": "0.125", "ranges": [[0, 1], [2, 4]]}),
     ]
     for case in cases:
-        words = 3 + sum(scalar["size"] for scalar in case["scalars"])
+        words = 6 + sum(scalar["size"] for scalar in case["scalars"])
         case["scalar_count"] = words
         case["plaintext_bytes"] = 4 * case["dimension"] + 8 * words
     return cases
@@ -101,6 +119,10 @@ def bad_params_cases() -> list[dict[str, Any]]:
         ("bad_weights_before_clip", "FS-204", {"clip": "nan", **WRAPS}),
         ("bad_cohort_before_clip", "FS-201", {"max_reports": 10**6, "clip": "1e30"}),
         ("bad_clip_before_scale", "FS-202", {"clip": "1e30", "fraction_bits": 0}),
+        *(
+            (f"bad_statistics_{name}", "FS-213", {"statistics": statistics})
+            for name, statistics in BAD_STATISTICS.items()
+        ),
     ]
     return [
         {"name": name, "code": code, **params(fraction_bits=bits) | changes}
@@ -126,32 +148,45 @@ MEASUREMENTS = [
     ("metric above", measurement([1.0, 0.0, 0.0, 0.0], 3, loss=9.0)),
     ("metric at both ends", measurement([1.0, 0.0, 0.0, 0.0], 3, loss=8.0)),
     ("counts out of range", measurement([1.0, 0.0, 0.0, 0.0], 3, ages=[-1, 2**64, 2])),
+    ("metric not a number", measurement([1.0, 0.0, 0.0, 0.0], 3, loss="nan")),
+    ("metric infinite", measurement([1.0, 0.0, 0.0, 0.0], 300, loss="-inf")),
+    ("count not a number", measurement([6.0, 0.0, 8.0, 0.0], 3, ages=[1, "nan", 2])),
+]
+APART = {"clip": "80.0", "ranges": [[1, 3]]}
+APART_MEASUREMENTS = [
+    ("statistics within their clip", measurement([3.0, 48.0, -64.0, 4.0], 100)),
+    ("statistics clipped alone", measurement([3.0, 96.0, -128.0, 4.0], 50)),
+    ("both clipped, each alone", measurement([6.0, 8e20, 0.0, -8.0], 7)),
+    ("only what is trained clipped", measurement([-6.0, 0.0, 1.0, 8.0], 7)),
 ]
 
 
 def encode(case: dict[str, Any], given: dict[str, Any]) -> tuple[list[int], list[int]]:
     """Both sections of one measurement, before they are masked."""
     update = [reference.float32(number) for number in given["update"]]
-    clip, cap = float(case["clip"]), case["weight_cap"]
+    shrink, own_shrink = reference.shrinks(case, update)
     scalars = reference.encode_scalars(
-        case,
-        given["weight"],
-        given["metrics"],
-        sum(number * number for number in update) > clip * clip,
+        case, given["weight"], given["metrics"], (shrink < 1, own_shrink < 1)
     )
-    tensor = reference.encode_update(
-        update, clip, scalars[0], cap, case["fraction_bits"]
-    )
-    return tensor, scalars
+    if case["statistics"] is None:
+        scalars[2] = 0
+    return reference.encode_update(case, update, scalars[0]), scalars
 
 
 def encoding_cases() -> list[dict[str, Any]]:
     """Measurements and the integers that they become."""
     cases = []
-    for name, given in MEASUREMENTS:
-        tensor, scalars = encode(params(), given)
+    apart = [(APART, *one) for one in APART_MEASUREMENTS]
+    for statistics, name, given in [*((None, *one) for one in MEASUREMENTS), *apart]:
+        tensor, scalars = encode(params(statistics=statistics), given)
         cases.append(
-            {"name": name, **given, "tensor": tensor, "scalars_section": scalars}
+            {
+                "name": name,
+                "statistics": statistics,
+                **given,
+                "tensor": tensor,
+                "scalars_section": scalars,
+            }
         )
     return cases
 

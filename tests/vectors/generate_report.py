@@ -17,6 +17,7 @@ import reference
 import statement_reference as statements
 from generate import (
     AGES,
+    APART,
     LOSS,
     MEASUREMENTS,
     ROWS,
@@ -65,6 +66,10 @@ def spec_of(case: dict[str, Any]) -> dict[str, Any]:
         ],
         "fraction_bits": case["fraction_bits"],
         "clip": written(float(case["clip"])),
+        "statistics": {
+            **case["statistics"],
+            "clip": written(float(case["statistics"]["clip"])),
+        },
         "weight_cap": case["weight_cap"],
     }
 
@@ -116,7 +121,7 @@ def body(
 
 def report(stored: dict[str, str]) -> dict[str, Any]:
     """The whole report of one data owner."""
-    case, (name, given) = params(), MEASUREMENTS[1]
+    case, (name, given) = params(statistics=APART), MEASUREMENTS[1]
     spec = signed("round-spec", statements.OWNER, spec_of(case))
     digest = statements.token_digest(spec)
     rand = reference.sample_bytes(f"report {name}", 32 + 16 + 1 + 32 + 32)

@@ -32,37 +32,76 @@ def float32(number: float) -> float:
     return float(struct.unpack("<f", struct.pack("<f", number))[0])
 
 
-def encode_update(
-    update: list[float], clip: float, weight: int, cap: int, bits: int
-) -> list[int]:
-    """Signed fixed-point integers. `update` must have a norm that float64 holds."""
-    norm = math.sqrt(math.fsum(number * number for number in update))
-    shrink = 1.0 if norm <= clip else clip / norm
-    factor = weight / cap * shrink * 2.0**bits
-    return [round(factor * number) for number in update]
+def encode_update(case: dict[str, Any], update: list[float], weight: int) -> list[int]:
+    """Signed fixed-point integers. Norms must be such as float64 holds."""
+    clip, statistics = float(case["clip"]), statistics_of(case)
+    whole = weight / case["weight_cap"]
+    shrink, own_shrink = shrinks(case, update)
+    factor = whole * shrink * 2.0 ** case["fraction_bits"]
+    own = whole * own_shrink * 2.0 ** case["fraction_bits"]
+    own_clip = float((case["statistics"] or case)["clip"])
+    return [
+        round((own / (own_clip / clip) if at in statistics else factor) * number)
+        for at, number in enumerate(update)
+    ]
+
+
+def statistics_of(case: dict[str, Any]) -> set[int]:
+    """The coordinates that are statistics."""
+    ranges = case["statistics"]["ranges"] if case["statistics"] else []
+    return {at for first, end in ranges for at in range(first, end)}
+
+
+def shrinks(case: dict[str, Any], update: list[float]) -> tuple[float, float]:
+    """By how much what is trained and what is statistics are scaled down."""
+    statistics = statistics_of(case)
+    parts: tuple[list[float], list[float]] = ([], [])
+    for at, number in enumerate(update):
+        parts[at in statistics].append(number * number)
+    clips = float(case["clip"]), float((case["statistics"] or case)["clip"])
+    norms = [math.sqrt(math.fsum(part)) for part in parts]
+    first, second = (
+        1.0 if norm <= clip else clip / norm
+        for norm, clip in zip(norms, clips, strict=True)
+    )
+    return first, second
 
 
 def encode_scalars(
-    case: dict[str, Any], weight: int, metrics: dict[str, Any], clipped: bool
+    case: dict[str, Any],
+    weight: int,
+    metrics: dict[str, Any],
+    clipped: tuple[bool, bool],
 ) -> list[int]:
     """The scalars section, before it is masked."""
     values, clamped = [], int(not 1 <= weight <= case["weight_cap"])
     weight = max(1, min(weight, case["weight_cap"]))
-    for scalar in case["scalars"]:
-        given = metrics[scalar["name"]]
-        for number in given if isinstance(given, list) else [given]:
-            if scalar["low"] is None:
-                most = (2**64 - 1) // case["max_reports"]
-                nearest = 0 if number < 0 else min(round(number), most)
-                values.append(nearest)
-                clamped += nearest != number
-            else:
-                low, high = Fraction(scalar["low"]), Fraction(scalar["high"])
-                bounded = max(low, min(Fraction(number), high))
-                steps = round((bounded - low) / (high - low) * 2**24)
-                values.append(weight * steps)
-                clamped += bounded != Fraction(number)
-    return [weight, int(clipped), clamped, *values]
+    given = [
+        (scalar, float(number) if isinstance(number, str) else number)
+        for scalar in case["scalars"]
+        for number in as_list(metrics[scalar["name"]])
+    ]
+    if any(isinstance(n, float) and not math.isfinite(n) for _, n in given):
+        none = [0] * len(given)
+        return [weight, *map(int, clipped), clamped, 1, 0, *none]
+    for scalar, number in given:
+        if scalar["low"] is None:
+            most = (2**64 - 1) // case["max_reports"]
+            nearest = 0 if number < 0 else min(round(number), most)
+            values.append(nearest)
+            clamped += nearest != number
+        else:
+            low, high = Fraction(scalar["low"]), Fraction(scalar["high"])
+            bounded = max(low, min(Fraction(number), high))
+            steps = round((bounded - low) / (high - low) * 2**24)
+            values.append(weight * steps)
+            clamped += bounded != Fraction(number)
+    return [weight, *map(int, clipped), clamped, 0, weight, *values]
+
+
+def as_list(value: Any) -> list[Any]:
+    """One number, or several."""
+    return value if isinstance(value, list) else [value]
 
 
 def hkdf(seed: bytes, info: bytes) -> bytes:

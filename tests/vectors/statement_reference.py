@@ -106,6 +106,7 @@ _SPEC: Content = {
     "suite": "sum32",
     "fraction_bits": 26,
     "clip": 2.5,
+    "statistics": {"clip": 40.5, "ranges": [[0, 4], [6, 8]]},
     "weight_cap": 1024,
     "weighting": "equal",
     "cohort": sorted(HOSPITALS),

@@ -39,6 +39,11 @@ class RunPage:
     entries: int
 
     @property
+    def strange(self) -> Sequence[str]:
+        """What is strange about the rounds that are shown, and what to do."""
+        return rows.strange(self.rounds)
+
+    @property
     def doing(self) -> str:
         """What goes on, in words."""
         if self.now is not None:

@@ -131,7 +131,7 @@ def test_a_vector_of_scalars_has_a_sensible_size(size: int) -> None:
 def test_scalars_have_different_names_and_fit_one_piece_of_key_stream() -> None:
     with pytest.raises(FedsecureError, match=r"FS-205.*loss"):
         Params.derive(4, (Scalar("loss"), Scalar("loss", 0.0, 1.0)), 4, 1.0, 1)
-    with pytest.raises(FedsecureError, match=r"FS-205.*131075"):
+    with pytest.raises(FedsecureError, match=r"FS-205.*131078"):
         Params.derive(4, (Scalar("bins", size=2**17),), 4, 1.0, 1)
 
 

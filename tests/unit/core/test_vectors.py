@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from hashlib import sha256, shake_128
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fedsecure.core import scheme, seal
 from fedsecure.core.encoding import TensorEncoder, clamp_weight, encode_scalars
 from fedsecure.core.mask import Mask, ReportContext
-from fedsecure.core.params import Params, Scalar
+from fedsecure.core.params import Params, Scalar, Statistics
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 
 FOLDER = Path(__file__).parents[2] / "vectors"
@@ -37,7 +38,15 @@ def params_of(case: dict[str, Any]) -> Params:
         clip=float(case["clip"]),
         weight_cap=case["weight_cap"],
         fraction_bits=case["fraction_bits"],
+        statistics=statistics_of(case["statistics"]),
     )
+
+
+def statistics_of(said: dict[str, Any] | None) -> Statistics | None:
+    if said is None:
+        return None
+    ranges = tuple((first, end) for first, end in said["ranges"])
+    return Statistics(float(said["clip"]), ranges)
 
 
 PARAMS = params_of(json.loads((FOLDER / "params.json").read_text("utf-8"))[0])
@@ -45,7 +54,15 @@ PARAMS = params_of(json.loads((FOLDER / "params.json").read_text("utf-8"))[0])
 
 def measurement_of(case: dict[str, Any]) -> scheme.Measurement:
     update = np.array([float(number) for number in case["update"]], np.float32)
-    return scheme.Measurement(update, case["weight"], case["metrics"])
+    metrics = {name: _numbers(given) for name, given in case["metrics"].items()}
+    return scheme.Measurement(update, case["weight"], metrics)
+
+
+def _numbers(given: Any) -> Any:
+    """JSON has no NaN: it stands as text."""
+    if isinstance(given, list):
+        return [_numbers(one) for one in given]
+    return float(given) if isinstance(given, str) else given
 
 
 @pytest.mark.parametrize("name", ["generate.py", "generate_report.py"])
@@ -73,12 +90,14 @@ def test_bad_params_are_refused(case: dict[str, Any]) -> None:
 def test_measurements_become_the_integers_of_the_vectors(case: dict[str, Any]) -> None:
     given = measurement_of(case)
     assert given.update is not None
-    weight = clamp_weight(PARAMS, given.weight)
-    scratch = np.empty(TensorEncoder.scratch_bytes(PARAMS), np.uint8)
-    encoder = TensorEncoder(PARAMS, given.update, weight, scratch)
-    tensor = np.empty(PARAMS.dimension, np.uint32)
+    params = replace(PARAMS, statistics=statistics_of(case["statistics"]))
+    weight = clamp_weight(params, given.weight)
+    scratch = np.empty(TensorEncoder.scratch_bytes(params), np.uint8)
+    encoder = TensorEncoder(params, given.update, weight, scratch)
+    tensor = np.empty(params.dimension, np.uint32)
     encoder.write(0, tensor)
-    scalars = encode_scalars(PARAMS, given.weight, encoder.clipped, given.metrics)
+    clipped = encoder.clipped, encoder.statistics_clipped
+    scalars = encode_scalars(params, given.weight, clipped, given.metrics)
     assert tensor.view(np.int32).tolist() == case["tensor"]
     assert scalars.tolist() == case["scalars_section"]
 

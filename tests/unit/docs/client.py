@@ -93,19 +93,47 @@ def seal_to(sealing_keys: Mapping[str, str]) -> Seal:
 
 def tensor(said: Mapping[str, Any], numbers: Numbers) -> list[int]:
     """Section "Numbers": the update."""
-    values = [
-        struct.unpack("<f", struct.pack("<f", value))[0] for value in numbers.update
+    trained, statistics = shrunk(said, numbers)
+    whole, steps = numbers.weight / said["weight_cap"], 2.0 ** said["fraction_bits"]
+    s, apart = (whole * trained) * steps, (whole * statistics) * steps
+    if said["statistics"]:
+        apart /= said["statistics"]["clip"] / said["clip"]
+    among = statistics_in(said)
+    return [
+        round((apart if at in among else s) * value) % 2**32
+        for at, value in enumerate(singles(numbers))
     ]
-    norm = math.sqrt(math.fsum(value * value for value in values))
-    c = 1.0 if norm <= said["clip"] else said["clip"] / norm
-    s = ((numbers.weight / said["weight_cap"]) * c) * 2.0 ** said["fraction_bits"]
-    return [round(s * value) % 2**32 for value in values]
+
+
+def statistics_in(said: Mapping[str, Any]) -> set[int]:
+    """The coordinates that are statistics."""
+    ranges = said["statistics"]["ranges"] if said["statistics"] else []
+    return {at for first, end in ranges for at in range(first, end)}
+
+
+def singles(numbers: Numbers) -> list[float]:
+    """The update in single precision."""
+    return [struct.unpack("<f", struct.pack("<f", one))[0] for one in numbers.update]
+
+
+def shrunk(said: Mapping[str, Any], numbers: Numbers) -> tuple[float, float]:
+    """Section "Numbers": c of what is trained, and of statistics."""
+    among = statistics_in(said)
+    squares = [0.0, 0.0]
+    for at, value in enumerate(singles(numbers)):
+        squares[at in among] += value * value
+    clips = said["clip"], (said["statistics"] or said)["clip"]
+    first, second = (
+        1.0 if math.sqrt(total) <= clip else clip / math.sqrt(total)
+        for total, clip in zip(squares, clips, strict=True)
+    )
+    return first, second
 
 
 def scalars(said: Mapping[str, Any], numbers: Numbers) -> list[int]:
-    """Section "Numbers": the scalars; for values within their ranges."""
-    clipped = math.fsum(value * value for value in numbers.update) > said["clip"] ** 2
-    words = [numbers.weight, int(clipped), 0]
+    """Section "Numbers": the scalars; for finite values within their ranges."""
+    clipped = [int(c < 1) for c in shrunk(said, numbers)]
+    words = [numbers.weight, *clipped, 0, 0, numbers.weight]
     for field in said["scalars"]:
         given = numbers.metrics[field["name"]]
         for value in given if isinstance(given, list) else [given]:

@@ -46,6 +46,7 @@ from fedsecure.statements import (
     Member,
     ScalarField,
     Statement,
+    StatisticsField,
 )
 from fedsecure.store.records import KINDS
 from fedsecure.study.handover import StudyFile
@@ -105,7 +106,11 @@ def test_every_statement_is_there_with_its_fields_and_signers(
 
 @pytest.mark.parametrize(
     ("kind", "statement", "field"),
-    [(ScalarField, "round-spec", "scalars"), (Member, "opening", "set")],
+    [
+        (ScalarField, "round-spec", "scalars"),
+        (StatisticsField, "round-spec", "statistics"),
+        (Member, "opening", "set"),
+    ],
 )
 def test_parts_of_statements_are_there_with_their_fields(
     kind: type[Any], statement: str, field: str

@@ -110,6 +110,7 @@ def test_a_run_that_goes_on_has_its_number_of_rounds() -> None:
         ("completed", None),
         ("stopped", "to go on: fedsecure train --resume heart-1"),
         ("failed", "to go on: fedsecure train --resume heart-1"),
+        ("diverged", None),  # another run, from a round that was sound
         ("running", "if it was killed: fedsecure train --resume heart-1"),
     ],
 )
@@ -128,6 +129,7 @@ def test_a_list_of_rounds_says_how_to_go_on(state: str, said: str | None) -> Non
         weighting="equal",
         min_cohort=3,
         clip=2.0,
+        statistics_clip=None,
         model="m",
         reason=None,
         from_run=None,

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from fedsecure.study.metrics import (
+    MeanMetrics,
     Metrics,
     auc_from_histograms,
     declare,
@@ -36,12 +37,24 @@ def test_the_auc_of_one_class_is_not_applicable(up: list[int], down: list[int]) 
 
 
 def test_histograms_hold_fractions_of_all_rows_and_both_ends_of_the_scale() -> None:
-    scores = np.array([0.0, 1.0, 0.5, 0.49, np.nan], dtype=np.float32)
+    scores = np.array([0.0, 1.0, 0.5, 0.49, -1.0], dtype=np.float32)
     positive = np.array([True, True, True, False, True])
     up = score_histogram(scores, positive, 2)
     down = score_histogram(scores, ~positive, 2)
     assert up == [0.4, 0.4]
     assert down == [0.2, 0.0]
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+def test_there_is_no_histogram_of_scores_that_are_not_finite(score: float) -> None:
+    scores = np.array([0.0, score, 0.5], dtype=np.float32)
+    for chosen in (np.array([True, False, True]), np.array([False, True, False])):
+        assert np.isnan(score_histogram(scores, chosen, 8)).all()
+
+
+def test_metrics_that_nobody_could_measure_are_none_and_not_zero() -> None:
+    nothing = dict.fromkeys(("loss", "accuracy", "scores-positive", "scores-negative"))
+    assert read_means(nothing) == MeanMetrics(None, None, None)
 
 
 def test_a_study_of_two_classes_declares_histograms_and_one_of_more_does_not() -> None:

@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.statements import RoundSpec, ScalarField, Weighting
-from fedsecure.study.config import Study
+from fedsecure.statements import (
+    RoundSpec,
+    ScalarField,
+    StatisticsField,
+    Weighting,
+)
+from fedsecure.study.config import Study, declared_scalars
 from fedsecure.study.handover import StudyFile, read_study_file
 from fedsecure.study.task import ConfigValue, Task
 from fedsecure.study.terms import (
@@ -38,6 +43,7 @@ OTHER_TERMS: dict[str, Any] = {
     "finer bins": {"scalars": (ScalarField(name="loss", low=0.0, high=4.0, size=2),)},
     "no range": {"scalars": (ScalarField(name="loss"),)},
     "another clip": {"clip": 2.0000000000000004},
+    "statistics apart": {"statistics": StatisticsField(clip=9.0, ranges=[[0, 2]])},
     "another cap": {"weight_cap": 999},
     "another weighting": {"weighting": Weighting.EXACT},
     "smaller sums": {"min_cohort": 2},
@@ -158,7 +164,9 @@ def test_a_suite_that_is_not_known_here_is_refused(task: Task) -> None:
 
 
 def handed_over(heart: Study, task: Task) -> StudyFile:
-    return StudyFile(study=task.text, terms=heart.terms, parameters=369)
+    declared = scalar_fields(declared_scalars(heart))
+    terms = TERMS.model_copy(update={"scalars": declared})
+    return StudyFile(study=task.text, terms=terms, parameters=369)
 
 
 def test_a_study_file_has_the_digest_of_the_study(
@@ -168,7 +176,7 @@ def test_a_study_file_has_the_digest_of_the_study(
     (tmp_path / "heart.study.json").write_text(file.text, "utf-8")
     read = read_study_file(tmp_path / "heart.study.json")
     assert read == file
-    assert read.request.digest == study_digest({"study": file.study}, heart.terms).hex()
+    assert read.request.digest == study_digest({"study": file.study}, file.terms).hex()
 
 
 @pytest.mark.parametrize(

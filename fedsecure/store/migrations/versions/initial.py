@@ -96,6 +96,12 @@ def _create_runs() -> None:
         _column("planned_rounds", INTEGER, "train rounds that were planned"),
         _column("min_cohort", INTEGER, "fewest data owners in an opened sum"),
         _column("clip", DOUBLE, "largest L2 norm of one update, in the model's units"),
+        _column(
+            "statistics_clip",
+            DOUBLE,
+            "the same of its statistics, which are not in that norm",
+            null=True,
+        ),
         _column("initial_model", TEXT, "the model that the run started from"),
         _column(
             "origin",
@@ -109,7 +115,7 @@ def _create_runs() -> None:
             "whether that round was not accepted",
             null=True,
         ),
-        _column("state", WORD, "running, completed, failed or stopped"),
+        _column("state", WORD, "running, completed, diverged, failed or stopped"),
         _column("reason", TEXT, "why it ended so", null=True),
         _column("started_at", DOUBLE, "when it began"),
         _column("finished_at", DOUBLE, "when it ended", null=True),
@@ -173,9 +179,21 @@ def _create_rounds() -> None:
             "clipped", BIG, "members of the set whose update was scaled down", null=True
         ),
         _column(
+            "statistics_clipped",
+            BIG,
+            "members of the set whose statistics were scaled down",
+            null=True,
+        ),
+        _column(
             "clamped",
             BIG,
             "scalars of the set that were brought into their range",
+            null=True,
+        ),
+        _column(
+            "undefined",
+            BIG,
+            "members of the set whose metrics were not finite",
             null=True,
         ),
         _column("scalars", TEXT, "the shared figures as they were opened (JSON)"),
