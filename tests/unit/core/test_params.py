@@ -116,7 +116,7 @@ def test_a_range_that_is_not_low_to_high_is_refused(
         Scalar("loss", low, high)
 
 
-@pytest.mark.parametrize("name", ["", "weight", "clipped", "clamped"])
+@pytest.mark.parametrize("name", ["", "weight", "clipped", "clamped", "undefined"])
 def test_names_that_core_uses_itself_are_refused(name: str) -> None:
     with pytest.raises(PeerError, match="FS-205"):
         Scalar(name)

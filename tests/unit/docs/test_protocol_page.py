@@ -41,6 +41,7 @@ from fedsecure.signing import MAX_COMMAS, MAX_TOKEN
 from fedsecure.statements import (
     AUTHOR_FIELD,
     MAX_DEPTH,
+    MAX_RANGES,
     SIGNERS,
     LedgerHead,
     Member,
@@ -174,7 +175,10 @@ def test_the_limits_of_statements_are_there() -> None:
         f"together at most 2^{MAX_WORDS.bit_length() - 1}",
     ):
         assert said in words
-    assert f"is called `{COUNTS[0]}`, `{COUNTS[1]}` or `{COUNTS[2]}`" in words
+    names = ", ".join(f"`{name}`" for name in COUNTS[:-1])
+    assert f"is called {names} or `{COUNTS[-1]}`" in words
+    assert f"sizes of all scalars and {len(COUNTS)} more" in words
+    assert f"`ranges` (1 to {MAX_RANGES} lists" in words
 
 
 def test_what_may_pass_is_told_by_its_status() -> None:
