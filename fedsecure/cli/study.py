@@ -41,7 +41,7 @@ def export(
     """
     # Here, so that `--help` answers at once; TensorFlow last, after what is quick.
     from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415
-    from fedsecure.flower.training import build_strategy  # noqa: PLC0415
+    from fedsecure.flower.strategies import build_strategy  # noqa: PLC0415
     from fedsecure.study.tensorflow import import_quietly  # noqa: PLC0415
 
     chosen = load_study(load_owner_settings(config).study)

@@ -63,9 +63,10 @@ def train(
     from fedsecure.flower import training  # noqa: PLC0415
     from fedsecure.flower.rollback import Beginning  # noqa: PLC0415
     from fedsecure.flower.runtime import quiet  # noqa: PLC0415
+    from fedsecure.flower.strategies import build_strategy  # noqa: PLC0415
     from fedsecure.study.tensorflow import import_quietly  # noqa: PLC0415
 
-    training.build_strategy(study)
+    build_strategy(study)
     import_quietly("keras")
     quiet()
     with (

@@ -15,7 +15,7 @@ from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.flower.owner_settings import OwnerSettings, load_owner_settings
 from fedsecure.flower.runtime.calls import split_address
 from fedsecure.flower.runtime.superlink import require_free
-from fedsecure.flower.training import build_strategy
+from fedsecure.flower.strategies import build_strategy
 from fedsecure.study.config import load_study
 
 
