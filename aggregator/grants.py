@@ -105,7 +105,8 @@ def recover(context: Context) -> None:
     """Make sense of what the last run left behind; run once, before listening.
 
     The steps, in order:
-        (1) a database older than the spool was restored: its runs are closed;
+        (1) a database older than the spool was restored: its runs are closed; and a
+            ledger that goes on under a new version of the federation says so;
         (2) undecided rounds that cannot go on are void;
         (3) leftovers are deleted.
     """
@@ -114,7 +115,9 @@ def recover(context: Context) -> None:
 
 
 def _settle(context: Context, session: Session) -> None:
-    if _was_restored(context, session):  # (1)
+    restored = _was_restored(context, session)  # (1)
+    context.store.enter_version(session, context.clock())
+    if restored:
         runs = sorted({*store.known_runs(session), *context.spool.runs()})
         body = {"runs": runs}
         context.store.append(session, Happened.RESTORED, body, context.clock())

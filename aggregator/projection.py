@@ -8,6 +8,7 @@
     round-void         the round will never be opened
     store-restored     runs begun before a restore are closed
     refused            what a party has signed was refused
+    federation-changed the ledger goes on under a new version; no row changes
 
 An audit projects the same entries onto empty tables and compares. A round's state
 changes here alone, and only as `rounds.advance` allows.
@@ -30,6 +31,7 @@ from aggregator.tables import (
     RoundRow,
 )
 from fedsecure.encodings import from_base64url
+from fedsecure.ledger import CHANGED
 from fedsecure.statements import Event, RoundSpec
 
 
@@ -44,6 +46,7 @@ class Happened(StrEnum):
     VOID = "round-void"
     RESTORED = "store-restored"
     REFUSED = "refused"
+    FEDERATION_CHANGED = CHANGED
 
 
 def project(session: Session, event: Event) -> None:
@@ -142,6 +145,7 @@ _PROJECTIONS: Final[Mapping[Happened, Callable[[Session, Event], None]]] = {
     Happened.VOID: _void,
     Happened.RESTORED: _restored,
     Happened.REFUSED: _refused,
+    Happened.FEDERATION_CHANGED: lambda _session, _event: None,
 }
 
 

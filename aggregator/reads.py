@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aggregator import store
 from aggregator.context import Context
-from aggregator.projection import members_of
+from aggregator.projection import members_of, spec_of
 from aggregator.reports import receipt_of, require_report
 from aggregator.rounds import UNDECIDED
 from aggregator.tables import OpeningRow, ReportRow
@@ -56,6 +56,8 @@ def standing(context: Context, digest: str) -> dict[str, object]:
 
     A report that was lost has no receipt any more; its reporter is named instead.
 
+    A receipt is given under the round's own version of the federation, or not at all.
+
     Raises:
         RoundStateError: FS-300.
     """
@@ -63,6 +65,8 @@ def standing(context: Context, digest: str) -> dict[str, object]:
         row = store.find_round(session, digest)
         reports = store.reports_of(session, digest)
         lost = store.losses_of(session, digest)
+        if spec_of(row.token).federation != context.federation.digest:
+            reports = []
         receipts = [
             receipt_of(context, session, report)
             for report in reports

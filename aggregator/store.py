@@ -94,6 +94,14 @@ class Store:
         """Add one entry to the ledger, and what follows from it to the tables."""
         return self.ledger.append(session, kind, body, at)
 
+    def enter_version(self, session: Session, at: float) -> None:
+        """Say in the ledger that it goes on under this version, if it was another.
+
+        Raises:
+            OperatorError: FS-656 when that one is newer.
+        """
+        self.ledger.enter(session, at)
+
     def head(self, session: Session) -> LedgerHead:
         """Return the ledger's length and last hash, without reading its last entry."""
         return self.transactions.head(session)

@@ -215,13 +215,11 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
     app = load_app(settings.app)
     with ExitStack() as stack:
         stack.enter_context(alone(settings.state))
-        state = stack.enter_context(AgentState(settings.state, federation))
+        state = stack.enter_context(AgentState(settings.state, membership.versions))
         aggregators = Waiting("an aggregator")
         told = Patience(told=lambda why: aggregators.away("FS-551", why))
         clients = _clients(settings, federation, stack, told)
-        consent = Consent(
-            settings.policy, state, federation.model_owner.name, time.time
-        )
+        consent = Consent(settings.policy, state, federation, time.time)
         contributor = Contributor(
             author=author,
             aggregators=clients,

@@ -9,8 +9,9 @@ All of it in one place, in this order:
         of too many layers
     (5) the spec shares what the task declares, under      FS-427, FS-426
         the terms under which the task was first answered
-    (6) a person here approved the study, where the        FS-418, FS-419
-        policy asks for it, and nobody refused it
+    (6) a person here approved the study, where the        FS-418, FS-419,
+        policy asks for it, for those who take part now,   FS-762
+        where it asks for that, and nobody refused it
     (7) it had not yet its number of rounds                FS-411
 
 Who asks hears `not_reported`, whatever the reason. The study itself is remembered
@@ -21,9 +22,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from clients.policy import Policy
+from clients.policy import Policy, few
+from clients.roster import came_in, roster_of
 from clients.studies import Decision, Studies
 from fedsecure.errors import PeerError
+from fedsecure.identity import Federation
 from fedsecure.rounds.contributor import TaskFacts
 from fedsecure.statements import RoundSpec
 from fedsecure.study.allowlist import layers_in, parse_allowed
@@ -49,24 +52,25 @@ class Consent:
     Args:
         policy: The section `[policy]` of its agent.toml.
         state: What it answered, and what a person decided.
-        model_owner: Who signs the specs of this federation.
+        federation: Who takes part now; its model owner signs the specs.
         clock: Seconds since 1970.
     """
 
     policy: Policy
     state: Consents
-    model_owner: str
+    federation: Federation
     clock: Callable[[], float]
 
     def require(self, spec: RoundSpec, task: TaskFacts) -> None:
         """Check a round whose spec is the model owner's; run before any training.
 
         Raises:
-            PeerError: FS-410 to FS-421, FS-426 or FS-427, by the steps above.
+            PeerError: FS-410 to FS-421, FS-426, FS-427 or FS-762, by the steps above.
         """
         policy, studies = self.policy, self.state.studies
         study = StudyRequest(task.config, terms_of(spec))
-        studies.remember(study, self.model_owner, spec.dimension, self.clock())
+        asked_by = self.federation.model_owner.name
+        studies.remember(study, asked_by, spec.dimension, self.clock())
         policy.require(spec)  # (1)
         policy.require_hour(self.clock())  # (2)
         policy.require_offered(study.reads)  # (3)
@@ -94,6 +98,16 @@ class Consent:
             raise PeerError("FS-419", f"study {study.digest[:12]}")
         if decision is None and self.policy.studies == "approved":
             raise PeerError("FS-418", f"study {study.digest[:12]}")
+        if decision is Decision.APPROVED and self.policy.roster == "approved":
+            self._require_roster(study)
+
+    def _require_roster(self, study: StudyRequest) -> None:
+        then = self.state.studies.decided_for(study.digest) or {}
+        others = came_in(then, roster_of(self.federation))
+        if others:
+            raise PeerError(
+                "FS-762", f"study {study.digest[:12]}: {few(others)} came in since"
+            )
 
 
 def require_layers(policy: Policy, study: StudyRequest) -> None:

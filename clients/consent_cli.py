@@ -17,9 +17,11 @@ import typer
 from clients.config import AgentSettings, load_agent_settings
 from clients.review import Review, request_of
 from clients.review_page import study_list, study_page
+from clients.roster import roster_of
 from clients.state import AgentState
 from clients.studies import Decision, KnownStudy
-from fedsecure.identity import Federation, load_federation
+from fedsecure.identity import Federation
+from fedsecure.membership import versions
 from fedsecure.review.fitting import screen
 from fedsecure.screen import Console
 from fedsecure.study.handover import read_study_file
@@ -76,9 +78,9 @@ class Desk:
 @contextmanager
 def _desk(config: Path) -> Iterator[Desk]:
     settings = load_agent_settings(config)
-    federation = load_federation(settings.federation)
-    with AgentState(settings.state, federation) as state:
-        yield Desk(settings, federation, state)
+    federations = versions.load(settings.federation)
+    with AgentState(settings.state, federations) as state:
+        yield Desk(settings, federations.newest, state)
 
 
 def review(
@@ -129,7 +131,8 @@ def refuse(which: Which, config: Config = AGENT, note: Note = "") -> None:
 def _decide(which: str, config: Path, decision: Decision, note: str) -> None:
     with _desk(config) as desk:
         known = desk.find(which)
-        desk.state.studies.decide(known.digest, decision, note, time.time())
+        roster = roster_of(desk.federation)
+        desk.state.studies.decide(known.digest, decision, note, time.time(), roster)
         decided = desk.review(desk.state.studies.named(known.digest))
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{decision.value} {known.digest} ({decided.name})", markup=False)

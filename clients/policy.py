@@ -24,7 +24,8 @@ class Policy(settings.Settings):
     `studies`: whether a person here approves each study before its first round.
     `max_rounds`: of one study in all runs together, train and evaluate each for
     itself. `max_dimension` counts parameters, `max_layers` the layers of a Keras model,
-    those within others too. `columns`: what this site offers, columns of a table,
+    those within others too. `roster`: whether an approval holds for data owners and
+    keys that came in after it. `columns`: what this site offers, columns of a table,
     arrays of a file, or folders of images; None is whatever a study reads. `hours`
     are those of `timezone`, or of this machine's.
     """
@@ -32,6 +33,7 @@ class Policy(settings.Settings):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     studies: Literal["approved", "any"] = "approved"
+    roster: Literal["approved", "any"] = "any"
     min_cohort: Annotated[int, Field(ge=2)] = 3
     max_rounds: Annotated[int, Field(ge=1)] = 1000
     max_clip: Annotated[float, Field(gt=0)] = 100.0

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from clients.consent import require_layers
 from clients.policy import Policy, few
+from clients.roster import came_in, differences, roster_of
 from clients.studies import Decision, KnownStudy
 from fedsecure.errors import FedsecureError, PeerError
 from fedsecure.identity import Federation
@@ -63,8 +64,17 @@ class Review:
         return self.study.task.study if self.study.task else "another ClientApp"
 
     @property
+    def since(self) -> list[str]:
+        """What changed among those who take part since a person decided here."""
+        if self.known.roster is None:
+            return []
+        return list(differences(self.known.roster, roster_of(self.federation)))
+
+    @property
     def state(self) -> str:
         """What becomes of its next round, in a few words."""
+        if self._others():
+            return "waits for you"
         if self.known.decision is not None:
             return self.known.decision.value
         waits = self.policy.studies == "approved" or self.answered_as is not None
@@ -119,6 +129,7 @@ class Review:
             "decision": self.known.decision,
             "decided_at": self.known.decided_at,
             "note": self.known.note,
+            "changed_since": self.since,
             "first_seen": self.known.first_seen,
             "asked": self.known.asked_by is not None,
             "model_owner": {"name": owner.name, "fingerprint": owner.fingerprint},
@@ -132,6 +143,13 @@ class Review:
             "rules": [dataclasses.asdict(rule) for rule in self.rules()],
             "refused_by": [rule.code for rule in self.objections()],
         }
+
+    def _others(self) -> list[str]:
+        """Return who came in since the approval, where the policy asks for that."""
+        approved = self.known.decision is Decision.APPROVED
+        if not approved or self.policy.roster == "any":
+            return []
+        return came_in(self.known.roster or {}, roster_of(self.federation))
 
     def _rules_of_terms(self) -> Iterator[Rule]:
         policy, terms = self.policy, self.study.terms
@@ -225,6 +243,8 @@ class Review:
             yield Rule("your decision", "refused", "", "FS-419")
         elif self.known.decision is None and policy.studies == "approved":
             yield Rule("your decision", "none yet", "approved", "FS-418")
+        elif others := self._others():
+            yield Rule("your decision", f"without {few(others)}", "for all", "FS-762")
 
 
 def request_of(known: KnownStudy) -> StudyRequest:

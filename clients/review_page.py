@@ -24,7 +24,9 @@ STYLES: Final = {
     "waits for you": "yellow",
     "needs no approval": "cyan",
 }
-DECIDED: Final = frozenset({"FS-418", "FS-419", "FS-426"})  # a person's to decide
+DECIDED: Final = frozenset(
+    {"FS-418", "FS-419", "FS-426", "FS-762"}
+)  # a person's to decide
 MOST_NAMES: Final = 60  # columns or layers that are shown
 
 
@@ -106,6 +108,8 @@ def _asked(review: Review) -> Iterator[tuple[str, Text]]:
     if known.decision is not None and known.decided_at is not None:
         note = f": {known.note}" if known.note else ""
         yield "decided", plain(f"{known.decision} {_moment(known.decided_at)}{note}")
+    if review.since:
+        yield "since then", plain(", ".join(review.since))
     yield from _model(review)
 
 

@@ -100,6 +100,9 @@ class StudyRow(Base):
     note: Mapped[str | None] = mapped_column(
         Text, comment="what that person wrote about it"
     )
+    roster: Mapped[str | None] = mapped_column(
+        Text, comment="who took part then: name -> fingerprint of each party (JSON)"
+    )
 
 
 class RefusalRow(Base):

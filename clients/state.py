@@ -23,9 +23,9 @@ from clients.studies import Studies
 from fedsecure import database, locking
 from fedsecure.durability import sync
 from fedsecure.errors import OperatorError
-from fedsecure.identity import Federation
+from fedsecure.federations import Federations
 from fedsecure.rounds.contributor import StoredReport
-from fedsecure.signing import Signed, verify
+from fedsecure.signing import Signed
 from fedsecure.statements import Inclusion, Receipt, ReportHeader, RoundSpec
 
 DATABASE: Final = "agent.db"
@@ -53,13 +53,14 @@ class AgentState:
 
     Args:
         folder: Made if absent, readable by this user alone.
-        federation: For checking stored statements when they are read again.
+        federations: For checking stored statements when they are read again, each with
+            the version that it names.
     """
 
-    def __init__(self, folder: Path, federation: Federation) -> None:
+    def __init__(self, folder: Path, federations: Federations) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
-        self._federation = federation
+        self._federations = federations
         engine = database.open_for_writing(database.locate(folder / DATABASE))
         database.upgrade(engine, MIGRATIONS)
         self._engine = database.writer(engine)
@@ -184,14 +185,23 @@ class AgentState:
             return list(rows)
 
     def undelivered(self, now: float) -> Sequence[str]:
-        """Return the specs with a report that got no receipt and still can be sent."""
+        """Return the specs with a report that got no receipt and still can be sent.
+
+        None of an earlier version of the federation: its rounds are void.
+        """
         with self._transaction() as session:
             rows = session.scalars(
-                select(ReportRow.spec)
-                .where(ReportRow.receipt.is_(None), ReportRow.deadline > now)
-                .distinct()
+                select(ReportRow).where(
+                    ReportRow.receipt.is_(None), ReportRow.deadline > now
+                )
             )
-            return sorted(rows)
+            newest = self._federations.newest.digest
+            found = {
+                row.spec
+                for row in rows
+                if self._report(row).header.statement.federation == newest
+            }
+            return sorted(found)
 
     def settle(self, inclusions: Mapping[str, Signed[Inclusion]], fate: str) -> None:
         """Keep what both aggregators said about one round, in one step."""
@@ -264,7 +274,7 @@ class AgentState:
 
     def _report(self, row: ReportRow) -> StoredReport:
         return StoredReport(
-            verify(row.header, ReportHeader, self._federation),
+            self._federations.verify(row.header, ReportHeader),
             self._folder / "outbox" / row.spec / row.aggregator,
-            verify(row.receipt, Receipt, self._federation) if row.receipt else None,
+            self._federations.verify(row.receipt, Receipt) if row.receipt else None,
         )

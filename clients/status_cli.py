@@ -15,7 +15,7 @@ from clients.config import load_agent_settings
 from clients.refusals import Refusal
 from clients.review_page import refusal_table
 from clients.state import AgentState
-from fedsecure.identity import load_federation
+from fedsecure.membership import versions
 from fedsecure.review.fitting import Column, screen, table
 from fedsecure.review.tables import plain
 
@@ -86,7 +86,7 @@ def read(config: Path) -> Status:
         OperatorError: FS-801 to FS-803 for its settings, FS-383 for its state.
     """
     settings = load_agent_settings(config)
-    with AgentState(settings.state, load_federation(settings.federation)) as state:
+    with AgentState(settings.state, versions.load(settings.federation)) as state:
         asks = settings.policy.studies == "approved"
         return Status(
             name=settings.name,

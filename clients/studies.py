@@ -14,6 +14,8 @@ from typing import Final
 from sqlalchemy import Engine, delete, exists, func, select
 from sqlalchemy.orm import Session
 
+from clients import roster as rosters
+from clients.roster import Roster
 from clients.rows import ReportRow, StudyRow
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.statements import Purpose
@@ -47,6 +49,7 @@ class KnownStudy:
     decided_at: float | None
     note: str | None
     answered: dict[str, int]
+    roster: Roster | None = None  # who took part when it was decided
 
 
 class Studies:
@@ -90,7 +93,9 @@ class Studies:
             session.flush()
             _forget_old(session)
 
-    def decide(self, digest: str, decision: Decision, note: str, at: float) -> None:
+    def decide(
+        self, digest: str, decision: Decision, note: str, at: float, roster: Roster
+    ) -> None:
         """Keep a person's decision about a study that is known.
 
         Args:
@@ -98,10 +103,18 @@ class Studies:
             decision: Instead of an earlier one.
             note: For whoever reads it later; may be empty.
             at: Seconds since 1970.
+            roster: Who takes part now.
         """
         with self._writing() as session:
             row = session.get_one(StudyRow, digest)
             row.decision, row.decided_at, row.note = decision.value, at, note or None
+            row.roster = rosters.written(roster)
+
+    def decided_for(self, digest: str) -> Roster | None:
+        """Return who took part when a person decided about a study, if one did."""
+        with self._reading() as session:
+            row = session.get(StudyRow, digest)
+            return _roster(row) if row else None
 
     def decision(self, digest: str) -> Decision | None:
         """Return what a person decided about a study, if anything."""
@@ -182,6 +195,10 @@ def _decision(row: StudyRow) -> Decision | None:
     return Decision(row.decision) if row.decision else None
 
 
+def _roster(row: StudyRow) -> Roster | None:
+    return rosters.read(row.roster) if row.roster else None
+
+
 def _known(session: Session, row: StudyRow) -> KnownStudy:
     counts = session.execute(
         select(ReportRow.purpose, func.count(ReportRow.spec.distinct()))
@@ -199,5 +216,6 @@ def _known(session: Session, row: StudyRow) -> KnownStudy:
         decision=_decision(row),
         decided_at=row.decided_at,
         note=row.note,
+        roster=_roster(row),
         answered={str(purpose): int(count) for purpose, count in counts},
     )

@@ -1443,6 +1443,33 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Another agent works with this state folder",
             "Stop it, or give each agent a `state` of its own in agent.toml.",
         ),
+        Problem(
+            "FS-654",
+            "A version of the federation is missing here",
+            "Something was signed under it. Each party that accepted it has it, by "
+            "this digest, in the folder federation-versions beside its "
+            "federation.toml: name that file with --federation, or put it into the "
+            "same folder here.",
+        ),
+        Problem(
+            "FS-655",
+            "A ledger changes its version of the federation without saying so",
+            "It goes on under another version after an entry `federation-changed` "
+            "alone, and never goes back to an earlier one: the entries before it are "
+            "sound; ask its owner who wrote the rest, with which key.",
+        ),
+        Problem(
+            "FS-656",
+            "The ledger went on under a newer version of the federation",
+            "This program was started before `fedsecure join`, or with old files: "
+            "start it again with the version that was accepted last.",
+        ),
+        Problem(
+            "FS-657",
+            "A round does not outlive its version of the federation",
+            "It is void, and the run goes on with the next attempt. Finish a training "
+            "before the federation changes, and nothing is lost.",
+        ),
         # 7xx statements and identities
         Problem(
             "FS-701",
@@ -1591,6 +1618,26 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "This party is somebody else in the federation",
             "Ask the model owner to take your newest identity file: `fedsecure "
             "federation rotate`.",
+        ),
+        Problem(
+            "FS-760",
+            "A kept version of the federation was changed",
+            "Each file in federation-versions is named as the digest of its content. "
+            "Take this one anew from any party that accepted it.",
+        ),
+        Problem(
+            "FS-761",
+            "A name stands for somebody else than before",
+            "Openings and approvals know data owners by their names, so the name of "
+            "one that was retired is not given to another: choose a new name.",
+        ),
+        Problem(
+            "FS-762",
+            "Others take part than when the study was approved here",
+            "Data owner: `fedsecure agent review STUDY` shows who came in since; "
+            "`fedsecure agent approve STUDY` approves it for them, too. It is asked "
+            'because agent.toml, section [policy], says roster = "approved".',
+            HTTPStatus.FORBIDDEN,
         ),
         Problem(
             "FS-720",

@@ -17,7 +17,7 @@ from fedsecure.audit.findings import Report
 from fedsecure.audit.verify import Progress, alone
 from fedsecure.console.auditing import Audits
 from fedsecure.console.start import Parts
-from fedsecure.identity import Federation, load_federation
+from fedsecure.membership import versions
 
 ALONE = (
     "It is this ledger by itself; `fedsecure audit verify` holds all three stores "
@@ -31,17 +31,16 @@ def parts(
     """Return what a console serves.
 
     Raises:
-        OperatorError: FS-525, FS-603, FS-607 or FS-608 for the store, FS-801 to FS-803
-            for federation.toml.
+        OperatorError: FS-525, FS-603, FS-607 or FS-608 for the store, FS-760 or FS-801
+            to FS-803 for federation.toml and the versions before it.
     """
-    federation = load_federation(settings.federation)
-    return parts_of(settings, federation, clock)
+    return parts_of(settings, versions.load(settings.federation), clock)
 
 
 def parts_of(
-    settings: AggregatorSettings, federation: Federation, clock: Callable[[], float]
+    settings: AggregatorSettings, keys: Federations, clock: Callable[[], float]
 ) -> Parts:
-    """Return the same for a federation that was read.
+    """Return the same for a federation that was read, in all its versions.
 
     Raises:
         OperatorError: FS-525, FS-603, FS-607 or FS-608.
@@ -57,7 +56,7 @@ def parts_of(
             return question(session)
 
     def audit(progress: Progress) -> Report:
-        report, keys = Report(), Federations([federation])
+        report = Report()
         with alone(str(settings.store), KIND, keys, report, progress):
             return report
 

@@ -33,7 +33,6 @@ from fedsecure.audit.kinds import (
 from fedsecure.audit.sources import Source, fast_engine
 from fedsecure.errors import FedsecureError
 from fedsecure.ledger import Link, read_links
-from fedsecure.statements import Event
 
 BATCH: Final = 128  # entries
 NOBODY: Final = "?"
@@ -152,12 +151,8 @@ def _followed(
 ) -> Iterator[Link]:
     """Yield every entry once it is verified and projected."""
     done = 0
-
-    def check(payload: str) -> Event:
-        return keys.verify(payload, Event).statement
-
     with Session(source.connection) as reading, Session(engine) as session:
-        links = read_links(reading, kind.events, check)
+        links = read_links(reading, kind.events, keys)
         while True:
             try:
                 link = next(links, None)
@@ -177,7 +172,7 @@ def _followed(
 def _follow(session: Session, kind: Kind, keys: Federations, link: Link) -> None:
     event = link.event
     try:
-        evidence = list(kind.read(session, event, keys))  # (2)
+        evidence = list(kind.read(session, event, keys.at(event.federation)))  # (2)
     except _WRONG as error:
         raise _BrokenError(event.entry, 2, error) from error
     try:

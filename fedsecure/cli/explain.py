@@ -199,6 +199,12 @@ FAMILIES: Final = (
         "Two processes would write to one place. Who started the second one sees it.",
     ),
     Family(
+        659,
+        "Versions of the federation",
+        "A ledger or a round belongs to another version than it should. Who opens the "
+        "store, or audits it, sees it.",
+    ),
+    Family(
         719,
         "Signed statements",
         "A signed message is refused: by an aggregator, which answers with the code, "

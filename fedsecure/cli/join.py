@@ -10,12 +10,18 @@ from rich.text import Text
 
 from fedsecure.errors import OperatorError
 from fedsecure.fingerprints import read_fingerprint
-from fedsecure.identity import AggregatorParty, ModelOwnerParty, Party
+from fedsecure.identity import AggregatorParty, ModelOwnerParty, Party, Role
 from fedsecure.membership.changes import Change
 from fedsecure.membership.joining import Candidate, accept, examine, require_told
 from fedsecure.membership.own import find_config, load_own
 from fedsecure.review.fitting import Column, screen, table
 from fedsecure.screen import Console
+
+STARTED: Final = {
+    Role.AGGREGATOR: "`fedsecure aggregator`",
+    Role.DATA_OWNER: "`fedsecure agent`",
+    Role.MODEL_OWNER: "`fedsecure train`",
+}
 
 
 def command(
@@ -35,6 +41,13 @@ def command(
             metavar="NAME=WORDS", help="What a party read out; may be repeated."
         ),
     ] = None,
+    new_keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="With this party's new keys: they take the place of the old ones.",
+        ),
+    ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", help="Accept without being asked.")
     ] = False,
@@ -42,12 +55,13 @@ def command(
     """Check a version of the federation, and accept it.
 
     It shows what changed, and asks for the words that those parties read out whose
-    keys you do not know yet: call them, at a number that you know.
+    keys you do not know yet: call them, at a number that you know. The version before
+    is kept, and so are data and ledger: start your program again, and it goes on.
 
     Example: fedsecure join to-everybody/federation.toml
     """
     role, own = load_own(find_config(config, Path()))
-    candidate = examine(federation, role, own)
+    candidate = examine(federation, role, own, new_keys)
     console = screen()
     _show(console, candidate)
     told = _given(fingerprint or [])
@@ -63,6 +77,9 @@ def command(
         _require_consent(candidate)
     accepted = accept(candidate, told)
     console.print(f"accepted: {candidate.federation.name}, version {accepted.number}")
+    before = candidate.before
+    if before is not None and before.federation != accepted.federation:
+        console.print(f"Start {STARTED[role]} again: it goes on with what it has.")
 
 
 def _show(console: Console, candidate: Candidate) -> None:

@@ -224,6 +224,9 @@ class SecureAggregation:
     def _take_up(self, left: RoundRecord, arrays: ArrayRecord) -> Outcome:
         """Go on with a round that an earlier process left undecided."""
         watch = _Stopwatch(self._clock)
+        if self._owner.is_of_other_version(left):
+            ended = OperatorError("FS-657", f"round {left.round} of {left.run}")
+            return self._voided(Outcome(self._owner.proposal_of(left), arrays), ended)
         try:
             proposal = self._owner.take_up(left)
         except PeerError as error:

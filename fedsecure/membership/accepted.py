@@ -14,7 +14,7 @@ Written by `fedsecure join`; every program reads it at start. A federation.toml 
 was changed since, by whomever, is refused.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Protocol, Self
 
@@ -25,6 +25,7 @@ from pydantic import Field
 from fedsecure import settings
 from fedsecure.encodings import Digest
 from fedsecure.errors import OperatorError
+from fedsecure.federations import Federations
 from fedsecure.fingerprints import Fingerprint
 from fedsecure.identity import (
     Federation,
@@ -34,6 +35,7 @@ from fedsecure.identity import (
     load_signing_key,
     require_key_of,
 )
+from fedsecure.membership import versions
 from fedsecure.membership.files import write_public
 from fedsecure.membership.handout import AUTHORITIES, digest, read_authorities
 from fedsecure.settings import RelativePath
@@ -97,12 +99,14 @@ class Own(Protocol):
 class Membership:
     """A party that may start: it holds its key, and accepted this federation.
 
-    `authorities` is the CA file that came with the federation, if one did.
+    `authorities` is the CA file that came with the federation, if one did; `versions`
+    are all that this party accepted, this one too.
     """
 
     author: Author
     accepted: Accepted
     authorities: Path | None
+    versions: Federations = field(repr=False)
 
     @property
     def federation(self) -> Federation:
@@ -117,11 +121,12 @@ def open_membership(own: Own) -> Membership:
         (1) federation.toml is the version that this party accepted;
         (2) so is the CA file beside it;
         (3) the keys of those whose fingerprints it was told are in it;
-        (4) its own key is in it, under its own name.
+        (4) its own key is in it, under its own name;
+        (5) the versions that it accepted before are what they were.
 
     Raises:
         OperatorError: FS-752, FS-753 other versions, FS-750 another CA file, FS-754
-            another fingerprint, FS-741, FS-744 to FS-746, FS-801 to FS-803.
+            another fingerprint, FS-741, FS-744 to FS-746, FS-760, FS-801 to FS-803.
     """
     accepted = load_accepted(own.accepted)
     federation = load_federation(own.federation)
@@ -130,7 +135,8 @@ def open_membership(own: Own) -> Membership:
     require_fingerprints(federation, accepted.fingerprints)  # (3)
     key: Ed25519PrivateKey = load_signing_key(own.key)
     require_key_of(federation, own.name, key)  # (4)
-    return Membership(Author(own.name, key, federation), accepted, authorities)
+    known = versions.with_past(federation, own.federation)  # (5)
+    return Membership(Author(own.name, key, federation), accepted, authorities, known)
 
 
 def load_accepted(path: Path) -> Accepted:

@@ -1,4 +1,4 @@
-"""Writes the files that a party shows to others."""
+"""Writes a party's files: each is there whole, as it was or as it is to be."""
 
 import os
 import tempfile
@@ -33,3 +33,17 @@ def write_public(path: Path, content: bytes) -> None:
         sync(path.parent)
     except OSError as error:
         raise OperatorError("FS-816", f"{path}: {error.strerror}") from error
+
+
+def replace(new: Path, old: Path) -> None:
+    """Put a file in the place of another, on disk when this returns.
+
+    Raises:
+        OperatorError: FS-816.
+    """
+    try:
+        sync(new)
+        new.replace(old)
+        sync(old.parent)
+    except OSError as error:
+        raise OperatorError("FS-816", f"{old}: {error.strerror}") from error

@@ -69,13 +69,14 @@ class Issuer:
 
         Raises:
             OperatorError: FS-756 for somebody who is in it already.
-            PeerError: FS-747.
+            PeerError: FS-747; FS-761 for the name of somebody else who was retired.
         """
         before, present = self._newest()
         given = [(identity_file.read(path), path) for path in paths]
         for identity, path in given:
             if identity.name in present:
                 raise OperatorError("FS-756", f"{path}: {identity.name} is in it")
+            self._require_free(identity)
         return self._issue(before.name, before, _by_name(present, given))
 
     def retire(self, names: Sequence[str]) -> Handout:
@@ -107,6 +108,16 @@ class Issuer:
             if name not in {identity.name for identity, _ in given}
         }
         return self._issue(before.name, before, _by_name(staying, given))
+
+    def _require_free(self, identity: Identity) -> None:
+        """Refuse the name of somebody who was retired, but for that very party."""
+        retired = (self.folder / IDENTITIES / RETIRED).glob(
+            f"{identity.name}-*{SUFFIX}"
+        )
+        known = [identity_file.read(path) for path in retired]
+        keys = {one.key for one in known if one.name == identity.name}
+        if keys and identity.key not in keys:
+            raise PeerError("FS-761", f"{identity.name} was retired, with another key")
 
     def _newest(self) -> tuple[Federation, Mapping[str, Given]]:
         before = handout.read(self.handed_over).federation

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
+from fedsecure.ledger import CHANGED
 from fedsecure.statements import Event
 from fedsecure.store import round_rows, run_rows
 from fedsecure.store.models import Subject
@@ -30,7 +31,8 @@ from fedsecure.store.records import KINDS
 _BODIES: Final[dict[str, TypeAdapter[Any]]] = {
     kind: TypeAdapter(body) for kind, body in KINDS.items()
 }
-_WRITERS: Final[dict[str, Callable[[Session, Event, Any], run_rows.Subject]]] = {
+Writer = Callable[[Session, Event, Any], run_rows.Subject | None]
+_WRITERS: Final[dict[str, Writer]] = {
     "run-started": run_rows.run_started,
     "run-resumed": run_rows.run_resumed,
     "run-finished": run_rows.run_finished,
@@ -40,6 +42,7 @@ _WRITERS: Final[dict[str, Callable[[Session, Event, Any], run_rows.Subject]]] = 
     "round-opened": round_rows.round_opened,
     "round-void": round_rows.round_void,
     "round-verdict": round_rows.round_judged,
+    CHANGED: lambda _session, _event, _body: None,  # it is about no run
 }
 
 
@@ -55,6 +58,8 @@ def project(session: Session, event: Event) -> None:
             "FS-603", f"entry {event.entry} is a {event.kind!r}, which is unknown here"
         )
     body = _BODIES[event.kind].validate_python(event.body)
-    run, spec = _WRITERS[event.kind](session, event, body)
-    session.add(Subject(entry=event.entry, run=run, spec=spec))
+    subject = _WRITERS[event.kind](session, event, body)
+    if subject is not None:
+        run, spec = subject
+        session.add(Subject(entry=event.entry, run=run, spec=spec))
     session.flush()

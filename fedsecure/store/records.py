@@ -5,7 +5,7 @@ statements in them they hold everything that the tables show:
 
     run-started  run-resumed  run-finished
     round-proposed  round-granted  round-opening  round-opened  round-void
-    round-verdict
+    round-verdict  federation-changed
 
 The second part is what readers get. No field is secret.
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
+from fedsecure.ledger import CHANGED
 from fedsecure.statements import Purpose, Weighting
 from fedsecure.store.states import RoundState, RunState
 
@@ -194,6 +195,14 @@ class RoundJudged:
     by: str  # who typed it
 
 
+@dataclass(frozen=True, slots=True)
+class FederationChanged:
+    """The ledger goes on under a new version. `before`: digest of the last one."""
+
+    before: str
+    number: int
+
+
 Body: TypeAlias = (
     RunStarted
     | RunResumed
@@ -204,6 +213,7 @@ Body: TypeAlias = (
     | RoundResult
     | RoundVoided
     | RoundJudged
+    | FederationChanged
 )
 
 KINDS: Final[dict[str, type[Body]]] = {
@@ -216,6 +226,7 @@ KINDS: Final[dict[str, type[Body]]] = {
     "round-opened": RoundResult,
     "round-void": RoundVoided,
     "round-verdict": RoundJudged,
+    CHANGED: FederationChanged,
 }
 """The kind of event that carries each body."""
 

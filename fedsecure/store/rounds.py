@@ -68,7 +68,7 @@ class RoundStore:
         OperatorError: FS-544 when it loses commits, FS-603 when a newer version wrote
             the database, FS-604 when it cannot be opened, FS-607 when it is no round
             store, FS-608 when it has an older form, FS-652 when another training uses
-            it.
+            it, FS-656 when it went on under a newer version of the federation.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class RoundStore:
         )
         try:
             database.prepare(self._engine, MIGRATIONS, "fedsecure store migrate")
+            self._enter()
         except SQLAlchemyError as error:
             self.close()
             raise self._failed("open", error) from error
@@ -127,6 +128,14 @@ class RoundStore:
                 refuses, or is away for longer than a restart takes.
         """
         return self._transactions.run(name, work)
+
+    def _enter(self) -> None:
+        """Say in the ledger that it goes on under a new version, if it does."""
+        with self._reading("version") as session:
+            changes = self._ledger.left(session) is not None
+        if changes:
+            at = self._clock()
+            self.change("enter version", lambda one: self._ledger.enter(one, at))
 
     def start_run(self, start: RunStarted) -> None:
         """Record that a run begins, with the model that it starts from."""

@@ -9,6 +9,7 @@ from aggregator.config import AggregatorSettings
 from aggregator.console.start import parts_of
 from aggregator.policy import Policy
 from fedsecure.console.start import Parts
+from fedsecure.federations import Federations
 from tests.browser import stores
 from tests.browser.serving import owner
 from tests.unit.aggregator.conftest import start
@@ -72,7 +73,7 @@ def aggregator(folder: Path) -> Iterator[Parts]:
     settings = AggregatorSettings.model_construct(
         name="north", data=north.folder, database=None, policy=Policy()
     )
-    yield parts_of(settings, world.federation, clock)
+    yield parts_of(settings, Federations([world.federation]), clock)
     for server in servers.values():
         server.running.close()
         server.context.store.close()
@@ -86,7 +87,7 @@ def idle(folder: Path) -> Iterator[Parts]:
     settings = AggregatorSettings.model_construct(
         name="north", data=folder, database=None, policy=Policy()
     )
-    yield parts_of(settings, world.federation, clock)
+    yield parts_of(settings, Federations([world.federation]), clock)
     server.running.close()
     server.context.store.close()
 

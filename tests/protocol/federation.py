@@ -9,7 +9,7 @@ import hashlib
 import io
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from fedsecure import database
 from fedsecure.aggregators import AggregatorClient, Patience
 from fedsecure.core.scheme import Measurement
 from fedsecure.errors import FedsecureError
+from fedsecure.federations import Federations
 from fedsecure.identity import Federation, public_key_text
 from fedsecure.rounds.contributor import Accepted, Contributor, Offer, TaskFacts
 from fedsecure.rounds.owner import RoundOwner
@@ -73,6 +74,7 @@ def _initial_model() -> StoredModel:
 
 
 INITIAL: Final = _initial_model()
+NO_KEYS: Final[Mapping[str, Ed25519PrivateKey]] = {}
 
 Handler = Callable[[httpx.Request], httpx.Response]
 Fault = Callable[[httpx.Request, Handler], httpx.Response]
@@ -232,10 +234,16 @@ class MemoryFederation:
     store: RoundStore
     hospitals: dict[str, Hospital] = field(default_factory=dict)
     slept: list[float] = field(default_factory=list)
+    past: list[Federation] = field(default_factory=list)
 
     @property
     def wires(self) -> Mapping[str, Wire]:
         return {name: server.wire for name, server in self.servers.items()}
+
+    @property
+    def versions(self) -> Federations:
+        """All versions of the federation so far."""
+        return Federations([*self.past, self.federation])
 
     def author(self, name: str) -> Author:
         return Author(name, self.keys[name], self.federation)
@@ -258,8 +266,8 @@ class MemoryFederation:
         if name in self.hospitals:
             self.hospitals[name].running.close()
         running = ExitStack()
-        state = running.enter_context(AgentState(self.folder / name, self.federation))
-        consent = Consent(policy or ANY_STUDY, state, OWNER, self.clock)
+        state = running.enter_context(AgentState(self.folder / name, self.versions))
+        consent = Consent(policy or ANY_STUDY, state, self.federation, self.clock)
         contributor = Contributor(
             author=self.author(name),
             aggregators=self.clients(),
@@ -270,6 +278,41 @@ class MemoryFederation:
         )
         self.hospitals[name] = Hospital(contributor, state, running)
         return self.hospitals[name]
+
+    def change(
+        self, names: Sequence[str], new_keys: Mapping[str, Ed25519PrivateKey] = NO_KEYS
+    ) -> None:
+        """Take everybody to the next version: join, and start again with what it has.
+
+        Args:
+            names: The data owners of it.
+            new_keys: Of parties whose signing key is another from now on.
+        """
+        before = self.federation
+        self.keys = {**self.keys, **new_keys}
+        history = {"number": before.number + 1, "previous": before.digest}
+        content = {**_content(self.keys, names), **history}
+        self.past.append(before)
+        self.federation = Federation.model_validate(content)
+        for name, server in self.servers.items():
+            server.stop()
+            server.author = self.author(name)
+            server.start()
+        self.store.close()
+        self.store = RoundStore(
+            f"sqlite:///{self.folder / 'rounds.db'}", self.author(OWNER), self.clock
+        )
+        self.owner = replace(
+            self.owner,
+            author=self.author(OWNER),
+            aggregators=self.clients(),
+            log=self.store,
+        )
+        for hospital in self.hospitals.values():
+            hospital.running.close()
+        self.hospitals.clear()
+        for name in names:
+            self.hospital(name)
 
     def request(self, **changes: Any) -> RoundRequest:
         request = RoundRequest(
@@ -291,6 +334,7 @@ class MemoryFederation:
         return replace(request, **changes)
 
     def close(self) -> None:
+        self.store.close()
         for hospital in self.hospitals.values():
             hospital.running.close()
 
@@ -349,7 +393,6 @@ def federate(folder: Path) -> Iterator[MemoryFederation]:
             server.start()
         author = Author(OWNER, keys[OWNER], federation)
         store = RoundStore(f"sqlite:///{folder / 'rounds.db'}", author, clock)
-        stack.callback(store.close)
         rounds = folder / "rounds"
         rounds.mkdir()
         owner = RoundOwner(author, {}, store, rounds, clock, Entropy(OWNER))
@@ -378,7 +421,9 @@ def _running_loop() -> Iterator[asyncio.AbstractEventLoop]:
         loop.close()
 
 
-def _content(keys: Mapping[str, Ed25519PrivateKey]) -> dict[str, Any]:
+def _content(
+    keys: Mapping[str, Ed25519PrivateKey], data_owners: Sequence[str] = HOSPITALS
+) -> dict[str, Any]:
     def party(name: str, **more: str) -> dict[str, str]:
         return {"name": name, "key": public_key_text(keys[name]), **more}
 
@@ -388,7 +433,8 @@ def _content(keys: Mapping[str, Ed25519PrivateKey]) -> dict[str, Any]:
         "model_owner": party(OWNER),
         "aggregators": [party(name, url=f"https://{name}.test") for name in SERVERS],
         "data_owners": [
-            party(name, flower_key=f"ecdsa-sha2-nistp384 {name}") for name in HOSPITALS
+            party(name, flower_key=f"ecdsa-sha2-nistp384 {name}")
+            for name in data_owners
         ],
     }
 

@@ -9,6 +9,7 @@ import pytest
 
 from clients.policy import Policy
 from clients.refusals import KEPT
+from clients.roster import roster_of
 from clients.state import AgentState
 from clients.studies import PENDING, Decision
 from fedsecure.core.scheme import Measurement
@@ -216,7 +217,8 @@ def decide(bench: Bench, proposal: Proposal, decision: Decision) -> None:
     """Decide as a person does, after the study was seen."""
     studies, study = bench.basel.state.studies, bench.study(proposal)
     studies.remember(study, None, 0, bench.memory.clock())
-    studies.decide(study.digest, decision, "", bench.memory.clock())
+    now = roster_of(bench.memory.federation)
+    studies.decide(study.digest, decision, "", bench.memory.clock(), now)
 
 
 def test_a_study_waits_until_a_person_approves_it(memory: MemoryFederation) -> None:
@@ -229,7 +231,7 @@ def test_a_study_waits_until_a_person_approves_it(memory: MemoryFederation) -> N
     assert known.digest == bench.study(proposal).digest
     assert (known.text, known.asked_by) == (TASK.text, "consortium")
     assert known.decision is None
-    bench.basel.state.studies.decide(known.digest, Decision.APPROVED, "yes", 1.0)
+    bench.basel.state.studies.decide(known.digest, Decision.APPROVED, "yes", 1.0, {})
     bench.answer(proposal)
     assert bench.held(proposal) == {"basel"}
 
@@ -252,9 +254,9 @@ def test_a_decision_of_another_process_holds_from_the_next_round_on(
     proposal = bench.propose()
     with refused("FS-418"):
         bench.answer(proposal)
-    with AgentState(memory.folder / "basel", memory.federation) as elsewhere:
+    with AgentState(memory.folder / "basel", memory.versions) as elsewhere:
         digest = bench.study(proposal).digest
-        elsewhere.studies.decide(digest, Decision.APPROVED, "", 1.0)
+        elsewhere.studies.decide(digest, Decision.APPROVED, "", 1.0, {})
     bench.answer(proposal)
 
 

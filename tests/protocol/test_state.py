@@ -31,12 +31,12 @@ def test_the_migration_makes_the_tables_that_the_program_uses(
 def test_a_membership_is_remembered_for_each_superlink(
     memory: MemoryFederation, tmp_path: Path
 ) -> None:
-    with AgentState(tmp_path / "state", memory.federation) as state:
+    with AgentState(tmp_path / "state", memory.versions) as state:
         assert state.last_node("one:1") is None
         state.joined("one:1", 2**64 - 1)
         state.joined("two:2", 7)
         state.joined("one:1", 2**63)
-    with AgentState(tmp_path / "state", memory.federation) as again:
+    with AgentState(tmp_path / "state", memory.versions) as again:
         assert (again.last_node("one:1"), again.last_node("two:2")) == (2**63, 7)
     assert (tmp_path / "state").stat().st_mode & 0o077 == 0
 

@@ -244,6 +244,12 @@ def upgrade() -> None:
             sa.Text(),
             comment="what that person wrote about it",
         ),
+        sa.Column(
+            "roster",
+            sa.Text(),
+            nullable=True,
+            comment="who took part then: name -> fingerprint of each party (JSON)",
+        ),
     )
 
 

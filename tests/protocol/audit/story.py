@@ -62,6 +62,7 @@ class Records:
     folder: Path
     federation: Federation
     keys: Mapping[str, Ed25519PrivateKey] = field(repr=False)
+    past: tuple[Federation, ...] = ()  # versions before it
 
     def author(self, name: str) -> Author:
         return Author(name, self.keys[name], self.federation)
@@ -78,7 +79,7 @@ class Records:
         return audit(
             places["owner"],
             [places["north"], places["south"]],
-            Federations([self.federation]),
+            Federations([*self.past, self.federation]),
             QUIET,
         )
 
@@ -97,15 +98,17 @@ def hold(
     number: int,
     *,
     left_out: Sequence[str] = (),
+    names: Sequence[str] = HOSPITALS,
     **changes: Any,
 ) -> str:
     """Hold one round with everybody, and record it; return its spec's digest."""
     memory.clock.now += 60.0
-    proposal = memory.owner.propose(request(memory, number, **changes))
+    asked = request(memory, number, cohort=names, **changes)
+    proposal = memory.owner.propose(asked)
     measure = changes.get("purpose", Purpose.TRAIN) is Purpose.TRAIN
     receipts = {
         name: memory.hospitals[name].answer(proposal, _measurement(name, measure))
-        for name in HOSPITALS
+        for name in names
     }
     for name in left_out:
         del receipts[name]

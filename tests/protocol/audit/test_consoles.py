@@ -55,7 +55,7 @@ def consoles(records: Records) -> Iterator[dict[str, Served]]:
         settings = AggregatorSettings.model_construct(
             name=name, data=records.folder / name, database=None, policy=Policy()
         )
-        parts[name] = parts_of(settings, records.federation, lambda: 0.0)
+        parts[name] = parts_of(settings, Federations([records.federation]), lambda: 0.0)
     with ExitStack() as stack:
         yield {name: stack.enter_context(serving(one)) for name, one in parts.items()}
 

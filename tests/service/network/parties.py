@@ -9,6 +9,7 @@ from pathlib import Path
 from clients.state import AgentState
 from fedsecure.aggregators import AggregatorClient, Patience
 from fedsecure.core import scheme
+from fedsecure.federations import Federations
 from fedsecure.rounds.contributor import Accepted, Contributor, Offer, TaskFacts
 from fedsecure.rounds.settlement import Settlement
 from fedsecure.signing import Signed
@@ -95,7 +96,7 @@ def hospital(
         }
         for one in clients.values():
             stack.callback(one.close)
-        state = stack.enter_context(AgentState(folder, world.federation))
+        state = stack.enter_context(AgentState(folder, Federations([world.federation])))
         author = world.author(name)
         contributor = Contributor(
             author=author,

@@ -12,6 +12,7 @@ from aggregator.config import AggregatorSettings
 from aggregator.console.start import parts_of
 from aggregator.policy import Policy
 from fedsecure.errors import PeerError
+from fedsecure.federations import Federations
 from tests.browser.serving import Served, post, serving
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import HOSPITALS
@@ -27,7 +28,7 @@ def console(pair: Pair) -> Iterator[tuple[Served, httpx.Client]]:
     settings = AggregatorSettings.model_construct(
         name="north", data=server.folder, database=url, policy=Policy()
     )
-    parts = parts_of(settings, pair.world.federation, server.clock)
+    parts = parts_of(settings, Federations([pair.world.federation]), server.clock)
     with serving(parts) as served, served.client() as client:
         yield served, client
 

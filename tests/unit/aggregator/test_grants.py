@@ -10,7 +10,7 @@ from aggregator import grants, store
 from aggregator.policy import DAY
 from aggregator.rounds import RoundState
 from aggregator.tables import Base, EventRow
-from fedsecure.errors import FedsecureError
+from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.faults import Point
 from fedsecure.signing import verify
 from fedsecure.statements import RoundGrant, Void
@@ -21,6 +21,11 @@ from tests.unit.aggregator.world import HOSPITALS, NOW, OWNER, Round, World
 def state_of(server: Server, asked: Round) -> RoundState:
     with server.context.store.reading("test") as session:
         return store.find_round(session, asked.digest).state
+
+
+def kinds_in(server: Server) -> list[str]:
+    with server.context.store.reading("test") as session:
+        return list(session.scalars(select(EventRow.kind).order_by(EventRow.entry)))
 
 
 def empty(place: str) -> None:
@@ -214,12 +219,30 @@ def test_a_start_without_the_key_voids_the_round(pair: Pair) -> None:
     assert north.context.spool.rounds() == []
 
 
-def test_a_start_in_another_federation_voids_undecided_rounds(pair: Pair) -> None:
+def test_a_start_under_a_new_version_says_so_and_voids_undecided_rounds(
+    pair: Pair,
+) -> None:
     asked = pair.world.propose()
     pair.north.grant(asked)
-    content = {**pair.world.federation_content(), "name": "lung"}
+    before = pair.world.federation.digest
+    content = {**pair.world.federation_content(), "number": 2, "previous": before}
     pair.world.federation = type(pair.world.federation).model_validate(content)
-    assert state_of(pair.restart("north"), asked) is RoundState.VOID
+    north = pair.restart("north")
+    assert state_of(north, asked) is RoundState.VOID
+    said = kinds_in(north)
+    assert said[-2:] == ["federation-changed", "round-void"]
+    assert kinds_in(pair.restart("north")) == said  # it is said once
+
+
+def test_a_start_under_an_older_version_is_refused(pair: Pair) -> None:
+    first = pair.world.federation
+    pair.north.grant(pair.world.propose())
+    content = {**pair.world.federation_content(), "number": 2, "previous": first.digest}
+    pair.world.federation = type(first).model_validate(content)
+    pair.restart("north")
+    pair.world.federation = first
+    with pytest.raises(OperatorError, match=r"FS-656.*version 2.*here is 1"):
+        pair.restart("north")
 
 
 def test_a_start_sweeps_what_a_crash_left(pair: Pair) -> None:
@@ -255,14 +278,11 @@ def test_a_restored_store_closes_the_runs_it_may_have_forgotten(pair: Pair) -> N
         again = world.propose(run=run, round=2)
         assert refused(lambda: north.grant(again)) == "FS-334"  # noqa: B023
     north.grant(world.propose(run="run-3"))
-    with north.context.store.reading("test") as session:
-        kinds = list(session.scalars(select(EventRow.kind).order_by(EventRow.entry)))
-    assert kinds[-3:] == ["store-restored", "round-void", "round-granted"]
+    assert kinds_in(north)[-3:] == ["store-restored", "round-void", "round-granted"]
 
 
 def test_a_lost_database_closes_every_run_too(pair: Pair) -> None:
     pair.north.grant(pair.world.propose())
-    pair.north.context.store.close()
     empty(pair.north.place)
     north = pair.restart("north")
     again = pair.world.propose(round=2)

@@ -13,6 +13,7 @@ from clients.policy import Policy
 from clients.refusals import Refusal
 from clients.review import Review, layers
 from clients.review_page import refusal_table, study_list, study_page
+from clients.roster import roster_of
 from clients.studies import Decision, KnownStudy
 from fedsecure.identity import Federation
 from fedsecure.statements import ScalarField, Weighting
@@ -223,4 +224,26 @@ def test_json_holds_what_the_page_shows(case: Case) -> None:
     assert content["layers"] == ["Dense 16 tanh", "Dense 1"]
     assert content["terms"]["clip"] == 2.0
     assert content["answered"] == {"train": 2}
+    assert content["changed_since"] == []
     assert len(content["leaves"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("roster", "state", "refused"),
+    [("any", "approved", []), ("approved", "waits for you", ["FS-762"])],
+)
+def test_who_came_in_since_an_approval_is_shown_and_asked_about_where_wanted(
+    case: Case, roster: Any, state: str, refused: list[str]
+) -> None:
+    now = roster_of(case.federation)
+    names = list(now)
+    then = {**now, names[0]: "another key", "genf": "a key"}
+    del then[names[-1]]
+    known = {"decision": Decision.APPROVED, "decided_at": NOW, "roster": then}
+    review = case.review(Policy(roster=roster), known)
+    said = {"genf left", f"{names[-1]} came in", f"{names[0]} has a new key"}
+    assert set(review.since) == said
+    assert (review.state, review.as_json()["refused_by"]) == (state, refused)
+    text = printed(study_page(review), 100)
+    assert "since then" in text
+    assert "genf left" in text

@@ -19,6 +19,7 @@ from aggregator.policy import Policy
 from aggregator.store import MIGRATIONS
 from fedsecure import database
 from fedsecure.console.start import Parts
+from fedsecure.federations import Federations
 from tests.browser.serving import owner, serving
 from tests.browser.stores import story
 from tests.unit.aggregator.world import World
@@ -72,7 +73,7 @@ def aggregator_parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     settings = AggregatorSettings.model_construct(
         name="north", data=folder, database=None, policy=Policy()
     )
-    return parts_of(settings, world.federation, time.time)
+    return parts_of(settings, Federations([world.federation]), time.time)
 
 
 def aggregator_rows(token: str) -> Iterator[tuple[str, Sequence[tuple[object, ...]]]]:

@@ -248,8 +248,8 @@ def test_a_ledger_over_two_versions_of_the_federation_needs_both(told: str) -> N
         store.judge_round(verdict)
     for versions, codes in (
         ([FEDERATION, newer], []),
-        ([FEDERATION], ["FS-705"]),
-        ([newer], ["FS-705"]),
+        ([FEDERATION], ["FS-654"]),
+        ([newer], ["FS-654"]),
     ):
         report = Report()
         with alone(told, KIND, Federations(versions), report, QUIET):

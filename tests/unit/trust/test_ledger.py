@@ -254,7 +254,7 @@ def test_a_chain_that_was_signed_anew_has_another_head(
 def test_another_federation_is_said(five: Session, content: dict[str, Any]) -> None:
     content["data_owners"].pop()
     code, detail, read = refused(five, Federation.model_validate(content))
-    assert (code, read) == ("FS-705", 0)
+    assert (code, read) == ("FS-654", 0)
     assert detail.startswith("entry 1: ")
 
 
