@@ -74,6 +74,5 @@ class Context:
             return work(session), self.store.head(session)
 
         result, head = self.store.change(name, noted)
-        if head != self.spool.ledger_head():
-            self.spool.note_ledger_head(head)
+        self.spool.note_ledger_head(head)
         return result

@@ -136,6 +136,7 @@ def tidy(context: Context) -> None:
             could be is gone, and the next time may do.
     """
     failures = _tidy_rounds(context)
+    context.spool.mend_note()
     if failures:
         raise failures[0]
 

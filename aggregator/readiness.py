@@ -77,18 +77,19 @@ class Readiness:
 
         (1) the database answers, lies where it was, has this version's form, and has
             lost nothing;
-        (2) the spool can be written, and has room;
+        (2) the spool can be written, has room, and says how long the ledger is;
         (3) the private keys can be read, or a restart would fail;
         (4) the certificate has not ended, or no client would come;
         (5) what is done in the background was done lately: deletion above all.
 
         Raises:
-            OperatorError: FS-523 to FS-527, FS-534, FS-544, FS-545, FS-547, FS-603,
-                FS-607, FS-608, FS-744, FS-745, FS-801, FS-891.
+            OperatorError: FS-523 to FS-527, FS-534, FS-541, FS-544, FS-545, FS-547,
+                FS-603, FS-607, FS-608, FS-744, FS-745, FS-801, FS-891.
         """
         self._require_migrated()  # (1)
         require_writable(self.context.spool.folder)  # (2)
         self.context.spool.require_space(0)
+        self.context.spool.require_note()
         if self.files is not None:
             self.files.require_readable()  # (3)
         left = self.seconds_left()

@@ -9,7 +9,9 @@
     <data>/rounds/<spec>/share           the sealed aggregate share
 
 Files come into place by rename after they and their folder are on disk, so each is
-there whole or not at all. Deleting is unlinking: snapshots of the disk are not reached.
+there whole or not at all. Of what is read back, keys and the ledger's head have a
+checksum, reports their tags, and shares the digest in their row: a flipped bit is seen.
+Deleting is unlinking: snapshots of the disk are not reached.
 """
 
 import errno
@@ -17,17 +19,24 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final
 
+import structlog
 from pydantic import ValidationError
 
 from fedsecure import locking
 from fedsecure.core.seal import SealingKey
-from fedsecure.durability import OUT_OF_FILES, sync
+from fedsecure.durability import (
+    DAMAGED,
+    OUT_OF_FILES,
+    sync,
+    with_checksum,
+    without_checksum,
+)
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.identity import DISK_FULL, read_private, write_private
 from fedsecure.statements import LedgerHead
@@ -37,7 +46,15 @@ ONE_FILE: Final = frozenset(
 )
 """Errors that can be about one file alone, when the rest of the disk is sound."""
 
-NOTE_BYTES: Final = 128  # of the ledger's head; padded with spaces
+NOTE_BYTES: Final = 192  # of the ledger's head; padded with spaces
+FORGET: Final = (
+    "if no older database was put in place, type {}; the next start then takes it for "
+    "a restored one all the same, and closes the runs under way"
+)
+VOIDED: Final = "its round is void at the next start; look for a failing disk"
+SOON: Final = "it is written anew within a minute, or by the next round"
+
+log = structlog.get_logger()
 MARGIN: Final = 64 * 2**20  # bytes of disk that stay free for the database
 
 
@@ -69,12 +86,20 @@ def is_of_one_file(error: OperatorError) -> bool:
     return isinstance(cause, PeerError)  # it was read otherwise a second time
 
 
+@dataclass(slots=True)
+class Noted:
+    """The head that this process has noted last: what the file ought to say."""
+
+    head: LedgerHead | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Spool:
     """The data folder of one aggregator. Made by `open_spool`."""
 
     folder: Path
     numbers: Iterator[int]
+    noted: Noted = field(default_factory=Noted)
 
     def round_folder(self, spec: str) -> Path:
         """Return where a round's key, reports and share are."""
@@ -89,8 +114,21 @@ class Spool:
         return self.round_folder(spec) / "share"
 
     def has_key(self, spec: str) -> bool:
-        """Tell whether a round's private key is still there."""
-        return self._key_file(spec).is_file()
+        """Tell whether a round's private key is still there, and whole.
+
+        Raises:
+            OperatorError: FS-744, FS-801.
+        """
+        if not self._key_file(spec).is_file():
+            return False
+        try:
+            self.load_key(spec)
+        except OperatorError as error:
+            if error.code != DAMAGED:
+                raise
+            log.error("key damaged", code=error.code, detail=error.detail)
+            return False
+        return True
 
     def save_key(self, spec: str, key: SealingKey) -> None:
         """Keep a new round's private key; on disk when this returns.
@@ -101,16 +139,17 @@ class Spool:
         with disk(f"key of round {spec[:12]}"):
             self.discard_round(spec)  # of a grant that was never committed
             self.report_file(spec, "-").parent.mkdir(parents=True)
-            write_private(self._key_file(spec), key.to_bytes())
+            write_private(self._key_file(spec), with_checksum(key.to_bytes()))
             sync(self.folder / "rounds")
 
     def load_key(self, spec: str) -> SealingKey:
         """Read a round's private key.
 
         Raises:
-            OperatorError: FS-744, FS-801.
+            OperatorError: FS-541 when it is damaged, FS-744, FS-801.
         """
-        return SealingKey.from_bytes(read_private(self._key_file(spec)))
+        file = self._key_file(spec)
+        return SealingKey.from_bytes(without_checksum(read_private(file), file, VOIDED))
 
     def incoming(self) -> Path:
         """Return a new name for a file under way."""
@@ -185,36 +224,83 @@ class Spool:
         """Read the head noted last; None in a new folder.
 
         Raises:
-            OperatorError: FS-521 when the note is damaged.
+            OperatorError: FS-541 when the note is damaged; FS-524 and its like when
+                it cannot be read.
         """
         if not self._note.exists():
             return None
+        with disk(str(self._note)):
+            written = self._note.read_bytes().rstrip(b" ")
+        remedy = FORGET.format(f"rm {self._note}")
+        content = without_checksum(written, self._note, remedy)
         try:
-            return LedgerHead.model_validate_json(self._note.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise OperatorError("FS-521", f"{self._note} cannot be read") from error
+            return LedgerHead.model_validate_json(content)
+        except ValidationError as error:
+            raise OperatorError(DAMAGED, f"{self._note}: {remedy}") from error
 
     def note_ledger_head(self, head: LedgerHead) -> None:
         """Note the head after a commit: an older database will be recognised.
 
         Written in place, within one sector, and not forced to disk: after a power cut
-        the note may be an older one, which only recognises less.
+        the note may be an older one, which only recognises less. What the file says is
+        not read: this process knows, and writes over what was damaged meanwhile.
         """
-        text = head.model_dump_json().encode().ljust(NOTE_BYTES)
+        if head == self.noted.head:
+            return
         with disk("ledger-head"):
-            if not self._note.exists():
-                upload = self.incoming()
-                with durable(upload) as file:
-                    file.write(text)
-                self.keep(upload, self._note)
-            with self._note.open("r+b") as file:
-                file.write(text)
+            if not self._is_note():
+                self._write_note(head)
+            else:
+                with self._note.open("r+b") as file:
+                    file.write(_note_of(head))
+        self.noted.head = head
+
+    def require_note(self) -> None:
+        """Check that the next start can read the head that was noted.
+
+        Raises:
+            OperatorError: FS-541 when the file is damaged or gone.
+        """
+        try:
+            found = self.ledger_head()
+        except OperatorError:
+            found = self.ledger_head()  # it may have been read while it was written
+        if found is None and self.noted.head is not None:
+            raise OperatorError(DAMAGED, f"{self._note} is gone; {SOON}")
+
+    def mend_note(self) -> None:
+        """Write the note anew if it does not say what it ought to.
+
+        Run by the worker's thread alone.
+        """
+        if self.noted.head is None:
+            return
+        try:
+            whole = self.ledger_head() == self.noted.head
+        except OperatorError as error:
+            if error.code != DAMAGED:
+                raise
+            whole = False
+        if not whole:
+            log.error("note of the ledger mended", code=DAMAGED, file=str(self._note))
+            with disk("ledger-head"):
+                self._write_note(self.noted.head)
+
+    def _is_note(self) -> bool:
+        return self._note.is_file() and self._note.stat().st_size == NOTE_BYTES
+
+    def _write_note(self, head: LedgerHead) -> None:
+        upload = self.incoming()
+        with durable(upload) as file:
+            file.write(_note_of(head))
+        self.keep(upload, self._note)
 
     def forget_ledger_head(self) -> None:
         """Make the next start take the database for a restored one."""
         with disk("ledger-head"):
             self._note.unlink(missing_ok=True)
             sync(self.folder)
+        self.noted.head = None
 
     def require_sound(self) -> None:
         """Check that this is the data folder that was taken, and that it works.
@@ -255,6 +341,10 @@ class Spool:
 
     def _key_file(self, spec: str) -> Path:
         return self.round_folder(spec) / "key"
+
+
+def _note_of(head: LedgerHead) -> bytes:
+    return with_checksum(head.model_dump_json().encode()).ljust(NOTE_BYTES)
 
 
 def require_writable(folder: Path) -> None:

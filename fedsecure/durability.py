@@ -1,10 +1,14 @@
-"""Makes what was written outlast a power cut."""
+"""Makes what was written outlast a power cut, and shows what did not."""
 
 import errno
+import hashlib
 import os
 from pathlib import Path
 from typing import Final
 
+from fedsecure.errors import OperatorError
+
+DAMAGED: Final = "FS-541"
 OUT_OF_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
@@ -28,3 +32,25 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def with_checksum(content: bytes) -> bytes:
+    """Return what to write so that `without_checksum` sees a flipped bit."""
+    return content + b"\n" + hashlib.sha256(content).hexdigest().encode()
+
+
+def without_checksum(written: bytes, path: Path, remedy: str) -> bytes:
+    """Return the content of a small file that was written with its checksum.
+
+    Args:
+        written: All of the file.
+        path: Of the file.
+        remedy: What to type if it is damaged.
+
+    Raises:
+        OperatorError: FS-541 with path and remedy.
+    """
+    content, _, checksum = written.rpartition(b"\n")
+    if hashlib.sha256(content).hexdigest().encode() != checksum:
+        raise OperatorError(DAMAGED, f"{path}: {remedy}")
+    return content

@@ -1079,6 +1079,18 @@ PROBLEMS: Final[dict[str, Problem]] = {
             HTTPStatus.INTERNAL_SERVER_ERROR,
         ),
         Problem(
+            "FS-541",
+            "A small file is damaged",
+            "The line names the file, and what to type. A flipped bit is seldom alone: "
+            "look at the disk and the system's log.",
+        ),
+        Problem(
+            "FS-543",
+            "A sealed report in the outbox is damaged or gone",
+            "Nothing was counted, and this round goes on without this data owner. Look "
+            "at the disk of the agent's state folder.",
+        ),
+        Problem(
             "FS-528",
             "A backup cannot be made or used",
             "Name a new file for `fedsecure aggregator backup`, and one that it wrote "

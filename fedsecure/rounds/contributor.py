@@ -37,6 +37,10 @@ from fedsecure.statements import (
 from fedsecure.study.task import ConfigValue
 from fedsecure.study.terms import study_digest, terms_of
 
+CHANGED: Final = (
+    "FS-313"  # an aggregator's answer about bytes that are not the header's
+)
+PIECE: Final = 2**20  # bytes read at once
 MAX_PAYLOAD_PIECES: Final = 2  # a report has two input shares, one per aggregator
 
 
@@ -198,6 +202,7 @@ class Contributor:
         Raises:
             PeerError: An aggregator refused, did not answer, or FS-349: its receipt
                 is for another report.
+            OperatorError: FS-543 when a stored report is damaged or gone.
         """
         return self.send_stored(accepted.spec.digest)
 
@@ -225,9 +230,15 @@ class Contributor:
             return report.receipt
         said = report.header.statement
         first = said.aggregator == self.author.federation.pair[0].name
-        receipt = self.aggregators[said.aggregator].report(
-            report.header, report.payload
-        )
+        _require_length(report)
+        try:
+            receipt = self.aggregators[said.aggregator].report(
+                report.header, report.payload
+            )
+        except PeerError as error:
+            if error.code == CHANGED:  # on its way, or here?
+                _require_whole(report)
+            raise
         got = receipt.statement
         if (got.reporter, got.report_id, got.digest) != (
             said.reporter,
@@ -313,6 +324,41 @@ def weight_of(examples: int, weighting: Weighting, cap: int) -> int:
         below = 1 << (examples.bit_length() - 1)
         examples = below if examples - below < 2 * below - examples else 2 * below
     return min(examples, cap)
+
+
+def _require_length(report: StoredReport) -> None:
+    """Check that a stored payload is there: one that is cut off looks like a bad line.
+
+    Raises:
+        OperatorError: FS-543 with the file.
+    """
+    expected = report.header.statement.length
+    try:
+        length = report.payload.stat().st_size
+    except OSError as error:
+        raise OperatorError("FS-543", f"{report.payload}: {error.strerror}") from error
+    if length != expected:
+        raise OperatorError(
+            "FS-543", f"{report.payload} has {length} bytes, not {expected}"
+        )
+
+
+def _require_whole(report: StoredReport) -> None:
+    """Check a payload's digest, as far as it can be without its key.
+
+    Raises:
+        OperatorError: FS-543 with the file.
+    """
+    said = report.header.statement
+    digest = seal.PayloadDigest(said.length)
+    try:
+        with report.payload.open("rb") as file:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+    except OSError as error:
+        raise OperatorError("FS-543", f"{report.payload}: {error.strerror}") from error
+    if digest.digest().hex() != said.digest:
+        raise OperatorError("FS-543", f"{report.payload} has other bytes than it had")
 
 
 def _require_task(said: RoundSpec, task: TaskFacts) -> None:

@@ -126,19 +126,25 @@ class RoundOwner:
         return said.federation != self.author.federation.digest
 
     def proposal_of(self, left: RoundRecord) -> Proposal:
-        """Read a recorded round; its key, too, if that is still there."""
+        """Read a recorded round; its key, too, if that is still there and whole."""
         # They were checked before they were recorded; the keys may be others now.
         spec = stored(left.spec, RoundSpec)
         grants = {
             name: stored(token, RoundGrant) for name, token in left.grants.items()
         }
+        return Proposal(spec, params_of(spec.statement), grants, self._key_of(spec))
+
+    def _key_of(self, spec: Signed[RoundSpec]) -> seal.SealingKey | None:
+        """Return a round's key; None when it is gone, or is not that key any more."""
         file = self._key_file(spec.digest)
-        key = (
-            seal.SealingKey.from_bytes(identity.read_private(file))
-            if file.exists()
-            else None
-        )
-        return Proposal(spec, params_of(spec.statement), grants, key)
+        if not file.exists():
+            return None
+        try:
+            key = seal.SealingKey.from_bytes(identity.read_private(file))
+        except PeerError:  # it has another length
+            return None
+        whole = base64url(key.public_bytes) == spec.statement.sealing_key
+        return key if whole else None
 
     def _granted(self, spec: Signed[RoundSpec]) -> dict[str, Signed[RoundGrant]]:
         grants = self._both(lambda client: client.propose(spec))

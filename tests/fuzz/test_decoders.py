@@ -25,6 +25,7 @@ from clients.config import load_agent_settings
 from fedsecure import identity, signing, statements
 from fedsecure.aggregators import AggregatorClient, Patience
 from fedsecure.core import seal
+from fedsecure.durability import with_checksum
 from fedsecure.encodings import base64url
 from fedsecure.errors import FedsecureError
 from fedsecure.flower import wire
@@ -375,7 +376,8 @@ def note_target(folder: Path) -> Target:
             (folder / "ledger-head").write_bytes(data)
             return spool.ledger_head()
 
-    return Target(decode, (b'{"entries":3,"hash":"' + b"a" * 64 + b'"}',))
+    content = b'{"entries":3,"hash":"' + b"a" * 64 + b'"}'
+    return Target(decode, (with_checksum(content),))
 
 
 def sealed_target() -> Target:

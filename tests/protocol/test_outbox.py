@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 from clients.delivery import Delivery
+from fedsecure.errors import OperatorError
 from fedsecure.rounds.owner import pairs
 from tests.protocol.federation import (
     NOW,
@@ -115,3 +117,25 @@ def test_after_the_deadline_nothing_is_sent(memory: MemoryFederation) -> None:
 def away(request: httpx.Request, _deliver: Handler) -> httpx.Response:
     msg = "connection refused"
     raise httpx.ConnectError(msg, request=request)
+
+
+@pytest.mark.parametrize("harm", ["flipped", "truncated", "missing"])
+def test_a_damaged_report_in_the_outbox_is_named_and_never_counted(
+    memory: MemoryFederation, harm: str
+) -> None:
+    """And not taken for a bad line, over which it would be sent for ever."""
+    proposal = memory.owner.propose(memory.request())
+    basel = memory.hospitals["basel"]
+    accepted = basel.accept(proposal)
+    basel.contributor.contribute(accepted, measurement_of("basel"))
+    payload = memory.folder / "basel" / "outbox" / proposal.spec.digest / "north"
+    content = payload.read_bytes()
+    if harm == "missing":
+        payload.unlink()
+    else:
+        last = bytes([content[-1] ^ 1])
+        payload.write_bytes(content[:-1] + (last if harm == "flipped" else b""))
+    with pytest.raises(OperatorError, match=f"FS-543.*{payload}"):
+        basel.contributor.deliver(accepted)
+    assert sorted(memory.owner.held(proposal)["south"]) == ["basel"]
+    assert pairs(memory.owner.held(proposal)) == {}

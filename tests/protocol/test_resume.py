@@ -364,3 +364,22 @@ def test_a_round_passes_every_point_in_the_order_of_the_list(
         assert [o for o in first if o not in either] == [
             o for o in ordered if o not in either
         ]
+
+
+@pytest.mark.parametrize("harm", ["a bit", "its end", "all of it"])
+def test_a_key_that_is_damaged_is_taken_for_lost_and_never_used(
+    owner: Owner, die_at: Callable[[Point, int], None], harm: str
+) -> None:
+    """With another key nothing opens, and an aggregator would be blamed for it."""
+    die_at(Point.GRANTS_RECORDED, 2)
+    with pytest.raises(Killed):
+        owner.run()
+    (key,) = (owner.memory.folder / "rounds").glob("*.key")
+    content = key.read_bytes()
+    flipped = bytes([content[0] ^ 1]) + content[1:]
+    key.write_bytes({"a bit": flipped, "its end": content[:-1]}.get(harm, b""))
+    owner.resume()
+    second = [one for one in owner.memory.store.rounds("run-1") if one.round == 2]
+    assert [(one.attempt, one.state) for one in second] == [(1, "void"), (2, "opened")]
+    (said,) = [one.reason for one in owner.shown if one.reason]
+    assert "FS-355" in said

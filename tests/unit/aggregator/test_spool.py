@@ -65,5 +65,5 @@ def test_a_damaged_note_of_the_ledger_is_not_overlooked(tmp_path: Path) -> None:
         spool.note_ledger_head(head)
         assert spool.ledger_head() == head
         (tmp_path / "ledger-head").write_text("{")
-        with pytest.raises(OperatorError, match="FS-521"):
+        with pytest.raises(OperatorError, match="FS-541"):
             spool.ledger_head()
