@@ -152,9 +152,8 @@ def _notes(found: Checked) -> Iterable[Text]:
         for name, count in inspection.missing.items():
             if count:
                 share = 100 * count / max(1, inspection.rows)
-                yield Text(
-                    f"column {name}: {count} missing ({share:.0f} %), as allowed"
-                )
+                part = f"{share:.0f}" if share >= 1 else "under 1"
+                yield Text(f"column {name}: {count} missing ({part} %), as allowed")
     for name in _absent(inspection):
         yield Text(f"class {name}: no example here; the others' count")
     for name in found.ignored:

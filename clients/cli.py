@@ -24,24 +24,21 @@ from fedsecure.study.config import Study, load_study
 from fedsecure.study.task import MAX_SEED
 from fedsecure.study.tensorflow import import_quietly
 
-app = typer.Typer(help="Run this data owner's agent.", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True)
 app.add_typer(data_app, name="data")
 app.command()(install_service)
 for command in (status, review, approve, refuse):
     app.command()(command)
 
 
-@app.callback()
+@app.callback(epilog="Example: fedsecure agent --config agent.toml")
 def agent(
     context: typer.Context,
     config: Annotated[Path, typer.Option(help="This data owner's agent.toml.")] = Path(
         "agent.toml"
     ),
 ) -> None:
-    """Join the federation and answer its rounds until stopped (Ctrl-C).
-
-    Example: fedsecure agent --config agent.toml
-    """
+    """Join the federation and answer its rounds until stopped (Ctrl-C)."""
     if context.invoked_subcommand is None:
         _run(config)
 

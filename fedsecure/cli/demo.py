@@ -5,14 +5,8 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    help="Watch four hospitals train together on this machine.",
-    invoke_without_command=True,
-)
 
-
-@app.callback()
-def demo(
+def command(
     folder: Annotated[
         Path, typer.Option(help="Where everything is put; made anew each time.")
     ] = Path("runs/demo"),
@@ -24,10 +18,11 @@ def demo(
         typer.Option(min=1, envvar="ROUNDS", help="Instead of the study's number."),
     ] = None,
 ) -> None:
-    """Start two aggregators, four hospitals and a model owner, and train.
+    """Watch four hospitals train together on this machine.
 
-    Every party is a process of its own, started by the command that its users type;
-    everything they write lies below the folder afterwards.
+    It starts two aggregators, four hospitals and a model owner, and trains. Every party
+    is a process of its own, started by the command that its users type; everything they
+    write lies below the folder afterwards.
 
     Example: fedsecure demo --rounds 3
     """

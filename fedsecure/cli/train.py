@@ -7,11 +7,8 @@ import typer
 
 from fedsecure.lifeline import interruptible
 
-app = typer.Typer(help="Train a study (model owner).", invoke_without_command=True)
 
-
-@app.callback()
-def train(
+def command(
     config: Annotated[Path, typer.Option(help="The model owner's owner.toml.")] = Path(
         "owner.toml"
     ),
@@ -42,7 +39,9 @@ def train(
         ),
     ] = False,
 ) -> None:
-    """Start the SuperLink, wait for the agents, and train round by round.
+    """Train a study (model owner): wait for the agents, then go round by round.
+
+    It starts the SuperLink, through which agents get their tasks; it ends with it.
 
     Example: fedsecure train --config owner.toml --rounds 20
     """

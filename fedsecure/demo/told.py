@@ -71,7 +71,7 @@ def show_where_it_lies(console: Console, folder: DemoFolder) -> None:
         str(folder.root / "result.json"),
         f"fedsecure rounds list --db {store}",
         f"fedsecure console --config {folder.config(OWNER)}",
-        f"sqlite3 -box {store} {OF_ROUNDS}",
+        f"fedsecure rounds sql --db {store} -c {OF_ROUNDS}",
         *(f"sqlite3 -box {path} {OF_REPORTS}" for path in theirs),
     ]
     console.print("\n[bold]Look for yourself[/]")

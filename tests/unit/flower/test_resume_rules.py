@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 import typer.testing
 
-from fedsecure.cli.train import app
+from fedsecure.cli.train import command
 from fedsecure.errors import OperatorError
 from fedsecure.flower import training
 from fedsecure.flower.training import Owner
@@ -99,6 +99,8 @@ def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
 
 def test_a_run_that_goes_on_has_its_number_of_rounds() -> None:
     arguments = ["--resume", RUN, "--rounds", "5"]
+    app = typer.Typer()
+    app.command()(command)
     result = typer.testing.CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert "--rounds" in result.output
