@@ -248,6 +248,17 @@ def test_every_other_table_can_be_read_at_any_width(name: str, width: int) -> No
         assert one in said
 
 
+def test_receipts_that_are_checked_without_a_store_show_no_empty_table() -> None:
+    """As `fedsecure agent receipts verify` prints them."""
+    own = Report()
+    own.look(17)
+    file = io.StringIO()
+    Console(file=file, width=80, highlight=False).print(audited.audit_page(own))
+    first = file.getvalue().splitlines()[0].split()
+    assert first[0] == "check"
+    assert "ledger" not in file.getvalue().split("\n\n")[0]
+
+
 @pytest.mark.parametrize("width", [40, *WIDTHS])
 def test_the_table_of_a_training_says_what_it_leaves_out(width: int) -> None:
     file = io.StringIO()
