@@ -36,6 +36,7 @@ from fedsecure.identity import AggregatorParty, Role
 from fedsecure.membership.changes import Change
 from fedsecure.review import audited, fitting
 from fedsecure.statements import Purpose
+from fedsecure.study.remarks import Figures
 
 WIDTHS = (60, 80, 100, 120)
 TITLE = "Thirty-day readmission after heart failure, five university hospitals"
@@ -273,7 +274,7 @@ def test_the_table_of_a_training_says_what_it_leaves_out(width: int) -> None:
             included=4,
             missing=(OWNER,),
             receipts={NORTH: 4, SOUTH: 4},
-            clipped=1,
+            figures=Figures(True, 4, 0.25, None, 0, 0, moved=True),
             metrics=metrics,
             seconds=12.0,
             bytes_up=10**6,
