@@ -177,6 +177,15 @@ class ModelOwner:
             },
         }
 
+    def fold(self, asked: Round, opening: Content) -> list[str]:
+        """Whose reports were lost, at either aggregator."""
+        said = {key: opening[key] for key in ("federation", "spec", "set")}
+        token, lost = self.signer.sign("fold", said), set[str]()
+        for server in self.federation.servers:
+            answer = server.http.post(f"{asked.path}/fold", content=token, headers=JOSE)
+            lost |= set(done(answer).json()["lost"])
+        return sorted(lost)
+
     def open(
         self, asked: Round, opening: Content
     ) -> tuple[NDArray[np.float64], dict[str, Any]]:

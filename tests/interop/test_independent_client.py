@@ -125,6 +125,7 @@ def test_a_whole_round_opens_to_the_exact_mean(world: World) -> None:
             [*receipts[name].values()][place] for name in COHORT
         )
     opening = world.owner.opening(asked, receipts)
+    assert world.owner.fold(asked, opening) == []
     mean, scalars = world.owner.open(asked, opening)
     exact = sum(
         weight * update.astype(np.float64)

@@ -166,6 +166,13 @@ def opening(reports: list[Report], **changes: Any) -> Content:
     }
 
 
+def fold(reports: list[Report], **changes: Any) -> str:
+    """The model owner's wish to have a set added up."""
+    said = opening(reports, **changes)
+    del said["receipts"]
+    return signed("fold", OWNER, said)
+
+
 def void(round_digest: str, reason: str) -> str:
     """The model owner's word that a round is given up."""
     content = {

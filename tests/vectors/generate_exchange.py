@@ -272,6 +272,8 @@ def reporting(stored: Stored, reports: list[Report]) -> Iterator[Content]:
     """The round's reports."""
     empty = signed("opening", OWNER, exchange.opening(reports))
     yield request("opening of nothing", f"POST {HERE}/open", empty, "FS-307")
+    folded = exchange.fold(reports)
+    yield request("fold of nothing", f"POST {HERE}/fold", folded, "FS-307")
     yield from bad_reports(stored, reports[0])
     for one in reports:
         name = one.said["reporter"]
@@ -345,6 +347,7 @@ def opening(stored: Stored, reports: list[Report]) -> Iterator[Content]:
     post = f"POST {HERE}/open"
     for name, (code, token) in bad_openings(stored, reports).items():
         yield request(f"opening with {name}", post, token, code)
+    yield from folds(stored, reports)
     good = signed("opening", OWNER, exchange.opening(reports))
     yield request(
         "opening elsewhere", f"POST /v1/rounds/{'0' * 64}/open", good, "FS-300"
@@ -361,11 +364,29 @@ def opening(stored: Stored, reports: list[Report]) -> Iterator[Content]:
     other = signed("opening", OWNER, exchange.opening(reports, receipts=receipts))
     yield request("another opening", post, other, "FS-304")
     yield request("void after the opening", *void_of(ROUND, "x"), "FS-304")
+    late = exchange.fold(reports)
+    yield request("fold after the opening", f"POST {HERE}/fold", late, "FS-304")
     yield propose("attempt after the opening", "FS-304", attempt=2)
     yield request("spec after the opening", f"PUT {HERE}", good_spec(), same_as="spec")
     path = f"{HERE}/inclusion/basel"
     bearer = {"Authorization": f"Bearer {exchange.ticket('basel', path)}"}
     yield request("inclusion", f"GET {path}", headers=bearer)
+
+
+def folds(stored: Stored, reports: list[Report]) -> Iterator[Content]:
+    """Sets that are added up before the round is opened."""
+    post, good = f"POST {HERE}/fold", exchange.fold(reports)
+    other = exchange.report(stored, ROUND, "basel", number=2)
+    foreign = f"POST /v1/rounds/{'0' * 64}/fold"
+    yield request("fold in an unknown round", foreign, good, "FS-300")
+    elsewhere = exchange.fold(reports, spec="0" * 64)
+    yield request("fold elsewhere", post, elsewhere, F301)
+    unknown = exchange.fold([other, *reports[1:]])
+    yield request("fold with another report", post, unknown, "FS-322")
+    opened = signed("opening", OWNER, exchange.opening(reports))
+    yield request("fold that is an opening", post, opened, "FS-702")
+    yield request("fold", post, good)
+    yield request("fold again", post, good, same_as="fold")
 
 
 def void_of(round_digest: str, reason: str) -> tuple[str, str]:
@@ -392,6 +413,9 @@ def voiding(stored: Stored) -> Iterator[Content]:
     report = exchange.report(stored, name, "basel")
     put = f"PUT /v1/rounds/{name}/reports/basel"
     yield request("report in a void round", put, report.body(), "FS-305")
+    fold = f"POST /v1/rounds/{name}/fold"
+    folded = exchange.fold([report])
+    yield request("fold in a void round", fold, folded, "FS-305")
     yield propose("next attempt at a void round", attempt=2, **changes)
     yield propose("first attempt after the next", "FS-302", deadline=NOW + 1, **changes)
 
@@ -424,6 +448,10 @@ def other_rounds(stored: Stored) -> Iterator[Content]:
     )
     over = {"clock": NOW + 600 + 86_400}
     yield request("opening after the expiry", post, token, "FS-308", **over)
+    fold = f"POST /v1/rounds/{name}/fold"
+    yield request(
+        "fold after the expiry", fold, exchange.fold(reports), "FS-308", **over
+    )
 
 
 def conversation(stored: Stored) -> Iterator[Content]:

@@ -8,8 +8,8 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +68,35 @@ def test_files_are_what_their_script_writes() -> None:
 # requests
 
 
-async def converse(context: Context, clock: Clock) -> list[httpx.Response]:
-    """Send all requests in order, byte for byte, with no header of a client's own."""
+@contextmanager
+def aggregator(folder: Path, clock: Clock, policy: Policy) -> Iterator[Context]:
+    """An aggregator as the vectors ask for it."""
+    me, key_seed = author(HTTP["server"]), bytes.fromhex(HTTP["key_seed"])
+    with open_spool(folder) as spool:
+        store = open_store(str(folder / "aggregator.db"), me)
+        context = Context(
+            author=me,
+            policy=policy,
+            store=store,
+            spool=spool,
+            fold=Fold(spool),
+            clock=clock,
+            monotonic=lambda: 0.0,
+            rand=lambda size: key_seed[:size],
+        )
+        grants.recover(context)
+        yield context
+        store.close()
+
+
+async def converse(
+    context: Context, clock: Clock, requests: Sequence[dict[str, Any]]
+) -> list[httpx.Response]:
+    """Send requests in order, byte for byte, with no header of a client's own."""
     worker = Worker()
     transport = httpx.ASGITransport(create_app(context, worker))
     answers = []
-    for one in HTTP["requests"]:
+    for one in requests:
         clock.now = one["clock"]
         body = bytes.fromhex(one["body_hex"]) if "body_hex" in one else one["body"]
         sent = httpx.Request(
@@ -90,26 +113,24 @@ async def converse(context: Context, clock: Clock) -> list[httpx.Response]:
 @pytest.fixture(scope="module")
 def answers(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, httpx.Response]]:
+) -> dict[str, httpx.Response]:
     folder, clock = tmp_path_factory.mktemp("http"), Clock()
-    me, key_seed = author(HTTP["server"]), bytes.fromhex(HTTP["key_seed"])
-    with open_spool(folder) as spool:
-        store = open_store(str(folder / "aggregator.db"), me)
-        context = Context(
-            author=me,
-            policy=Policy(),
-            store=store,
-            spool=spool,
-            fold=Fold(spool),
-            clock=clock,
-            monotonic=time.monotonic,
-            rand=lambda size: key_seed[:size],
-        )
-        grants.recover(context)
-        given = asyncio.run(converse(context, clock))
-        names = [one["name"] for one in HTTP["requests"]]
-        yield dict(zip(names, given, strict=True))
-        store.close()
+    with aggregator(folder, clock, Policy()) as context:
+        given = asyncio.run(converse(context, clock, HTTP["requests"]))
+    names = [one["name"] for one in HTTP["requests"]]
+    return dict(zip(names, given, strict=True))
+
+
+def test_a_statement_sent_again_costs_nothing_and_every_read_costs_its_reader(
+    tmp_path: Path,
+) -> None:
+    by_name = {one["name"]: one for one in HTTP["requests"]}
+    clock, policy = Clock(), Policy(requests_per_minute=4)
+    sent = ["spec", *["spec again"] * 6, "read", "read", "read", "read", "spec again"]
+    with aggregator(tmp_path, clock, policy) as context:
+        given = asyncio.run(converse(context, clock, [by_name[one] for one in sent]))
+    assert [one.status_code for one in given] == [*[200] * 10, 429, 200]
+    assert given[10].json()["code"] == "FS-326"
 
 
 @pytest.mark.parametrize("case", named(HTTP["requests"]))

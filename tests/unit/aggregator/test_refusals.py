@@ -54,7 +54,7 @@ def test_the_same_refusal_is_recorded_once_and_is_still_a_refusal(pair: Pair) ->
     "code",
     [
         "FS-300", "FS-301", "FS-303", "FS-305", "FS-306", "FS-308", "FS-310", "FS-313",
-        "FS-318", "FS-402", "FS-403",
+        "FS-318", "FS-328", "FS-329", "FS-402", "FS-403",
     ],
 )  # fmt: skip
 def test_what_happens_to_honest_parties_is_not_recorded(pair: Pair, code: str) -> None:

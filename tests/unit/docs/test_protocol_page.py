@@ -28,7 +28,7 @@ from aggregator.problems import RETRY_SECONDS
 from aggregator.projection import Happened
 from aggregator.refusals import INNOCENT
 from docs import protocol_examples
-from fedsecure.aggregators import PASSING
+from fedsecure.aggregators import PASSING, Patience
 from fedsecure.connections import MAX_HEAD, MAX_LINE, MAX_WAITING
 from fedsecure.core import domains, scheme
 from fedsecure.core.params import COUNTS, MAX_SCALARS as MAX_WORDS
@@ -37,6 +37,7 @@ from fedsecure.errors import PROBLEMS
 from fedsecure.flower import wire
 from fedsecure.framing import MAX_HEADER
 from fedsecure.identity import Federation, Role
+from fedsecure.rounds import owner, settlement
 from fedsecure.signing import MAX_COMMAS, MAX_TOKEN
 from fedsecure.statements import (
     AUTHOR_FIELD,
@@ -164,6 +165,15 @@ def test_the_limits_of_http_are_there() -> None:
     answers = " or ".join(", ".join(map(str, sorted(PASSING))).rsplit(", ", 1))
     assert f"no answer or status {answers}" in words
     assert f"An answer of status {answers} may be another one later" in words
+
+
+def test_the_patience_of_the_clients_is_there() -> None:
+    words = " ".join(PAGE.split())
+    usual = Patience()
+    pauses = f"pauses that grow to {usual.longest_pause:.0f} s"
+    assert f"{pauses}, for {usual.seconds:.0f} s" in words
+    assert owner.TICKET_SECONDS == settlement.TICKET_SECONDS
+    assert f"the clients here set {owner.TICKET_SECONDS} s" in words
 
 
 def test_the_limits_of_statements_are_there() -> None:

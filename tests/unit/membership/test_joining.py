@@ -13,7 +13,7 @@ from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.identity import Federation, load_federation, load_signing_key
 from fedsecure.membership import handout, identity_file, joining
 from fedsecure.membership.changes import Kind
-from fedsecure.membership.issuing import Issuer
+from fedsecure.membership.issuing import Issuer, authorities
 from fedsecure.membership.own import load_own
 from fedsecure.signing import Author
 from tests.unit.membership.parties import CHUR, NORTH, SOUTH, STUDY, World
@@ -296,6 +296,13 @@ def test_changes_of_who_is_not_there_are_refused(federation: World) -> None:
         federation.issuer.add(federation.files("basel"))
     with pytest.raises(OperatorError, match="FS-748"):
         federation.issuer.start("heart", [])
+
+
+def test_ca_files_follow_each_other_in_ascending_order_each_once(world: World) -> None:
+    given = [identity_file.read(path) for path in world.files("north", "south")]
+    texts = sorted({str(one.authority) for one in given})
+    assert len(texts) == 2
+    assert authorities([*given, *given[::-1]]) == "".join(texts).encode()
 
 
 def test_servers_bring_a_ca_all_or_none(world: World) -> None:
