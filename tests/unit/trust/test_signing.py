@@ -306,7 +306,9 @@ def test_wrong_values_are_counted_and_not_listed(
     }[place]
     payload = json.dumps(content).encode()
     token = signed_by(author("study"), "opening", payload)
-    with pytest.raises(PeerError, match=r"FS-701.* values are wrong|FS-701.*required"):
+    with pytest.raises(
+        PeerError, match=r"FS-701.* values are wrong|FS-701.*is missing"
+    ):
         verify(token, Opening, federation)
     payload = payload.replace(b"0,", b"0,0,") if place != "extra" else payload * 2
     token = signed_by(author("study"), "opening", payload)
