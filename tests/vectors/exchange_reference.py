@@ -26,7 +26,7 @@ from statement_reference import (
 SERVER = "north"
 NOW = 1_800_000_000  # seconds since 1970
 KEY_SEED = reference.sample_bytes("round key of the exchange", 32)
-DIMENSION, CLIP, SCALARS = 4, 5, 3 + 1
+DIMENSION, CLIP, SCALARS = 4, 5, 6 + 1
 NOBODY = {"entries": 0, "hash": "0" * 64}
 
 Stored = dict[str, str]  # sealed keys in the file as it is, by name
@@ -59,6 +59,7 @@ def spec(**changes: Any) -> Content:
         "suite": "sum32",
         "fraction_bits": reference.fraction_bits(len(cohort), CLIP),
         "clip": CLIP,
+        "statistics": None,
         "weight_cap": 1,
         "weighting": "equal",
         "cohort": cohort,

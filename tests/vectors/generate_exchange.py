@@ -64,6 +64,7 @@ STATUS = {
     **dict.fromkeys(["FS-301", "FS-310", "FS-313", "FS-314", "FS-532"], 400),
     **dict.fromkeys(["FS-701", "FS-702", "FS-722", "FS-721", "FS-720"], 400),
     **dict.fromkeys(["FS-201", "FS-202", "FS-203", "FS-204", "FS-205", "FS-206"], 400),
+    "FS-213": 400,
     "FS-332": 401,
     **dict.fromkeys(["FS-311", "FS-320", "FS-321", "FS-323", "FS-324", "FS-333"], 403),
     **dict.fromkeys(["FS-400", "FS-401", "FS-403", "FS-404"], 403),
@@ -156,6 +157,10 @@ REFUSED_SPECS: dict[str, tuple[str, Content]] = {
     "scalar with half a range": (
         "FS-205",
         {"scalars": [{"name": "loss", "low": 0, "high": None, "size": 1}]},
+    ),
+    "statistics that overlap": (
+        "FS-213",
+        {"statistics": {"clip": 1, "ranges": [[0, 2], [1, 3]]}},
     ),
     "suite that is not known": ("FS-206", {"suite": "sum33"}),
     "sealing key that is none": ("FS-722", {"sealing_key": SEALING_KEY}),

@@ -71,7 +71,7 @@ def block(line: int, text: str) -> Block:
     if text.endswith("<!-- explains -->"):
         return Block(line, text.removesuffix("<!-- explains -->"), None)
     found = re.search(r"<!-- shown: ([^>]+) -->$", text)
-    refs = found[1].split(",\n") if found else []
+    refs = re.split(r",\s+(?=[a-z]+/)", found[1]) if found else []
     return Block(line, text[: found.start()] if found else text, refs)
 
 
@@ -138,11 +138,11 @@ def test_every_file_of_vectors_is_on_the_page() -> None:
 
 def test_a_statement_that_nobody_shows_is_found() -> None:
     (said, explained, hidden) = blocks(
-        "# A page\n\nIt must be so.\n<!-- shown: a.py::test_a,\nb.py -->\n\n"
+        "# A page\n\nIt must be so.\n<!-- shown: unit/a.py::test_a,\nunit/b.py -->\n\n"
         "In words:\n\n```text\n# x\n\ny\n```\n<!-- explains -->\n\n"
         "New: FS-200 to FS-202."
     )
-    assert (said.line, said.refs) == (3, ["a.py::test_a", "b.py"])
+    assert (said.line, said.refs) == (3, ["unit/a.py::test_a", "unit/b.py"])
     assert explained.refs is None
     assert "y" in explained.text
     assert hidden.refs == []
