@@ -212,6 +212,10 @@ class Acceptor:
         for opening in list(self._opening):
             opening.cancel()
 
+    async def wait_closed(self) -> None:
+        """Return once nothing is accepted any more."""
+        await asyncio.wait([self._task, *self._opening])
+
     async def _accept_forever(self) -> None:
         while True:
             await self._lines.wait_for_room()
@@ -267,7 +271,7 @@ class BoundedServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, lines: Lines | None = None) -> None:
         super().__init__(config)
-        self.lines = lines or Lines(Limits.of(raise_files()))
+        self.lines = Lines(Limits.of(raise_files())) if lines is None else lines
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then listen."""
