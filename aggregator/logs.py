@@ -40,7 +40,8 @@ def configure(names: Collection[str] = ()) -> None:
     render = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, render],
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        # Each line in one piece, or threads would write into one another's.
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stdout)

@@ -191,6 +191,9 @@ class Bounded(HttpToolsProtocol):
         """Answer what is not HTTP."""
         self.refuse("FS-532", msg)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Leave the log alone: it is refused, and that is said."""
+
     def refuse(self, code: str, detail: str) -> None:
         """Read nothing more, say why once everything before is answered, and close."""
         self._stop_waiting()
