@@ -30,7 +30,6 @@ from aggregator.background import Task, running
 from aggregator.context import Context
 from aggregator.entrance import Entrance
 from aggregator.fold import Worker
-from aggregator.holding import Holding
 from aggregator.intake import Intake, reading
 from aggregator.metrics import Metrics, Stage
 from aggregator.pace import Pace
@@ -42,8 +41,9 @@ from fedsecure.accepting import Lines
 from fedsecure.connections import peer_of, vouch
 from fedsecure.encodings import Digest
 from fedsecure.errors import OperatorError
+from fedsecure.holding import Holding
 from fedsecure.identity import Name
-from fedsecure.signing import Signed, verify
+from fedsecure.signing import MAX_TOKEN, Signed, verify
 from fedsecure.statements import Fold, Opening, RoundSpec, Statement, Void
 
 WARN_SECONDS: Final = 86400.0
@@ -77,7 +77,7 @@ class Routes:
         self._pace = pace
         self._lines = lines
         self._intake = Intake(context, worker, pace)
-        self._holding = Holding()
+        self._holding = Holding(MAX_TOKEN)
         self._repeated = asyncio.Semaphore(1)
 
     async def grant(self, round_id: RoundId, request: Request) -> Response:
@@ -293,7 +293,12 @@ def _tasks(ready: Readiness, worker: Worker) -> tuple[Task, ...]:
     context = ready.context
 
     async def delete() -> None:
-        await worker.run(grants.tidy, context)
+        rounds = await run_in_threadpool(context.spool.rounds)
+        # One at a time: nobody waits for the worker until all are tidied.
+        failures = [await worker.run(grants.tidied, context, one) for one in rounds]
+        await worker.run(context.spool.mend_note)
+        for failure in filter(None, failures):
+            raise failure
 
     async def warn() -> None:
         ready.warn_of_end()

@@ -6,6 +6,8 @@ round ends without being opened, key and reports are deleted with the commit tha
 so; whatever a crash leaves behind is deleted by `tidy`.
 """
 
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import structlog
@@ -111,7 +113,8 @@ def recover(context: Context) -> None:
         (3) leftovers are deleted.
     """
     context.change("recover", lambda session: _settle(context, session))  # (1), (2)
-    _tidy_rounds(context)  # (3)
+    with suppress(Exception):  # it is in the log, and tried again
+        tidy(context)  # (3)
 
 
 def _settle(context: Context, session: Session) -> None:
@@ -129,29 +132,29 @@ def _settle(context: Context, session: Session) -> None:
 
 
 def tidy(context: Context) -> None:
-    """Delete by the clock, and what a crash left; run now and then.
+    """Delete by the clock, and what a crash left, of all rounds at once.
 
     Raises:
-        OperatorError: FS-523 to FS-526 when something could not be deleted; all that
-            could be is gone, and the next time may do.
+        Exception: The first that kept something from being deleted; all else is gone.
     """
-    failures = _tidy_rounds(context)
+    failures = [tidied(context, digest) for digest in context.spool.rounds()]
     context.spool.mend_note()
-    if failures:
-        raise failures[0]
+    for failure in filter(None, failures):
+        raise failure
 
 
-def _tidy_rounds(context: Context) -> list[Exception]:
-    """Tidy every round, whatever happens with another one; return what happened."""
-    failures: list[Exception] = []
-    for digest in context.spool.rounds():
-        try:
-            _tidy(context, digest)
-        except Exception as error:  # noqa: BLE001 - one round keeps no other one
-            code, detail = described(error)
-            log.error("cannot tidy", round=digest, code=code, detail=detail)
-            failures.append(error)
-    return failures
+def tidied(context: Context, digest: str) -> Exception | None:
+    """Delete what has expired of one round; return why it could not be, if so.
+
+    Run by the worker's thread alone. Nothing is raised: one round keeps no other.
+    """
+    try:
+        _tidy(context, digest)
+    except Exception as error:  # noqa: BLE001 - and the next time may do
+        code, detail = described(error)
+        log.error("cannot tidy", round=digest, code=code, detail=detail)
+        return error
+    return None
 
 
 def _require_grantable(
@@ -240,20 +243,32 @@ def _give_up(
 
 
 def _tidy(context: Context, digest: str) -> None:
-    def work(session: Session) -> tuple[RoundRow | None, OpeningRow | None, set[str]]:
-        row = session.get(RoundRow, digest)
-        if row is not None and row.state in UNDECIDED and _is_over(context, row):
-            _give_up(context, session, row, EXPIRED)
-        opening = store.find_opening(session, digest)
-        return row, opening, store.reporters_of(session, digest)
-
-    row, opening, known = context.change("tidy round", work)
+    row, opening, known = _found(context, digest)
+    if row is not None and row.state in UNDECIDED and _is_over(context, row):
+        context.change("expire round", partial(_expire, context, digest))
+        row, opening, known = _found(context, digest)
     if row is None or row.state is RoundState.VOID or _share_is_over(context, row):
         _forget(context, digest)
     elif opening is not None:
         context.spool.scrub(digest)
     else:
         context.spool.drop_reports(digest, known)
+
+
+def _found(
+    context: Context, digest: str
+) -> tuple[RoundRow | None, OpeningRow | None, set[str]]:
+    """Read how a round stands; only reading, for mostly nothing has changed."""
+    with context.store.reading("tidy round") as session:
+        row = session.get(RoundRow, digest)
+        opening = store.find_opening(session, digest)
+        return row, opening, store.reporters_of(session, digest)
+
+
+def _expire(context: Context, digest: str, session: Session) -> None:
+    row = store.find_round(session, digest)
+    if row.state in UNDECIDED:
+        _give_up(context, session, row, EXPIRED)
 
 
 def _forget(context: Context, digest: str) -> None:

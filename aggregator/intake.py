@@ -20,7 +20,6 @@ from starlette.requests import Request
 from aggregator import refusals, reports
 from aggregator.context import Context
 from aggregator.fold import Worker
-from aggregator.holding import Holding
 from aggregator.pace import Pace
 from aggregator.reports import Expected
 from aggregator.spool import disk
@@ -29,6 +28,7 @@ from fedsecure.connections import peer_of, vouch
 from fedsecure.core.layout import Buffer
 from fedsecure.core.seal import PayloadDigest
 from fedsecure.errors import PeerError, RoundStateError
+from fedsecure.holding import Holding
 from fedsecure.pouring import POUR
 from fedsecure.signing import Signed, verify
 from fedsecure.statements import ReportHeader

@@ -8,12 +8,8 @@ too many, the largest of the address that holds most is given up.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
 
 from fedsecure.errors import RoundStateError
-from fedsecure.signing import MAX_TOKEN
-
-MOST_HELD: Final = MAX_TOKEN  # bytes; the longest statement has room
 
 
 @dataclass(slots=True, eq=False)
@@ -26,9 +22,13 @@ class Held:
 
 
 class Holding:
-    """What one server holds. Used by the event loop's thread alone."""
+    """What one server holds. Used by the event loop's thread alone.
 
-    def __init__(self, most: int = MOST_HELD) -> None:
+    Args:
+        most: Bytes; the longest body has room.
+    """
+
+    def __init__(self, most: int) -> None:
         self._most = most
         self._held: list[Held] = []
 

@@ -7,11 +7,11 @@ from starlette.requests import Request
 
 from aggregator import intake, store
 from aggregator.fold import Worker
-from aggregator.holding import Holding
 from aggregator.intake import Body, Intake, reading
 from aggregator.pace import Pace
 from fedsecure.connections import PEER, Peer
 from fedsecure.errors import FedsecureError
+from fedsecure.holding import Holding
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import Clock, Report
 
@@ -103,7 +103,7 @@ def test_bodies_are_refused_before_they_are_read(
     code: str, headers: dict[str, str]
 ) -> None:
     sent = request(b"\xff\xff\xff", headers=headers)
-    assert refused(lambda: read_whole(sent, Holding())) == code
+    assert refused(lambda: read_whole(sent, Holding(10**6))) == code
 
 
 async def read_whole(sent: Request, holding: Holding, still: float = 60) -> str:
@@ -116,7 +116,7 @@ def test_a_statement_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(intake, "SLOWEST", 100)
     sent = slow_request(pieces=100, pause=0.05)
     sent.scope["headers"] = [(b"content-length", b"10")]
-    assert refused(lambda: read_whole(sent, Holding(), still=0.2)) == "FS-319"
+    assert refused(lambda: read_whole(sent, Holding(10**6), still=0.2)) == "FS-319"
 
 
 def test_what_many_send_at_once_is_held_up_to_a_limit_and_makes_room() -> None:
