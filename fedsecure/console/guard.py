@@ -19,6 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fedsecure.connections import peer_of, vouch
 from fedsecure.console.sessions import Session, Sessions
 from fedsecure.errors import FedsecureError, PeerError
 
@@ -119,6 +120,8 @@ class Guard:
             require_origin(headers, self._place)  # (2)
         session = self._sessions.find(_cookie(headers, self._place.cookie))
         scope.setdefault("state", {})["session"] = session
+        if session is not None:
+            vouch(peer_of(scope))
         if session is not None or scope["path"].startswith(OPEN):
             return None
         if self._place.login or scope["method"] not in SAFE:  # (3)

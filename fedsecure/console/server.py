@@ -15,9 +15,12 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from fedsecure.accepting import BoundedServer
+from fedsecure.connections import Bounded
 from fedsecure.console.guard import Place
 from fedsecure.errors import OperatorError
 
+STILL_SECONDS: Final = 60  # that a connection may stand still
 STOP_SECONDS: Final = 3  # streams end within a second
 USUAL: Final = {"http": 80, "https": 443}
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -135,6 +138,8 @@ def prepare(
         app,
         loop="asyncio",
         ws="none",
+        http=Bounded,
+        timeout_keep_alive=STILL_SECONDS,
         lifespan="off",
         proxy_headers=False,
         log_config=None,
@@ -146,8 +151,8 @@ def prepare(
     return _Server(config, ready, leaving)
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn that says when it is ready, and ends in silence."""
+class _Server(BoundedServer):
+    """A server that says when it is ready, and ends in silence."""
 
     def __init__(
         self,

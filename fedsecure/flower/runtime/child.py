@@ -2,21 +2,28 @@
 
     python -m fedsecure.flower.runtime.child PARENT_PID SECRET_FILE KIND FLAG...
 
-It runs what the command `flower-superlink` runs, with `OwnerOnly` in front and
-`scoped` middlewares, unless KIND is `bare`, and ends itself when its owner has died,
-however it died.
+It runs what the command `flower-superlink` runs, with `OwnerOnly` in front, `scoped`
+middlewares and bounded connections, unless KIND is `bare`, and ends itself when its
+owner has died, however it died.
 """
 
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import uvicorn
 from flwr.superlink import main as superlink_main
 from flwr.superlink.cli import flower_superlink
 
+from fedsecure.accepting import BoundedServer
+from fedsecure.connections import Bounded
 from fedsecure.flower.runtime.guard import BARE, OwnerOnly, owner_token
 from fedsecure.flower.runtime.scoped import scoped
 from fedsecure.lifeline import tie_to
+
+STILL_SECONDS: Final = 60  # that a connection may stand still
+NOT_STARTED: Final = 3  # uvicorn's own exit code
 
 
 def guard(token: str) -> None:
@@ -37,12 +44,27 @@ def hasten() -> None:
     superlink_main._get_middleware = lambda: scoped(middlewares())
 
 
+def bound() -> None:
+    """Have Flower serve its application over connections that are bounded."""
+    uvicorn.run = _run
+
+
+def _run(app: Any, **options: Any) -> None:
+    options |= {"http": Bounded, "ws": "none", "timeout_keep_alive": STILL_SECONDS}
+    server = BoundedServer(uvicorn.Config(app, **options))
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(NOT_STARTED)
+
+
 def main(parent: str, secret_file: str, kind: str, *flags: str) -> None:
     """Run the SuperLink until it is told to stop or its owner is gone."""
     tie_to(int(parent))
     if kind != BARE:
         guard(owner_token(Path(secret_file).read_bytes()))
         hasten()
+        bound()
     secret_flags = ["--superexec-auth-secret-file", secret_file]
     sys.argv = ["flower-superlink", *flags, *secret_flags]
     flower_superlink()

@@ -12,6 +12,9 @@ from typing import Any, Final
 
 import httpx
 
+from fedsecure.connections import peer_of, vouch
+from fedsecure.flower.runtime.bodies import Bodies
+
 OWNER_HEADER: Final = "x-fedsecure-owner"
 HEALTH: Final = "/health"
 FLEET: Final = "/v1/fleet/"
@@ -54,6 +57,7 @@ class OwnerOnly:
     def __init__(self, app: App, token: str) -> None:
         self._app = app
         self._token = token.encode("ascii")
+        self._bodies = Bodies()
 
     async def __call__(
         self,
@@ -62,10 +66,19 @@ class OwnerOnly:
         send: Any,
     ) -> None:
         """Pass a call on, or refuse it."""
-        if scope["type"] == "lifespan" or self._admits(scope):
+        if scope["type"] == "http" and scope["path"].startswith(FLEET):
+            await self._serve_agent(scope, receive, send)
+        elif scope["type"] == "lifespan" or self._admits(scope):
+            vouch(peer_of(scope))
             await self._app(scope, receive, send)
         else:
             await _refuse(send)
+
+    async def _serve_agent(self, scope: Scope, receive: Any, send: Any) -> None:
+        if not _is_small(dict(scope["headers"])):
+            await _refuse(send)
+        elif not await self._bodies.pass_on(self._app, scope, receive, send):
+            await _answer(send, 503, b'{"detail": "the body came too slowly"}')
 
     def _admits(self, scope: Scope) -> bool:
         if scope["type"] != "http":
@@ -73,8 +86,6 @@ class OwnerOnly:
         headers = dict(scope["headers"])
         if scope["path"] == HEALTH:
             return True
-        if scope["path"].startswith(FLEET):
-            return _is_small(headers)
         given = headers.get(OWNER_HEADER.encode("ascii"), b"")
         return hmac.compare_digest(given, self._token)
 
@@ -89,7 +100,10 @@ def _is_small(headers: dict[bytes, bytes]) -> bool:
 
 
 async def _refuse(send: Any) -> None:
+    await _answer(send, 403, b'{"detail": "only the model owner may do this"}')
+
+
+async def _answer(send: Any, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"application/json")]
-    body = b'{"detail": "only the model owner may do this"}'
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

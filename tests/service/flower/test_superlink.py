@@ -1,8 +1,10 @@
 """The SuperLink as a child: how it starts, whom it serves, how it ends."""
 
+import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from flwr.supercore.constant import TaskType
 from flwr.supercore.control.control_http_client import ControlHttpClient
 from flwr.supercore.runtime import RuntimeHttpClient
 
+from fedsecure.connections import MAX_WAITING
 from fedsecure.errors import OperatorError
 from fedsecure.flower.runtime import TlsFiles, fleet, superlink
 from fedsecure.flower.runtime.calls import Peer, trust_authorities
@@ -91,7 +94,7 @@ def test_a_body_that_no_agent_would_send_is_not_read(lab, body):
     with Peer(lab.address, trust_authorities(lab.ca)).http() as client:
         url = f"https://{lab.address}/v1/fleet/push-object"
         try:
-            assert client.post(url, **body).status_code == 403
+            assert client.post(url, **body).status_code in (403, 411)
         except httpx.TransportError:
             # Refused, and the connection closed, before all of it was sent.
             assert client.get(f"https://{lab.address}/health").is_success
@@ -207,3 +210,32 @@ def test_it_does_not_outlive_an_owner_that_was_killed(tls, tmp_path, free_addres
         assert is_running(pid)
         owner.kill()
     assert gone(pid)
+
+
+def test_its_connections_are_bounded(lab):
+    """A request too many, an upgrade, chunks: each ends the connection."""
+    head = "GET /health HTTP/1.1\r\nHost: x\r\n"
+    many = talk(lab, f"{head}\r\n" * 500)
+    assert many.count(b"HTTP/1.1 200 ") == MAX_WAITING + 1
+    assert many.count(b"FS-535") == 1
+    upgrade = f"{head}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    assert talk(lab, upgrade).startswith(b"HTTP/1.1 400 ")
+    chunks = f"{head}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    assert talk(lab, chunks).startswith(b"HTTP/1.1 411 ")
+    assert talk(lab, f"GET /{'a' * 70_000} HTTP/1.1\r\n\r\n").startswith(
+        b"HTTP/1.1 413 "
+    )
+
+
+def talk(lab, said: str) -> bytes:
+    """Send something and return all that comes until the line is closed."""
+    host, port = lab.address.rsplit(":", 1)
+    trust = ssl.create_default_context(cadata=lab.ca.decode())
+    trust.check_hostname = False
+    plain = socket.create_connection((host, int(port)), timeout=30)
+    answer = b""
+    with trust.wrap_socket(plain) as line, contextlib.suppress(OSError):
+        line.sendall(said.encode())
+        while piece := line.recv(65536):
+            answer += piece
+    return answer
