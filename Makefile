@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export CUDA_VISIBLE_DEVICES ?= -1
 
-.PHONY: help setup demo test check unit fuzz service browser e2e kill compose slow pictures mutants bench benchmarks lock clean
+.PHONY: help setup demo test check unit fuzz service hostile browser e2e kill compose slow pictures mutants bench benchmarks lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,7 +33,7 @@ demo: setup  ## Four hospitals train one model on this machine (ROUNDS=3 for a s
 	@$(BIN)/fedsecure demo
 
 # Each stage ends by itself; `timeout` ends one that hangs.
-test: check unit fuzz service browser e2e kill  ## Everything that must pass before a commit is shared
+test: check unit fuzz service hostile browser e2e kill  ## Everything that must pass before a commit is shared
 
 check: setup  ## Format, lint, types, import layers
 	$(BIN)/ruff format --check .
@@ -49,6 +49,9 @@ fuzz: setup  ## Decoders and an aggregator under changed bytes
 
 service: setup  ## Real servers over TLS, also with a client that is not ours
 	timeout 900 $(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile tests/service tests/interop
+
+hostile: setup  ## Strangers do their worst for two minutes beside honest rounds
+	timeout 600 $(PYTEST) tests/hostile
 
 browser: setup  ## The consoles in a real Chromium: every page, live, attacks
 	timeout 600 $(PYTEST) tests/browser

@@ -23,6 +23,7 @@ from fedsecure.membership.accepted import Accepted, save_accepted
 from tests.unit.aggregator.world import OWNER, SERVERS, Report, Round, World
 
 START_SECONDS = 60
+CONFIG = ("--config", "aggregator.toml")
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Process:
     world: World
     folder: Path
     tls: ssl.SSLContext
+    files: int | None = None  # descriptors that it may have
     child: subprocess.Popen[bytes] = field(init=False)
     http: httpx.Client = field(init=False)
     port: int = field(init=False)
@@ -41,7 +43,7 @@ class Process:
         with (self.folder / "log").open("ab") as log:
             begin = log.tell()
             self.child = subprocess.Popen(
-                [sys.executable, "-m", "aggregator", "--config", "aggregator.toml"],
+                [*self._limited(), sys.executable, "-m", "aggregator", *CONFIG],
                 cwd=self.folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -50,6 +52,11 @@ class Process:
         self.http = httpx.Client(
             base_url=f"https://127.0.0.1:{self.port}", verify=self.tls, timeout=60
         )
+
+    def _limited(self) -> list[str]:
+        if self.files is None:
+            return []
+        return ["sh", "-c", f'ulimit -n {self.files} && exec "$0" "$@"']
 
     def _wait_for(self, event: str, begin: int) -> dict[str, Any]:
         deadline = time.monotonic() + START_SECONDS
@@ -202,7 +209,11 @@ def prepare(
         "listen": "127.0.0.1:0",
         "tls": {"certificate": "tls.pem", "key": "tls.key"},
         **changes,
-        "policy": {"max_open_rounds": 1000, "requests_per_minute": 100_000},
+        "policy": {
+            "max_open_rounds": 1000,
+            "requests_per_minute": 100_000,
+            **changes.get("policy", {}),
+        },
     }
     (folder / "aggregator.toml").write_text(tomli_w.dumps(settings))
 
@@ -214,7 +225,12 @@ def start_federation(
     """Start two aggregators of a federation of their own; with further settings."""
     started: list[Process] = []
 
-    def start(seed: str, world: World | None = None, **changes: Any) -> Federation:
+    def start(
+        seed: str,
+        world: World | None = None,
+        files: int | None = None,
+        **changes: Any,
+    ) -> Federation:
         world, folder = world or World(seed), tmp_path_factory.mktemp(seed)
         authority = Authority.create("test", datetime.now(UTC), timedelta(days=1))
         (folder / "ca.pem").write_bytes(authority.pem)
@@ -222,7 +238,7 @@ def start_federation(
         servers = {}
         for name in SERVERS:
             prepare(world, name, folder / name, authority, **changes)
-            servers[name] = Process(name, world, folder / name, tls)
+            servers[name] = Process(name, world, folder / name, tls, files)
             servers[name].start()
             started.append(servers[name])
         return Federation(world, servers, authority)

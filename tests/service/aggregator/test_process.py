@@ -124,7 +124,7 @@ def test_metrics_and_logs_tell_nothing_about_who_takes_part(
     federation.require_mean(asked, receipts, *THREE)
     north.http.get("/nowhere")
     page = north.http.get("/metrics").text
-    assert labels_of(page) <= {"state", "stage", "code", "le", "task"}
+    assert labels_of(page) <= {"state", "stage", "code", "le", "task", "why"}
     found = {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(page)
@@ -192,6 +192,7 @@ def test_board_alerts_and_page_name_what_the_server_really_tells(
                 "state",
                 "job",
                 "task",
+                "why",
             }
     operating = (ROOT / "docs" / "operating.md").read_text()
     told = set(re.findall(r"^\| `(fedsecure_\w+)", operating, re.MULTILINE))
