@@ -24,7 +24,8 @@ from flwr.clientapp import ClientApp
 from clients.config import AgentSettings, require_pinned, require_superlink
 from clients.consent import Consent
 from clients.delivery import Delivery
-from clients.state import AgentState, alone
+from clients.state import AgentState
+from clients.storage import alone
 from clients.waiting import Waiting
 from clients.watchdog import Watchdog
 from fedsecure.aggregators import AggregatorClient, Patience, UnreachableError
@@ -78,9 +79,9 @@ class Agent:
         """Answer tasks until told to stop, joining again whenever the link breaks."""
         pause = FIRST_PAUSE
         waiting = Waiting(f"the SuperLink at {self.superlink}", idle=NO_TRAINING)
-        self.state.tidy(time.time() - KEEP_SECONDS)
         while not self.stop.is_set():
             try:
+                self.state.tidy(time.time() - KEEP_SECONDS)
                 self.between_tasks()
                 with self._joined() as link:
                     pause = FIRST_PAUSE

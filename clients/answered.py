@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session
+from sqlalchemy import select
 
 from clients.rows import ReportRow
+from clients.storage import Storage
 from fedsecure.statements import Inclusion
 from fedsecure.store.tokens import stored
 
@@ -42,7 +42,7 @@ class Answered:
     said: dict[str, str]
 
 
-def newest(engine: Engine, number: int) -> Sequence[Answered]:
+def newest(storage: Storage, number: int) -> Sequence[Answered]:
     """Return so many rounds, the newest first.
 
     Raises:
@@ -53,7 +53,7 @@ def newest(engine: Engine, number: int) -> Sequence[Answered]:
         .order_by(ReportRow.deadline.desc(), ReportRow.spec, ReportRow.aggregator)
         .limit(REPORTS * number)
     )
-    with Session(engine) as session:
+    with storage.reading() as session:
         return list(_rounds(session.scalars(query).all()))
 
 

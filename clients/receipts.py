@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from clients.config import AgentSettings
 from clients.rows import ReportRow
-from clients.state import DATABASE, MIGRATIONS
+from clients.storage import DATABASE, MIGRATIONS
 from fedsecure import database
 from fedsecure.audit.federations import Federations, load_federations
 from fedsecure.audit.findings import Report

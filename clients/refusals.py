@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Engine, delete, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, func, select
 
 from clients.rows import RefusalRow
+from clients.storage import Storage
 from fedsecure.statements import RoundSpec
 
 KEPT: Final = 1000  # refusals; older ones go
@@ -29,8 +29,8 @@ class Refusal:
 class Refusals:
     """The newest refusals, in the agent's state."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
 
     def add(
         self, spec: RoundSpec | None, purpose: str, code: str, detail: str, at: float
@@ -52,7 +52,7 @@ class Refusals:
             code=code,
             detail=detail[:MAX_DETAIL],
         )
-        with Session(self._engine) as session, session.begin():
+        with self._storage.writing() as session:
             session.add(row)
             session.flush()
             session.execute(
@@ -62,7 +62,7 @@ class Refusals:
     def newest(self, count: int) -> Sequence[Refusal]:
         """Return so many, the newest first."""
         query = select(RefusalRow).order_by(RefusalRow.number.desc()).limit(count)
-        with Session(self._engine) as session:
+        with self._storage.reading() as session:
             return [
                 Refusal(row.at, row.run, row.round, row.purpose, row.code, row.detail)
                 for row in session.scalars(query)
@@ -70,5 +70,5 @@ class Refusals:
 
     def count(self) -> int:
         """Return how many are kept."""
-        with Session(self._engine) as session:
+        with self._storage.reading() as session:
             return session.scalar(select(func.count(RefusalRow.number))) or 0

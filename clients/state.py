@@ -6,46 +6,25 @@ sends the same bytes again; it never shards a second time.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import Final, Self
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from clients.answered import Answered, newest
 from clients.refusals import Refusals
 from clients.rows import MembershipRow, ReplyRow, ReportRow
+from clients.storage import Storage, guarded
 from clients.studies import Studies
-from fedsecure import database, locking
 from fedsecure.durability import sync
-from fedsecure.errors import OperatorError
 from fedsecure.federations import Federations
 from fedsecure.rounds.contributor import StoredReport
 from fedsecure.signing import Signed
 from fedsecure.statements import Inclusion, Receipt, ReportHeader, RoundSpec
 
-DATABASE: Final = "agent.db"
 REPORTS: Final = 2  # of each round, one for each aggregator
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
-
-
-def alone(folder: Path) -> IO[str]:
-    """Take a state folder for an agent, before anything in it is changed.
-
-    Commands that look at it, or approve a study, do not need to: one agent answers.
-
-    Raises:
-        OperatorError: FS-383 when it cannot be written, FS-653 when another has it.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return locking.alone(folder / "lock", "FS-653", folder)
-    except OSError as error:
-        raise OperatorError("FS-383", f"{folder}: {error.strerror}") from error
 
 
 class AgentState:
@@ -58,14 +37,11 @@ class AgentState:
     """
 
     def __init__(self, folder: Path, federations: Federations) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._federations = federations
-        engine = database.open_for_writing(database.locate(folder / DATABASE))
-        database.upgrade(engine, MIGRATIONS)
-        self._engine = database.writer(engine)
-        self.studies = Studies(self._engine)
-        self.refusals = Refusals(self._engine)
+        self._storage = Storage(folder)
+        self.studies = Studies(self._storage)
+        self.refusals = Refusals(self._storage)
 
     def __enter__(self) -> Self:
         """Return the state itself."""
@@ -78,11 +54,11 @@ class AgentState:
         traceback: TracebackType | None,
     ) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self._storage.close()
 
     def reports(self, spec: str) -> Sequence[StoredReport]:
         """Return the stored reports of a spec: none, or both."""
-        with self._transaction() as session:
+        with self._storage.writing() as session:
             rows = session.scalars(
                 select(ReportRow)
                 .where(ReportRow.spec == spec)
@@ -92,7 +68,7 @@ class AgentState:
 
     def answered(self, spec: RoundSpec) -> str | None:
         """Return the digest of the spec answered for this very attempt, if any."""
-        with self._transaction() as session:
+        with self._storage.writing() as session:
             return session.scalars(
                 select(ReportRow.spec)
                 .where(
@@ -107,22 +83,20 @@ class AgentState:
     def payload_path(self, spec: str, aggregator: str) -> Path:
         """Return where to write a payload before `store`."""
         folder = self._folder / "outbox" / spec
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with guarded(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder / aggregator
 
     def store(
         self, spec: Signed[RoundSpec], study: str, reports: Sequence[StoredReport]
     ) -> None:
         """Make both reports durable: the files first, then both rows at once."""
-        try:
+        with guarded(self._folder):
             for report in reports:
                 sync(report.payload)
             sync(self._folder / "outbox" / spec.digest)
-        except OSError as error:
-            where = f"{self._folder}: {error.strerror}"
-            raise OperatorError("FS-383", where) from error
         said = spec.statement
-        with self._transaction() as session:
+        with self._storage.writing() as session:
             session.add_all(
                 ReportRow(
                     spec=spec.digest,
@@ -143,7 +117,7 @@ class AgentState:
     def receive(self, receipt: Signed[Receipt]) -> None:
         """Keep a receipt; with both, the payloads are not needed any more."""
         said = receipt.statement
-        with self._transaction() as session:
+        with self._storage.writing() as session:
             rows = session.scalars(
                 select(ReportRow).where(ReportRow.spec == said.spec)
             ).all()
@@ -161,20 +135,22 @@ class AgentState:
         and what a crash left before it was stored.
         """
         outbox = self._folder / "outbox"
-        outbox.mkdir(mode=0o700, exist_ok=True)
-        with self._transaction() as session:
+        with guarded(outbox):
+            outbox.mkdir(mode=0o700, exist_ok=True)
+        with self._storage.writing() as session:
             wanted = set(
                 session.scalars(
                     select(ReportRow.spec).where(ReportRow.deadline >= before)
                 )
             )
-        for folder in outbox.iterdir():
-            if folder.name not in wanted:
-                shutil.rmtree(folder)
+        with guarded(outbox):
+            for folder in outbox.iterdir():
+                if folder.name not in wanted:
+                    shutil.rmtree(folder)
 
     def unsettled(self) -> Sequence[str]:
         """Return the specs whose reports were received, but not yet decided."""
-        with self._transaction() as session:
+        with self._storage.writing() as session:
             rows = session.scalars(
                 select(ReportRow.spec)
                 .where(ReportRow.receipt.is_not(None), ReportRow.fate.is_(None))
@@ -189,7 +165,7 @@ class AgentState:
 
         None of an earlier version of the federation: its rounds are void.
         """
-        with self._transaction() as session:
+        with self._storage.writing() as session:
             rows = session.scalars(
                 select(ReportRow).where(
                     ReportRow.receipt.is_(None), ReportRow.deadline > now
@@ -205,14 +181,14 @@ class AgentState:
 
     def settle(self, inclusions: Mapping[str, Signed[Inclusion]], fate: str) -> None:
         """Keep what both aggregators said about one round, in one step."""
-        with self._transaction() as session:
+        with self._storage.writing() as session:
             for name, signed in inclusions.items():
                 row = session.get_one(ReportRow, (signed.statement.spec, name))
                 row.inclusion, row.fate = signed.token, fate
 
     def fates(self) -> dict[str, int]:
         """Return how many rounds ended how; for people to read."""
-        with self._transaction() as session:
+        with self._storage.writing() as session:
             rows = session.execute(
                 select(
                     func.coalesce(ReportRow.fate, "not decided yet"),
@@ -225,20 +201,16 @@ class AgentState:
 
     def answered_rounds(self, number: int) -> Sequence[Answered]:
         """Return what became of so many rounds, the newest first; for people."""
-        try:
-            return newest(self._engine, number)
-        except SQLAlchemyError as error:
-            where = f"{self._folder / DATABASE}: {database.cause(error)}"
-            raise OperatorError("FS-383", where) from error
+        return newest(self._storage, number)
 
     def replied(self, outcome: str, length: int, at: float) -> None:
         """Count a reply that went to the model owner."""
-        with self._transaction() as session:
+        with self._storage.writing() as session:
             session.add(ReplyRow(at=at, outcome=outcome, length=length))
 
     def sent(self) -> dict[str, tuple[int, int]]:
         """Return messages and bytes sent so far, by receiver; for people to read."""
-        with self._transaction() as session:
+        with self._storage.writing() as session:
             rows = session.execute(
                 select(
                     ReportRow.aggregator,
@@ -254,23 +226,14 @@ class AgentState:
 
     def last_node(self, superlink: str) -> int | None:
         """Return the node id of the last membership in a SuperLink."""
-        with self._transaction() as session:
+        with self._storage.writing() as session:
             row = session.get(MembershipRow, superlink)
             return int(row.node) if row else None
 
     def joined(self, superlink: str, node: int) -> None:
         """Remember the node id of a membership."""
-        with self._transaction() as session:
+        with self._storage.writing() as session:
             session.merge(MembershipRow(superlink=superlink, node=str(node)))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Session]:
-        try:
-            with Session(self._engine) as session, session.begin():
-                yield session
-        except SQLAlchemyError as error:
-            where = f"{self._folder / DATABASE}: {database.cause(error)}"
-            raise OperatorError("FS-383", where) from error
 
     def _report(self, row: ReportRow) -> StoredReport:
         return StoredReport(

@@ -5,18 +5,18 @@ agent answers. Undecided ones that were never answered are few: the oldest go. O
 was answered stays, for its terms bind every later round of the same task.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Engine, delete, exists, func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from clients import roster as rosters
 from clients.roster import Roster
 from clients.rows import ReportRow, StudyRow
+from clients.storage import Storage
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.statements import Purpose
 from fedsecure.study.task import MAX_TASK
@@ -55,8 +55,8 @@ class KnownStudy:
 class Studies:
     """The studies in the agent's state; another process may decide meanwhile."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
 
     def remember(
         self, study: StudyRequest, asked_by: str | None, parameters: int, at: float
@@ -74,11 +74,11 @@ class Studies:
         """
         if not len(study.text) <= MAX_TASK:
             raise PeerError("FS-421", f"{len(study.text):,} characters of config")
-        with self._reading() as session:
+        with self._storage.reading() as session:
             row = session.get(StudyRow, study.digest)
         if row and row.parameters >= parameters and (row.asked_by or not asked_by):
             return
-        with self._writing() as session:
+        with self._storage.writing() as session:
             row = session.get(StudyRow, study.digest) or StudyRow(
                 digest=study.digest,
                 content=study.content,
@@ -105,7 +105,7 @@ class Studies:
             at: Seconds since 1970.
             roster: Who takes part now.
         """
-        with self._writing() as session:
+        with self._storage.writing() as session:
             row = session.get_one(StudyRow, digest)
             row.decision, row.decided_at, row.note = decision.value, at, note or None
             row.roster = rosters.written(roster)
@@ -118,7 +118,7 @@ class Studies:
 
     def decision(self, digest: str) -> Decision | None:
         """Return what a person decided about a study, if anything."""
-        with self._reading() as session:
+        with self._storage.reading() as session:
             row = session.get(StudyRow, digest)
             return _decision(row) if row else None
 
@@ -127,18 +127,18 @@ class Studies:
         query = select(func.count(ReportRow.spec.distinct())).where(
             ReportRow.study == digest, ReportRow.purpose == purpose.value
         )
-        with self._reading() as session:
+        with self._storage.reading() as session:
             return session.scalar(query) or 0
 
     def answered_terms(self, content: str) -> Sequence[str]:
         """Return the digests under which a task was answered before."""
         query = select(StudyRow.digest).where(StudyRow.content == content, ANSWERED)
-        with self._reading() as session:
+        with self._storage.reading() as session:
             return session.scalars(query).all()
 
     def all(self) -> Sequence[KnownStudy]:
         """Return every study, the newest first."""
-        with self._reading() as session:
+        with self._storage.reading() as session:
             rows = session.scalars(
                 select(StudyRow).order_by(StudyRow.first_seen.desc(), StudyRow.digest)
             )
@@ -147,7 +147,7 @@ class Studies:
     def undecided(self) -> Sequence[str]:
         """Return the digests of studies that nobody here decided about."""
         query = select(StudyRow.digest).where(StudyRow.decision.is_(None))
-        with self._reading() as session:
+        with self._storage.reading() as session:
             return session.scalars(query).all()
 
     def named(self, prefix: str) -> KnownStudy:
@@ -161,23 +161,12 @@ class Studies:
                 "FS-428", f"{prefix!r} is no file, and not {MIN_PREFIX} hex digits"
             )
         query = select(StudyRow).where(StudyRow.digest.startswith(prefix)).limit(2)
-        with self._reading() as session:
+        with self._storage.reading() as session:
             found = [_known(session, row) for row in session.scalars(query)]
         if len(found) != 1:
             count = "several" if found else "none"
             raise OperatorError("FS-428", f"{count} of the studies here is {prefix}")
         return found[0]
-
-    @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        reader = self._engine.execution_options(fedsecure_writes=False)
-        with Session(reader, expire_on_commit=False) as session:
-            yield session
-
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        with Session(self._engine) as session, session.begin():
-            yield session
 
 
 def _forget_old(session: Session) -> None:

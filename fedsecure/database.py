@@ -48,6 +48,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 
 from fedsecure.durability import is_out_of_files
 from fedsecure.errors import OperatorError
+from fedsecure.settings import is_utf8
 
 BUSY_SECONDS: Final = 30.0
 CONNECT_ARGUMENTS: Final = {  # of libpq: seconds, but for the last one
@@ -84,8 +85,12 @@ def locate(place: str | Path) -> URL:
     """Return the URL of a store that is named by a URL or by a file.
 
     Raises:
-        OperatorError: FS-607 when it is neither SQLite nor PostgreSQL.
+        OperatorError: FS-607 when it is neither SQLite nor PostgreSQL, or a path that
+            is not UTF-8.
     """
+    if not is_utf8(place):
+        said = f"rename the folder: {place} holds a name that is not UTF-8"
+        raise OperatorError("FS-607", said)
     if "://" not in str(place):
         return URL.create("sqlite", database=str(place))
     try:
@@ -106,7 +111,13 @@ def shown(url: URL) -> str:
 
 def cause(error: SQLAlchemyError) -> str:
     """Say what the database said, without statement and values."""
-    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    if _is_busy(getattr(error, "orig", None)):
+        return (
+            f"{said}: another program, such as a backup or a database browser, held it "
+            f"for {BUSY_SECONDS:.0f} s; `fuser` and the file's name tell which"
+        )
+    return said
 
 
 def open_for_writing(url: URL) -> Engine:
@@ -332,7 +343,7 @@ def _require_flushes(connection: Any) -> None:
             raise OperatorError("FS-544", f"{name} is {value}")
 
 
-def _is_busy(error: BaseException) -> bool:
+def _is_busy(error: BaseException | None) -> bool:
     return (
         isinstance(error, sqlite3.OperationalError)
         and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY

@@ -702,9 +702,10 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ),
         Problem(
             "FS-383",
-            "The agent's state folder cannot be written",
-            "Make room on its disk and check who may write there (`state` in "
-            "agent.toml). The agent goes on by itself; nothing is sent twice.",
+            "The agent's state folder cannot be used",
+            "`state` in agent.toml must be a folder that this user may write to, on a "
+            "disk that has room and is not mounted read-only. An agent that runs goes "
+            "on by itself; one that ended is started again. Nothing is sent twice.",
         ),
         Problem(
             "FS-384",
@@ -1254,8 +1255,9 @@ PROBLEMS: Final[dict[str, Problem]] = {
         Problem(
             "FS-604",
             "A database cannot be used",
-            "Check the path, the disk's free space and permissions, then start again; "
-            "what was committed is kept.",
+            "If it is locked, close the program that has it open; else check the path, "
+            "the disk's free space and permissions, or the database server. What was "
+            "committed is kept: `fedsecure train --resume RUN` goes on with a run.",
         ),
         Problem(
             "FS-605",

@@ -18,7 +18,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from fedsecure.errors import OperatorError
+from fedsecure.errors import OperatorError, printable
 from fedsecure.wording import say
 
 
@@ -47,10 +47,25 @@ def _from_file(path: Path, info: ValidationInfo) -> Path:
         msg = "a path cannot hold a zero byte"
         raise ValueError(msg)
     try:
-        return (folder / path.expanduser()).absolute()
+        absolute = (folder / path.expanduser()).absolute()
     except RuntimeError as error:
         msg = "nobody of that name has a home folder here"
         raise ValueError(msg) from error
+    if not is_utf8(absolute):
+        # Pydantic itself cannot carry such a text.
+        said = printable(str(absolute))
+        msg = f"rename the folder: {said} holds a name that is not UTF-8"
+        raise ValueError(msg)
+    return absolute
+
+
+def is_utf8(path: Path | str) -> bool:
+    """Tell whether databases and logs can hold a path; names may be any bytes."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 RelativePath = Annotated[Path, BeforeValidator(_as_path), AfterValidator(_from_file)]

@@ -10,7 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
 from clients.rows import Base
-from clients.state import DATABASE, AgentState, alone
+from clients.state import AgentState
+from clients.storage import DATABASE, alone
 from tests.protocol.federation import MemoryFederation
 
 
@@ -45,7 +46,7 @@ def test_a_second_agent_on_one_folder_stops_before_it_changes_anything(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "state"
-    take = f"from clients.state import alone\nalone({folder!r})".replace("Posix", "")
+    take = f"from clients.storage import alone\nalone({folder!r})".replace("Posix", "")
     command = [sys.executable, "-c", f"from pathlib import Path\n{take}"]
     with alone(folder):
         before = [one.name for one in folder.iterdir()]

@@ -8,8 +8,9 @@ from rich.console import Console
 from sqlalchemy import text
 
 from clients.answered import Answered
-from clients.state import DATABASE, AgentState
+from clients.state import AgentState
 from clients.status_cli import Status, page
+from clients.storage import DATABASE
 from fedsecure import database
 from fedsecure.errors import PeerError
 from tests.protocol.audit.story import request

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clients import receipts
-from clients.state import DATABASE, MIGRATIONS
+from clients.storage import DATABASE, MIGRATIONS
 from fedsecure import database
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
