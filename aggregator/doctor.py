@@ -10,7 +10,6 @@ from aggregator.config import AggregatorSettings, load
 from aggregator.health import require_ready
 from aggregator.spool import require_writable
 from aggregator.store import MIGRATIONS
-from fedsecure import database
 from fedsecure.doctor import own
 from fedsecure.doctor.findings import Check, SkippedError, WaitsError
 from fedsecure.doctor.servers import (
@@ -37,7 +36,7 @@ def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
     yield own.federation_check(settings, config)
     yield own.disk_check(settings.data)
     yield Check("spool", lambda: _spool(settings), lambda _: _spool_fix(settings))
-    yield Check("database", lambda: _database(settings))
+    yield own.store_check("database", settings.store, MIGRATIONS, "FS-525")
     yield from tls_checks(_tls(settings), config, utc_now)
     yield Check("this server", lambda: _running(settings))
     yield from _other(settings, config)
@@ -46,7 +45,7 @@ def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
 def _spool(settings: AggregatorSettings) -> str:
     folder = settings.data
     if not folder.exists():
-        return f"{folder} is made at the first start"
+        return own.writable(folder, "FS-521")
     require_writable(folder)
     if folder.stat().st_mode & 0o007:
         raise OperatorError("FS-884", f"{folder}")
@@ -55,16 +54,6 @@ def _spool(settings: AggregatorSettings) -> str:
 
 def _spool_fix(settings: AggregatorSettings) -> str:
     return f"chmod u+rwx,o-rwx {quote(str(settings.data))}"
-
-
-def _database(settings: AggregatorSettings) -> str:
-    url = database.locate(settings.store)
-    name = database.shown(url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-        return f"{name} is made at the first start"
-    with database.reading(url, MIGRATIONS, "FS-525") as session:
-        database.require_durable(session.connection())
-    return f"{name} is of this version"
 
 
 def _tls(settings: AggregatorSettings) -> ServerTls:

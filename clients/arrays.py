@@ -30,6 +30,7 @@ from clients.examples import (
     require_memory,
     stop,
 )
+from clients.near import lacking
 from fedsecure.errors import OperatorError
 from fedsecure.study.array_schema import ArrayFeatures, ArrayLabel, ArraysSchema
 from fedsecure.study.columns import Scale, listed
@@ -106,8 +107,11 @@ class _Archive:
         """Read what an array is, and none of its data."""
         count = self.names.count(name)
         if count != 1:
-            found = "lacks" if count == 0 else f"holds {count} times"
-            raise OperatorError("FS-120", f"{self.path} {found} {name}")
+            if count == 0:
+                said = f"lacks {lacking([name], self.names)}"
+            else:
+                said = f"holds {count} times {name}"
+            raise OperatorError("FS-120", f"{self.path} {said}")
         with self.file.open(name + SUFFIX) as entry:
             version = npy.read_magic(entry)
             readers = {

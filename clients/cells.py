@@ -17,6 +17,7 @@ from clients.examples import (
     require_memory,
     stop,
 )
+from clients.near import lacking
 from clients.tables import Block, read_blocks
 from fedsecure.errors import OperatorError
 from fedsecure.study.columns import CellError, Codes
@@ -73,7 +74,8 @@ def _require_columns(
 ) -> bool:
     absent = [name for name in schema.names if name not in names]
     if absent:
-        note(OperatorError("FS-102", f"{path} lacks {', '.join(absent)}"))
+        others = [name for name in names if name not in schema.names]
+        note(OperatorError("FS-102", f"{path} lacks {lacking(absent, others)}"))
     return not absent
 
 

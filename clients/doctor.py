@@ -1,6 +1,7 @@
 """What a data owner's `fedsecure doctor` looks at."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
@@ -11,6 +12,7 @@ from clients.config import (
     require_superlink,
 )
 from clients.data import inspect
+from clients.storage import DATABASE, MIGRATIONS
 from fedsecure.doctor import own
 from fedsecure.doctor.findings import Check, SkippedError
 from fedsecure.doctor.servers import (
@@ -40,6 +42,10 @@ def checks(config: Path, schema: Path | None) -> Iterator[Check]:
     yield own.federation_check(settings, config)
     yield Check("fingerprints", lambda: _pinned(settings))
     yield own.disk_check(settings.state)
+    yield Check("state", lambda: own.writable(settings.state, "FS-383"))
+    place = settings.state / DATABASE
+    yield own.store_check("state's database", place, MIGRATIONS, "FS-383")
+    yield Check("app", lambda: _app(settings))
     yield _data_check(settings, schema)
     yield from _servers(settings, config)
 
@@ -52,12 +58,20 @@ def _pinned(settings: AgentSettings) -> str:
     return f"of both aggregators, in {where}"
 
 
+def _app(settings: AgentSettings) -> str:
+    from clients.agent import load_app  # noqa: PLC0415 - loads TensorFlow
+
+    load_app(settings.app)
+    return f"{settings.app} is installed"
+
+
 def _data_check(settings: AgentSettings, schema: Path | None) -> Check:
     def look() -> str:
         if not settings.data.exists():
             raise OperatorError("FS-100", f"there is no {settings.data}")
         if schema is None:
-            return f"{settings.data.name} is there; --schema FILE looks into it"
+            _require_readable(settings.data)
+            return f"{settings.data.name} can be read; --schema FILE looks into it"
         found = inspect(settings.data, load_schema(schema))
         if found.problems:
             first = found.problems[0]
@@ -73,6 +87,17 @@ def _data_check(settings: AgentSettings, schema: Path | None) -> Check:
     return Check("data", look, fix)
 
 
+def _require_readable(data: Path) -> None:
+    try:
+        if data.is_dir():
+            next(data.iterdir(), None)
+        else:
+            with data.open("rb") as file:
+                file.read(1)
+    except OSError as error:
+        raise OperatorError("FS-100", f"{data}: {error.strerror}") from error
+
+
 def _servers(settings: AgentSettings, config: Path) -> Iterator[Check]:
     try:
         membership = own.member(settings)
@@ -86,8 +111,12 @@ def _servers(settings: AgentSettings, config: Path) -> Iterator[Check]:
     }
     for party in federation.aggregators:
         yield from aggregator_checks(servers[party.name], party, federation, config)
-    where = require_superlink(settings, federation)
+    yield Check("SuperLink address", lambda: require_superlink(settings, federation))
     owner = federation.model_owner
-    link = superlink_server(owner, where, authorities, utc_now)
-    yield from superlink_checks(link)
-    yield clock_check({**servers, owner.name: link})
+    with suppress(OperatorError):
+        where = require_superlink(settings, federation)
+        link = servers[owner.name] = superlink_server(
+            owner, where, authorities, utc_now
+        )
+        yield from superlink_checks(link)
+    yield clock_check(servers)

@@ -30,7 +30,7 @@ from clients.examples import (
     require_memory,
     stop,
 )
-from fedsecure.errors import OperatorError
+from fedsecure.errors import OperatorError, one_line
 from fedsecure.study.columns import listed
 from fedsecure.study.image_schema import ImageShape, ImagesSchema
 
@@ -126,7 +126,8 @@ def _folders(
             note(OperatorError("FS-135", f"{where} lies in no class's folder"))
         elif _composed(name) not in numbers:
             known = listed(schema.class_names)
-            note(OperatorError("FS-130", f"{name} in {path} is none of: {known}"))
+            said = f"{one_line(name)} in {path} is none of: {known}"
+            note(OperatorError("FS-130", said))
         else:
             yield name, folder
 

@@ -6,18 +6,21 @@ the header is row 1. Values are never repeated in an error.
 """
 
 import csv
+import re
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from clients.examples import Note
-from fedsecure.errors import OperatorError
+from fedsecure.errors import OperatorError, one_line
 
 Reader = Callable[[Path, Container[str], Note], "Iterator[Block]"]
 
 BLOCK_ROWS: Final = 16_384
 MAX_CELL: Final = 4096  # characters
+SEPARATORS: Final = {";": ";", "\t": "tabs", "|": "|"}
+_QUOTED: Final = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,25 @@ def _read_csv(path: Path, wanted: Container[str], note: Note) -> Iterator[Block]
     # The byte-order mark that spreadsheets write is not part of the first name.
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
+            _require_commas(path, file.readline())
+            file.seek(0)
             lines = csv.reader(file, strict=True)
             yield from _csv_blocks(path, lines, wanted, note)
         except (csv.Error, UnicodeDecodeError) as error:
             kind = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error
             raise OperatorError("FS-101", f"{path}: {kind}") from error
+
+
+def _require_commas(path: Path, first: str) -> None:
+    """Check by its first line that a file is separated by commas."""
+    if first.lower().startswith("sep="):
+        said = "begins with Excel's line `sep=`: delete that line"
+        raise OperatorError("FS-101", f"{path} {said}")
+    plain = _QUOTED.sub("", first)
+    for separator, called in SEPARATORS.items():
+        if plain.count(separator) > plain.count(","):
+            said = f"is separated by {called} and not by ,"
+            raise OperatorError("FS-101", f"{path} {said}")
 
 
 def _csv_blocks(
@@ -103,11 +120,10 @@ def _header(path: Path, record: list[str]) -> list[str]:
     names = [name.strip() for name in record]
     if not any(names):
         raise OperatorError("FS-108", f"{path} has no header in row 1")
-    if len(names) == 1 and ";" in names[0]:
-        raise OperatorError("FS-101", f"{path} is separated by ; and not by ,")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise OperatorError("FS-101", f"{path} names columns twice: {', '.join(twice)}")
+        said = f"names columns twice: {', '.join(map(one_line, twice))}"
+        raise OperatorError("FS-101", f"{path} {said}")
     return names
 
 

@@ -779,6 +779,19 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "one; `fedsecure study export` writes it.",
         ),
         Problem(
+            "FS-433",
+            "The model fails on values that the schema allows",
+            "Let the model take every value within the ranges of schema.toml (an "
+            "Embedding needs an entry for each, from 0 on), or narrow `range` or set "
+            "`scale` for the column.",
+        ),
+        Problem(
+            "FS-434",
+            "The model cannot travel to data owners",
+            "Change in model.py what is named, such as a learning rate beyond all use "
+            "or a constant of millions of values.",
+        ),
+        Problem(
             "FS-420",
             "The model is not made of allowed parts alone",
             "Use Keras' own layers, losses and optimizers as docs/your-own-study.md "

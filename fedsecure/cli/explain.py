@@ -130,9 +130,15 @@ FAMILIES: Final = (
         f"A model owner asks for something else than the study says. {_ALONE}",
     ),
     Family(
-        499,
+        432,
         "Approving studies",
         "A command about a study cannot do what it was told. Who typed it sees it.",
+    ),
+    Family(
+        499,
+        "Building a model",
+        "The study's model cannot be trained by anybody. The model owner sees it, "
+        "before anything is sent.",
     ),
     Family(
         519,

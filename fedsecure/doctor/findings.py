@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fedsecure.errors import FedsecureError
+from fedsecure.errors import FedsecureError, OperatorError
 
 
 class State(StrEnum):
@@ -55,6 +55,12 @@ class Check:
             said = f"{error.problem.title}: {error.detail}"
             return Finding(
                 self.name, State.FAILS, said, error.code, self._fix_of(error)
+            )
+        except OSError as error:
+            unread = OperatorError("FS-801", f"{error.filename}: {error.strerror}")
+            said = f"{unread.problem.title}: {unread.detail}"
+            return Finding(
+                self.name, State.FAILS, said, unread.code, self._fix_of(unread)
             )
         except WaitsError as error:
             return Finding(self.name, State.WAITS, str(error))

@@ -1,11 +1,14 @@
 """Checks of this party's own files and machine, the same at every role."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shlex import quote
+from tempfile import TemporaryFile
 from typing import Final
 
+from fedsecure import database
 from fedsecure.doctor.findings import Check, SkippedError
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.identity import load_signing_key
@@ -85,6 +88,42 @@ def member(own: Own) -> Membership:
     except FedsecureError as error:
         msg = "no federation is accepted here"
         raise SkippedError(msg) from error
+
+
+def writable(folder: Path, code: str) -> str:
+    """Say that a folder can be written, or made; by trying, which leaves nothing.
+
+    Raises:
+        OperatorError: `code`, with what the system says.
+    """
+    try:
+        there = folder.exists()
+        place = next(one for one in (folder, *folder.parents) if one.exists())
+        with TemporaryFile(dir=place) as file:
+            file.write(b"0")
+            file.flush()
+    except OSError as error:
+        raise OperatorError(code, f"{folder}: {error.strerror}") from error
+    return f"{folder} can be written" if there else f"{folder} is made at the start"
+
+
+def store_check(name: str, place: str | Path, migrations: Path, code: str) -> Check:
+    """Return the check of a database: this version's, and open to this user."""
+
+    def look() -> str:
+        url = database.locate(place)
+        shown = database.shown(url)
+        file = Path(url.database or "")
+        if url.get_backend_name() == "sqlite":
+            if not file.exists():
+                return f"{shown} is made at the start"
+            if not os.access(file, os.W_OK):
+                raise OperatorError(code, f"{shown}: this user may not write to it")
+        with database.reading(url, migrations, code) as session:
+            database.require_durable(session.connection())
+        return f"{shown} is of this version"
+
+    return Check(name, look)
 
 
 def disk_check(folder: Path, free: Free = free_bytes) -> Check:

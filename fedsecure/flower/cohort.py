@@ -166,7 +166,12 @@ class Cohorts:
         self._tell(f"waiting for {absent} to join", left)
 
     def note(self, cohort: Mapping[str, Node], silent: Sequence[str]) -> None:
-        """Remember who of a cohort did not answer at all."""
+        """Remember who of a cohort did not answer at all.
+
+        When nobody did, this machine slept, or its line broke: nobody is left out.
+        """
+        if set(cohort) <= set(silent):
+            return
         for name, node in cohort.items():
             before = self._missed.pop(name, None)
             if name in silent:

@@ -16,7 +16,9 @@ from fedsecure.flower.owner_settings import OwnerSettings, load_owner_settings
 from fedsecure.flower.runtime.calls import split_address
 from fedsecure.flower.runtime.superlink import require_free
 from fedsecure.flower.strategies import build_strategy
-from fedsecure.study.config import load_study
+from fedsecure.store.rounds import MIGRATIONS
+from fedsecure.study.config import build_model, load_study
+from fedsecure.study.tensorflow import import_quietly
 
 
 def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
@@ -29,7 +31,10 @@ def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
     yield from own.key_checks(settings, None)
     yield own.federation_check(settings, config)
     yield own.disk_check(settings.folder)
+    yield Check("folder", lambda: own.writable(settings.folder, "FS-606"))
+    yield own.store_check("round store", settings.database_url, MIGRATIONS, "FS-604")
     yield Check("study", lambda: _study(settings))
+    yield Check("model", lambda: _model(settings))
     yield from tls_checks(_tls(settings), config, utc_now)
     yield Check("SuperLink port", lambda: _port(settings))
     yield from _servers(settings, config)
@@ -39,6 +44,17 @@ def _study(settings: OwnerSettings) -> str:
     study = load_study(settings.study)
     build_strategy(study)
     return study.title
+
+
+def _model(settings: OwnerSettings) -> str:
+    try:
+        study = load_study(settings.study)
+    except FedsecureError as error:
+        msg = "there is no study to build it for"
+        raise SkippedError(msg) from error
+    import_quietly("keras")
+    _, data = build_model(study)
+    return f"{data.size:,} parameters; it takes what the schema allows"
 
 
 def _servers(settings: OwnerSettings, config: Path) -> Iterator[Check]:

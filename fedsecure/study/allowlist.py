@@ -25,6 +25,7 @@ MAX_DEPTH: Final = 64  # objects and lists within each other
 MAX_NODES: Final = 500_000  # values in one model
 MAX_STRING: Final = 500  # characters of one string
 MAX_INTEGER: Final = 2**31
+_LARGEST: Final = 1e300  # that a float can be made of, with room
 
 
 def _split(names: str) -> frozenset[str]:
@@ -193,7 +194,8 @@ class _Walk:
             case int() | float():
                 # Written so that NaN and infinity fail.
                 if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                    _malformed(self._what, f"a number out of range under {key!r}")
+                    limit = f"beyond {MAX_INTEGER:,} either way"
+                    _malformed(self._what, f"{key} is {_number(value)}, {limit}")
 
     def _count(self, depth: int) -> None:
         self._nodes += 1
@@ -250,6 +252,10 @@ def _is_looked_up(key: str) -> bool:
 
 def _malformed(what: str, reason: str) -> NoReturn:
     raise PeerError("FS-421", f"{what}: {reason}")
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if abs(value) < _LARGEST else "too large to be written"
 
 
 def _short(value: object) -> str:

@@ -9,6 +9,7 @@ a study shares is declared in study.toml (module `metrics`).
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.study.allowlist import parse_allowed
+from fedsecure.study.extremes import extremes
 from fedsecure.study.schema import AnySchema
 from fedsecure.study.statistics import statistics_in
 from fedsecure.study.task import Layer
@@ -31,6 +33,8 @@ SPARSE: Final = frozenset(
     {"SparseCategoricalCrossentropy", "sparse_categorical_crossentropy"}
 )
 PROBED: Final = 32  # random rows
+MAX_WHY: Final = 300  # characters of what TensorFlow says
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m|\{\{.*?\}\}")  # and its names of nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def model_to_data(model: "keras.Model") -> ModelData:
     layers are those of that second model, the same everywhere.
 
     Raises:
-        OperatorError: FS-420 or FS-421, data owners would refuse it; FS-422, not
+        OperatorError: FS-420 or FS-434, data owners would refuse it; FS-422, not
             all its weights are float32; FS-424, Keras cannot build it from its data;
             FS-234, there is nothing to train; FS-842, it is not compiled.
     """
@@ -67,7 +71,9 @@ def model_to_data(model: "keras.Model") -> ModelData:
         _require_float32(model)
         rebuilt = model_from_data(content, compilation)
     except PeerError as error:
-        raise OperatorError(error.code, error.detail) from error
+        # There is no other version here: the owner's own model.py says so.
+        code = "FS-434" if error.code == "FS-421" else error.code
+        raise OperatorError(code, error.detail) from error
     layers = layers_of(rebuilt)
     shapes = [array.shape for array in model.get_weights()]
     if [layer.shape for layer in layers] != shapes:
@@ -190,6 +196,24 @@ def require_probabilities(model: "keras.Model", rand: "np.random.Generator") -> 
             raise OperatorError("FS-845", "from_logits=True of probabilities")
     elif not inside:
         raise OperatorError("FS-845", "from_logits=False of other numbers")
+
+
+def require_range(model: "keras.Model", features: AnySchema) -> None:
+    """Check that a model takes every value that the schema allows.
+
+    Run by the model owner on the untrained model, at the ends of all ranges.
+
+    Raises:
+        OperatorError: FS-433, it raises there, or what it returns is no number.
+    """
+    try:
+        outputs = np.asarray(model(extremes(features), training=False))
+    except Exception as error:  # whatever TensorFlow raises over a value
+        why = " ".join(_COLOUR.sub("", str(error)).split())
+        said = f"{type(error).__name__}: {why}"[:MAX_WHY]
+        raise OperatorError("FS-433", f"{model.name} raises {said}") from error
+    if not np.isfinite(outputs).all():
+        raise OperatorError("FS-433", f"{model.name} returns NaN or infinity")
 
 
 def from_logits(model: "keras.Model") -> bool:

@@ -248,6 +248,8 @@ def index(cell: str, values: Values) -> int:
         return values.index(cell)
     except ValueError:
         reason = f"a value that is none of: {listed(values)}"
+        if cell.casefold() in map(str.casefold, values):
+            reason = f"a value in other capitals than: {listed(values)}"
         raise CellError("FS-105", reason) from None
 
 

@@ -24,6 +24,7 @@ from fedsecure.study.architecture import (
     model_to_data,
     require_fit,
     require_probabilities,
+    require_range,
 )
 from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
 from fedsecure.study.schema import AnySchema, load_schema
@@ -185,8 +186,9 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
     Raises:
         OperatorError: FS-841, model.py is missing or raises; FS-842, it returns no
             compiled Keras model; FS-843, the model does not fit the schema; FS-425,
-            FS-845, its loss does not fit its outputs; FS-420, FS-421, FS-422, data
-            owners would refuse the model.
+            FS-845, its loss does not fit its outputs; FS-420, FS-422, FS-434, data
+            owners would refuse the model; FS-433, it fails on values that the schema
+            allows.
     """
     import keras  # noqa: PLC0415, slow: loaded when needed
 
@@ -202,6 +204,7 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
     except PeerError as error:
         code = "FS-843" if error.code == "FS-424" else error.code
         raise OperatorError(code, error.detail) from error
+    require_range(model, study.features)
     require_probabilities(model, np.random.default_rng(study.training.seed))
     # Else Keras warns whoever loads the trained model of variables that it lacks.
     model.optimizer.build(model.trainable_variables)

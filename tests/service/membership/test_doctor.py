@@ -31,8 +31,8 @@ from clients import doctor as agent_doctor
 from fedsecure import PROTOCOL_VERSION
 from fedsecure.demo.provision import HOST, free_ports
 from fedsecure.doctor import own, servers
-from fedsecure.doctor.findings import Finding, State, run
-from fedsecure.errors import PeerError
+from fedsecure.doctor.findings import Check, Finding, State, run
+from fedsecure.errors import OperatorError, PeerError
 from fedsecure.flower import doctor as owner_doctor
 from fedsecure.identity import Role
 from fedsecure.membership.keygen import Wanted
@@ -428,6 +428,126 @@ def test_a_database_of_another_version(federation: Federation) -> None:
     store.write_bytes(whole)
     federation.require_ok("north", "database")
     federation.start("north")
+
+
+@contextmanager
+def in_the_way(path: Path) -> Iterator[None]:
+    """Put a file where a folder must be, whatever rights this user has."""
+    moved = path.with_name(f"{path.name}.moved")
+    if path.exists():
+        path.rename(moved)
+    path.write_text("in the way")
+    try:
+        yield
+    finally:
+        path.unlink()
+        if moved.exists():
+            moved.rename(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "key", "code"),
+    [
+        ("basel", "state", "state", "FS-383"),
+        ("study", "folder", "folder", "FS-606"),
+        ("north", "spool", "data", "FS-521"),
+    ],
+)
+def test_a_folder_that_cannot_be_made_where_the_configuration_says(
+    federation: Federation, name: str, row: str, key: str, code: str
+) -> None:
+    config = federation[name].config
+    before = read_toml(config)[key]
+    with in_the_way(config.parent / "occupied"):
+        change_toml(config, {key: "occupied/inside"})
+        assert federation.failing(name, row, code)
+    change_toml(config, {key: before})
+    federation.require_ok(name, row)
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "file", "code"),
+    [
+        ("basel", "state's database", "state/agent.db", "FS-383"),
+        ("study", "round store", "rounds.db", "FS-604"),
+    ],
+)
+def test_a_store_that_is_no_database(
+    federation: Federation, name: str, row: str, file: str, code: str
+) -> None:
+    store = federation[name].home / file
+    store.parent.mkdir(exist_ok=True)
+    assert federation.rows(name)[row].said.endswith("is made at the start")
+    store.write_bytes(b"not a database at all, but something else of some length" * 40)
+    assert federation.failing(name, row, code)
+    store.unlink()
+    federation.require_ok(name, row)
+
+
+def test_a_model_that_does_not_run_or_takes_not_what_the_schema_allows(
+    federation: Federation, tmp_path: Path
+) -> None:
+    """What stands in study.toml can be read, and is not all of a study."""
+    folder = tmp_path / "heart"
+    shutil.copytree(HEART, folder)
+    config = federation["study"].config
+    change_toml(config, {"study": str(folder)})
+    federation.require_ok("study", "model")
+    (folder / "model.py").write_text("import nothing_of_that_name\n")
+    assert "Mend model.py" in federation.failing("study", "model", "FS-841")
+    federation.require_ok("study", "study")
+    change_toml(config, {"study": str(HEART)})
+    federation.require_ok("study", "model")
+
+
+def test_an_app_that_is_not_installed(federation: Federation) -> None:
+    config = federation["basel"].config
+    before = read_toml(config).get("app", "clients.app:app")
+    change_toml(config, {"app": "hospital_app:app"})
+    assert "Install its package" in federation.failing("basel", "app", "FS-822")
+    change_toml(config, {"app": before})
+    federation.require_ok("basel", "app")
+
+
+def test_data_that_this_user_may_not_read_are_not_called_there(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a schema, too: that a name is in a folder says nothing."""
+    data = federation["basel"].home / "data.csv"
+    ends = agent_doctor.checks(federation["basel"].config, None)
+    opened = Path.open
+
+    def denied(path: Path, *args: Any, **more: Any) -> Any:
+        if path == data:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", denied)
+        found = {one.check: one for one in run(ends)}["data"]
+    assert (found.state, found.code) == (State.FAILS, "FS-100")
+
+
+def test_a_federation_that_does_not_say_where_the_superlink_is(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(*_: object) -> str:
+        raise OperatorError("FS-825", "study's SuperLink")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(agent_doctor, "require_superlink", nowhere)
+        assert federation.failing("basel", "SuperLink address", "FS-825")
+        assert federation.rows("basel")["clock"].state is State.OK  # of the others
+    federation.require_ok("basel", "SuperLink address")
+
+
+def test_a_check_that_meets_a_disk_error_fails_and_the_others_go_on() -> None:
+    def look() -> str:
+        raise OSError(5, "Input/output error", "/srv/x")
+
+    (found,) = run([Check("disk", look)])
+    assert (found.state, found.code) == (State.FAILS, "FS-801")
+    assert found.said.endswith("/srv/x: Input/output error")
 
 
 def test_a_superlink_that_cannot_be_found(federation: Federation) -> None:

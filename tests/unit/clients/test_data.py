@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from clients import tables
+from clients import checked, tables
 from clients.data import Dataset, inspect, load, split
 from fedsecure.errors import OperatorError
 from fedsecure.study.schema import load_schema
@@ -258,3 +258,56 @@ def test_rows_that_are_all_equal_cannot_be_split() -> None:
 def test_absent_classes_are_named() -> None:
     assert dataset([(1, 1), (2, 1)]).absent_classes == ("normal",)
     assert dataset([(1, 1), (2, 0)]).absent_classes == ()
+
+
+@pytest.mark.parametrize(
+    ("separator", "called"), [(";", ";"), ("\t", "tabs"), ("|", "|")]
+)
+@pytest.mark.parametrize("name", ["age", '"age, years"'], ids=["plain", "with a comma"])
+def test_a_table_with_another_separator_is_one_error_that_says_which(
+    tmp_path: Path, schema: TableSchema, separator: str, called: str, name: str
+) -> None:
+    content = ROWS.replace(",", separator).replace("age", name)
+    path = table(tmp_path, content)
+    found = checked.check(path, schema)
+    (error,) = found.whole
+    assert error.code == "FS-101"
+    assert f"is separated by {called} and not by ," in error.detail
+    assert found.places == ()
+
+
+def test_excels_line_about_the_separator_is_one_error_that_names_it(
+    tmp_path: Path, schema: TableSchema
+) -> None:
+    for line in ("sep=,\n", "sep=;\n", "SEP=\t\n"):
+        (error,) = checked.check(table(tmp_path, line + ROWS), schema).whole
+        assert error.code == "FS-101"
+        assert "Excel's line `sep=`" in error.detail
+
+
+@pytest.mark.parametrize("written", ["AGE", "Age", " a_g_e", "ag\u00e9"])
+def test_a_column_that_is_spelled_otherwise_is_pointed_at(
+    tmp_path: Path, schema: TableSchema, written: str
+) -> None:
+    path = table(tmp_path, ROWS.replace("age", written))
+    with pytest.raises(OperatorError, match="FS-102") as caught:
+        inspect(path, schema)
+    assert f"lacks age (there is {written.strip()!r}: rename it" in caught.value.detail
+
+
+def test_a_column_that_is_not_there_is_pointed_at_nothing(
+    tmp_path: Path, schema: TableSchema
+) -> None:
+    path = table(tmp_path, ROWS.replace("age", "patient\x1b[2J"))
+    with pytest.raises(OperatorError, match="FS-102") as caught:
+        inspect(path, schema)
+    assert caught.value.detail == f"{path} lacks age"
+
+
+def test_a_value_in_other_capitals_says_so_and_not_what_it_is(
+    tmp_path: Path, schema: TableSchema
+) -> None:
+    path = table(tmp_path, ROWS.replace("pneumonia", "Pneumonia"))
+    (problem,) = inspect(path, schema).problems
+    assert problem.code == "FS-107"
+    assert problem.reason == "a value in other capitals than: normal, pneumonia"

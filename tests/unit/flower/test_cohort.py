@@ -80,6 +80,16 @@ def test_who_did_not_answer_is_left_out_and_the_others_do_not_wait(
     assert world.now == started
 
 
+def test_nobody_is_left_out_when_nobody_answered(
+    world: World, cohorts: Cohorts
+) -> None:
+    """Then this machine slept, and all of them may be there."""
+    cohorts.note(cohorts.gather(), ROSTER)
+    started = world.now
+    assert sorted(cohorts.gather()) == sorted(ROSTER)
+    assert world.now == started
+
+
 def test_who_joins_anew_is_asked_at_once(world: World, cohorts: Cohorts) -> None:
     miss(cohorts, "genf")
     world.nodes["genf"] = Node(3, "second")
