@@ -85,7 +85,7 @@ def inspect_images(path: Path, schema: ImagesSchema, note: Note = stop) -> Inspe
     except OSError as error:
         raise OperatorError("FS-100", f"{path}: {error.strerror}") from error
     require_memory(path, len(files), schema.shape)
-    features = np.empty((len(files), *schema.shape), dtype=np.float32)
+    features = np.zeros((len(files), *schema.shape), dtype=np.float32)
     problems: list[Problem] = []
     for place, file in enumerate(files):
         try:

@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,33 +51,16 @@ def more_rounds(running: Federation) -> None:
     wait_until(lambda: opened(running) > before + 1, "two more rounds")
 
 
-@pytest.mark.timeout(600)
-def test_a_run_goes_on_by_itself_whoever_slept(tmp_path: Path) -> None:
+@contextmanager
+def training(root: Path) -> Iterator[tuple[Federation, "subprocess.Popen[bytes]"]]:
+    """Run a federation whose training, in the end, was never interrupted."""
     settings = {"round_seconds": 60.0, "join_seconds": 60.0, "pause_seconds": 1.0}
-    with federation(tmp_path, app="tests.e2e.slow_app:app", owner=settings) as running:
+    with federation(root, app="tests.e2e.slow_app:app", owner=settings) as running:
         training = running.start_training(rounds=10_000)
         wait_until(lambda: "accuracy" in running.said(), "a round")
-
-        # (1) The owner's machine, in the middle of a round.
-        sleep_well([*children(training), training.pid], LONG)
-        more_rounds(running)
-
-        # (2) A data owner's: it is left out or waited for, and is back again.
-        slept = running.folder.sites[0]
-        sleep_well([running.agents[slept].pid], LONGER_THAN_A_LEASE)
-        since = opened(running)
-        everybody = "SELECT round FROM v_round WHERE in_set = 4 AND round > ?"
-        wait_until(
-            lambda: running.rows(running.owner_db, everybody, since), "all four again"
-        )
-
-        # (3) An aggregator's: its clients wait for it.
-        sleep_well([running.servers[AGGREGATORS[0]].pid], SHORT)
-        more_rounds(running)
-
+        yield running, training
         assert training.poll() is None, running.said()
         assert "--resume" not in running.said()
-        assert "goes on after: FS-513" in running.said()
         twice = running.rows(
             running.owner_db,
             "SELECT round FROM rounds WHERE state = 'opened' AND purpose = 'train' "
@@ -85,3 +69,30 @@ def test_a_run_goes_on_by_itself_whoever_slept(tmp_path: Path) -> None:
         assert twice == []
         training.terminate()
         assert training.wait(60) == 130
+
+
+@pytest.mark.timeout(600)
+def test_a_run_goes_on_by_itself_after_its_owners_machine_slept(
+    tmp_path: Path,
+) -> None:
+    with training(tmp_path) as (running, process):
+        sleep_well([*children(process), process.pid], LONG)
+        more_rounds(running)
+        assert "goes on after: FS-513" in running.said()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_goes_on_by_itself_after_an_agent_or_an_aggregator_slept(
+    tmp_path: Path,
+) -> None:
+    with training(tmp_path) as (running, _):
+        slept = running.folder.sites[0]
+        sleep_well([running.agents[slept].pid], LONGER_THAN_A_LEASE)
+        since = opened(running)
+        everybody = "SELECT round FROM v_round WHERE in_set = 4 AND round > ?"
+        wait_until(
+            lambda: running.rows(running.owner_db, everybody, since), "all four again"
+        )
+        sleep_well([running.servers[AGGREGATORS[0]].pid], SHORT)
+        more_rounds(running)
