@@ -112,7 +112,7 @@ class Studies:
 
     def decided_for(self, digest: str) -> Roster | None:
         """Return who took part when a person decided about a study, if one did."""
-        with self._reading() as session:
+        with self._storage.reading() as session:
             row = session.get(StudyRow, digest)
             return _roster(row) if row else None
 

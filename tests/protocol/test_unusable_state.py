@@ -51,12 +51,12 @@ def test_a_state_folder_on_a_read_only_disk_is_refused_with_its_code(
     memory: MemoryFederation, tmp_path: Path, read_only: Callable[[Path], None]
 ) -> None:
     disk = tmp_path / "disk"
-    with AgentState(disk / "state", memory.federation):
+    with AgentState(disk / "state", memory.versions):
         pass
     read_only(disk)
     for folder in (disk / "state", disk / "new"):
         with refused("FS-383"):
-            AgentState(folder, memory.federation).joined("one:1", 7)
+            AgentState(folder, memory.versions).joined("one:1", 7)
         with refused("FS-383"):
             alone(folder)
 
@@ -71,7 +71,7 @@ def test_a_disk_that_becomes_read_only_under_an_agent_has_its_code(
     """Of its files; for the database the file that was open stays writable here."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    with AgentState(disk / "state", memory.federation) as state:
+    with AgentState(disk / "state", memory.versions) as state:
         read_only(disk)
         with refused("FS-383"):
             USES[name](state)
@@ -85,7 +85,7 @@ def test_a_locked_state_says_what_holds_it_and_not_that_the_disk_is_full(
     use: Callable[[AgentState], Any],
 ) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
-    with AgentState(tmp_path / "state", memory.federation) as state:
+    with AgentState(tmp_path / "state", memory.versions) as state:
         browser = sqlite3.connect(tmp_path / "state" / DATABASE)
         browser.execute("BEGIN EXCLUSIVE")
         try:
@@ -103,7 +103,7 @@ def test_a_folder_that_is_a_file_is_refused_with_its_code(
 ) -> None:
     (tmp_path / "state").write_text("")
     with refused("FS-383"):
-        AgentState(tmp_path / "state", memory.federation)
+        AgentState(tmp_path / "state", memory.versions)
     with refused("FS-383"):
         alone(tmp_path / "state")
 
@@ -113,7 +113,7 @@ def test_a_state_that_is_no_database_is_refused_with_its_code(
 ) -> None:
     (tmp_path / DATABASE).write_bytes(b"no database at all" * 1000)
     with refused("FS-383"):
-        AgentState(tmp_path, memory.federation)
+        AgentState(tmp_path, memory.versions)
 
 
 def test_a_path_that_is_not_utf_8_is_refused_for_each_store(
@@ -122,7 +122,7 @@ def test_a_path_that_is_not_utf_8_is_refused_for_each_store(
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + LATIN_1))
     folder.mkdir()
     with refused("FS-607") as caught:
-        AgentState(folder, memory.federation)
+        AgentState(folder, memory.versions)
     assert caught.value.detail.endswith(
         "Z?rich/agent.db holds a name that is not UTF-8"
     )
