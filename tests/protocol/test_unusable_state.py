@@ -24,7 +24,7 @@ USES: dict[str, Callable[[AgentState], Any]] = {
     "payload_path": lambda state: state.payload_path("ab" * 32, "north"),
     "replied": lambda state: state.replied("receipts", 1, 0.0),
     "joined": lambda state: state.joined("one:1", 7),
-    "decide": lambda state: state.studies.decide("00", Decision.REFUSED, "", 0.0),
+    "decide": lambda state: state.studies.decide("00", Decision.REFUSED, "", 0.0, {}),
     "refuse": lambda state: state.refusals.add(None, "train", "FS-100", "", 0.0),
 }
 
