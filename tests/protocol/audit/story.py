@@ -2,7 +2,7 @@
 
 round 1   all four hospitals
 round 2   genf's report came to both, but it is not in the set
-round 3   void, then opened at the second attempt
+round 3   north lost two of three reports; void, then opened at the second attempt
 round 4   evaluates the final model
 """
 
@@ -144,14 +144,24 @@ def hold(
 
 
 def give_up(memory: MemoryFederation, number: int) -> None:
-    """Propose a round, let two hospitals report, and void it at both."""
+    """Let three hospitals report, have north lose two reports, and void it at both."""
     proposal = memory.owner.propose(request(memory, number))
-    for name in HOSPITALS[:2]:
-        memory.hospitals[name].answer(proposal, measurement_of(name))
-    voided = memory.owner.void(proposal.spec, "2 reported, 3 needed")
+    receipts = {
+        name: memory.hospitals[name].answer(proposal, measurement_of(name))
+        for name in HOSPITALS[:3]
+    }
+    lost = HOSPITALS[:2]
+    north = memory.servers["north"]
+    north.stop()
+    for name in lost:
+        (file,) = north.folder.glob(f"rounds/*/reports/{name}")
+        file.write_bytes(file.read_bytes()[:-1])
+    north.start()
+    assert memory.owner.lost(proposal, receipts) == dict.fromkeys(lost, "north")
+    voided = memory.owner.void(proposal.spec, "1 reported, 3 needed")
     confirmations = {name: void.token for name, void in voided.confirmations.items()}
     memory.store.void_round(
-        RoundVoided(proposal.spec.digest, "2 reported", (), confirmations)
+        RoundVoided(proposal.spec.digest, "1 reported", (), confirmations)
     )
 
 

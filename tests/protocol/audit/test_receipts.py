@@ -110,10 +110,10 @@ def test_an_aggregator_that_loses_a_report_of_a_void_round_is_found_by_its_owner
 ) -> None:
     path = Path(shutil.copy(honest.store("north"), tmp_path))
     with opened(path) as store:
-        query = "DELETE FROM reports WHERE reporter = 'basel' AND spec IN "
+        query = "DELETE FROM reports WHERE reporter = 'chur' AND spec IN "
         store.execute(query + "(SELECT spec FROM rounds WHERE state = 'void')")
     assert honest.audit(north=path).holds  # nobody else has its receipt
-    report = look(honest, state_of(honest, "basel", tmp_path), [path])
+    report = look(honest, state_of(honest, "chur", tmp_path), [path])
     assert codes(report) == {"FS-644"}
 
 
