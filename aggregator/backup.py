@@ -1,25 +1,29 @@
 """Backups of an aggregator's store: rows alone, never a key, a report or a share.
 
-    backup    one state of the running store, into a new SQLite file
-    restore   that file's rows instead of the store's, while the aggregator is stopped
-
-The spool is not part of a backup: what a round's key could open may not outlive the
-round. So a restored store opens nothing of the runs that it knows, or that were begun
-since (`grants.recover`): it may have forgotten what it opened.
+One state of the running store goes into a new SQLite file. The spool is not part of it:
+what a round's key could open may not outlive the round.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, MetaData, Table, select
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
-from aggregator import store
 from aggregator.config import AggregatorSettings
-from aggregator.spool import disk, open_spool
+from aggregator.spool import disk
 from aggregator.store import MIGRATIONS
 from aggregator.tables import Base
 from fedsecure import database
@@ -56,36 +60,31 @@ def backup(settings: AggregatorSettings, file: Path) -> int:
                 return copy_rows(reading, writing, Base.metadata)
 
 
-def restore(settings: AggregatorSettings, file: Path) -> int:
-    """Put a backup's rows in place of the store's; the aggregator must not run.
-
-    The next start sees that the store was restored, and closes every run.
-
-    Returns:
-        The number of rows.
+def keep_aside(url: URL, folder: Path, why: str) -> Path | None:
+    """Copy a store of whatever form into a new SQLite file; None if it is empty.
 
     Raises:
-        OperatorError: FS-522 while the aggregator runs, FS-528 when there is no such
-            backup, FS-523 to FS-526 for disk and database, FS-603, FS-608.
+        OperatorError: FS-523 to FS-526.
     """
-    if not file.is_file():
-        raise OperatorError("FS-528", f"{file} is not a file")
-    target = database.locate(settings.store)
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        return None
     with (
-        open_spool(settings.data) as spool,
-        failing("restore"),
-        opened(database.open_for_reading(database.locate(file))) as old,
-        store.taken(target) as new,
-        old.connect() as reading,
+        failing(f"copy it {why}"),
+        opened(database.open_for_reading(url)) as engine,
+        engine.connect() as reading,
     ):
-        database.require_current(reading, str(file), MIGRATIONS)
-        spool.forget_ledger_head()  # before the rows: a crash in between closes runs
-        database.upgrade(new, MIGRATIONS)
-        with database.writer(new).begin() as writing:
-            for table in reversed(Base.metadata.sorted_tables):
-                writing.execute(table.delete())
-            return copy_rows(reading, writing, Base.metadata)
+        tables = _as_they_are(reading)
+        if not tables.tables:
+            return None
+        file = folder / f"{why}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.db"
+        with (
+            new_file(file) as part,
+            opened(database.open_for_writing(database.locate(part))) as target,
+            database.writer(target).begin() as writing,
+        ):
+            tables.create_all(writing)
+            copy_rows(reading, writing, tables)
+    return file
 
 
 def copy_rows(source: Connection, target: Connection, tables: MetaData) -> int:
@@ -150,3 +149,25 @@ def failing(name: str) -> Iterator[None]:
     except SQLAlchemyError as error:
         code = database.failure(error)
         raise OperatorError(code, f"{name}: {database.cause(error)}") from error
+
+
+def _as_they_are(connection: Connection) -> MetaData:
+    """Return the tables of a store: columns and keys, in types of any database."""
+    found, plain = MetaData(), MetaData()
+    found.reflect(connection)
+    for table in found.sorted_tables:
+        Table(
+            table.name,
+            plain,
+            *(
+                Column(
+                    column.name,
+                    column.type.as_generic(),
+                    primary_key=column.primary_key,
+                    nullable=column.nullable,
+                    autoincrement=False,
+                )
+                for column in table.columns
+            ),
+        )
+    return plain

@@ -1,5 +1,6 @@
 """The command `fedsecure aggregator`: runs one of the two aggregation servers."""
 
+import time
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -69,19 +70,49 @@ def backup(
     "--config north/aggregator.toml"
 )
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Of `backup`.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Of `backup`.")
+    ] = None,
+    *,
     config: Config = DEFAULT,
+    as_it_is: Annotated[
+        bool,
+        typer.Option(
+            "--as-it-is",
+            help="Instead of FILE: the database was put back by other means.",
+        ),
+    ] = False,
+    forget_opened_sets: Annotated[
+        bool,
+        typer.Option(
+            "--forget-opened-sets",
+            help="Go on although nobody knows which sets were opened before.",
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Put a backup in place of the store; stop the aggregator before.
 
-    The next start closes every run that was begun before: the store may have
-    forgotten what it opened. The model owner starts new runs.
+    The next start closes every run that was begun before, and its ledger says so: the
+    store may have forgotten what it opened. The model owner starts new runs. The store
+    that is replaced is copied into the data folder.
     """
-    from aggregator import backup as backups  # noqa: PLC0415
+    from aggregator import restoring  # noqa: PLC0415
     from aggregator.config import load  # noqa: PLC0415
 
-    rows = backups.restore(load(config), file)
-    typer.echo(f"{rows:,} rows restored; start the aggregator again")
+    if as_it_is is (file is not None):
+        raise typer.BadParameter("Give a FILE or --as-it-is")
+    settings = load(config)
+    membership = settings.membership()
+    member = restoring.Member(settings.name, membership.versions)
+    order = restoring.Order(file, time.time(), forget_opened_sets)
+    if not yes:
+        typer.echo(restoring.preview(settings, member, order))
+        typer.confirm("Stop all runs and go on with that?", abort=True)
+    done = restoring.restore(settings, member, order)
+    if done.kept is not None:
+        typer.echo(f"what was there before: {done.kept}")
+    typer.echo(f"{done.rows:,} rows; start the aggregator again")
 
 
 @app.command(

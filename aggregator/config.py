@@ -29,7 +29,12 @@ from aggregator.policy import Policy
 from fedsecure.accepting import Limits, canonical
 from fedsecure.errors import OperatorError
 from fedsecure.identity import Federation, Name, Role, load_federation
-from fedsecure.membership.accepted import ACCEPTED, AcceptedPath, open_membership
+from fedsecure.membership.accepted import (
+    ACCEPTED,
+    AcceptedPath,
+    Membership,
+    open_membership,
+)
 from fedsecure.membership.own import load_of
 from fedsecure.settings import RelativePath, Settings
 from fedsecure.signing import Author
@@ -107,15 +112,19 @@ class AggregatorSettings(Settings):
             return with_password(self.database, self.database_password)
         return self.database or self.data / "aggregator.db"
 
-    def author(self) -> Author:
+    def membership(self) -> Membership:
         """Read federation and key, and check that they belong together.
 
         Raises:
-            OperatorError: FS-741, FS-744 to FS-746, FS-750, FS-752 to FS-754, FS-801
-                to FS-803, FS-810.
+            OperatorError: FS-741, FS-744 to FS-746, FS-750, FS-752 to FS-754, FS-760,
+                FS-801 to FS-803, FS-810.
         """
         _require_aggregator(load_federation(self.federation), self.name)
-        return open_membership(self).author
+        return open_membership(self)
+
+    def author(self) -> Author:
+        """Return who signs here; as `membership`."""
+        return self.membership().author
 
 
 def load(path: Path) -> AggregatorSettings:

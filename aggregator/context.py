@@ -11,6 +11,7 @@ from aggregator.granted import GrantedRounds
 from aggregator.policy import Policy
 from aggregator.spool import Spool
 from aggregator.store import Store
+from fedsecure.federations import Federations
 from fedsecure.identity import Federation
 from fedsecure.signing import Author
 from fedsecure.statements import LedgerHead
@@ -37,6 +38,10 @@ class Context:
         still_seconds: How long a connection may stand still.
         tidy_seconds: How long what has expired may wait to be deleted.
         granted: What was granted, as far as it was asked for.
+        versions: Of the federation, all that this party accepted; default: this one.
+        receipted: Of each round, how long the ledger was at each receipt that this
+            process gave: a database that loses the row does not lose that.
+        unexplained: Report files without a row, as far as the log told of them.
     """
 
     author: Author
@@ -50,6 +55,9 @@ class Context:
     still_seconds: int = STILL_SECONDS
     tidy_seconds: int = TIDY_SECONDS
     granted: GrantedRounds = field(default_factory=GrantedRounds, repr=False)
+    versions: Federations | None = field(default=None, repr=False)
+    receipted: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
+    unexplained: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
     @property
     def name(self) -> str:
@@ -60,6 +68,11 @@ class Context:
     def federation(self) -> Federation:
         """The federation that it belongs to."""
         return self.author.federation
+
+    @property
+    def keys(self) -> Federations:
+        """Everybody's keys, in every version of the federation that is known here."""
+        return self.versions or Federations([self.federation])
 
     def change(self, name: str, work: Callable[[Session], T]) -> T:
         """Make one change, then note in the spool how far the ledger is.

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from aggregator.config import AggregatorSettings, load
 from aggregator.health import require_ready
 from aggregator.spool import require_writable
-from aggregator.store import MIGRATIONS
+from aggregator.store import MIGRATIONS, require_own
+from fedsecure import database
 from fedsecure.doctor import own
 from fedsecure.doctor.findings import Check, SkippedError, WaitsError
 from fedsecure.doctor.servers import (
@@ -37,6 +38,7 @@ def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
     yield own.disk_check(settings.data)
     yield Check("spool", lambda: _spool(settings), lambda _: _spool_fix(settings))
     yield own.store_check("database", settings.store, MIGRATIONS, "FS-525")
+    yield Check("ledger", lambda: _ledger(settings))
     yield from tls_checks(_tls(settings), config, utc_now)
     yield Check("this server", lambda: _running(settings))
     yield from _other(settings, config)
@@ -54,6 +56,16 @@ def _spool(settings: AggregatorSettings) -> str:
 
 def _spool_fix(settings: AggregatorSettings) -> str:
     return f"chmod u+rwx,o-rwx {quote(str(settings.data))}"
+
+
+def _ledger(settings: AggregatorSettings) -> str:
+    url = database.locate(settings.store)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return "it is begun at the first start"
+    versions = own.member(settings).versions
+    with database.reading(url, MIGRATIONS, "FS-525") as session:
+        require_own(session, settings.name, versions)
+    return f"its last entry is {settings.name}'s, in this federation"
 
 
 def _tls(settings: AggregatorSettings) -> ServerTls:

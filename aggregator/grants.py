@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from aggregator import policy, reports, store
+from aggregator import continuity, policy, reports, store
 from aggregator.context import Context
 from aggregator.projection import Happened, spec_of
 from aggregator.rounds import (
@@ -25,6 +25,7 @@ from aggregator.rounds import (
     require_not_void,
     require_round,
 )
+from aggregator.spool import RestoreNote
 from aggregator.tables import OpeningRow, RoundRow
 from fedsecure.core import sealing_key
 from fedsecure.encodings import base64url, from_base64url
@@ -107,25 +108,32 @@ def recover(context: Context) -> None:
     """Make sense of what the last run left behind; run once, before listening.
 
     The steps, in order:
-        (1) a database older than the spool was restored: its runs are closed; and a
-            ledger that goes on under a new version of the federation says so;
-        (2) undecided rounds that cannot go on are void;
-        (3) leftovers are deleted.
+        (1) the database is the one that this data folder left (`continuity`);
+        (2) if not, and its operator said so, its runs are closed; and a ledger that
+            goes on under a new version of the federation says so;
+        (3) undecided rounds that cannot go on are void;
+        (4) leftovers are deleted.
+
+    Raises:
+        OperatorError: FS-545, FS-546, FS-548 or FS-549.
     """
-    context.change("recover", lambda session: _settle(context, session))  # (1), (2)
+    restored = continuity.recognise(context)  # (1)
+    if restored is None:
+        for digest in context.spool.rounds():
+            reports.rebuild(context, digest)
+    context.change("recover", lambda s: _settle(context, s, restored))  # (2), (3)
+    context.spool.forget_restore()
     with suppress(Exception):  # it is in the log, and tried again
-        tidy(context)  # (3)
+        tidy(context)  # (4)
 
 
-def _settle(context: Context, session: Session) -> None:
-    restored = _was_restored(context, session)  # (1)
+def _settle(context: Context, session: Session, restored: RestoreNote | None) -> None:
+    if restored is not None:  # (2)
+        continuity.close_runs(context, session, restored)
+        for run in store.known_runs(session):
+            context.spool.remember_run(run)
     context.store.enter_version(session, context.clock())
-    if restored:
-        runs = sorted({*store.known_runs(session), *context.spool.runs()})
-        body = {"runs": runs}
-        context.store.append(session, Happened.RESTORED, body, context.clock())
-        log.warning("store was restored", runs=len(runs))
-    for row in store.undecided_rounds(session):  # (2)
+    for row in store.undecided_rounds(session):  # (3)
         reason = _why_hopeless(context, session, row)
         if reason:
             _give_up(context, session, row, reason)
@@ -243,26 +251,27 @@ def _give_up(
 
 
 def _tidy(context: Context, digest: str) -> None:
-    row, opening, known = _found(context, digest)
+    row, opening = _found(context, digest)
     if row is not None and row.state in UNDECIDED and _is_over(context, row):
         context.change("expire round", partial(_expire, context, digest))
-        row, opening, known = _found(context, digest)
+        row, opening = _found(context, digest)
     if row is None or row.state is RoundState.VOID or _share_is_over(context, row):
         _forget(context, digest)
     elif opening is not None:
         context.spool.scrub(digest)
     else:
-        context.spool.drop_reports(digest, known)
+        reports.rebuild(context, digest)
 
 
-def _found(
-    context: Context, digest: str
-) -> tuple[RoundRow | None, OpeningRow | None, set[str]]:
-    """Read how a round stands; only reading, for mostly nothing has changed."""
+def _found(context: Context, digest: str) -> tuple[RoundRow | None, OpeningRow | None]:
+    """Read how a round stands; only reading, for mostly nothing has changed.
+
+    Raises:
+        OperatorError: FS-545: nothing may be deleted for what a database has lost.
+    """
     with context.store.reading("tidy round") as session:
-        row = session.get(RoundRow, digest)
-        opening = store.find_opening(session, digest)
-        return row, opening, store.reporters_of(session, digest)
+        context.store.transactions.require_continued(session)
+        return session.get(RoundRow, digest), store.find_opening(session, digest)
 
 
 def _expire(context: Context, digest: str, session: Session) -> None:
@@ -274,13 +283,7 @@ def _expire(context: Context, digest: str, session: Session) -> None:
 def _forget(context: Context, digest: str) -> None:
     context.fold.forget(digest)
     context.spool.discard_round(digest)
-
-
-def _was_restored(context: Context, session: Session) -> bool:
-    noted = context.spool.ledger_head()
-    if noted is None:
-        return context.store.head(session).entries > 0
-    return store.head_at(session, noted.entries) != noted
+    context.receipted.pop(digest, None)
 
 
 def _why_hopeless(context: Context, session: Session, row: RoundRow) -> str | None:

@@ -4,13 +4,12 @@ Compose runs it before every start, so a store that is of this form already is l
 alone, also while its aggregator runs.
 """
 
-import time
 from pathlib import Path
 
-from sqlalchemy import URL, Column, Connection, MetaData, Table
+from sqlalchemy import URL
 
 from aggregator import store
-from aggregator.backup import copy_rows, failing, new_file, opened
+from aggregator.backup import failing, keep_aside, opened
 from aggregator.config import AggregatorSettings
 from aggregator.spool import open_spool
 from fedsecure import database
@@ -32,7 +31,7 @@ def migrate(settings: AggregatorSettings) -> str:
     if _is_current(url):
         return f"{database.shown(url)} has the form of this version"
     with open_spool(settings.data) as spool, store.taken(url):
-        kept = _keep(url, spool.folder)
+        kept = keep_aside(url, spool.folder, "before-migration")
         said = database.migrate(url, store.MIGRATIONS, "FS-525")
     return said if kept is None else f"{said}; as it was before: {kept}"
 
@@ -56,49 +55,3 @@ def _is_current(url: URL) -> bool:
 
 def _exists(url: URL) -> bool:
     return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
-
-
-def _keep(url: URL, folder: Path) -> Path | None:
-    """Copy a store of whatever form into a new SQLite file; None if it is empty."""
-    if not _exists(url):
-        return None
-    with (
-        failing("copy before the migration"),
-        opened(database.open_for_reading(url)) as engine,
-        engine.connect() as reading,
-    ):
-        tables = _as_they_are(reading)
-        if not tables.tables:
-            return None
-        at = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-        file = folder / f"before-migration-{at}.db"
-        with (
-            new_file(file) as part,
-            opened(database.open_for_writing(database.locate(part))) as target,
-            database.writer(target).begin() as writing,
-        ):
-            tables.create_all(writing)
-            copy_rows(reading, writing, tables)
-    return file
-
-
-def _as_they_are(connection: Connection) -> MetaData:
-    """Return the tables of a store: columns and keys, in types of any database."""
-    found, plain = MetaData(), MetaData()
-    found.reflect(connection)
-    for table in found.sorted_tables:
-        Table(
-            table.name,
-            plain,
-            *(
-                Column(
-                    column.name,
-                    column.type.as_generic(),
-                    primary_key=column.primary_key,
-                    nullable=column.nullable,
-                    autoincrement=False,
-                )
-                for column in table.columns
-            ),
-        )
-    return plain

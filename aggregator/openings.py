@@ -4,6 +4,7 @@
     added up    a report that no longer opens is a refusal: nothing was fixed
     sealed      the share is on disk, in its place; no row names it
     committed   opening and share in one step: from now on there is no other set
+    noted       in the data folder's list of opened sets, which outlives the database
     scrubbed    then the round's key and every report are deleted
 
 Adding up and sealing tell nobody anything. What leaves is committed before, so a crash
@@ -22,11 +23,12 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from aggregator import losses, store
+from aggregator import continuity, losses, store
 from aggregator.context import Context
 from aggregator.opening_rules import Facts, require_openable
 from aggregator.policy import CompareSets
 from aggregator.projection import Happened, spec_of
+from aggregator.reports import rebuild
 from aggregator.rounds import Step, advance, require_round
 from aggregator.spool import disk, durable, is_of_one_file
 from aggregator.tables import OpeningRow, ReportRow, RoundRow
@@ -79,6 +81,7 @@ def fold(context: Context, digest: str, asked: Signed[Fold]) -> list[str]:
         OperatorError: FS-523 to FS-526.
     """
     require_round(digest, asked.statement.spec)
+    rebuild(context, digest)
     with context.store.reading("find round") as session:
         row = store.find_round(session, digest)
         _require_openable_now(context, row)
@@ -98,6 +101,7 @@ def open_round(context: Context, digest: str, opening: Signed[Opening]) -> Seale
         OperatorError: FS-523 to FS-526.
     """
     require_round(digest, opening.statement.spec)
+    rebuild(context, digest)
     with context.store.reading("find opening") as session:
         row = store.find_round(session, digest)
         known = store.find_opening(session, digest)
@@ -108,6 +112,7 @@ def open_round(context: Context, digest: str, opening: Signed[Opening]) -> Seale
         _open(context, row, opening, reports)
     else:
         _require_intact(context, known)
+    continuity.remember_opened(context, digest)
     return _stored_share(context, digest)
 
 
@@ -126,6 +131,8 @@ def answered(
         known = store.find_opening(session, digest)
     if known is None or known.opening != opening.digest:
         return None
+    if not context.spool.journal.has(digest):
+        return None  # not yet: `open_round` notes it first
     _require_intact(context, known)
     return _stored_share(context, digest)
 
@@ -232,7 +239,11 @@ def _compared(
 ) -> dict[frozenset[str], int]:
     """Return the sets opened before with which a new one is compared."""
     all_rounds = context.policy.compare_sets is CompareSets.ALL_ROUNDS
-    return store.sets_opened(session, None if all_rounds else row.model)
+    model = None if all_rounds else row.model
+    sets = store.sets_opened(session, model)
+    for members, least in context.spool.journal.forgotten(model).items():
+        sets[members] = max(least, sets.get(members, 0))
+    return sets
 
 
 def _seal_share(

@@ -41,6 +41,7 @@ RETRY_SECONDS: Final = {
     "FS-544": 60,
     "FS-545": 60,
     "FS-547": 60,
+    "FS-549": 60,
 }
 
 POLLED: Final = frozenset({"FS-330"})

@@ -18,19 +18,23 @@ from aggregator.granted import Granted
 from aggregator.policy import require_data_owner
 from aggregator.projection import Happened
 from aggregator.rounds import (
+    UNDECIDED,
     RoundState,
     Step,
     advance,
     require_not_void,
     require_round,
 )
+from aggregator.spool import disk
 from aggregator.store import Standing
-from aggregator.tables import ReportRow
+from aggregator.tables import ReportRow, RoundRow
+from fedsecure import framing
 from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params
-from fedsecure.errors import PeerError, RoundStateError
+from fedsecure.core.payload_digest import PayloadDigest
+from fedsecure.errors import FedsecureError, PeerError, RoundStateError
 from fedsecure.faults import Point, reached
-from fedsecure.signing import Signed, digest_of
+from fedsecure.signing import Signed, digest_of, verify
 from fedsecure.statements import LedgerHead, Receipt, ReportHeader
 
 log = structlog.get_logger()
@@ -149,6 +153,62 @@ def require_report(session: Session, digest: str, reporter: str) -> ReportRow:
     return row
 
 
+def rebuild(context: Context, digest: str) -> None:
+    """Give each stored report that has no row its row again; run by the worker.
+
+    A database can lose the row after the receipt was given, and a crash comes before
+    the row is written. Whatever it was: the report is on disk, its data owner's signed
+    header is in it, and it was opened before it came to its place. What cannot be read
+    stays as it is until the round is over, and is named in the log.
+    """
+    stored = context.spool.reports(digest)
+    if not stored:
+        return
+    with context.store.reading("look for lost rows") as session:
+        row = session.get(RoundRow, digest)
+        known = store.reporters_of(session, digest)
+    if row is None or row.state not in UNDECIDED:
+        return
+    for reporter in sorted({*stored} - known):
+        try:
+            header = _stored_header(context, digest, reporter)
+        except FedsecureError as error:
+            _name(context, digest, reporter, error)
+        else:
+            _put_again(context, header)
+
+
+def _stored_header(
+    context: Context, digest: str, reporter: str
+) -> Signed[ReportHeader]:
+    """Read a report from the spool, and check that it is what was received."""
+    path = context.spool.report_file(digest, reporter)
+    with disk(f"a report of round {digest[:12]}"), path.open("rb") as file:
+        token = framing.read_header(file)
+        header = verify(token, ReportHeader, context.federation)
+        require_round(digest, header.statement.spec)
+        _require_address(context, header.statement, reporter)
+        payload = PayloadDigest(header.statement.length)
+        while piece := file.read(framing.PIECE):
+            payload.update(piece)
+    if payload.digest().hex() != header.statement.digest:
+        raise PeerError("FS-313", f"report {header.statement.report_id} is damaged")
+    return header
+
+
+def _put_again(context: Context, header: Signed[ReportHeader]) -> None:
+    context.change("put report again", lambda s: _put_row(context, s, header))
+    said = header.statement
+    log.warning("report had lost its row", round=said.spec, report=said.report_id)
+
+
+def _name(context: Context, digest: str, reporter: str, error: FedsecureError) -> None:
+    if (digest, reporter) not in context.unexplained:
+        context.unexplained.add((digest, reporter))
+        what = "a file among the reports is none, and is kept until the round is over"
+        log.error(what, round=digest, code=error.code, detail=error.detail)
+
+
 def _keep(context: Context, report: Expected, upload: Upload) -> str:
     said = upload.header
     # Added first, for opening a report twice would cost as much as all the rest; a
@@ -175,7 +235,9 @@ def _commit(context: Context, report: Expected) -> tuple[ReportRow, LedgerHead]:
         row = _put_row(context, session, report.header)
         return row, store.head_at(session, row.receipt_entry)
 
-    return context.change("put report", work)
+    row, head = context.change("put report", work)
+    context.receipted.setdefault(row.spec, {})[row.reporter] = head.entries
+    return row, head
 
 
 def _put_row(
@@ -196,11 +258,17 @@ def _put_row(
         length=said.length,
         digest=said.digest,
         header=header.token,
-        receipt_entry=context.store.head(session).entries,
+        receipt_entry=_receipt_entry(context, session, said),
         stored_at=context.clock(),
     )
     store.add_report(session, row)
     return row
+
+
+def _receipt_entry(context: Context, session: Session, said: ReportHeader) -> int:
+    """Return how long the ledger is at a receipt; or was, if it was given before."""
+    given = context.receipted.get(said.spec, {}).get(said.reporter)
+    return context.store.head(session).entries if given is None else given
 
 
 def _receipt_token(context: Context, row: ReportRow, head: LedgerHead) -> str:

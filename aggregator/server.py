@@ -32,8 +32,8 @@ from aggregator.store import Store, open_store
 from fedsecure.accepting import BoundedServer, Lines, raise_files
 from fedsecure.errors import OperatorError
 from fedsecure.identity import Federation
+from fedsecure.membership.accepted import Membership
 from fedsecure.pouring import protocol
-from fedsecure.signing import Author
 
 STOP_SECONDS: Final = 20  # what is under way may take so long to finish
 BACKLOG: Final = 512  # connections waiting to be accepted
@@ -51,7 +51,8 @@ def serve(settings: AggregatorSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)  # until the server listens
     logs.configure()
-    author, tls = settings.author(), _tls(settings)
+    membership, tls = settings.membership(), _tls(settings)
+    author = membership.author
     logs.configure([party.name for party in author.federation.data_owners])
     _warn_of_one_host(author.federation)
     with (
@@ -60,7 +61,7 @@ def serve(settings: AggregatorSettings) -> None:
         open_spool(settings.data) as spool,
         closing(open_store(settings.store, author)) as store,
     ):
-        context = _context(settings, author, spool, store)
+        context = _context(settings, membership, spool, store)
         grants.recover(context)
         lines = Lines(settings.connections.limits(raise_files()))
         _run(readiness(context, settings), listener, tls, lines)
@@ -89,10 +90,11 @@ class _Server(BoundedServer):
 
 
 def _context(
-    settings: AggregatorSettings, author: Author, spool: Spool, store: Store
+    settings: AggregatorSettings, membership: Membership, spool: Spool, store: Store
 ) -> Context:
     return Context(
-        author=author,
+        author=membership.author,
+        versions=membership.versions,
         policy=settings.policy,
         store=store,
         spool=spool,

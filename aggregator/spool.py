@@ -3,6 +3,8 @@
     <data>/lock                          held as long as this aggregator runs
     <data>/ledger-head                   how long the ledger was, at the last commit
     <data>/runs/<run>                    every run that was ever granted here (empty)
+    <data>/opened-sets                   every set that was ever opened here (`journal`)
+    <data>/restored                      its operator put the database back
     <data>/incoming/<number>             uploads under way, and shares being sealed
     <data>/rounds/<spec>/key             private sealing key of the round, mode 0600
     <data>/rounds/<spec>/reports/<name>  header length, header, payload, as received
@@ -28,6 +30,7 @@ from typing import IO, Final
 import structlog
 from pydantic import ValidationError
 
+from aggregator.journal import Journal
 from fedsecure import locking
 from fedsecure.core.seal import SealingKey
 from fedsecure.durability import (
@@ -39,7 +42,7 @@ from fedsecure.durability import (
 )
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.identity import DISK_FULL, read_private, write_private
-from fedsecure.statements import LedgerHead
+from fedsecure.statements import LedgerHead, Strict
 
 ONE_FILE: Final = frozenset(
     {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EIO, errno.EISDIR, errno.ELOOP}
@@ -48,9 +51,10 @@ ONE_FILE: Final = frozenset(
 
 NOTE_BYTES: Final = 192  # of the ledger's head; padded with spaces
 FORGET: Final = (
-    "if no older database was put in place, type {}; the next start then takes it for "
-    "a restored one all the same, and closes the runs under way"
+    "type {}, then `fedsecure aggregator restore --as-it-is`, which closes the runs "
+    "under way"
 )
+RESTORE_AGAIN: Final = "restore the store again"
 VOIDED: Final = "its round is void at the next start; look for a failing disk"
 SOON: Final = "it is written anew within a minute, or by the next round"
 
@@ -93,12 +97,33 @@ class Noted:
     head: LedgerHead | None = None
 
 
+class RestoreNote(Strict):
+    """What an operator said when the database was put back.
+
+    `at`: seconds since 1970. `sets_forgotten`: what was opened before is not known here
+    either, and may not be compared with what is opened from now on.
+    """
+
+    at: float
+    sets_forgotten: bool
+
+    def require_sets(self, folder: Path) -> None:
+        """Check that a list of opened sets was lost knowingly.
+
+        Raises:
+            OperatorError: FS-546.
+        """
+        if not self.sets_forgotten:
+            raise OperatorError("FS-546", f"{folder} has no list of opened sets")
+
+
 @dataclass(frozen=True, slots=True)
 class Spool:
     """The data folder of one aggregator. Made by `open_spool`."""
 
     folder: Path
     numbers: Iterator[int]
+    journal: Journal
     noted: Noted = field(default_factory=Noted)
 
     def round_folder(self, spec: str) -> Path:
@@ -164,12 +189,6 @@ class Spool:
         with disk("keep a file"):
             upload.rename(place)
             sync(place.parent)
-
-    def drop_reports(self, spec: str, known: set[str]) -> None:
-        """Delete reports that a crash left without their row."""
-        with disk(f"round {spec[:12]}"):
-            for reporter in {*self.reports(spec)} - known:
-                self.report_file(spec, reporter).unlink(missing_ok=True)
 
     def scrub(self, spec: str) -> None:
         """Delete a round's private key and all reports; its share stays.
@@ -295,12 +314,31 @@ class Spool:
             file.write(_note_of(head))
         self.keep(upload, self._note)
 
-    def forget_ledger_head(self) -> None:
+    def note_restore(self, note: RestoreNote) -> None:
         """Make the next start take the database for a restored one."""
-        with disk("ledger-head"):
-            self._note.unlink(missing_ok=True)
+        upload = self.incoming()
+        with disk("restored"), durable(upload) as file:
+            file.write(with_checksum(note.model_dump_json().encode()))
+        self.keep(upload, self._restored)
+
+    def restore_note(self) -> RestoreNote | None:
+        """Read what the operator said of a restore that no start has seen yet.
+
+        Raises:
+            OperatorError: FS-541 when it is damaged, FS-524 when it cannot be read.
+        """
+        if not self._restored.exists():
+            return None
+        with disk(str(self._restored)):
+            written = self._restored.read_bytes()
+        content = without_checksum(written, self._restored, RESTORE_AGAIN)
+        return RestoreNote.model_validate_json(content)
+
+    def forget_restore(self) -> None:
+        """Delete the note, once the ledger says it."""
+        with disk("restored"):
+            self._restored.unlink(missing_ok=True)
             sync(self.folder)
-        self.noted.head = None
 
     def require_sound(self) -> None:
         """Check that this is the data folder that was taken, and that it works.
@@ -339,6 +377,10 @@ class Spool:
     def _note(self) -> Path:
         return self.folder / "ledger-head"
 
+    @property
+    def _restored(self) -> Path:
+        return self.folder / "restored"
+
     def _key_file(self, spec: str) -> Path:
         return self.round_folder(spec) / "key"
 
@@ -374,7 +416,7 @@ def open_spool(folder: Path) -> Iterator[Spool]:
     with lock:
         shutil.rmtree(folder / "incoming", ignore_errors=True)
         (folder / "incoming").mkdir(mode=0o700)
-        yield Spool(folder, count())
+        yield Spool(folder, count(), Journal(folder))
 
 
 @contextmanager

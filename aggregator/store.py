@@ -29,11 +29,12 @@ from aggregator.tables import (
     RoundRow,
 )
 from fedsecure import database, ledger, locking
-from fedsecure.errors import OperatorError, RoundStateError
+from fedsecure.errors import OperatorError, PeerError, RoundStateError
+from fedsecure.federations import Federations
 from fedsecure.ledger import Ledger
 from fedsecure.locking import Hold
 from fedsecure.signing import Author
-from fedsecure.statements import LedgerHead, RoundSpec
+from fedsecure.statements import Event, LedgerHead, RoundSpec
 from fedsecure.transactions import Patience, Transactions
 
 MIGRATIONS: Final = Path(migrations.__file__).parent
@@ -300,6 +301,39 @@ def sets_opened(session: Session, model: str | None) -> dict[frozenset[str], int
         members = frozenset(name for name, _, _ in members_of(row))
         sets[members] = max(least, sets.get(members, 0))
     return sets
+
+
+def opened_specs(session: Session) -> set[str]:
+    """Return the specs of all rounds that were opened."""
+    return set(session.scalars(select(OpeningRow.spec)))
+
+
+def was_restored(session: Session) -> bool:
+    """Tell whether this store was put back to an earlier state before."""
+    return session.scalar(select(func.count()).select_from(ClosedRunRow)) != 0
+
+
+def require_own(session: Session, name: str, keys: Federations) -> None:
+    """Check that a ledger's last entry was signed by this party, in its federation.
+
+    Args:
+        session: Of the store.
+        name: This party.
+        keys: Of every version of the federation that it accepted.
+
+    Raises:
+        OperatorError: FS-548 with who signed it, or what is wrong with it.
+    """
+    last = select(EventRow.payload).order_by(EventRow.entry.desc()).limit(1)
+    payload = session.scalar(last)
+    if payload is None:
+        return
+    try:
+        signer = keys.verify(payload, Event).signer
+    except PeerError as error:
+        raise OperatorError("FS-548", f"{error.code}: {error.detail}") from error
+    if signer != name:
+        raise OperatorError("FS-548", f"it is {signer}'s, here is {name}")
 
 
 def rounds_between(session: Session, owner: str, since: float, now: float) -> int:

@@ -1126,10 +1126,31 @@ PROBLEMS: Final[dict[str, Problem]] = {
             HTTPStatus.SERVICE_UNAVAILABLE,
         ),
         Problem(
+            "FS-546",
+            "The data folder does not know what was opened before",
+            "Put the newest copy of its file `opened-sets` there and type `fedsecure "
+            "aggregator restore --as-it-is`. Without one add `--forget-opened-sets`: "
+            "sets that differ by a few data owners from those opened before are then "
+            "not refused.",
+        ),
+        Problem(
             "FS-547",
             "Another process has this store",
             "Stop that process first. Of each aggregator one runs at a time, however "
             "many data folders there are.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        Problem(
+            "FS-548",
+            "This store is another party's, or another federation's",
+            "Check `database` and `data` in aggregator.toml, and the file: a backup "
+            "belongs to the aggregator that made it. Nothing was changed.",
+        ),
+        Problem(
+            "FS-549",
+            "The list of opened sets was changed or damaged",
+            "Put back a copy of the file that is named; without one, move it away and "
+            "type `fedsecure aggregator restore --as-it-is --forget-opened-sets`.",
             HTTPStatus.SERVICE_UNAVAILABLE,
         ),
         Problem(

@@ -240,7 +240,7 @@ FAMILIES: Final = (
 ALSO_ANSWERED: Final = frozenset(
     {
         *("FS-523", "FS-524", "FS-525", "FS-526"),
-        *("FS-544", "FS-545", "FS-547"),
+        *("FS-544", "FS-545", "FS-547", "FS-549"),
         *("FS-722", "FS-741"),
     }
 )

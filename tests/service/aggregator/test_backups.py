@@ -57,7 +57,7 @@ def test_backups_made_while_uploads_come_in_are_sound_and_disturb_nobody(
     assert sizes[0] > 0
 
     saved.north.stop()
-    command(saved.north, "restore", backups[-1])
+    command(saved.north, "restore", backups[-1], "--yes")
     saved.north.start()
     # Opened before the restore, which the store has forgotten: never again.
     fewer = {name: receipts[name] for name in HOSPITALS[:3]}
@@ -70,9 +70,9 @@ def backup(server: Process, file: Path) -> Path:
     return file
 
 
-def command(server: Process, name: str, file: Path) -> None:
+def command(server: Process, name: str, file: Path, *more: str) -> None:
     subprocess.run(
-        [sys.executable, "-m", "aggregator", name, file],
+        [sys.executable, "-m", "aggregator", name, file, *more],
         cwd=server.folder,
         check=True,
         timeout=60,

@@ -87,6 +87,6 @@ def test_neither_is_a_store_replaced_under_a_process_of_another_data_folder(
         )
 
     assert command("backup", "now.db").returncode == 0
-    refused = command("restore", "now.db")
+    refused = command("restore", "now.db", "--yes")
     assert refused.stderr.startswith("FS-547"), refused
     assert one.north.standing(asked)["state"] == "granted"

@@ -118,6 +118,7 @@ def start(world: World, name: str, folder: Path, place: str, clock: Clock) -> Se
     author = world.author(name)
     context = Context(
         author=author,
+        versions=world.known,
         policy=Policy(),
         store=open_store(place, author),
         spool=spool,

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.orm import Session
 
-from aggregator import backup, store
+from aggregator import backup, restoring, store
 from aggregator.config import AggregatorSettings
 from aggregator.problems import RETRY_SECONDS
 from aggregator.rounds import RoundState
@@ -33,6 +33,17 @@ def settings_of(server: Server) -> AggregatorSettings:
         data=server.folder,
         database=place if "://" in place else None,
     )
+
+
+NORTH = restoring.Member("north", World().known)
+
+
+def put_back(
+    settings: AggregatorSettings, file: Path | None, *, forget_sets: bool = False
+) -> int:
+    """Type `fedsecure aggregator restore`."""
+    order = restoring.Order(file, 1.0, forget_sets)
+    return restoring.restore(settings, NORTH, order).rows
 
 
 def rows(server: Server) -> int:
@@ -73,7 +84,7 @@ def test_a_restored_store_opens_nothing_older_than_the_restore(
     later = world.propose(run="run-2")
     north.grant(later)
     stop(north)
-    backup.restore(settings_of(north), file)
+    put_back(settings_of(north), file)
     north = pair.restart("north")
     assert state_of(north, asked) is RoundState.VOID
     fewer = {name: receipts[name] for name in HOSPITALS[:3]}
@@ -98,7 +109,7 @@ def test_a_backup_restores_to_another_kind_of_database(
     moved = settings_of(pair.north).model_copy(
         update={"database": place if "://" in place else f"sqlite:///{place}"}
     )
-    backup.restore(moved, file)
+    put_back(moved, file)
     pair.servers["north"].place = place
     assert rows(pair.restart("north")) == before + 2  # store-restored and round-void
 
@@ -110,7 +121,7 @@ def test_even_a_backup_that_is_up_to_date_closes_every_run(
     file = tmp_path / "monday.db"
     backup.backup(settings_of(pair.north), file)
     stop(pair.north)
-    backup.restore(settings_of(pair.north), file)
+    put_back(settings_of(pair.north), file)
     north = pair.restart("north")
     again = pair.world.propose(round=2)
     assert refused(lambda: north.grant(again)) == "FS-334"
@@ -128,7 +139,7 @@ def test_nothing_is_restored_under_a_running_aggregator(
     backup.backup(settings_of(pair.north), file)
     before = rows(pair.north)
     with pytest.raises(OperatorError, match="FS-522"):
-        backup.restore(settings_of(pair.north), file)
+        put_back(settings_of(pair.north), file)
     assert rows(pair.north) == before
 
 
@@ -142,9 +153,9 @@ def test_a_backup_overwrites_nothing_and_a_restore_needs_one(
     assert file.read_text() == "dear diary"
     stop(pair.north)
     with pytest.raises(OperatorError, match=r"FS-528.*not a file"):
-        backup.restore(settings_of(pair.north), tmp_path / "none.db")
+        put_back(settings_of(pair.north), tmp_path / "none.db")
     with pytest.raises(OperatorError, match="FS-52"):
-        backup.restore(settings_of(pair.north), file)
+        put_back(settings_of(pair.north), file)
     pair.restart("north")
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import create_engine, select, text
 from aggregator import grants, store
 from aggregator.policy import DAY
 from aggregator.rounds import RoundState
+from aggregator.spool import RestoreNote
 from aggregator.tables import Base, EventRow
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.faults import Point
@@ -62,6 +63,12 @@ class Kept:
                 if rows:
                     connection.execute(table.insert(), rows)
         self._engine.dispose()
+
+
+def ordered(server: Server, *, sets_forgotten: bool = False) -> None:
+    """Type `fedsecure aggregator restore --as-it-is`."""
+    note = RestoreNote(at=server.clock(), sets_forgotten=sets_forgotten)
+    server.context.spool.note_restore(note)
 
 
 def refused(call: Callable[[], object]) -> str:
@@ -252,7 +259,6 @@ def test_a_start_sweeps_what_a_crash_left(pair: Pair) -> None:
     left = [
         folder / "incoming" / "7",
         folder / "rounds" / ("0" * 64) / "key",  # of a grant that was not committed
-        folder / "rounds" / asked.digest / "reports" / "bern",  # of no row
     ]
     for path in left:
         path.parent.mkdir(exist_ok=True)
@@ -272,6 +278,8 @@ def test_a_restored_store_closes_the_runs_it_may_have_forgotten(pair: Pair) -> N
     north.grant(later)
     north.context.store.close()
     backup.restore()
+    assert refused(lambda: pair.restart("north")) == "FS-545"
+    ordered(north)
     north = pair.restart("north")
     assert state_of(north, asked) is RoundState.VOID
     for run in ("run-1", "run-2"):
@@ -284,6 +292,8 @@ def test_a_restored_store_closes_the_runs_it_may_have_forgotten(pair: Pair) -> N
 def test_a_lost_database_closes_every_run_too(pair: Pair) -> None:
     pair.north.grant(pair.world.propose())
     empty(pair.north.place)
+    assert refused(lambda: pair.restart("north")) == "FS-545"
+    ordered(pair.north)
     north = pair.restart("north")
     again = pair.world.propose(round=2)
     assert refused(lambda: north.grant(again)) == "FS-334"

@@ -22,7 +22,7 @@ from fedsecure.certificates import Authority, ends_at
 from fedsecure.errors import OperatorError
 from fedsecure.identity import save_signing_key
 from tests.unit.aggregator.conftest import Pair
-from tests.unit.aggregator.test_backup import newer, settings_of, stop
+from tests.unit.aggregator.test_backup import newer, put_back, settings_of, stop
 from tests.unit.aggregator.test_grants import state_of
 from tests.unit.aggregator.world import HOSPITALS
 
@@ -132,7 +132,7 @@ def test_a_migration_keeps_a_copy_that_the_older_version_restores(
         connection.execute(text("UPDATE alembic_version SET version_num = :v"), OLD)
         connection.execute(text("DROP TABLE more"))
     engine.dispose()
-    assert backup.restore(settings, Path(kept)) == before > 5
+    assert put_back(settings, Path(kept)) == before > 5
     assert state_of(pair.restart("north"), asked) is RoundState.VOID
 
 

@@ -8,13 +8,14 @@ from sqlalchemy.orm import Session
 from sqlalchemy.schema import Table
 
 from aggregator.projection import project
+from aggregator.spool import RestoreNote
 from aggregator.store import open_store
 from aggregator.tables import Base, ClosedRunRow, EventRow, OpeningRow, RoundRow
 from fedsecure.errors import OperatorError
 from fedsecure.ledger import read_chain
 from fedsecure.statements import LedgerHead
 from tests.unit.aggregator.conftest import Pair
-from tests.unit.aggregator.world import HOSPITALS, World
+from tests.unit.aggregator.world import HOSPITALS, NOW, World
 
 PROJECTIONS = (RoundRow, OpeningRow, ClosedRunRow)
 
@@ -102,6 +103,8 @@ def test_projecting_the_ledger_again_gives_the_same_tables(
     pair.north.void(given_up, pair.world.void(given_up))
     newer = LedgerHead(entries=99, hash="1" * 64)  # as if the store were a backup
     pair.north.context.spool.note_ledger_head(newer)
+    said = RestoreNote(at=NOW, sets_forgotten=False)
+    pair.north.context.spool.note_restore(said)
     pair.restart("north")
     again = open_store(tmp_path / "again.sqlite", pair.world.author("north"))
 

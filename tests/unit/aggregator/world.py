@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params, Scalar
 from fedsecure.encodings import base64url, from_base64url
+from fedsecure.federations import Federations
 from fedsecure.identity import Federation, public_key_text
 from fedsecure.rounds.parameters import params_of
 from fedsecure.signing import Author, Signed, set_digest, verify
@@ -112,7 +113,22 @@ class World:
         self.keys = {
             name: Ed25519PrivateKey.from_private_bytes(self.rand(32)) for name in names
         }
+        self.versions: list[Federation] = []
         self.federation = Federation.model_validate(self.federation_content())
+
+    @property
+    def federation(self) -> Federation:
+        """The version that holds now; the earlier ones stay known."""
+        return self._federation
+
+    @federation.setter
+    def federation(self, version: Federation) -> None:
+        self._federation = version
+        self.versions.append(version)
+
+    @property
+    def known(self) -> Federations:
+        return Federations(self.versions)
 
     def federation_content(self) -> dict[str, Any]:
         return {
