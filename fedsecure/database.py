@@ -346,7 +346,8 @@ def _require_flushes(connection: Any) -> None:
 def _is_busy(error: BaseException | None) -> bool:
     return (
         isinstance(error, sqlite3.OperationalError)
-        and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+        # The error that is made here when the file was moved has no such code.
+        and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
     )
 
 
