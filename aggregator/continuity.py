@@ -87,13 +87,15 @@ def remember_opened(context: Context, digest: str) -> None:
 
 def _require_seen(context: Context, session: Session, noted: LedgerHead | None) -> None:
     unseen = {*store.known_runs(session)} - {*context.spool.runs()}
-    folder, entries = context.spool.folder, context.store.head(session).entries
-    if unseen or (noted is None and entries):
-        raise OperatorError(
-            "FS-546", f"{folder} never saw {len(unseen)} of its runs, {entries} entries"
-        )
-    if not context.spool.journal.exists and store.was_restored(session):
-        raise OperatorError("FS-546", f"{folder} has no list of opened sets any more")
+    lacking = None
+    if unseen:
+        lacking = f"never saw run {min(unseen)}"
+    elif noted is None and context.store.head(session).entries:
+        lacking = "has no note of the ledger"
+    elif not context.spool.journal.exists and store.was_restored(session):
+        lacking = "has no list of opened sets any more"
+    if lacking:
+        raise OperatorError("FS-546", f"{context.spool.folder} {lacking}")
 
 
 def _require_held(

@@ -9,6 +9,7 @@ from aggregator import grants, reads
 from aggregator.readiness import Readiness
 from fedsecure.errors import FedsecureError
 from tests.unit.aggregator.conftest import Pair
+from tests.unit.aggregator.test_grants import ordered
 from tests.unit.aggregator.world import HOSPITALS
 
 
@@ -73,8 +74,11 @@ def test_a_start_with_a_damaged_note_names_it_and_what_to_type(
     error = refused(lambda: pair.restart("north"))
     assert error.code == "FS-541"
     assert f"rm {note}" in error.detail
+    assert "restore --as-it-is" in error.detail
     note.unlink()
-    north = pair.restart("north")  # now it takes the store for a restored one
+    assert refused(lambda: pair.restart("north")).code == "FS-546"
+    ordered(pair.north)
+    north = pair.restart("north")
     assert reads.standing(north.context, asked.digest)["state"] == "void"
 
 
