@@ -315,6 +315,13 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "rate of 0 in model.py (a schedule may start there), and for layers that "
             "are frozen.",
         ),
+        Problem(
+            "FS-236",
+            "The model is not the same when it is built from its data",
+            "Data owners build the model from Keras' serialised form, which lacks what "
+            "is named. Say it in model.py in another way (loss weights: scale the "
+            "learning rate), or do without it.",
+        ),
         # 3xx rounds
         Problem(
             "FS-300",

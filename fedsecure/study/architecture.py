@@ -10,6 +10,7 @@ a study shares is declared in study.toml (module `metrics`).
 
 import json
 import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -181,14 +182,18 @@ def require_probabilities(model: "keras.Model", rand: "np.random.Generator") -> 
 
     Raises:
         OperatorError: FS-845, a crossentropy of outputs that are no probabilities, or
-            one from logits of outputs that are.
+            one from logits of outputs that are, or one output that is always 1.
     """
     if "crossentropy" not in _loss_name(model).lower():
         return
     rows = rand.random((PROBED, *model.input_shape[1:]), dtype=np.float32)
-    outputs = np.asarray(model(rows, training=False))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras', of what is refused here
+        outputs = np.asarray(model(rows, training=False))
     inside = bool(((outputs >= 0) & (outputs <= 1)).all())
     many = outputs.shape[1] > 1
+    if not many and (outputs == 1).all():
+        raise OperatorError("FS-845", "a softmax over one output is 1 for every row")
     if many:
         inside = inside and np.allclose(outputs.sum(axis=1), 1, atol=1e-3)
     if from_logits(model):

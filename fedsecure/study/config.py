@@ -21,11 +21,13 @@ from fedsecure.errors import OperatorError, PeerError
 from fedsecure.statements import Weighting
 from fedsecure.study.architecture import (
     ModelData,
+    model_from_data,
     model_to_data,
     require_fit,
     require_probabilities,
     require_range,
 )
+from fedsecure.study.fidelity import require_same
 from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
 from fedsecure.study.schema import AnySchema, load_schema
 from fedsecure.study.statistics import statistics_field
@@ -188,7 +190,8 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
             compiled Keras model; FS-843, the model does not fit the schema; FS-425,
             FS-845, its loss does not fit its outputs; FS-420, FS-422, FS-434, data
             owners would refuse the model; FS-433, it fails on values that the schema
-            allows.
+            allows; FS-234, there is nothing to train; FS-236, data owners would build
+            another model.
     """
     import keras  # noqa: PLC0415, slow: loaded when needed
 
@@ -206,6 +209,7 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
         raise OperatorError(code, error.detail) from error
     require_range(model, study.features)
     require_probabilities(model, np.random.default_rng(study.training.seed))
+    require_same(model, model_from_data(data.model, data.compilation))
     # Else Keras warns whoever loads the trained model of variables that it lacks.
     model.optimizer.build(model.trainable_variables)
     return model, data

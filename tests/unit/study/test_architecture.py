@@ -276,6 +276,8 @@ def test_a_loss_that_would_compare_labels_with_nonsense_is_refused(
         (1, "sigmoid", BINARY(), True),
         (1, "linear", BINARY(), False),
         (1, "linear", BINARY(from_logits=True), True),
+        (1, "softmax", BINARY(), False),
+        (1, "softmax", BINARY(from_logits=True), False),
         (2, "softmax", SPARSE(), True),
         (2, "linear", SPARSE(), False),
         (2, "sigmoid", SPARSE(), False),
