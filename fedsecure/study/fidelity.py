@@ -124,8 +124,8 @@ def _moved(
     """Return weights that are not zero, where a decay for one would not show."""
     if not trained:
         return array
-    drawn: NDArray[np.float32] = rand.uniform(0.05, 0.15, array.shape)
-    return array + drawn.astype(array.dtype)
+    moved: NDArray[Any] = array + rand.uniform(0.05, 0.15, array.shape)
+    return moved.astype(array.dtype)
 
 
 def _rows(
