@@ -71,7 +71,7 @@ def test_the_page_takes_organisations_from_nothing_to_a_trained_model(
 
 def require_trained(everybody: Organisations) -> None:
     rounds = everybody.home("study") / "rounds.db"
-    query = "SELECT purpose, state, in_set FROM v_round ORDER BY round"
+    query = "SELECT purpose, state, in_set FROM v_round ORDER BY entry"
     with sqlite3.connect(f"file:{rounds}?mode=ro", uri=True) as database:
         rows = database.execute(query).fetchall()
     assert [purpose for purpose, _, _ in rows] == ["train", "train", "evaluate"]
