@@ -29,6 +29,7 @@ from aggregator.store import MIGRATIONS
 from aggregator.tables import Base, EventRow, ReportRow
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.kinds import Deed, Evidence, Fault, Kind, Spec
+from fedsecure.audit.naming import named
 from fedsecure.audit.owner import receipts_of, require, said_receipt
 from fedsecure.errors import PeerError
 from fedsecure.signing import set_digest
@@ -152,20 +153,22 @@ def look(connection: Connection, name: str, keys: Federations) -> Iterator[Fault
     """
     last = connection.execute(text("SELECT max(entry) FROM events")).scalar() or 0
     for row in connection.execute(_REPORTS, {"name": name}):
-        where = f"reports row {str(row.spec)[:12]} {row.reporter}"
+        where = _where(connection, row)
         for wrong in _wrong(row, name, keys, last):
             yield where, wrong
     for row in connection.execute(_LOST):  # (8)
-        yield (
-            f"reports row {row.spec[:12]} {row.reporter}",
-            "it is in the opened set, and no such report is stored",
-        )
+        said = "it is in the opened set, and no such report is stored"
+        yield _where(connection, row), said
     for row in connection.execute(_GONE):  # (10)
-        where = f"reports row {row.spec[:12]} {row.reporter}"
+        where = _where(connection, row)
         if not row.known:
             yield where, "it was lost, and no such report was stored"
         if row.counted:
             yield where, "it is in the opened set, and was lost"
+
+
+def _where(connection: Connection, row: Row[Any]) -> str:
+    return f"report of {row.reporter}, {named(connection, row.spec)}"
 
 
 def _wrong(row: Row[Any], name: str, keys: Federations, last: int) -> Iterator[str]:
@@ -190,7 +193,8 @@ def _wrong(row: Row[Any], name: str, keys: Federations, last: int) -> Iterator[s
     elif row.state == "granted":  # (7)
         yield "its round has no report by its state"
     elif not _in_place(row, last):  # (9)
-        yield f"receipt_entry is {row.receipt_entry!r}, its receipt says otherwise"
+        said = "no such place" if row.head_entries is None else row.head_entries
+        yield f"receipt_entry is {row.receipt_entry!r}, its receipt says {said}"
 
 
 def _in_place(row: Row[Any], last: int) -> bool:

@@ -467,8 +467,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "FS-324",
             "The set would tell a few data owners apart",
             "Together with sets that were opened before, its sum would tell about a "
-            "few data owners alone: take the same set again, or go on from another "
-            "model (another seed for a run that starts anew).",
+            "few data owners alone: take the same set again, or start from other first "
+            "weights: `fedsecure train --weights-seed N`, which needs no new approval.",
             HTTPStatus.FORBIDDEN,
         ),
         Problem(
@@ -1524,6 +1524,13 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "A round does not outlive its version of the federation",
             "It is void, and the run goes on with the next attempt. Finish a training "
             "before the federation changes, and nothing is lost.",
+        ),
+        Problem(
+            "FS-658",
+            "A database was copied without its newest part",
+            "While it is used, SQLite keeps what is new in a file of the same name "
+            "with -wal behind it: copy both, after the program was stopped; or type "
+            "`fedsecure audit export` or `fedsecure aggregator export`, at any time.",
         ),
         # 7xx statements and identities
         Problem(

@@ -79,8 +79,10 @@ class Organisations:
             self.hand_over(step)
         elif step.how == "by-hand":
             return
-        elif step.how == "keeps-running":
+        elif step.how in {"keeps-running", "starts-again"}:
             (command,) = step.commands
+            if step.how == "starts-again":
+                self.stop(step.party)
             self.start(step.party, command)
         else:
             for command in step.commands:
@@ -97,7 +99,24 @@ class Organisations:
 
     def type(self, party: str, command: str) -> None:
         """Type a command as it stands, and answer what it asks."""
-        done = subprocess.run(
+        done = self.typed(party, command)
+        log = "\n".join(self.log(one).read_text() for one, _ in self.running)
+        assert done.returncode == 0, (
+            f"{party}: {command}\n{done.stdout}{done.stderr}{log}"
+        )
+        self.said[f"{party}: {command}"] = done.stdout
+        if "keygen" in command:
+            # A new key beside the old one has words of its own.
+            (self.words[party],) = WORDS.findall(done.stdout)
+
+    def refused(self, party: str, command: str) -> str:
+        """Type a command that must not go through, and return what it says."""
+        done = self.typed(party, command)
+        assert done.returncode != 0, f"{party}: {command}\n{done.stdout}"
+        return done.stdout + done.stderr
+
+    def typed(self, party: str, command: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             ["sh", "-c", self.here(party, command)],  # noqa: S607 - as a person would
             check=False,
             cwd=self.home(party),
@@ -107,13 +126,6 @@ class Organisations:
             text=True,
             timeout=PATIENCE,
         )
-        log = "\n".join(self.log(one).read_text() for one, _ in self.running)
-        assert done.returncode == 0, (
-            f"{party}: {command}\n{done.stdout}{done.stderr}{log}"
-        )
-        self.said[f"{party}: {command}"] = done.stdout
-        if "keygen" in command:
-            (self.words[party],) = WORDS.findall(done.stdout)
 
     def answers(self, party: str, command: str) -> str:
         """Call those for whose words `join` asks, and accept."""
@@ -152,6 +164,13 @@ class Organisations:
             assert process.poll() is None, self.log(party).read_text()
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+    def stop(self, party: str) -> None:
+        """Press Ctrl-C where a party's program runs; it leaves no log behind."""
+        (process,) = [one for name, one in self.running if name == party]
+        self.running.remove((party, process))
+        stop(process)
+        self.log(party).unlink()
 
     def here(self, party: str, command: str) -> str:
         """Let a server listen on a free port of loopback instead of 0.0.0.0."""

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from fedsecure.audit.findings import Finding, Report
+from fedsecure.audit.naming import named
 from fedsecure.audit.walk import Walked
 
 
@@ -48,16 +49,27 @@ def _missing(kind: str, here: str, there: str, other: str, words: str) -> str:
     )
 
 
+def _unlike(what: str, number: str) -> str:
+    """Say what the model owner holds, and what its signer's ledger has instead."""
+    return (
+        f"'the model owner holds {what} ' || substr(s.content, 1, 12) || ' {number} ' "
+        "|| s.number || ' after entry ' || s.head_entries || ', the ledger has ' "
+        f"|| coalesce(substr(d.content, 1, 12) || ' {number} ' || d.number "
+        "|| ' in entry ' || d.entry, 'none')"
+    )
+
+
 def _done(store: str, kind: str) -> str:
     return f"SELECT count(*) FROM {store}.audit_deeds WHERE kind = '{kind}'"
 
 
 _SAID: Final = (
-    "SELECT s.spec, s.entry, '{words}' FROM {holder}.audit_said s "
+    "SELECT s.spec, s.entry, {words} FROM {holder}.audit_said s "
     "LEFT JOIN x.audit_deeds d ON d.kind = '{deed}' AND d.spec = s.spec "
     "AND d.reporter = s.reporter "
     "WHERE s.kind = '{kind}' AND s.signer = :name AND NOT coalesce({same}, 0)"
 )
+OX: Final = ("o", "x")  # where both stores are attached
 _PLACE: Final = "s.head_entries = d.entry"
 
 CONTRADICTIONS: Final = (
@@ -66,7 +78,13 @@ CONTRADICTIONS: Final = (
         "FS-625",
         "x",
         "o",
-        _missing("granted", "o", "x", "granted", "the model owner has its grant"),
+        _missing(
+            "granted",
+            "o",
+            "x",
+            "granted",
+            "the model owner has its grant, here is no entry of it",
+        ),
         _done("o", "granted"),
     ),
     Contradiction(
@@ -74,7 +92,7 @@ CONTRADICTIONS: Final = (
         "FS-625",
         "o",
         "x",
-        _missing("granted", "x", "o", "proposed", "an aggregator granted it"),
+        _missing("granted", "x", "o", "proposed", "granted there, never proposed here"),
         _done("x", "granted"),
     ),
     Contradiction(
@@ -83,7 +101,7 @@ CONTRADICTIONS: Final = (
         "x",
         "o",
         _SAID.format(
-            words="the grant that the model owner holds is another",
+            words=_unlike("a grant with key", "until"),
             holder="o",
             kind="grant",
             deed="granted",
@@ -96,7 +114,7 @@ CONTRADICTIONS: Final = (
         "FS-626",
         "o",
         "x",
-        _missing("opening", "x", "o", "opening", "an aggregator opened it"),
+        _missing("opening", "x", "o", "opening", "opened there, not asked for here"),
         _done("x", "opening"),
     ),
     Contradiction(
@@ -104,7 +122,13 @@ CONTRADICTIONS: Final = (
         "FS-626",
         "x",
         "o",
-        _missing("opened", "o", "x", "opening", "the model owner has its mean"),
+        _missing(
+            "opened",
+            "o",
+            "x",
+            "opening",
+            "the model owner has its mean, not opened here",
+        ),
         _done("o", "opened"),
     ),
     Contradiction(
@@ -112,8 +136,9 @@ CONTRADICTIONS: Final = (
         "FS-626",
         "x",
         "x",
-        "SELECT d.spec, e.entry, 'the model owner has another opening, of ' || "
-        "d.number || ' members, here are ' || e.number FROM o.audit_deeds d "
+        "SELECT d.spec, e.entry, 'the model owner has the opening ' || "
+        "substr(d.content, 1, 12) || ' of ' || d.number || ' members, here is ' || "
+        "substr(e.content, 1, 12) || ' of ' || e.number FROM o.audit_deeds d "
         "JOIN x.audit_deeds e ON e.kind = 'opening' AND e.spec = d.spec "
         "WHERE d.kind = 'opening' "
         "AND (d.content, d.number) <> (e.content, e.number)",
@@ -124,7 +149,10 @@ CONTRADICTIONS: Final = (
         "FS-627",
         "x",
         "o",
-        "SELECT s.spec, s.entry, s.reporter || ' has a receipt for another report' "
+        "SELECT s.spec, s.entry, s.reporter || ' has a receipt for report ' || "
+        "substr(s.content, 1, 12) || ', here was added ' || coalesce((SELECT "
+        "substr(m.content, 1, 12) FROM x.audit_deeds m WHERE m.kind = 'member' "
+        "AND m.spec = s.spec AND m.reporter = s.reporter), 'none') "
         "FROM o.audit_said s JOIN x.audit_deeds o ON o.kind = 'opening' "
         "AND o.spec = s.spec LEFT JOIN x.audit_deeds d ON d.kind = 'member' "
         "AND d.spec = s.spec AND d.reporter = s.reporter AND d.content = s.content "
@@ -136,7 +164,8 @@ CONTRADICTIONS: Final = (
         "FS-627",
         "x",
         "x",
-        "SELECT d.spec, d.entry, d.reporter || ' is added here alone' "
+        "SELECT d.spec, d.entry, d.reporter || ' is added here, and not in the set of "
+        "the model owner' "
         "FROM x.audit_deeds d LEFT JOIN o.audit_deeds e ON e.kind = 'member' "
         "AND e.spec = d.spec AND e.reporter = d.reporter "
         "WHERE d.kind = 'member' AND e.spec IS NULL",
@@ -148,7 +177,7 @@ CONTRADICTIONS: Final = (
         "x",
         "o",
         _SAID.format(
-            words="the model owner has another share, or at another place",
+            words=_unlike("a share with SHA-256", "of bytes:"),
             holder="o",
             kind="share",
             deed="share",
@@ -162,7 +191,8 @@ CONTRADICTIONS: Final = (
         "x",
         "o",
         _SAID.format(
-            words="it confirmed to the model owner that it is void",
+            words="'it confirmed to the model owner that it is void, and has no "
+            "entry of that'",
             holder="o",
             kind="void",
             deed="void",
@@ -183,7 +213,8 @@ CONTRADICTIONS: Final = (
 )
 
 _HEADS: Final = (
-    "SELECT s.entry, s.kind, s.spec, s.head_entries, s.head_hash, e.hash "
+    "SELECT s.entry, s.kind, s.spec, s.head_entries, s.head_hash, e.hash, "
+    "(SELECT max(entry) FROM x.events) AS last "
     "FROM {holder}.audit_said s LEFT JOIN x.events e ON e.entry = s.head_entries "
     "WHERE s.signer = :name AND s.head_entries > 0 "
     "AND (e.hash IS NULL OR e.hash <> s.head_hash) "
@@ -237,9 +268,9 @@ def compare(
             _heads(connection, "o", owner, x, report)
             for row in connection.execute(text(_LOST)):
                 report.notes.append(
-                    f"{_named(connection, row.spec)}: {x.party} lost the report of "
-                    f"{row.reporter} after it had given a receipt (entry {row.entry}); "
-                    "it is in no sum"
+                    f"{named(connection, row.spec, *OX)}: {x.party} lost the "
+                    f"report of {row.reporter} after it had given a receipt (entry "
+                    f"{row.entry}); it is in no sum"
                 )
             for row in connection.execute(text(_BURNT)):
                 report.notes.append(
@@ -277,7 +308,7 @@ def _contradictions(
     for spec, entry, words in connection.execute(_bound(one.query, name)):
         if newer.excuses(spec):
             continue
-        where = _named(connection, spec)
+        where = named(connection, spec, *OX)
         what = f"{words} (entry {entry} of {names[one.by]})"
         report.add(Finding(one.check, one.code, names[one.at], where, what))
 
@@ -294,12 +325,16 @@ def _heads(
         return
     agreed = _bound(_AGREED.format(holder=holder), {**name, "first": row.head_entries})
     last = connection.execute(agreed).scalar() or 0
-    proof = f"{held_by.party} holds a {row.kind} (its entry {row.entry})"
+    which = named(connection, row.spec, holder, "x")
+    proof = f"{held_by.party} holds a {row.kind} of {which} (its entry {row.entry})"
     sound = f"entries 1 to {last} are as others hold them" if last else "none is proved"
     if row.hash is None:
-        code, what = "FS-630", f"{proof} with a head of {row.head_entries} entries"
+        code = "FS-630"
+        what = f"{proof} given after {row.head_entries} entries, here are {row.last}"
     else:
-        code, what = "FS-629", f"{proof} with another hash of entry {row.head_entries}"
+        code, hashes = "FS-629", (row.head_hash[:12], row.hash[:12])
+        what = f"{proof} with hash {hashes[0]} of entry {row.head_entries}, here "
+        what += f"it is {hashes[1]}"
     where = f"entries {last + 1} to {row.head_entries}"
     report.add(Finding(12, code, x.party, where, f"{what}; {sound}", last + 1))
 
@@ -307,18 +342,3 @@ def _heads(
 def _bound(query: str, values: dict[str, Any]) -> Any:
     used = {name: value for name, value in values.items() if f":{name}" in query}
     return text(query).bindparams(**used)
-
-
-def _named(connection: Connection, spec: str) -> str:
-    for store in ("o", "x"):
-        query = f"SELECT * FROM {store}.audit_specs WHERE spec = :spec"
-        row = connection.execute(text(query), {"spec": spec}).first()
-        if row is not None:
-            return label(row)
-    return f"round {spec[:12]}"
-
-
-def label(row: Any) -> str:
-    """Say which attempt at a round a row of specs is."""
-    attempt = "" if row.attempt == 1 else f", attempt {row.attempt}"
-    return f"{row.run} {row.purpose} round {row.round}{attempt} ({row.spec[:12]})"

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, String, Table, literal_column, select, text
 
+SHOWN: Final = 60  # characters of a value
 READ_AHEAD: Final = 256  # rows
 Values: TypeAlias = tuple[Any, ...]
 
@@ -22,7 +23,7 @@ class Difference:
     table: str
     key: Values
     finding: str  # changed, added or removed after it was written
-    columns: tuple[str, ...] = ()
+    values: tuple[tuple[str, Any, Any], ...] = ()  # column, as it is, as projected
 
     @property
     def where(self) -> str:
@@ -33,8 +34,12 @@ class Difference:
     @property
     def what(self) -> str:
         """What is wrong with it, for people."""
-        changed = ", ".join(self.columns)
-        return f"{self.finding}: {changed}" if changed else self.finding
+        if not self.values:
+            return self.finding
+        return "; ".join(
+            f"{column} is {_shown(found)}, the ledger says {_shown(said)}"
+            for column, found, said in self.values
+        )
 
 
 def differences(
@@ -53,7 +58,7 @@ def differences(
             other = next(there, None)
         elif one is not None and other is not None:
             changed = tuple(
-                name
+                (name, a, b)
                 for name, a, b in zip(names, one[1], other[1], strict=True)
                 if (type(a), a) != (type(b), b) and not _same(a, b)
             )
@@ -93,6 +98,12 @@ def _rows(table: Table, connection: Connection) -> Iterator[tuple[Values, Values
     with connection.execute(query.execution_options(yield_per=READ_AHEAD)) as rows:
         for row in rows:
             yield tuple(row[index] for index in keys), tuple(row)
+
+
+def _shown(value: Any) -> str:
+    """Return a value for people: both ends of one that is long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN // 2]}...{text[-9:]}"
 
 
 def _rank(key: Values) -> tuple[tuple[int, Any], ...]:

@@ -14,7 +14,12 @@ _FILES: Final = text("SELECT path, sha256, bytes FROM models ORDER BY path")
 
 
 def look(
-    owner: Walked, folder: Path, report: Report, told: Callable[[int], None]
+    owner: Walked,
+    folder: Path,
+    report: Report,
+    told: Callable[[int], None],
+    *,
+    meant: bool,
 ) -> None:
     """Check every file that the round store names.
 
@@ -23,8 +28,15 @@ def look(
         folder: Of the store's files.
         report: Takes what is found.
         told: Hears of each file.
+        meant: Whether a person said that the files lie there. Else, if nothing of them
+            does, the database came without them: that is no contradiction.
     """
     with owner.engine.connect() as connection:
+        paths = [row.path for row in connection.execute(_FILES)]
+        roots = sorted({PurePosixPath(path).parts[0] for path in paths if path})
+        if paths and not any((folder / root).exists() for root in roots):
+            _say_none(owner, folder, len(paths), report, meant=meant)
+            return
         for path, sha256, size in connection.execute(_FILES):
             report.look(16)
             told(1)
@@ -33,6 +45,20 @@ def look(
                 report.add(
                     Finding(16, "FS-605", owner.party, str(folder / path), wrong)
                 )
+
+
+def _say_none(
+    owner: Walked, folder: Path, number: int, report: Report, *, meant: bool
+) -> None:
+    what = f"none of the {number} recorded files of models is there"
+    if meant:
+        report.look(16, number)
+        report.add(Finding(16, "FS-605", owner.party, str(folder), what))
+        return
+    report.notes.append(
+        f"models: {what} ({folder}), they were not looked at; --files FOLDER names the "
+        "folder that they lie in"
+    )
 
 
 def _wrong(file: Path, name: PurePosixPath, sha256: str, size: int) -> str | None:

@@ -225,14 +225,19 @@ def _contradictions(proof: Proof, ledger: Connection, name: str) -> Iterator[str
         return
     for column in ("run", "round", "purpose", "attempt", "deadline"):
         if getattr(kept, column) != getattr(spec, column):
-            yield f"{column} is {getattr(spec, column)!r} there"
+            here, there = getattr(kept, column), getattr(spec, column)
+            yield f"{column} is {here!r} here and {there!r} there"
     stored = ledger.execute(_REPORT, {"spec": kept.spec, "reporter": name}).first()
     if proof.receipt is not None and (
         stored is None
         or (stored.digest, stored.receipt_entry)
         != (proof.header.digest, proof.receipt.head.entries)
     ):
-        yield "it does not have the report that its receipt is for"
+        there = "no report" if stored is None else f"report {stored.digest[:12]}"
+        yield (
+            f"its receipt is for report {proof.header.digest[:12]} after entry "
+            f"{proof.receipt.head.entries}, it has {there}"
+        )
     if proof.inclusion is not None:
         yield from _fate_there(proof.inclusion, ledger, name)
 
@@ -244,9 +249,13 @@ def _fate_there(inclusion: Inclusion, ledger: Connection, name: str) -> Iterator
 
     opening, member, void = deed("opening"), deed("member", name), deed("void")
     if (opening and opening.content) != inclusion.opening:
-        yield "the opening that it spoke of is another there"
+        there = opening.content[:12] if opening else "none"
+        said = (inclusion.opening or "none")[:12]
+        yield f"it spoke of the opening {said}, its ledger has {there}"
     if inclusion.included != (member is not None and member[0] == inclusion.report):
-        yield "whether it was counted is otherwise there"
+        there = f"report {member[0][:12]}" if member else "none of this data owner"
+        said = "counted" if inclusion.included else "not counted"
+        yield f"it said {said} of {inclusion.report[:12]}, its ledger has {there}"
     if inclusion.opening is None and void is None:
         yield "it said void, and the round is not"
 
@@ -259,4 +268,8 @@ def _head(head: LedgerHead, ledger: Connection, typ: str) -> Iterator[tuple[str,
         last = ledger.execute(_LAST).scalar() or 0
         yield "FS-630", f"its {typ} was given after {head.entries} entries, of {last}"
     elif found != head.hash:
-        yield "FS-629", f"its {typ} has another hash of entry {head.entries}"
+        yield (
+            "FS-629",
+            f"its {typ} has hash {head.hash[:12]} of entry {head.entries}, its ledger "
+            f"{found[:12]}",
+        )

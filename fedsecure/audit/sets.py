@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from fedsecure.audit.across import label
 from fedsecure.audit.findings import Finding, Pair, Report
+from fedsecure.audit.naming import label
 from fedsecure.audit.walk import Walked
 
 _OPENED: Final = (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from fedsecure import database
@@ -22,12 +22,16 @@ from fedsecure.errors import OperatorError
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A store to be read. `whole`: with all of its tables, and the folder beside it."""
+    """A store to be read. `whole`: with all of its tables, and the folder beside it.
+
+    `perhaps_old`: a copy of a database in use would look like this without its log.
+    """
 
     place: str
     connection: Connection
     whole: bool
     folder: Path | None
+    perhaps_old: bool = False
 
 
 @contextmanager
@@ -41,7 +45,8 @@ def open_source(place: str, kind: Kind, scratch: Path) -> Iterator[Source]:
 
     Raises:
         OperatorError: FS-603, FS-604 or FS-607 when it is no database of this kind,
-            FS-635 when it is no such export, FS-860 when there is none.
+            FS-635 when it is no such export, FS-658 when it is the empty beginning of
+            one in use, FS-860 when there is none.
     """
     path = None if "://" in place else Path(place)
     if path is not None and not path.is_file():
@@ -50,9 +55,12 @@ def open_source(place: str, kind: Kind, scratch: Path) -> Iterator[Source]:
         with _imported(path, kind, scratch) as connection:
             yield Source(place, connection, whole=False, folder=None)
         return
+    bare = path is not None and _lacks_log(path)
+    if bare and _is_empty(place):
+        raise OperatorError("FS-658", f"{place} has no tables, and there is no -wal")
     with snapshot(place, kind) as connection:
         yield Source(
-            place, connection, whole=True, folder=path and path.absolute().parent
+            place, connection, True, path and path.absolute().parent, perhaps_old=bare
         )
 
 
@@ -96,6 +104,28 @@ def _imported(path: Path, kind: Kind, scratch: Path) -> Iterator[Connection]:
             exports.load(path, kind, connection)
         with engine.connect() as connection:
             yield connection
+    finally:
+        engine.dispose()
+
+
+def _lacks_log(path: Path) -> bool:
+    """Tell whether a file's newest part may be missing.
+
+    SQLite says in bytes 18 and 19 of a file that it has a log (2). One that nobody uses
+    has no such file either; so this alone proves nothing.
+    """
+    with path.open("rb") as file:
+        logged = file.read(20)[18:20] == b"\x02\x02"
+    return logged and not path.with_name(f"{path.name}-wal").exists()
+
+
+def _is_empty(place: str) -> bool:
+    engine = database.open_for_reading(database.locate(place))
+    try:
+        with engine.connect() as connection:
+            return not inspect(connection).get_table_names()
+    except SQLAlchemyError:
+        return False  # it is said when it is read
     finally:
         engine.dispose()
 

@@ -23,6 +23,8 @@ from fedsecure.audit.sources import Source, open_source, snapshot
 from fedsecure.audit.walk import Walked, count_entries, walk
 from fedsecure.errors import OperatorError
 
+BEHIND: Final = frozenset({"FS-625", "FS-626", "FS-627", "FS-628", "FS-630"})
+"""What is found when a store ends before the others do."""
 UNDECIDED: Final = text(
     "SELECT spec_digest FROM rounds WHERE state NOT IN ('opened', 'void')"
 )
@@ -93,6 +95,7 @@ def conclude(
         sound = [one for one in others if one.sound]
         across.compare(first, sound, report, _newer(first))
     _say_who_is_missing(walked, keys, report)
+    _say_who_may_be_old(walked, report)
 
 
 @contextmanager
@@ -167,7 +170,7 @@ def _look(
         report.notes.append("models: files were not looked at (--files FOLDER)")
         return
     progress.begin("models", 0)
-    files.look(owner, place, report, progress.step)
+    files.look(owner, place, report, progress.step, meant=folder is not None)
 
 
 def _newer(owner: Walked) -> Newer:
@@ -185,6 +188,19 @@ def _newer(owner: Walked) -> Newer:
     if grown:
         specs |= set(owner.source.connection.execute(UNDECIDED).scalars())
     return Newer(frozenset(specs))
+
+
+def _say_who_may_be_old(walked: Sequence[Walked], report: Report) -> None:
+    """Explain what a copy of a database in use lacks, where that may be the reason."""
+    behind = {one.party for one in report.findings if one.code in BEHIND}
+    for one in walked:
+        if one.source.perhaps_old and one.party in behind:
+            report.notes.append(
+                f"{one.source.place}: others have seen more of it. If it was "
+                "copied while a program used it, its newest entries are in the file "
+                "with -wal behind its name: copy both, or export it (fedsecure "
+                "explain FS-658)"
+            )
 
 
 def _say_who_is_missing(

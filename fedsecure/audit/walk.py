@@ -30,6 +30,7 @@ from fedsecure.audit.kinds import (
     Kind,
     Spec,
 )
+from fedsecure.audit.naming import named
 from fedsecure.audit.sources import Source, fast_engine
 from fedsecure.errors import FedsecureError
 from fedsecure.ledger import Link, read_links
@@ -281,7 +282,17 @@ def _compare(
             continue
         report.look(4, _count(projected, (table,)))
         for one in compare.differences(table, recorded, projected):
-            report.add(Finding(4, "FS-622", party, one.where, one.what))
+            where = f"{_about(projected, table, one.key)}{one.where}"
+            report.add(Finding(4, "FS-622", party, where, one.what))
+
+
+def _about(projected: Connection, table: Table, key: tuple[Any, ...]) -> str:
+    """Name the round that a row is about, where its key says it."""
+    names = [column.name for column in table.primary_key.columns]
+    for name, value in zip(names, key, strict=True):
+        if name in {"spec", "spec_digest"}:
+            return f"{named(projected, value)}, "
+    return ""
 
 
 def _definitions(recorded: Connection, projected: Connection) -> Iterator[str]:

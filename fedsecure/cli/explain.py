@@ -206,9 +206,9 @@ FAMILIES: Final = (
     ),
     Family(
         659,
-        "Versions of the federation",
-        "A ledger or a round belongs to another version than it should. Who opens the "
-        "store, or audits it, sees it.",
+        "Versions and copies",
+        "A ledger or a round belongs to another version of the federation than it "
+        "should, or a copy is not whole. Who opens the store, or audits it, sees it.",
     ),
     Family(
         719,

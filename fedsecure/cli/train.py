@@ -1,5 +1,6 @@
 """`fedsecure train`: the model owner's command."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,17 @@ def command(
             "of the newest run.",
         ),
     ] = None,
+    weights_seed: Annotated[
+        int | None,
+        typer.Option(
+            "--weights-seed",
+            metavar="N",
+            min=0,
+            max=2**32 - 1,
+            help="Draw the first weights from this seed: the same study begins from a "
+            "model that no sum was opened over yet.",
+        ),
+    ] = None,
     force: Annotated[
         bool,
         typer.Option(
@@ -51,6 +63,9 @@ def command(
     if resume is not None and from_round is not None:
         msg = "--resume goes on with a run, --from-round starts another: not both"
         raise typer.BadParameter(msg)
+    if weights_seed is not None and (resume or from_round):
+        msg = "--resume and --from-round have their first weights: no --weights-seed"
+        raise typer.BadParameter(msg)
     # What loads slowly is here, so that `--help` answers at once; TensorFlow comes
     # last, so that a slip in owner.toml or study.toml is told before it.
     from fedsecure.cli.progress import RoundTable  # noqa: PLC0415
@@ -58,7 +73,7 @@ def command(
     from fedsecure.study.config import load_study  # noqa: PLC0415
 
     settings = load_owner_settings(config)
-    study = load_study(settings.study)
+    study = replace(load_study(settings.study), weights_seed=weights_seed)
     from fedsecure.flower import training  # noqa: PLC0415
     from fedsecure.flower.rollback import Beginning  # noqa: PLC0415
     from fedsecure.flower.runtime import quiet  # noqa: PLC0415

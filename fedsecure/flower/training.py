@@ -330,11 +330,18 @@ def _started(
         planned_rounds=planned,
         min_cohort=aggregation.min_cohort,
         clip=aggregation.clip,
-        settings=_settings(study),
+        settings={**_settings(study), **_first_weights(study)},
         initial_model=start.model,
         origin=start.origin,
         statistics_clip=None if statistics is None else statistics.clip,
     )
+
+
+def _first_weights(study: Study) -> dict[str, Any]:
+    """Return from which seed a run began, where it is not the study's own."""
+    if study.weights_seed is None:
+        return {}
+    return {"first_weights": {"seed": study.weights_seed}}
 
 
 def round_owner(owner: Owner) -> RoundOwner:

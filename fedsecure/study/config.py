@@ -118,6 +118,7 @@ class Study:
     training: Training
     aggregation: Aggregation
     metrics: Metrics
+    weights_seed: int | None = None  # of the first weights; default: the study's own
 
     def terms(self, data: ModelData) -> Terms:
         """Return what leaves every data owner, and how it is hidden."""
@@ -180,7 +181,8 @@ def declared_scalars(study: Study) -> tuple[ScalarDeclaration, ...]:
 def build_model(study: Study) -> tuple["keras.Model", ModelData]:
     """Run the study's model.py; only ever run by the model owner, whose file it is.
 
-    The initial weights follow from the study's seed.
+    The initial weights follow from the study's seed, or from `weights_seed`: then it is
+    the same study, which begins elsewhere.
 
     Returns:
         The compiled model with its initial weights, and the model as data.
@@ -196,7 +198,8 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
     import keras  # noqa: PLC0415, slow: loaded when needed
 
     build = load_own(study, study.model)
-    keras.utils.set_random_seed(study.training.seed % 2**32)
+    seed = study.training.seed if study.weights_seed is None else study.weights_seed
+    keras.utils.set_random_seed(seed % 2**32)
     model = _run(f"{study.folder}, {study.model}", build)
     if not isinstance(model, keras.Model):
         kind = type(model).__name__

@@ -1,4 +1,6 @@
-"""docs/deploying.md, typed as it stands: six parties, a folder each, two rounds.
+"""docs/deploying.md, typed as it stands: six parties, a folder each, two trainings.
+
+Between the trainings a hospital comes in, one leaves, and an aggregator's key is new.
 
 What the page says to type is typed; what it says to hand over is copied, and nothing
 else. Answers to `join` are the words that the parties' own `keygen` printed.
@@ -10,7 +12,7 @@ Said here and not on the page: the servers listen on free ports of loopback inst
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
@@ -63,20 +65,35 @@ def test_the_page_takes_organisations_from_nothing_to_a_trained_model(
             everybody.move_in(party)
         for step in steps():
             everybody.do(step)
-    require_trained(everybody)
+        require_trained(everybody)
+        require_first_weights_refused(everybody)
     require_way(everybody, through)
     require_newest_version(everybody)
     require_private_keys_at_home(everybody)
 
 
 def require_trained(everybody: Organisations) -> None:
+    """One training before the change and one after it, in one store."""
     rounds = everybody.home("study") / "rounds.db"
-    query = "SELECT purpose, state, in_set FROM v_round ORDER BY entry"
-    with sqlite3.connect(f"file:{rounds}?mode=ro", uri=True) as database:
+    query = (
+        "SELECT v.purpose, v.state, group_concat(p.data_owner) FROM v_round v "
+        "JOIN v_participation p USING (spec_digest) WHERE p.status = 'in set' "
+        "GROUP BY v.spec_digest ORDER BY v.entry"
+    )
+    with closing(sqlite3.connect(f"file:{rounds}?mode=ro", uri=True)) as database:
         rows = database.execute(query).fetchall()
-    assert [purpose for purpose, _, _ in rows] == ["train", "train", "evaluate"]
-    assert {(state, members) for _, state, members in rows} == {("opened", 2)}
-    assert "model.keras" in {path.name for path in everybody.home("study").rglob("*")}
+    assert [purpose for purpose, _, _ in rows] == 2 * ["train", "train", "evaluate"]
+    assert {state for _, state, _ in rows} == {"opened"}
+    members = [set(names.split(",")) for _, _, names in rows]
+    assert members == [*3 * [{"basel", "bern"}], *3 * [{"basel", "chur"}]]
+    assert len(list(everybody.home("study").rglob("model.keras"))) == 2
+
+
+def require_first_weights_refused(everybody: Organisations) -> None:
+    """What was opened under version 1 still counts under version 4."""
+    said = everybody.refused("study", "fedsecure train --rounds 1")
+    assert "FS-324" in said
+    assert "it tells 1 members apart, at least 2" in said
 
 
 def require_way(everybody: Organisations, through: Proxy) -> None:
@@ -92,7 +109,7 @@ def require_way(everybody: Organisations, through: Proxy) -> None:
 
 def require_newest_version(everybody: Organisations) -> None:
     said = [text for step, text in everybody.said.items() if "fedsecure join" in step]
-    assert len(said) == 6  # the newest of each party; the others' were of version 1
+    assert len(said) == 7  # the newest of each party, and north's of version 1
     accepted = {
         party: (everybody.home(party) / "accepted.toml").read_text()
         for party in ("study", "north", "south", "basel", "chur")

@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,20 @@ def test_the_heart_model_fits_its_schema_and_starts_the_same_every_time(
     task = heart.task(data)
     assert parse_task(task.text) == task
     assert task.scalars == declared_scalars(heart)
+
+
+def test_other_first_weights_are_the_same_study(folder: Path) -> None:
+    """A study that begins anew after the roster changed needs no new approval."""
+    change(
+        folder / "model.py",
+        "keras.layers.Dense(1, ",
+        "keras.layers.Dropout(0.1),\n            keras.layers.Dense(1, ",
+    )
+    study = load_study(folder)
+    other = dataclasses.replace(study, weights_seed=8)
+    (first, data), (second, same) = build_model(study), build_model(other)
+    assert (flat_weights(first) != flat_weights(second)).any()
+    assert other.request(same).digest == study.request(data).digest
 
 
 @pytest.mark.filterwarnings(
