@@ -28,7 +28,7 @@ from aggregator.projection import Happened, project, spec_of
 from aggregator.store import MIGRATIONS
 from aggregator.tables import Base, EventRow, ReportRow
 from fedsecure.audit.federations import Federations
-from fedsecure.audit.kinds import Deed, Evidence, Fault, Kind, Spec
+from fedsecure.audit.kinds import Deed, Evidence, Fault, Kind, Restore, Spec
 from fedsecure.audit.naming import named
 from fedsecure.audit.owner import receipts_of, require, said_receipt
 from fedsecure.errors import PeerError
@@ -112,12 +112,25 @@ def _void(event: Event, keys: Federations) -> Iterator[Evidence]:
     yield Deed("void", digest, number=int(token is not None))
 
 
+def _restored(event: Event, _keys: Federations) -> Iterator[Evidence]:
+    body, lost = event.body, event.body["lost"] or {"entries": 0, "hash": ""}
+    require(body["kept"] <= event.entry - 1, "it kept more entries than there are")
+    yield Restore(
+        kept=body["kept"],
+        lost=lost["entries"],
+        hash=lost["hash"],
+        at=event.at,
+        forgotten=body["sets_forgotten"],
+    )
+
+
 _READERS: Final[Mapping[str, Callable[[Event, Federations], Iterator[Evidence]]]] = {
     Happened.GRANTED: _granted,
     Happened.LOST: _lost,
     Happened.OPENED: _opened,
     Happened.SHARE_STORED: _share,
     Happened.VOID: _void,
+    Happened.RESTORED: _restored,
 }
 
 _REPORTS: Final = text(

@@ -1489,6 +1489,13 @@ PROBLEMS: Final[dict[str, Problem]] = {
             "Write it as 2026-03-02 or 2026-03-02T14:00, in UTC.",
         ),
         Problem(
+            "FS-651",
+            "A store was put back, and lost what others hold proof of",
+            "Ask its operator why, and look at what was there before: `fedsecure "
+            "aggregator restore` keeps a copy in the data folder. What is named was "
+            "not compared.",
+        ),
+        Problem(
             "FS-652",
             "Another `fedsecure train` works with this round store",
             "Wait until it is done, or stop it; two trainings need two round stores.",

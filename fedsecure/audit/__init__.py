@@ -11,6 +11,7 @@ but the federation's public keys.
     owner        the model owner's: what its entries hold
     walk         one store: chain, statements, projection, tables   (checks 1 to 6)
     across       several stores against each other                  (checks 7 to 13)
+    restores     what a store lost when it was put back             (check 12)
     sets         sums that tell a few data owners apart             (checks 14, 15)
     files        models beside the round store                      (check 16)
     receipts     a data owner's own evidence                        (checks 17 to 20)
@@ -36,7 +37,7 @@ The checks. Each names the first entry or row that is wrong:
     (10) each aggregate share is the one that its aggregator stored;
     (11) what is void for one is not opened for another;
     (12) every ledger head that somebody else holds is in its author's chain, which is
-         at least as long;
+         at least as long, but for entries that a restore has lost, which is said;
     (13) each round starts from the model that came out of the one before;
     (14) no sum of fewer than the agreed number was opened, and no round twice;
     (15) no opened sums over the same model tell a few data owners apart;

@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from fedsecure.audit.findings import Finding, Report
 from fedsecure.audit.naming import named
+from fedsecure.audit.restores import IS_LOST, lost_rounds, tell
 from fedsecure.audit.walk import Walked
 
 
@@ -217,8 +218,9 @@ _HEADS: Final = (
     "(SELECT max(entry) FROM x.events) AS last "
     "FROM {holder}.audit_said s LEFT JOIN x.events e ON e.entry = s.head_entries "
     "WHERE s.signer = :name AND s.head_entries > 0 "
-    "AND (e.hash IS NULL OR e.hash <> s.head_hash) "
-    "ORDER BY s.head_entries LIMIT 1"
+    "AND (e.hash IS NULL OR e.hash <> s.head_hash) AND NOT "
+    + IS_LOST.format(x="x.", entries="s.head_entries", hash="s.head_hash")
+    + " ORDER BY s.head_entries LIMIT 1"
 )
 _AGREED: Final = (
     "SELECT max(s.head_entries) FROM {holder}.audit_said s "
@@ -263,8 +265,9 @@ def compare(
     """
     for x in aggregators:
         with attached({"o": owner, "x": x}) as connection:
+            lost = _restores(connection, x, report)
             for one in CONTRADICTIONS:
-                _contradictions(connection, one, owner, x, report, newer)
+                _contradictions(connection, one, owner, x, report, newer + lost)
             _heads(connection, "o", owner, x, report)
             for row in connection.execute(text(_LOST)):
                 report.notes.append(
@@ -289,9 +292,22 @@ class Newer:
 
     specs: frozenset[str] = frozenset()
 
+    def __add__(self, others: frozenset[str]) -> "Newer":
+        """Return the same, with rounds that may look half done for another reason."""
+        return Newer(self.specs | others)
+
     def excuses(self, spec: str) -> bool:
         """Tell whether a round may look half done."""
         return spec in self.specs
+
+
+def _restores(connection: Connection, x: Walked, report: Report) -> frozenset[str]:
+    """Say when a store was put back; return the rounds of which it lost something."""
+    specs: set[str] = set()
+    for row, lost in lost_rounds(connection, x.party):
+        specs.update(lost)
+        tell(report, x.party, row, [named(connection, spec, *OX) for spec in lost])
+    return frozenset(specs)
 
 
 def _contradictions(

@@ -21,8 +21,10 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -65,6 +67,15 @@ SAID: Final = Table(
     Index("ix_said", "kind", "spec", "signer", "reporter"),
     Index("ix_said_head", "signer", "head_entries"),
 )
+RESTORES: Final = Table(
+    "audit_restores",
+    EVIDENCE,
+    Column("entry", Integer, primary_key=True),
+    *(Column(name, BigInteger) for name in ("kept", "lost")),
+    Column("hash", Text),
+    Column("at", Float),
+    Column("forgotten", Boolean),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +112,22 @@ class Said:
     head: LedgerHead | None = None
 
 
-Evidence: TypeAlias = Spec | Deed | Said
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """The store was put back to an earlier state.
+
+    `kept` entries are left of those up to `lost`, which had this hash; `lost` is 0 if
+    none was. `at`: seconds since 1970. `forgotten`: so were the sets opened before.
+    """
+
+    kept: int
+    lost: int
+    hash: str
+    at: float
+    forgotten: bool
+
+
+Evidence: TypeAlias = Spec | Deed | Said | Restore
 Reader: TypeAlias = Callable[[Session, Event, Federations], Iterator[Evidence]]
 """Checks the statements inside an entry, and yields what they are evidence of.
 

@@ -7,7 +7,7 @@ prove it. Against an aggregator's store or export it is seen in its ledger, too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Finding, Report
+from fedsecure.audit.restores import lost_with, tell
 from fedsecure.errors import PeerError
 from fedsecure.rounds.settlement import Fate
 from fedsecure.statements import Inclusion, LedgerHead, Receipt, ReportHeader
@@ -69,6 +70,9 @@ class Reader:
     keys: Federations
     report: Report
     ledgers: Mapping[str, Connection]
+    lost: dict[tuple[str, int], tuple[Any, list[str]]] = field(
+        default_factory=dict, init=False
+    )
 
     def check(self, kept: Iterable[Kept]) -> None:
         """Check every report, in the order of rounds' digests and aggregators."""
@@ -80,6 +84,8 @@ class Reader:
             for proof in proofs:
                 if proof.kept.aggregator in self.ledgers:
                     self._in_ledger(proof, self.ledgers[proof.kept.aggregator])
+        for (aggregator, _), (row, missed) in self.lost.items():
+            tell(self.report, aggregator, row, missed)
         for fate, number in sorted(fates.items()):
             self.report.notes.append(f"{number} reports: {fate}")
 
@@ -139,6 +145,8 @@ class Reader:
     def _in_ledger(self, proof: Proof, ledger: Connection) -> None:
         """Check a report against its aggregator's ledger: (19, 20)."""
         kept = proof.kept
+        if self._was_lost(proof, ledger):
+            return
         self.report.look(19)
         for what in _contradictions(proof, ledger, self.name):
             self._add(19, "FS-644", kept, what)
@@ -147,6 +155,18 @@ class Reader:
                 self.report.look(20)
                 for code, what in _head(statement.head, ledger, statement.typ):
                     self._add(20, code, kept, what)
+
+    def _was_lost(self, proof: Proof, ledger: Connection) -> bool:
+        """Look whether the aggregator's store lost the report when it was put back."""
+        said = (proof.receipt, proof.inclusion)
+        rows = [lost_with(ledger, one.head) for one in said if one is not None]
+        found = [row for row in rows if row is not None]
+        for row in found[:1]:
+            _, missed = self.lost.setdefault(
+                (proof.kept.aggregator, row.entry), (row, [])
+            )
+            missed.append(proof.kept.where)
+        return bool(found)
 
 
 def _signed(keys: Federations, token: str | None, kind: type[Any]) -> Any:

@@ -7,7 +7,7 @@ there: the entries before it are sound, and nothing is said of those after it.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -23,11 +23,13 @@ from fedsecure.audit.findings import Finding, Report, Store
 from fedsecure.audit.kinds import (
     DEEDS,
     EVIDENCE,
+    RESTORES,
     SAID,
     SPECS,
     Deed,
     Evidence,
     Kind,
+    Restore,
     Spec,
 )
 from fedsecure.audit.naming import named
@@ -210,6 +212,8 @@ def _row(one: Evidence, entry: int) -> tuple[Any, dict[str, Any]]:
             "deadline": said.deadline,
             "entry": entry,
         }
+    if isinstance(one, Restore):
+        return RESTORES.insert(), {**asdict(one), "entry": entry}
     common = {
         "entry": entry,
         "kind": one.kind,

@@ -200,6 +200,11 @@ FAMILIES: Final = (
         "command sees it.",
     ),
     Family(
+        651,
+        "Restored stores",
+        "A store tells less than it did. Who audits it sees it.",
+    ),
+    Family(
         653,
         "One process at a time",
         "Two processes would write to one place. Who started the second one sees it.",
