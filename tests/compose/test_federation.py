@@ -113,10 +113,12 @@ def test_a_container_sees_no_file_of_its_organisation_that_it_does_not_need(
     assert set(inside(everybody, A, "ls", "-A").split()) == {
         *("aggregator.toml", "federation.toml", "accepted.toml", "authorities.pem"),
         *("tls.pem", "tls.key", "signing.pem", "database.password", "data", "state"),
+        "federation-versions",
     }
     assert set(inside(everybody, HOSPITALS[0], "ls", "-A").split()) == {
         *("agent.toml", "federation.toml", "accepted.toml", "authorities.pem"),
         *("signing.pem", "flower.key", "patients.csv", "data", "state"),
+        "federation-versions",
     }
 
 
