@@ -102,10 +102,29 @@ class Reader:
             _require_header(kept, header, self.name)
             _require_receipt(kept, header, receipt)
             _require_inclusion(kept, header, receipt, inclusion)
+            self._require_versions(header, receipt, inclusion)
         except PeerError as error:
             self._add(17, "FS-641", kept, str(error))
         else:
             yield Proof(kept, header, receipt, inclusion)
+
+    def _require_versions(
+        self, header: ReportHeader, receipt: Receipt | None, inclusion: Inclusion | None
+    ) -> None:
+        """Refuse what a key signed that was replaced before the report was made.
+
+        A receipt is of the report's own version of the federation; what became of the
+        report may be said under a later one.
+        """
+        if receipt is not None:
+            _require("receipt's federation", receipt.federation, header.federation)
+        if inclusion is not None:
+            said = self.keys.find(inclusion.federation).number
+            made = self.keys.find(header.federation).number
+            if not said >= made:
+                raise PeerError(
+                    "FS-637", f"an inclusion of version {said}, a report of {made}"
+                )
 
     def _together(self, proofs: Sequence[Proof]) -> str:
         """Check that both aggregators say the same, and return what it is."""

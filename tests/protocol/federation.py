@@ -154,6 +154,7 @@ class Server:
     policy: AggregatorPolicy = field(default_factory=AggregatorPolicy)
     running: ExitStack = field(default_factory=ExitStack)
     starts: int = 0
+    versions: Federations | None = None
 
     def start(self) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -168,6 +169,7 @@ class Server:
             clock=self.clock,
             monotonic=self.clock,
             rand=Entropy(f"{self.author.name} {self.starts}"),
+            versions=self.versions,
         )
         self.running.callback(context.store.close)
         grants.recover(context)
@@ -296,7 +298,7 @@ class MemoryFederation:
         self.federation = Federation.model_validate(content)
         for name, server in self.servers.items():
             server.stop()
-            server.author = self.author(name)
+            server.author, server.versions = self.author(name), self.versions
             server.start()
         self.store.close()
         self.store = RoundStore(

@@ -14,9 +14,10 @@ from clients.studies import Decision
 from fedsecure.audit.federations import Federations
 from fedsecure.faults import Point
 from fedsecure.rounds.settlement import Fate, Settlement
-from fedsecure.statements import Read
+from fedsecure.statements import Inclusion, Read, Receipt
 from fedsecure.store.records import RunFinished
 from fedsecure.store.states import RunState
+from tests.protocol.audit.harm import opened as opened_file
 from tests.protocol.audit.story import QUIET, Records, hold, model_after, settle
 from tests.protocol.federation import (
     HOSPITALS,
@@ -130,6 +131,27 @@ def test_receipts_of_both_versions_are_proof_together(memory: MemoryFederation) 
     )
     assert {one.code for one in report.findings} == {"FS-641"}
     assert all("FS-654" in one.what for one in report.findings)
+
+
+@pytest.mark.parametrize("column", ["receipt", "inclusion"])
+def test_a_replaced_key_signs_no_proof_for_a_later_report(
+    memory: MemoryFederation, column: str
+) -> None:
+    old = memory.author("north")
+    memory.change(AFTER, {**DAVOS, **NEW_KEY})
+    hold(memory, 1, names=AFTER)
+    settle(memory)
+    keys = Federations([*memory.past, memory.federation])
+    kind = {"receipt": Receipt, "inclusion": Inclusion}[column]
+    with opened_file(memory.folder / "basel" / "agent.db") as state:
+        query = f"SELECT {column} FROM reports WHERE aggregator = 'north'"  # noqa: S608
+        (token,) = state.execute(query).fetchone()
+        said = keys.verify(token, kind).statement
+        forged = said.model_copy(update={"federation": old.federation.digest})
+        update = f"UPDATE reports SET {column} = ? WHERE aggregator = 'north'"  # noqa: S608
+        state.execute(update, (old.sign(forged).token,))
+    report = receipts.check("basel", memory.folder / "basel", [], keys, QUIET)
+    assert "FS-641" in {one.code for one in report.findings}
 
 
 def test_a_round_under_way_is_void_and_its_reports_are_not_sent_any_more(
