@@ -56,12 +56,7 @@ def train(message: Message, context: Context) -> Message:
     Raises:
         FedsecureError: FS-1xx the data, FS-23x the numbers, FS-42x the task.
     """
-    config, weights = _config(message), _weights(message)
-    learner = _learner(config, context)
-    metrics = _metrics(learner, weights)
-    trained = learner.train(weights, _round(config), _proximal_mu(config))
-    content = RecordDict({ARRAYS: ArrayRecord(trained), METRICS: metrics})
-    return Message(content, reply_to=message)
+    return trained(message, _learner(_config(message), context))
 
 
 @app.evaluate()  # type: ignore[untyped-decorator]
@@ -71,8 +66,29 @@ def evaluate(message: Message, context: Context) -> Message:
     Raises:
         FedsecureError: FS-1xx the data, FS-23x the numbers, FS-42x the task.
     """
+    return evaluated(message, _learner(_config(message), context))
+
+
+def trained(message: Message, learner: Learner) -> Message:
+    """Answer a train message.
+
+    Raises:
+        PeerError: FS-23x the numbers, FS-42x the task.
+    """
     config, weights = _config(message), _weights(message)
-    metrics = _metrics(_learner(config, context), weights)
+    metrics = _metrics(learner, weights)
+    after = learner.train(weights, _round(config), _proximal_mu(config))
+    content = RecordDict({ARRAYS: ArrayRecord(after), METRICS: metrics})
+    return Message(content, reply_to=message)
+
+
+def evaluated(message: Message, learner: Learner) -> Message:
+    """Answer an evaluate message.
+
+    Raises:
+        PeerError: FS-231 or FS-424, the weights are not a model of this study.
+    """
+    metrics = _metrics(learner, _weights(message))
     return Message(RecordDict({METRICS: metrics}), reply_to=message)
 
 

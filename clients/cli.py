@@ -116,7 +116,7 @@ def compare(  # noqa: PLR0913 - each is an option of the command
     simulate: Annotated[
         bool,
         typer.Option(
-            "--simulate", help="Train a federated model here: plain equal-weight means."
+            "--simulate", help="Train a federated model here, as `train` would."
         ),
     ] = False,
     rounds: Annotated[
@@ -155,7 +155,9 @@ def compare(  # noqa: PLR0913 - each is an option of the command
     with Console(stderr=True).status("loading TensorFlow") as status:
         import_quietly("clients.compare")
         from clients.compare import compare as train_and_score  # noqa: PLC0415
+        from fedsecure.flower.runtime import quiet  # noqa: PLC0415
 
+        quiet()
         found = train_and_score(
             chosen, files, model, simulate=simulate, told=status.update
         )

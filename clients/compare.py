@@ -5,8 +5,8 @@ does: a simulation, for public data. All models start at the same weights and tr
 the same rounds of the same local epochs, as an agent trains:
 
     alone      on one site's training rows
-    federated  on every site's, and a round's weights are their plain mean; or a model
-               that a federation trained before, which is scored as it is
+    federated  on every site's, as `fedsecure train` would (module `rehearsal`); or a
+               model that a federation trained before, which is scored as it is
     pooled     on all sites' training rows in one place
 
 All are scored on the same rows: what the sites' agents hold out, together. The AUC is
@@ -14,6 +14,8 @@ that of the scores themselves; a model owner reads another one from a round, tha
 histograms in which every site weighs the same.
 """
 
+import math
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,39 +25,37 @@ from numpy.typing import NDArray
 
 from clients.compared import Comparison, Kind, Scored, Values
 from clients.data import Dataset, load, split
+from clients.rehearsal import Rehearsal
 from clients.steps import Steps
 from clients.training import Learner, Weights
 from fedsecure.errors import OperatorError, PeerError
+from fedsecure.flower.strategies import parts_of
 from fedsecure.study.config import Study, build_model
 from fedsecure.study.task import Layer, Task
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """One model to train: after a round its weights are the mean of the learners'."""
+    """One model to train on rows in one place, alone or pooled."""
 
     name: str
     kind: Kind
-    learners: Sequence[Learner]
+    learner: Learner
 
     @property
     def rows(self) -> int:
         """How many rows it is trained on."""
-        return sum(learner.examples for learner in self.learners)
+        return self.learner.examples
 
     def run(self, weights: Weights, rounds: int) -> Weights:
-        """Train from `weights` on; every learner has the same weight.
+        """Train from `weights` on.
 
         Raises:
             OperatorError: FS-230 with the name, it left the finite numbers.
         """
         try:
             for number in range(1, rounds + 1):
-                trained = [one.train(weights, number) for one in self.learners]
-                weights = [
-                    np.mean(layer, axis=0, dtype=np.float32)
-                    for layer in zip(*trained, strict=True)
-                ]
+                weights = self.learner.train(weights, number)
         except PeerError as error:
             raise OperatorError(error.code, f"{self.name}: {error.detail}") from error
         return weights
@@ -83,6 +83,8 @@ class Everybody(Learner):
         """
         self._start(weights)
         loss, outputs = self._score()
+        if not np.isfinite(outputs).all():
+            return Scored(name, kind, rows, math.nan, math.nan, None, evidence=())
         right, places = self._right(outputs), self._placements(outputs)
         return Scored(
             name=name,
@@ -114,6 +116,7 @@ def compare(
     *,
     simulate: bool,
     told: Callable[[str], None],
+    rand: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Comparison:
     """Train what is to be compared, and score it.
 
@@ -124,10 +127,12 @@ def compare(
             the model owner's store keeps it. None: there is no such model.
         simulate: Whether to train a federated model here.
         told: Hears what goes on.
+        rand: For the shares of that training, of which nothing is left in a sum.
 
     Raises:
         OperatorError: FS-1xx the files, FS-230 a training left the finite numbers,
-            FS-84x and FS-42x the study.
+            FS-232 the federated model cannot be measured, FS-2xx its clip, FS-368 or
+            FS-823 its strategy, FS-84x and FS-42x the study.
         PeerError: FS-231, the weights of `model` are not finite.
     """
     told("building the model")
@@ -136,11 +141,18 @@ def compare(
     sites = load_sites(files, study)
     task, training = study.task(data), study.training
     everybody = Everybody(task, sites)
+    learners = {name: Learner(task, rows) for name, rows in sorted(sites.items())}
+    rows, notes = everybody.examples, tuple[str, ...]()
+    if simulate:
+        told("training federated")
+        request, parts = study.request(data), parts_of(built, data)
+        rehearsal = Rehearsal(study, request, parts, learners, rand)
+        federated = rehearsal.run(built.get_weights(), training.rounds)
+        notes = tuple(rehearsal.notes)
     scored: list[Scored] = []
     if federated is not None:
-        rows = everybody.examples
         scored += [everybody.score("federated", "federated", rows, federated)]
-    for one in _trainings(task, sites, everybody, simulate=simulate):
+    for one in _trainings(learners, everybody):
         told(f"training {one.name}" + " alone" * (one.kind == "alone"))
         weights = one.run(built.get_weights(), training.rounds)
         scored += [everybody.score(one.name, one.kind, one.rows, weights)]
@@ -150,7 +162,8 @@ def compare(
         rounds=training.rounds,
         local_epochs=training.local_epochs,
         held_out=everybody.held_out,
-        models=tuple(sorted(scored, key=lambda one: -one.figure)),
+        models=tuple(sorted(scored, key=lambda one: one.rank)),
+        notes=notes,
     )
 
 
@@ -236,14 +249,11 @@ def _margins(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _trainings(
-    task: Task, sites: Mapping[str, Dataset], everybody: Learner, *, simulate: bool
+    learners: Mapping[str, Learner], everybody: Learner
 ) -> Iterator[Training]:
-    learners = {name: Learner(task, rows) for name, rows in sites.items()}
-    if simulate:
-        yield Training("federated", "federated", tuple(learners.values()))
     for name, learner in learners.items():
-        yield Training(name, "alone", [learner])
-    yield Training("pooled", "pooled", [everybody])
+        yield Training(name, "alone", learner)
+    yield Training("pooled", "pooled", everybody)
 
 
 def _union(tables: Iterable[Dataset]) -> Dataset:

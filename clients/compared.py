@@ -50,6 +50,16 @@ class Scored:
         return self.accuracy if self.auc is None else self.auc
 
     @property
+    def measured(self) -> bool:
+        """Whether its outputs are numbers; if not, it has no figures."""
+        return math.isfinite(self.accuracy)
+
+    @property
+    def rank(self) -> float:
+        """Where it stands among others: the best first, what has no figure last."""
+        return -self.figure if self.measured else math.inf
+
+    @property
     def title(self) -> str:
         """What people call it."""
         return f"{self.name} alone" if self.kind == "alone" else self.name
@@ -59,6 +69,8 @@ class Scored:
 
         The error is infinite when there are too few rows to estimate it.
         """
+        if not (self.measured and other.measured):
+            return math.nan, math.inf
         variance = 0.0
         for ours, theirs in zip(self.evidence, other.evidence, strict=True):
             if len(ours) < 2:
@@ -67,13 +79,13 @@ class Scored:
         return self.figure - other.figure, math.sqrt(variance)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures; a loss that is not finite is null."""
+        """Return the figures; what is not finite is null."""
         return {
             "name": self.name,
             "kind": self.kind,
             "rows": self.rows,
             "loss": self.loss if math.isfinite(self.loss) else None,
-            "accuracy": self.accuracy,
+            "accuracy": self.accuracy if self.measured else None,
             "auc": self.auc,
         }
 
@@ -88,6 +100,7 @@ class Comparison:
     local_epochs: int
     held_out: Mapping[str, int]
     models: tuple[Scored, ...]
+    notes: tuple[str, ...] = ()  # what is strange about the federated training
 
     def best(self, kind: Kind) -> Scored | None:
         """Return the best model of one kind."""
@@ -105,6 +118,8 @@ class Comparison:
         pooled = self.best("pooled")
         if federated is None or alone is None or pooled is None:
             return None
+        if not (federated.measured and alone.measured and pooled.measured):
+            return "There is no verdict: the outputs of a model are no numbers."
         gain, error = federated.minus(alone)
         loss, its_error = federated.minus(pooled)
         return (
@@ -123,6 +138,7 @@ class Comparison:
             "held_out": dict(self.held_out),
             "models": [one.as_json() for one in self.models],
             "verdict": self.verdict,
+            "notes": list(self.notes),
         }
 
 
@@ -136,6 +152,7 @@ def show(comparison: Comparison) -> RenderableType:
     parts: list[RenderableType] = [Text(title, "bold"), _table(comparison), Text()]
     if comparison.verdict is not None:
         parts.append(Text(comparison.verdict, "bold"))
+    parts += [Text(note, "yellow") for note in comparison.notes]
     return Group(*parts, Text(_explanation(comparison), "dim"))
 
 
@@ -159,12 +176,16 @@ def _table(comparison: Comparison) -> Listing:
         column("model", lambda one: one.title + (" (best)" if one is best else "")),
         column("trained on", lambda one: f"{one.rows:,}"),
         column("AUC", lambda one: "n/a" if one.auc is None else f"{one.auc:.3f}"),
-        column("accuracy", lambda one: f"{one.accuracy:.3f}"),
-        column("loss", lambda one: f"{one.loss:.3f}"),
+        column("accuracy", lambda one: _number(one.accuracy)),
+        column("loss", lambda one: _number(one.loss)),
     ]
     if federated is not None:
         columns.append(column("vs federated", against))
     return table(columns, comparison.models)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "n/a"
 
 
 def _explanation(comparison: Comparison) -> str:
@@ -178,6 +199,8 @@ def _explanation(comparison: Comparison) -> str:
 
 def _signed(value: float, error: float) -> str:
     shown = f"{error:.3f}" if math.isfinite(error) else "n/a"
+    if math.isnan(value):
+        return "n/a"
     return f"{round(value, 3) + 0.0:+.3f}±{shown}"  # never a negative zero
 
 

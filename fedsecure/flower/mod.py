@@ -20,12 +20,12 @@ from fedsecure.errors import PeerError
 from fedsecure.faults import Point, reached
 from fedsecure.flower import wire
 from fedsecure.rounds.contributor import (
-    Accepted,
     Contributor,
     TaskFacts,
     weight_of,
 )
-from fedsecure.statements import Purpose, RoundSpec
+from fedsecure.statements import Purpose
+from fedsecure.study.terms import Terms, terms_of
 
 Call = Callable[[Message, Context], Message]
 Limit = Callable[[float], AbstractContextManager[None]]  # seconds since 1970
@@ -55,11 +55,12 @@ def secret_sharing_mod(contributor: Contributor, until: Limit = _without_end) ->
         )
         accepted = contributor.accept(offer, facts)
         if not contributor.has_contributed(accepted):
-            message.content = _for_app(task)
+            message.content = for_app(task)
             with until(accepted.spec.statement.deadline):
                 reply = call_next(message, context)
             reached(Point.TRAINED)
-            contributor.contribute(accepted, _measure(accepted, task, reply))
+            terms = terms_of(accepted.spec.statement)
+            contributor.contribute(accepted, measured(terms, task, reply))
         receipts = contributor.deliver(accepted)
         tokens = [receipts[name].token for name in sorted(receipts)]
         return Message(wire.pack_receipts(tokens), reply_to=message)
@@ -67,7 +68,8 @@ def secret_sharing_mod(contributor: Contributor, until: Limit = _without_end) ->
     return mod
 
 
-def _for_app(task: wire.Task) -> RecordDict:
+def for_app(task: wire.Task) -> RecordDict:
+    """Return what a ClientApp gets to see of a task. Run by an agent."""
     return RecordDict(
         {
             wire.ARRAYS: wire.restore(task.layers, task.weights),
@@ -76,19 +78,19 @@ def _for_app(task: wire.Task) -> RecordDict:
     )
 
 
-def _measure(accepted: Accepted, task: wire.Task, reply: Message) -> Measurement:
-    """Turn a ClientApp's reply into what is shared.
+def measured(terms: Terms, task: wire.Task, reply: Message) -> Measurement:
+    """Turn a ClientApp's reply into what is shared. Run by an agent.
 
     Raises:
         PeerError: FS-365 to FS-367; told to the data owner alone.
     """
     if reply.has_error():
         raise PeerError("FS-365", "the ClientApp replied with an error")
-    said = accepted.spec.statement
     metrics = _metrics(reply.content)
-    weight = weight_of(_examples(metrics), said.weighting, said.weight_cap)
-    update = _update(task, reply.content) if said.dimension else None
-    return Measurement(update, weight, _declared(said, metrics))
+    weight = weight_of(_examples(metrics), terms.weighting, terms.weight_cap)
+    train = task.purpose is Purpose.TRAIN
+    update = _update(task, reply.content) if train else None
+    return Measurement(update, weight, _declared(terms, metrics))
 
 
 def _metrics(content: RecordDict) -> dict[str, MetricValue]:
@@ -106,12 +108,12 @@ def _examples(metrics: Mapping[str, MetricValue]) -> int:
 
 
 def _declared(
-    said: RoundSpec, metrics: Mapping[str, MetricValue]
+    terms: Terms, metrics: Mapping[str, MetricValue]
 ) -> dict[str, MetricValue]:
-    missing = [field.name for field in said.scalars if field.name not in metrics]
+    missing = [field.name for field in terms.scalars if field.name not in metrics]
     if missing:
         raise PeerError("FS-366", f"the reply lacks {', '.join(missing)}")
-    return {field.name: metrics[field.name] for field in said.scalars}
+    return {field.name: metrics[field.name] for field in terms.scalars}
 
 
 def _update(task: wire.Task, content: RecordDict) -> NDArray[np.float32]:

@@ -163,13 +163,19 @@ def _bytes_up(outcome: Outcome) -> int:
 
 
 def _figures(spec: RoundSpec, mean: Mean) -> Figures:
-    train = spec.purpose is Purpose.TRAIN
-    apart = train and spec.statistics is not None
+    train, apart = spec.purpose is Purpose.TRAIN, spec.statistics is not None
+    return figures_of(mean, train=train, apart=apart)
+
+
+def figures_of(mean: Mean, *, train: bool, apart: bool) -> Figures:
+    """Return what may be strange about a mean; `apart`: there are statistics."""
     return Figures(
         train=train,
         in_set=mean.count,
         clip_rate=mean.clipped / mean.count if train else None,
-        statistics_clip_rate=mean.statistics_clipped / mean.count if apart else None,
+        statistics_clip_rate=mean.statistics_clipped / mean.count
+        if train and apart
+        else None,
         clamped=mean.clamped,
         undefined=mean.undefined,
         moved=bool(mean.update.any()),

@@ -97,7 +97,8 @@ def over_all(rounds: Iterable[Figures]) -> Iterator[str]:
     """Yield sentences on what is strange about a run, from its opened rounds."""
     opened = list(rounds)
     for kind in KINDS:
-        times = sum(map(kind.holds, opened))
-        if times > (MANY * len(opened) if kind.usual else 0):
-            noun = "round" if len(opened) == 1 else "rounds"
-            yield (f"In {times} of {len(opened)} {noun} {kind.many}: {kind.advice}.")
+        among = [one for one in opened if one.train] if kind.usual else opened
+        times = sum(map(kind.holds, among))
+        if times > (MANY * len(among) if kind.usual else 0):
+            noun = "round" if len(among) == 1 else "rounds"
+            yield (f"In {times} of {len(among)} {noun} {kind.many}: {kind.advice}.")

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from typer.testing import CliRunner
 from clients.cli import app
 from clients.compare import (
     Everybody,
-    Training,
     compare,
     load_sites,
     load_weights,
@@ -66,7 +66,7 @@ def scored(
 
 
 def compared(*models: Scored) -> Comparison:
-    best_first = sorted(models, key=lambda one: -one.figure)
+    best_first = sorted(models, key=lambda one: one.rank)
     return Comparison("heart", 1, 20, 2, {"north": 60, "south": 40}, tuple(best_first))
 
 
@@ -109,18 +109,22 @@ def test_every_model_is_scored_on_the_rows_that_the_agents_hold_out(
     assert everybody.examples + sum(counts) == sum(map(len, sites.values()))
 
 
-def test_a_round_is_the_plain_mean_of_what_the_sites_own_learners_return(
-    sites: Mapping[str, Dataset], task: Task, heart: Study
-) -> None:
-    start = build_model(heart)[0].get_weights()
-    two = [Learner(task, sites[name]) for name in ("cleveland", "switzerland")]
-    got = Training("two", "federated", two).run(start, 2)
-    expected = start
-    for number in (1, 2):
-        one, other = (learner.train(expected, number) for learner in two)
-        expected = [(a + b) / 2 for a, b in zip(one, other, strict=True)]
-    for ours, theirs in zip(got, expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+def test_a_model_without_numbers_has_no_figures_and_stands_last() -> None:
+    nothing = Scored("federated", "federated", 9, math.nan, math.nan, None, ())
+    others = [scored("alone", rows(70), "a"), scored("pooled", rows(80))]
+    found = compared(nothing, *others)
+    assert found.models[-1] is nothing
+    shown = found.as_json()["models"][-1]
+    assert (shown["loss"], shown["accuracy"], shown["auc"]) == (None, None, None)
+    assert found.verdict == (
+        "There is no verdict: the outputs of a model are no numbers."
+    )
+    console = Console(width=80, file=io.StringIO(), record=True)
+    console.print(show(found))
+    (line,) = (
+        line for line in console.export_text().splitlines() if "federated  " in line
+    )
+    assert line.split()[1:] == ["9", "n/a", "n/a", "n/a"]
 
 
 def test_a_model_scores_the_same_whatever_its_last_layer_is(

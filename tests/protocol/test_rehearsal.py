@@ -1,0 +1,181 @@
+"""A rehearsal gets the very model, and the very metrics, of the real run."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import ArrayRecord, Context, Message
+
+from clients.app import evaluated, trained
+from clients.data import Dataset, load
+from clients.rehearsal import Rehearsal
+from clients.training import Learner
+from fedsecure.errors import OperatorError
+from fedsecure.flower.plan import Plan
+from fedsecure.flower.runtime import task_identity
+from fedsecure.flower.secure_aggregation import SecureAggregation
+from fedsecure.flower.soundness import DivergedError
+from fedsecure.flower.strategies import build_strategy, parts_of
+from fedsecure.statements import Weighting
+from fedsecure.study.config import Study, build_model, load_study
+from tests.protocol.federation import HOSPITALS, MemoryFederation
+from tests.protocol.test_secure_aggregation import Fleet, Training
+
+HEART = Path(__file__).parents[2] / "studies" / "heart"
+FILES = sorted((HEART / "data").glob("*.csv"))
+NORMALIZED = """
+import keras
+
+def build():
+    stack = [
+        keras.layers.Input((21,)),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dense(4, "tanh", kernel_constraint="non_neg"),
+        keras.layers.Dense(1, "sigmoid"),
+    ]
+    model = keras.Sequential(stack)
+    model.compile(keras.optimizers.SGD(0.3), "binary_crossentropy")
+    return model
+"""
+
+AGGREGATIONS: Mapping[str, dict[str, Any]] = {
+    "as the study says": {},
+    "a small clip, the server's own steps": {
+        "strategy": "FedAdam",
+        "options": {"eta": 0.05, "tau": 0.1},
+        "clip": 0.05,
+        "statistics_clip": 0.1,
+    },
+    "weights by numbers of examples": {
+        "strategy": "FedProx",
+        "options": {"proximal_mu": 0.5},
+        "weighting": "rounded",
+        "weight_cap": 256,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def sites() -> Mapping[str, Dataset]:
+    schema = load_study(HEART).features
+    pairs = zip(HOSPITALS, FILES, strict=True)
+    return {name: load(path, schema) for name, path in pairs}
+
+
+def study_with(aggregation: Mapping[str, Any], folder: Path) -> Study:
+    study = load_study(HEART)
+    changed = study.aggregation.model_copy(update=dict(aggregation))
+    if "statistics_clip" in aggregation:
+        (folder / "model.py").write_text(NORMALIZED, "utf-8")
+        study = replace(study, folder=folder)
+    return replace(study, aggregation=changed)
+
+
+def really(memory: MemoryFederation, study: Study, learners: Any) -> Training:
+    """Train as `train` does, but for Flower's network."""
+    model, data = build_model(study)
+    request = study.request(data)
+    terms = request.terms
+
+    def answer(message: Message, context: Context) -> Message:
+        learner = learners[HOSPITALS[context.node_id - 100]]
+        kind = message.metadata.message_type
+        return (trained if kind == "train" else evaluated)(message, learner)
+
+    training = Training(memory, Fleet(memory, answer))
+    plan = Plan(
+        run="run-1",
+        rounds=2,
+        config=request.config,
+        scalars=terms.scalars,
+        clip=terms.clip,
+        weight_cap=terms.weight_cap,
+        weighting=Weighting(terms.weighting),
+        min_cohort=terms.min_cohort,
+        round_seconds=60.0,
+        join_seconds=5.0,
+        statistics=terms.statistics,
+    )
+    secure = SecureAggregation(
+        build_strategy(study),
+        memory.owner,
+        training.fleet,
+        plan,
+        record=training.record,
+        clock=lambda: 0.0,
+        sleep=lambda _seconds: None,
+        parts=parts_of(model, data),
+    )
+    with task_identity(1):
+        secure.run(ArrayRecord(model.get_weights()))
+    return training
+
+
+def rehearsal_of(study: Study, learners: Mapping[str, Learner]) -> Rehearsal:
+    model, data = build_model(study)
+    parts = parts_of(model, data)
+    return Rehearsal(study, study.request(data), parts, learners, secrets.token_bytes)
+
+
+@pytest.mark.parametrize("case", AGGREGATIONS)
+def test_a_rehearsal_gets_the_model_of_the_real_run_bit_by_bit(
+    memory: MemoryFederation, sites: Mapping[str, Dataset], tmp_path: Path, case: str
+) -> None:
+    study = study_with(AGGREGATIONS[case], tmp_path)
+    model, data = build_model(study)
+    task = study.task(data)
+    learners = {name: Learner(task, rows) for name, rows in sites.items()}
+    rehearsal = rehearsal_of(study, learners)
+    got = rehearsal.run(model.get_weights(), 2)
+    real = really(memory, study, learners)
+    last = real.outcomes[-1].arrays.to_numpy_ndarrays()
+    for ours, theirs in zip(got, last, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert any(
+        (ours != first).any()
+        for ours, first in zip(got, model.get_weights(), strict=True)
+    )
+    for figures, outcome in zip(rehearsal.figures, real.outcomes, strict=True):
+        assert outcome.opened is not None
+        mean = outcome.opened.mean
+        assert (figures.clip_rate or 0) * 4 == (mean.clipped if figures.train else 0)
+        assert figures.clamped == mean.clamped
+    if "statistics_clip" in AGGREGATIONS[case]:
+        assert [one.clip_rate for one in rehearsal.figures] == [1.0, 1.0, None]
+        assert any("clip" in note for note in rehearsal.notes)
+
+
+def test_a_rehearsal_refuses_what_the_real_run_refuses(
+    sites: Mapping[str, Dataset], tmp_path: Path
+) -> None:
+    study = study_with({"strategy": "Krum"}, tmp_path)
+    with pytest.raises(OperatorError, match=r"FS-368.*Krum"):
+        rehearsal_of(study, dict.fromkeys(sites)).run([], 1)  # type: ignore[arg-type]
+
+
+def test_a_rehearsal_ends_where_the_real_run_diverges(
+    sites: Mapping[str, Dataset], tmp_path: Path
+) -> None:
+    steps = {"server_learning_rate": 1e38}
+    study = study_with({"strategy": "FedAvgM", "options": steps}, tmp_path)
+    model, data = build_model(study)
+    task = study.task(data)
+    learners = {name: Learner(task, rows) for name, rows in sites.items()}
+    with np.errstate(over="ignore"), pytest.raises(DivergedError, match="FS-232"):
+        rehearsal_of(study, learners).run(model.get_weights(), 3)
+
+
+def test_fewer_sites_than_a_sum_needs_are_said(
+    sites: Mapping[str, Dataset], tmp_path: Path
+) -> None:
+    study = study_with({}, tmp_path)
+    model, data = build_model(study)
+    task = study.task(data)
+    two = {name: Learner(task, sites[name]) for name in HOSPITALS[:2]}
+    rehearsal = rehearsal_of(study, two)
+    rehearsal.run(model.get_weights(), 1)
+    assert "would open nothing: these are 2 sites" in next(iter(rehearsal.notes))
