@@ -12,6 +12,7 @@ from fedsecure.core.payload_digest import RECORD_BYTES
 from fedsecure.core.scheme import Mean, Measurement
 from fedsecure.core.sealing_key import SEALED_KEY_BYTES
 from fedsecure.errors import PeerError
+from fedsecure.federations import Federations
 from fedsecure.identity import Federation
 from fedsecure.rounds.proposal import Proposal
 from fedsecure.signing import Author
@@ -387,6 +388,7 @@ def test_a_report_of_a_retired_key_is_refused_by_servers_of_the_new_roster(
         for name, server in memory.servers.items():
             server.stop()
             server.author = Author(name, memory.keys[name], newer)
+            server.versions = Federations([memory.federation, newer])
             server.start()
         codes = {put_report(memory, name, sealed[name]) for name in SERVERS}
         assert codes == {"FS-741"}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aggregator.spool import RestoreNote, open_spool
 from clients.policy import Policy
 from fedsecure import signing
 from fedsecure.core import scheme, seal
@@ -36,6 +37,7 @@ from tests.protocol.attacks.forging import (
 )
 from tests.protocol.federation import (
     HOSPITALS,
+    NOW,
     OWNER,
     SERVERS,
     MemoryFederation,
@@ -341,6 +343,11 @@ def test_a_restored_database_opens_nothing_of_a_run_before_the_restore(
                 memory.folder / f"backup.db{suffix}",
                 south.folder / f"aggregator.db{suffix}",
             )
+    with pytest.raises(OperatorError, match="FS-545"):
+        south.start()
+    south.stop()
+    with open_spool(south.folder) as spool:  # `fedsecure aggregator restore --as-it-is`
+        spool.note_restore(RestoreNote(at=NOW, sets_forgotten=False))
     south.start()
     three = {name: receipts[name] for name in HOSPITALS[:3]}
     again = opening_of(memory, proposal, three)
