@@ -8,13 +8,16 @@ the set, and enough for a mean.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-import numpy as np
 from flwr.app import ArrayRecord
 
 from fedsecure.core.encoding import MeanUpdate
 from fedsecure.errors import OperatorError
 from fedsecure.statements import Purpose
+
+
+LARGEST: Final = 2.0**60  # of a weight; in float32, the square of more is infinite
 
 
 class DivergedError(OperatorError):
@@ -89,13 +92,13 @@ class Soundness:
             raise OperatorError("FS-235", f"all {self.opened} opened means are zero")
 
     def require_finite(self, arrays: ArrayRecord) -> None:
-        """Refuse a model that no data owner would take.
+        """Refuse a model that no data owner can train: nobody would report why.
 
         Raises:
-            DivergedError: FS-232, a weight is NaN or infinite.
+            DivergedError: FS-232, a weight is NaN or beyond `LARGEST`.
         """
-        if not all(np.isfinite(array.numpy()).all() for array in arrays.values()):
-            self.wrong = f"{_model_of(self.newest)} holds NaN or infinity"
+        if not all((abs(array.numpy()) <= LARGEST).all() for array in arrays.values()):
+            self.wrong = f"{_model_of(self.newest)} holds NaN or huge numbers"
             self.require()
 
     def require(self) -> None:
