@@ -16,8 +16,7 @@ from fedsecure.core.encoding import MeanUpdate
 from fedsecure.errors import OperatorError
 from fedsecure.statements import Purpose
 
-
-LARGEST: Final = 2.0**60  # of a weight; in float32, the square of more is infinite
+LARGEST: Final = 2.0**60  # of a weight; squares of few such are infinite in float32
 
 
 class DivergedError(OperatorError):
