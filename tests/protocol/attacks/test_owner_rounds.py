@@ -180,8 +180,10 @@ def test_an_owner_who_asks_without_end_is_told_to_wait(
     north.stop()
     north.policy = north.policy.model_copy(update={"requests_per_minute": 10})
     north.start()
-    answers = [put_spec(memory, "north", proposal.spec.token) for _ in range(12)]
-    assert [code_of(one) for one in answers] == [""] * 10 + ["FS-326"] * 2
+    specs = [respecified(memory, proposal, round=2 + n).token for n in range(12)]
+    answers = [put_spec(memory, "north", token) for token in specs]
+    told_to_wait = [code_of(one) == "FS-326" for one in answers]
+    assert told_to_wait == [False] * 10 + [True] * 2
     assert answers[-1].status_code == 429
     assert answers[-1].headers["Retry-After"]
     # Data owners are not held up by what the owner did.
