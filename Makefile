@@ -42,7 +42,7 @@ check: setup  ## Format, lint, types, import layers
 	$(BIN)/lint-imports
 
 unit: setup  ## Arithmetic, statements, stores; the protocol in memory
-	timeout 1500 $(PYTEST) --numprocesses auto --maxprocesses 4 --dist worksteal tests/unit tests/vectors tests/protocol
+	timeout 1500 $(PYTEST) --numprocesses auto --maxprocesses 4 --dist worksteal tests/unit tests/vectors tests/recordings tests/protocol
 
 fuzz: setup  ## Decoders and an aggregator under changed bytes
 	timeout 300 $(PYTEST) tests/fuzz

@@ -27,7 +27,7 @@ from aggregator.app import _router
 from aggregator.config import AggregatorSettings
 from aggregator.store import MIGRATIONS as AGGREGATOR
 from clients.config import AgentSettings
-from clients.state import MIGRATIONS as AGENT
+from clients.storage import MIGRATIONS as AGENT
 from fedsecure import cli, database, statements
 from fedsecure.errors import PROBLEMS
 from fedsecure.flower.owner_settings import OwnerSettings
