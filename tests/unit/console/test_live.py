@@ -116,7 +116,8 @@ def test_an_audit_that_finds_something_says_it(told: Path) -> None:
         post(served, client, "/audit", {})
         wait_until(lambda: "do not agree" in client.get("/audit").text)
         page = read(client.get("/audit").text)
-        assert "consortium: rounds row" in page
+        assert "consortium: heart-1 train round 1" in page
+        assert "total_weight is 7, the ledger says" in page
         assert "loss" not in page
         assert "the records do not agree" in read(client.get("/").text)
 
