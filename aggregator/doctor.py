@@ -64,7 +64,8 @@ def _ledger(settings: AggregatorSettings) -> str:
         return "it is begun at the first start"
     versions = own.member(settings).versions
     with database.reading(url, MIGRATIONS, "FS-525") as session:
-        require_own(session, settings.name, versions)
+        if not require_own(session, settings.name, versions):
+            return "it has no entry yet"
     return f"its last entry is {settings.name}'s, in this federation"
 
 

@@ -313,8 +313,11 @@ def was_restored(session: Session) -> bool:
     return session.scalar(select(func.count()).select_from(ClosedRunRow)) != 0
 
 
-def require_own(session: Session, name: str, keys: Federations) -> None:
+def require_own(session: Session, name: str, keys: Federations) -> bool:
     """Check that a ledger's last entry was signed by this party, in its federation.
+
+    Returns:
+        Whether there is an entry at all.
 
     Args:
         session: Of the store.
@@ -327,13 +330,14 @@ def require_own(session: Session, name: str, keys: Federations) -> None:
     last = select(EventRow.payload).order_by(EventRow.entry.desc()).limit(1)
     payload = session.scalar(last)
     if payload is None:
-        return
+        return False
     try:
         signer = keys.verify(payload, Event).signer
     except PeerError as error:
         raise OperatorError("FS-548", f"{error.code}: {error.detail}") from error
     if signer != name:
         raise OperatorError("FS-548", f"it is {signer}'s, here is {name}")
+    return True
 
 
 def rounds_between(session: Session, owner: str, since: float, now: float) -> int:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
@@ -27,6 +28,8 @@ import pytest
 from aggregator import doctor as aggregator_doctor
 from aggregator.config import load
 from aggregator.health import require_ready
+from aggregator.projection import Happened
+from aggregator.store import open_store
 from clients import doctor as agent_doctor
 from fedsecure import PROTOCOL_VERSION
 from fedsecure.demo.provision import HOST, free_ports
@@ -427,6 +430,22 @@ def test_a_database_of_another_version(federation: Federation) -> None:
     assert federation.failing("north", "database", "FS-525")
     store.write_bytes(whole)
     federation.require_ok("north", "database")
+    federation.start("north")
+
+
+def test_a_store_of_another_server(federation: Federation) -> None:
+    federation.require_ok("north", "ledger")
+    federation.stop("north")
+    file = federation["north"].home / "data" / "aggregator.db"
+    whole = file.read_bytes()
+    file.unlink()
+    south = load(federation["south"].config).author()
+    with closing(open_store(file, south)) as theirs:
+        restored = partial(theirs.append, kind=Happened.RESTORED, body={"runs": []})
+        theirs.change("begin", lambda session: restored(session, at=time.time()))
+    assert "backup belongs to" in federation.failing("north", "ledger", "FS-548")
+    file.write_bytes(whole)
+    federation.require_ok("north", "ledger")
     federation.start("north")
 
 

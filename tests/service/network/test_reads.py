@@ -7,12 +7,14 @@ import base64
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fedsecure.core import scheme, seal
 from fedsecure.core.mask import ReportContext
+from fedsecure.durability import without_checksum
 from fedsecure.errors import PeerError
 from fedsecure.framing import offset_after
 from fedsecure.signing import verify
@@ -61,9 +63,7 @@ def watched(
             stack.callback(one.close)
         grants = {name: owner[name].propose(asked.spec).token for name in SERVERS}
         round_keys = {
-            name: seal.SealingKey.from_bytes(
-                (server.data / "rounds" / asked.digest / "key").read_bytes()
-            )
+            name: stored_key(server.data / "rounds" / asked.digest / "key")
             for name, server in federation.servers.items()
         }
         folder = tmp_path_factory.mktemp("hospitals")
@@ -101,6 +101,11 @@ def watched(
             secrets,
             round_keys,
         )
+
+
+def stored_key(file: Path) -> seal.SealingKey:
+    """Read a round's key as it lies at an aggregator."""
+    return seal.SealingKey.from_bytes(without_checksum(file.read_bytes(), file, ""))
 
 
 def known_to(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.store import MIGRATIONS as AGGREGATOR
-from clients.state import MIGRATIONS as AGENT
+from clients.storage import MIGRATIONS as AGENT
 from fedsecure import database
 from fedsecure.errors import OperatorError
 from fedsecure.store.rounds import MIGRATIONS as ROUNDS
