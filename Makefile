@@ -42,7 +42,7 @@ check: setup  ## Format, lint, types, import layers
 	$(BIN)/lint-imports
 
 unit: setup  ## Arithmetic, statements, stores; the protocol in memory
-	timeout 1500 $(PYTEST) --numprocesses auto --maxprocesses 4 --dist worksteal tests/unit tests/vectors tests/recordings tests/protocol
+	timeout 1800 $(PYTEST) --numprocesses auto --maxprocesses 4 --dist worksteal tests/unit tests/vectors tests/recordings tests/protocol
 
 fuzz: setup  ## Decoders and an aggregator under changed bytes
 	timeout 300 $(PYTEST) tests/fuzz
@@ -57,7 +57,7 @@ browser: setup  ## The consoles in a real Chromium: every page, live, attacks
 	timeout 600 $(PYTEST) tests/browser
 
 e2e: setup  ## A whole federation of real processes
-	timeout 1500 $(PYTEST) tests/e2e
+	timeout 2100 $(PYTEST) tests/e2e
 
 kill: setup  ## Every party is killed in the middle of a run, and the run goes on
 	timeout 900 $(PYTEST) tests/kill

@@ -119,7 +119,7 @@ def _in_steps(original: "keras.Model", rebuilt: "keras.Model") -> Iterator[str]:
 
 
 def _moved(
-    rand: np.random.Generator, array: NDArray[Any], trained: bool
+    rand: "np.random.Generator", array: NDArray[Any], trained: bool
 ) -> NDArray[Any]:
     """Return weights that are not zero, where a decay for one would not show."""
     if not trained:
@@ -129,7 +129,7 @@ def _moved(
 
 
 def _rows(
-    rand: np.random.Generator, model: "keras.Model"
+    rand: "np.random.Generator", model: "keras.Model"
 ) -> tuple[NDArray[np.float32], NDArray[Any]]:
     features = rand.random((ROWS, *model.input_shape[1:]), dtype=np.float32)
     outputs = int(model.output_shape[-1])

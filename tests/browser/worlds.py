@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from aggregator import grants
 from aggregator.config import AggregatorSettings
 from aggregator.console.start import parts_of
 from aggregator.policy import Policy
@@ -57,6 +58,7 @@ def aggregator(folder: Path) -> Iterator[Parts]:
         (folder / name).mkdir(exist_ok=True)
         place = str(folder / name / "aggregator.db")
         servers[name] = start(world, name, folder / name, place, clock)
+        grants.recover(servers[name].context)
     asked = world.propose()
     tokens = {name: server.grant(asked) for name, server in servers.items()}
     receipts = {}

@@ -1,0 +1,28 @@
+"""An aggregator's image has neither TensorFlow and Flower nor all of numpy."""
+
+import subprocess
+import sys
+
+ABSENT = (
+    *("tensorflow", "keras", "flwr", "pandas", "pyarrow", "matplotlib", "PIL"),
+    *("numpy.random", "numpy.fft", "numpy.ma", "numpy.polynomial", "clients"),
+)
+MOUNT = """
+import sys
+for name in {absent!r}:
+    sys.modules[name] = None  # as if it were not installed
+from fedsecure import cli
+cli._mount()
+print(*sorted(group.name for group in cli.app.registered_groups))
+import aggregator.server
+"""
+
+
+def test_its_commands_load_without_what_its_image_leaves_out() -> None:
+    code = MOUNT.format(absent=ABSENT)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "aggregator" in done.stdout.split()
+    assert "agent" not in done.stdout.split()
