@@ -25,7 +25,7 @@ CLOSEST: Final = 3  # codes that are offered for one that does not exist
 INTRODUCTION: Final = """\
 # Errors
 
-<!-- By `fedsecure explain --markdown`, from fedsecure/errors.py: do not edit. -->
+<!-- By `fedsecure explain --markdown`, from fedsecure/errors: do not edit. -->
 
 Every error says what happened and where, what to do next, and a code that stays the
 same. `fedsecure explain FS-310` prints what this page says about one code.

@@ -17,7 +17,10 @@ from tests.unit.docs import page
 
 CODE: Final = re.compile(r"FS-\d{3}")
 PROGRAMS: Final = ("fedsecure", "clients", "aggregator")
-TABLE: Final = ("fedsecure/errors.py", "fedsecure/cli/explain.py")  # they name all
+TABLE: Final = (
+    "fedsecure/errors/__init__.py",
+    "fedsecure/cli/explain.py",
+)  # they name all
 
 
 @cache
