@@ -1,7 +1,6 @@
 import ast
 import copy
 import re
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,40 +16,38 @@ from fedsecure.errors import (
 )
 
 ROOT = Path(__file__).parents[3]
-SOURCE = Path(errors.__file__).read_text("utf-8")
+TABLE = Path(errors.__file__).parent
 CODE = re.compile(r"\bFS-[0-9]{3}\b")
-GROUP = re.compile(r"# ([1-8])xx ")
+HUNDRED = re.compile(r"([1-8])xx, ")
 
 
-def table() -> list[tuple[str, str]]:
-    """Every row's code with the group whose comment it stands under, in order."""
-    found, group = [], ""
-    for line in SOURCE.splitlines():
-        if comment := GROUP.search(line):
-            group = comment[1]
-        if row := re.fullmatch(r'\s+"(FS-[0-9]{3})",', line):
-            found.append((row[1], group))
+def written() -> list[tuple[str, str]]:
+    """Every row's code with the hundred of its module, in the order of writing."""
+    found = []
+    for path in TABLE.glob("*.py"):
+        module = ast.parse(path.read_text("utf-8"))
+        hundred = HUNDRED.match(ast.get_docstring(module) or "")
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Problem":
+                code = ast.literal_eval(node.args[0])
+                found.append((hundred[1] if hundred else "", code))
     return found
-
-
-def rows_written() -> int:
-    calls = [node for node in ast.walk(ast.parse(SOURCE)) if isinstance(node, ast.Call)]
-    return sum(ast.unparse(call.func) == "Problem" for call in calls)
 
 
 def test_no_code_stands_twice_in_the_table() -> None:
     # A dictionary made of rows would keep the last one silently.
-    assert rows_written() == len(PROBLEMS) == len(table())
+    codes = [code for _, code in written()]
+    assert len(codes) == len({*codes}) == len(PROBLEMS)
 
 
-def test_every_code_stands_under_its_group() -> None:
-    assert [code for code, group in table() if code[3] != group] == []
+def test_every_code_stands_in_the_module_of_its_hundred() -> None:
+    assert [code for hundred, code in written() if code[3] != hundred] == []
 
 
-def test_groups_come_in_order_and_are_in_the_docstring() -> None:
-    groups = [group for _, group in table()]
-    assert all(a <= b for a, b in pairwise(groups))
-    assert set(groups) <= set(re.findall(r"([1-8])xx", errors.__doc__ or ""))
+def test_codes_come_in_order_and_their_hundreds_are_in_the_docstring() -> None:
+    assert list(PROBLEMS) == sorted(PROBLEMS)
+    named = set(re.findall(r"([1-8])xx", errors.__doc__ or ""))
+    assert {hundred for hundred, _ in written()} == named
 
 
 @pytest.mark.parametrize("code", PROBLEMS)

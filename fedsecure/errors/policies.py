@@ -1,0 +1,235 @@
+"""4xx, policies and studies: what is forbidden, what a study is, who approves it."""
+
+from http import HTTPStatus
+from typing import Final
+
+from fedsecure.errors.problem import ALONE, Family, Problem
+
+FAMILIES: Final = (
+    Family(
+        409,
+        "An aggregator's policy",
+        "An aggregator's own rules forbid what the model owner asked for. The model "
+        "owner sees the code.",
+        answered=True,
+    ),
+    Family(
+        419,
+        "A data owner's policy",
+        f"A data owner's own rules forbid the round. {ALONE}",
+    ),
+    Family(
+        425,
+        "Models and tasks",
+        "The model owner sees it when it builds the model; a data owner sees it in its "
+        "agent's log when the agent refuses what arrived.",
+    ),
+    Family(
+        427,
+        "A study's terms",
+        f"A model owner asks for something else than the study says. {ALONE}",
+    ),
+    Family(
+        432,
+        "Approving studies",
+        "A command about a study cannot do what it was told. Who typed it sees it.",
+    ),
+    Family(
+        499,
+        "Building a model",
+        "The study's model cannot be trained by anybody. The model owner sees it, "
+        "before anything is sent.",
+    ),
+)
+
+PROBLEMS: Final = (
+    Problem(
+        "FS-400",
+        "The cohort is smaller than this aggregator allows",
+        "Ask more data owners, or agree with the aggregator on a lower min_cohort.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-401",
+        "The model is larger than this aggregator allows",
+        "Agree with the aggregator on a higher max_dimension.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-402",
+        "Too many rounds are open at this aggregator",
+        "Open or void the earlier rounds first.",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+    Problem(
+        "FS-403",
+        "The round's deadline is not acceptable",
+        "Choose one in the future and within max_round_seconds; compare the clocks.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-404",
+        "The cohort names somebody who is not a data owner",
+        "Take the cohort from the roster in federation.toml.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-405",
+        "The round's reports would be larger than this aggregator takes",
+        "Agree with the aggregator on a higher max_body.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-406",
+        "Too many rounds in an hour for this aggregator",
+        "Wait, or agree with the aggregator on a higher max_rounds_per_hour.",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+    Problem(
+        "FS-410",
+        "Sums would be of fewer data owners than this policy allows",
+        "Model owner: raise min_cohort in study.toml. Data owner: lower min_cohort "
+        "in agent.toml, section [policy], if you agree.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-411",
+        "More rounds than this policy allows",
+        "Data owner: raise max_rounds in agent.toml, section [policy], if you "
+        "agree to more; it counts the rounds of one study, over all runs.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-412",
+        "The clip is larger than this policy allows",
+        "Model owner: lower clip in study.toml. Data owner: raise max_clip in "
+        "agent.toml, section [policy], if you agree.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-413",
+        "This policy does not allow the weighting",
+        "Model owner: set weighting to 'equal' in study.toml. Data owner: add the "
+        "weighting to weightings in agent.toml, section [policy], if you agree; "
+        "docs/sharp-edges.md says what each gives away.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-414",
+        "This policy does not allow the purpose",
+        "Data owner: add it to purposes in agent.toml, section [policy], if you agree.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-415",
+        "It is outside the hours of this policy",
+        "Wait for the hours in agent.toml, section [policy], or change them. Model "
+        "owner: start the training within the hours of all data owners.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-416",
+        "The study reads what this data owner does not offer",
+        "Data owner: add the columns that are named to columns in agent.toml, "
+        "section [policy], if you agree.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-417",
+        "The model is larger than this policy allows",
+        "Data owner: raise max_dimension or max_layers in agent.toml, section "
+        "[policy], if this machine can train it.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-418",
+        "The study waits for a person's approval here",
+        "Data owner: read `fedsecure agent review`, then type `fedsecure agent "
+        "approve STUDY` or `fedsecure agent refuse STUDY`; it holds from the next "
+        "round on. Model owner: hand over what `fedsecure study export` writes "
+        "before the training starts.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-419",
+        "A person refused the study here",
+        "Data owner: `fedsecure agent review STUDY` shows it; `fedsecure agent "
+        "approve STUDY` takes the refusal back.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-420",
+        "The model is not made of allowed parts alone",
+        "Use Keras' own layers, losses and optimizers as docs/your-own-study.md "
+        "lists them; for other code, data owners install a package.",
+    ),
+    Problem(
+        "FS-421",
+        "The task is not well-formed",
+        "The model owner runs another version or is broken; compare `fedsecure "
+        "--version` on both sides.",
+    ),
+    Problem(
+        "FS-422",
+        "The model's weights are not float32",
+        "Build the model with the policy float32 and without layers that count, "
+        "such as an adapted Normalization.",
+    ),
+    Problem(
+        "FS-423",
+        "The task asks for something this app does not do",
+        "Use a strategy that sets no other values than server-round and proximal-mu.",
+    ),
+    Problem(
+        "FS-424",
+        "The model does not fit the task",
+        "Compare the model's input and output with the columns and classes of "
+        "schema.toml.",
+    ),
+    Problem(
+        "FS-425",
+        "The loss does not fit the model's outputs",
+        "Compile with sparse_categorical_crossentropy for one output a class, and "
+        "with another loss, such as binary_crossentropy, for one output.",
+    ),
+    Problem(
+        "FS-426",
+        "The study was answered under other terms before",
+        "Data owner: compare both with `fedsecure agent review STUDY`; if the "
+        "model owner has a good reason, `fedsecure agent approve STUDY`. Terms "
+        "that change from round to round are how single values are read.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-427",
+        "The spec's metrics are not those that the task declares",
+        "The model owner runs another version or is dishonest: ask before you "
+        "take part.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-428",
+        "No study of that name is known here",
+        "`fedsecure agent review` lists the studies; name one by eight or more "
+        "digits of its digest, or by the file that the model owner handed over.",
+    ),
+    Problem(
+        "FS-429",
+        "The study file cannot be read or written",
+        "Check its path. If it is no study file, ask the model owner for a new "
+        "one; `fedsecure study export` writes it.",
+    ),
+    Problem(
+        "FS-433",
+        "The model fails on values that the schema allows",
+        "Let the model take every value within the ranges of schema.toml (an "
+        "Embedding needs an entry for each, from 0 on), or narrow `range` or set "
+        "`scale` for the column.",
+    ),
+    Problem(
+        "FS-434",
+        "The model cannot travel to data owners",
+        "Change in model.py what is named, such as a learning rate beyond all use "
+        "or a constant of millions of values.",
+    ),
+)
