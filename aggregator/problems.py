@@ -23,29 +23,6 @@ from fedsecure.wording import say
 
 MEDIA_TYPE: Final = "application/problem+json"
 UNSAID: Final = "see the log of this aggregator"
-RETRY_SECONDS: Final = {
-    "FS-318": 5,
-    "FS-319": 5,
-    "FS-326": 5,
-    "FS-330": 2,
-    "FS-402": 30,
-    "FS-406": 60,
-    "FS-523": 60,
-    "FS-524": 60,
-    "FS-525": 5,
-    "FS-526": 60,
-    "FS-534": 60,
-    "FS-535": 5,
-    "FS-536": 5,
-    "FS-537": 5,
-    "FS-544": 60,
-    "FS-545": 60,
-    "FS-547": 60,
-    "FS-549": 60,
-}
-
-POLLED: Final = frozenset({"FS-330"})
-"""Answers to who asks again and again until something is decided: no refusals."""
 _HTTP: Final = {HTTPStatus.NOT_FOUND: "FS-530", HTTPStatus.METHOD_NOT_ALLOWED: "FS-531"}
 
 log = structlog.get_logger()
@@ -57,7 +34,7 @@ def add_handlers(app: FastAPI, metrics: Metrics) -> None:
     def answer(
         request: Request, code: str, detail: str, status: int | None = None
     ) -> JSONResponse:
-        if code not in POLLED:
+        if not PROBLEMS[code].undecided:
             metrics.refused.labels(code).inc()
             log.info("refused", code=code, round=request.path_params.get("round_id"))
         return document(PROBLEMS[code], detail, status or PROBLEMS[code].status)
@@ -89,8 +66,8 @@ def add_handlers(app: FastAPI, metrics: Metrics) -> None:
 def document(problem: Problem, detail: str, status: int) -> JSONResponse:
     """Return the answer that says what is wrong."""
     headers = {}
-    if problem.code in RETRY_SECONDS:
-        headers["Retry-After"] = str(RETRY_SECONDS[problem.code])
+    if problem.retry is not None:
+        headers["Retry-After"] = str(problem.retry)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     content = {

@@ -15,11 +15,18 @@ from sqlalchemy.orm import Session
 
 from aggregator import store
 from aggregator.context import Context
-from aggregator.problems import RETRY_SECONDS
 from aggregator.projection import Happened
 from fedsecure.core.layout import CHUNK
 from fedsecure.core.seal import sealed_length
-from fedsecure.errors import FedsecureError, OperatorError, PeerError, RoundStateError
+from fedsecure.errors import (
+    Evidence,
+    FedsecureError,
+    OperatorError,
+    PeerError,
+    Problem,
+    RoundStateError,
+    Stands,
+)
 from fedsecure.signing import Signed
 from fedsecure.statements import (
     Fold,
@@ -33,20 +40,6 @@ from fedsecure.statements import (
 HOUR: Final = 3600.0  # seconds
 ONE_RECORD: Final = sealed_length(CHUNK)  # bytes of a payload, at most
 MOST: Final = 60  # refusals of one party in an hour that are recorded
-INNOCENT: Final = frozenset(RETRY_SECONDS) | {
-    "FS-300",  # asked about a round that this aggregator never granted
-    "FS-301",  # carried to another round's address
-    "FS-303",  # a spec that came after the next attempt's
-    "FS-305",  # the round is void
-    "FS-306",  # a report came after the deadline
-    "FS-308",  # what was asked for is deleted
-    "FS-310",  # carried to another party's address
-    "FS-313",  # an upload was cut off
-    "FS-328",  # a report that this aggregator has lost
-    "FS-329",  # a share that it has lost
-    "FS-403",  # a spec that came after its deadline
-}
-"""Codes that say nothing about whether a party keeps to the protocol."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -80,7 +73,7 @@ def record(context: Context, said: Signed[Any], error: FedsecureError) -> None:
 
     It never hides why something was refused: a database that fails is logged.
     """
-    if isinstance(error, OperatorError) or not _tells(said.statement, error.code):
+    if isinstance(error, OperatorError) or not _tells(said.statement, error.problem):
         return
     try:
         _append(context, said, error.code)
@@ -90,7 +83,7 @@ def record(context: Context, said: Signed[Any], error: FedsecureError) -> None:
 
 def is_new(context: Context, said: Signed[Any], error: FedsecureError) -> bool:
     """Tell whether a refusal is one to record; reads only."""
-    if not _tells(said.statement, error.code):
+    if not _tells(said.statement, error.problem):
         return False
     try:
         with context.store.reading("find refusal") as session:
@@ -126,17 +119,17 @@ def _append(context: Context, said: Signed[Any], code: str) -> None:
     context.change("record refusal", work)
 
 
-def _tells(statement: Statement, code: str) -> bool:
+def _tells(statement: Statement, problem: Problem) -> bool:
     """Tell whether an honest party would not have asked for it."""
-    if isinstance(statement, Void | Fold) or code in INNOCENT:
+    if isinstance(statement, Void | Fold) or problem.innocent:
         return False
     if not isinstance(statement, ReportHeader):
         return True
-    if code == "FS-314":
+    if problem.evidence is Evidence.FAULT_IF_COVERED:
         # Of more records the digest holds the tags alone: others can spoil the rest.
         return statement.length <= ONE_RECORD
     # A report that comes after the opening is late, and nothing else.
-    return code != "FS-304"
+    return problem.stands is not Stands.OPENED
 
 
 def _round_of(said: Signed[Any]) -> str:

@@ -46,8 +46,6 @@ from fedsecure.study.tensorflow import import_quietly
 
 NOT_REPORTED: Final = "not_reported"
 ERROR_CODE: Final = 1  # one code for every failure, so that it tells nothing
-NO_TRAINING: Final = frozenset({"FS-501"})  # the SuperLink is there in trainings alone
-UNDECIDED: Final = "FS-330"
 APP_RAISED: Final = "FS-380"
 SETTLE_SECONDS: Final = 2.0  # between two looks at what became of reports
 CALL_PATIENCE: Final = 2.0  # for one call to the SuperLink; then the agent waits
@@ -78,7 +76,7 @@ class Agent:
     def run(self) -> None:
         """Answer tasks until told to stop, joining again whenever the link breaks."""
         pause = FIRST_PAUSE
-        waiting = Waiting(f"the SuperLink at {self.superlink}", idle=NO_TRAINING)
+        waiting = Waiting(f"the SuperLink at {self.superlink}", in_trainings=True)
         while not self.stop.is_set():
             try:
                 self.state.tidy(time.time() - KEEP_SECONDS)
@@ -145,7 +143,7 @@ class Agent:
             except UnreachableError:
                 return  # the next time
             except FedsecureError as error:
-                if error.code != UNDECIDED:
+                if not error.problem.undecided:
                     log.warning("not settled", round=spec[:12], **_told(error))
             else:
                 log.info("settled", round=spec[:12], fate=fate.value)

@@ -24,9 +24,6 @@ STYLES: Final = {
     "waits for you": "yellow",
     "needs no approval": "cyan",
 }
-DECIDED: Final = frozenset(
-    {"FS-418", "FS-419", "FS-426", "FS-762"}
-)  # a person's to decide
 MOST_NAMES: Final = 60  # columns or layers that are shown
 
 
@@ -170,7 +167,8 @@ def _next(review: Review, rules: Sequence[Rule]) -> RenderableType:
 
 def _beyond_decision(rules: Iterable[Rule]) -> list[str]:
     """Return the codes of rules that an approval does not change."""
-    return sorted({rule.code for rule in rules if rule.code} - DECIDED)
+    codes = {rule.code for rule in rules if rule.code}
+    return sorted(code for code in codes if not PROBLEMS[code].consent)
 
 
 def _few(names: Sequence[str], between: str) -> str:

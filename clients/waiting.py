@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from fedsecure.errors import PROBLEMS
+
 log = structlog.get_logger("agent")
 
 
@@ -14,11 +16,11 @@ class Waiting:
 
     Args:
         server: Its name, for people.
-        idle: Codes with which it is away whenever there is nothing to do.
+        in_trainings: It is there in trainings alone: that it is away is no fault.
     """
 
     server: str
-    idle: frozenset[str] = frozenset()
+    in_trainings: bool = False
     _told: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -27,7 +29,7 @@ class Waiting:
         with self._lock:
             if self._told != code:
                 self._told = code
-                if code in self.idle:
+                if self.in_trainings and PROBLEMS[code].passes:
                     log.info(f"waiting for {self.server}", until="a training", why=why)
                 else:
                     log.warning(f"waiting for {self.server}", code=code, error=why)

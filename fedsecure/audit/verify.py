@@ -21,10 +21,8 @@ from fedsecure.audit.findings import Report
 from fedsecure.audit.kinds import Kind, aggregator_kind
 from fedsecure.audit.sources import Source, open_source, snapshot
 from fedsecure.audit.walk import Walked, count_entries, walk
-from fedsecure.errors import OperatorError
+from fedsecure.errors import PROBLEMS, OperatorError
 
-BEHIND: Final = frozenset({"FS-625", "FS-626", "FS-627", "FS-628", "FS-630"})
-"""What is found when a store ends before the others do."""
 UNDECIDED: Final = text(
     "SELECT spec_digest FROM rounds WHERE state NOT IN ('opened', 'void')"
 )
@@ -192,7 +190,7 @@ def _newer(owner: Walked) -> Newer:
 
 def _say_who_may_be_old(walked: Sequence[Walked], report: Report) -> None:
     """Explain what a copy of a database in use lacks, where that may be the reason."""
-    behind = {one.party for one in report.findings if one.code in BEHIND}
+    behind = {one.party for one in report.findings if PROBLEMS[one.code].behind}
     for one in walked:
         if one.source.perhaps_old and one.party in behind:
             report.notes.append(

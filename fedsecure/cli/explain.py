@@ -40,16 +40,6 @@ app = typer.Typer(
 )
 
 
-ALSO_ANSWERED: Final = frozenset(
-    {
-        *("FS-523", "FS-524", "FS-525", "FS-526"),
-        *("FS-544", "FS-545", "FS-547", "FS-549"),
-        *("FS-722", "FS-741"),
-    }
-)
-"""Codes that an aggregator answers, of families that it does not answer as a whole."""
-
-
 @app.callback()
 def explain(
     context: typer.Context,
@@ -106,7 +96,7 @@ def closest(code: str) -> list[str]:
 
 def status(problem: Problem) -> int | None:
     """Return the HTTP status with which an aggregator answers a problem, if it does."""
-    answered = family(problem.code).answered or problem.code in ALSO_ANSWERED
+    answered = problem.answered or family(problem.code).answered
     return problem.status.value if answered else None
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,8 +13,6 @@ from fedsecure.console.common import Common
 from fedsecure.console.guard import Guard
 from fedsecure.console.shell import Console
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
-
-NOT_THERE: Final = frozenset({"FS-861", "FS-862", "FS-863", "FS-864"})
 
 
 def create_app(console: Console, routers: Sequence[APIRouter]) -> ASGIApp:
@@ -55,7 +52,7 @@ def status_of(error: Exception) -> int:
     """Return the HTTP status with which a console answers an error."""
     if not isinstance(error, FedsecureError):
         return HTTPStatus.INTERNAL_SERVER_ERROR
-    if error.code in NOT_THERE:
+    if error.problem.absent:
         return HTTPStatus.NOT_FOUND
     if isinstance(error, OperatorError):
         return HTTPStatus.INTERNAL_SERVER_ERROR

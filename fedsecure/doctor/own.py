@@ -17,7 +17,6 @@ from fedsecure.node_keys import load_node_key
 
 LEAST_FREE: Final = 2**30  # bytes
 READABLE_BY_OTHERS: Final = "FS-744"
-OF_ITS_KEY: Final = frozenset({"FS-741", READABLE_BY_OTHERS, "FS-745", "FS-746"})
 
 Free = Callable[[Path], int]  # bytes free on the disk of a folder
 
@@ -65,7 +64,7 @@ def federation_check(own: Own, config: Path) -> Check:
         return f"{federation.name}, version {federation.number}, accepted"
 
     def fix(error: FedsecureError) -> str:
-        if error.code in OF_ITS_KEY:
+        if error.problem.own_key:
             return private_fix(own.key)(error)
         return join_again(config)
 

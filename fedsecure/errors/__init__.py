@@ -1,6 +1,7 @@
 """Everything that can go wrong, in one table: stable code, title, remedy.
 
-An error names who is to blame, for that decides what the program does next:
+An error names who is to blame, for that decides what the program does next; what else
+follows from it (is it final, asked again, evidence?) its row of the table says:
 
     PeerError        what another party sent is wrong: refuse it, keep running
     RoundStateError  the right request at the wrong time: refuse it, keep running
@@ -28,18 +29,29 @@ from fedsecure.errors.exceptions import (
     described,
 )
 from fedsecure.errors.printing import one_line, printable
-from fedsecure.errors.problem import Family, Problem
+from fedsecure.errors.problem import (
+    Evidence,
+    Family,
+    Finality,
+    Problem,
+    Spoiled,
+    Stands,
+)
 from fedsecure.errors.registry import FAMILIES, PROBLEMS, family
 
 __all__ = [
     "FAMILIES",
     "PROBLEMS",
+    "Evidence",
     "Family",
     "FedsecureError",
+    "Finality",
     "OperatorError",
     "PeerError",
     "Problem",
     "RoundStateError",
+    "Spoiled",
+    "Stands",
     "described",
     "family",
     "one_line",

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
-from fedsecure.errors.problem import ALONE, Family, Problem
+from fedsecure.errors.problem import ALONE, Evidence, Family, Finality, Problem
 
 FAMILIES: Final = (
     Family(
@@ -48,42 +48,50 @@ PROBLEMS: Final = (
         "The cohort is smaller than this aggregator allows",
         "Ask more data owners, or agree with the aggregator on a lower min_cohort.",
         HTTPStatus.FORBIDDEN,
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-401",
         "The model is larger than this aggregator allows",
         "Agree with the aggregator on a higher max_dimension.",
         HTTPStatus.FORBIDDEN,
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-402",
         "Too many rounds are open at this aggregator",
         "Open or void the earlier rounds first.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=30,
     ),
     Problem(
         "FS-403",
         "The round's deadline is not acceptable",
         "Choose one in the future and within max_round_seconds; compare the clocks.",
         HTTPStatus.FORBIDDEN,
+        evidence=Evidence.NONE,  # a spec that came after its deadline
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-404",
         "The cohort names somebody who is not a data owner",
         "Take the cohort from the roster in federation.toml.",
         HTTPStatus.FORBIDDEN,
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-405",
         "The round's reports would be larger than this aggregator takes",
         "Agree with the aggregator on a higher max_body.",
         HTTPStatus.FORBIDDEN,
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-406",
         "Too many rounds in an hour for this aggregator",
         "Wait, or agree with the aggregator on a higher max_rounds_per_hour.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=60,
     ),
     Problem(
         "FS-410",
@@ -149,6 +157,7 @@ PROBLEMS: Final = (
         "round on. Model owner: hand over what `fedsecure study export` writes "
         "before the training starts.",
         HTTPStatus.FORBIDDEN,
+        consent=True,
     ),
     Problem(
         "FS-419",
@@ -156,6 +165,7 @@ PROBLEMS: Final = (
         "Data owner: `fedsecure agent review STUDY` shows it; `fedsecure agent "
         "approve STUDY` takes the refusal back.",
         HTTPStatus.FORBIDDEN,
+        consent=True,
     ),
     Problem(
         "FS-420",
@@ -199,6 +209,7 @@ PROBLEMS: Final = (
         "model owner has a good reason, `fedsecure agent approve STUDY`. Terms "
         "that change from round to round are how single values are read.",
         HTTPStatus.FORBIDDEN,
+        consent=True,
     ),
     Problem(
         "FS-427",

@@ -135,22 +135,26 @@ PROBLEMS: Final = (
         "A round was granted by one party's records alone",
         "One of the two stores is older than the other, or was changed: compare "
         "backups.",
+        behind=True,
     ),
     Problem(
         "FS-626",
         "Parties do not have the same opening of a round",
         "Ask both aggregators and the model owner for their opening of this round.",
+        behind=True,
     ),
     Problem(
         "FS-627",
         "Another report was added than the receipt is for",
         "Ask the aggregator; the data owner's `fedsecure agent receipts verify` "
         "shows its side.",
+        behind=True,
     ),
     Problem(
         "FS-628",
         "The model owner has another aggregate share than was stored",
         "Ask the aggregator for the digest of the share that it stored.",
+        behind=True,
     ),
     Problem(
         "FS-629",
@@ -163,6 +167,7 @@ PROBLEMS: Final = (
         "A ledger is shorter than others have seen it",
         "Its store was set back to a backup, or entries were cut off: what is "
         "missing is named by what the others hold.",
+        behind=True,
     ),
     Problem(
         "FS-631",

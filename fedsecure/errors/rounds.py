@@ -3,7 +3,15 @@
 from http import HTTPStatus
 from typing import Final
 
-from fedsecure.errors.problem import ALONE, Family, Problem
+from fedsecure.errors.problem import (
+    ALONE,
+    Evidence,
+    Family,
+    Finality,
+    Problem,
+    Spoiled,
+    Stands,
+)
 
 FAMILIES: Final = (
     Family(
@@ -53,11 +61,16 @@ PROBLEMS: Final = (
         "Unknown round",
         "Send the round's spec to this aggregator first.",
         HTTPStatus.NOT_FOUND,
+        evidence=Evidence.NONE,  # asked about a round never granted here
+        final=Finality.ATTEMPT,
+        stands=Stands.NEVER_GRANTED,
     ),
     Problem(
         "FS-301",
         "The address names another round than the message",
         "Use the digest of the round's spec, in hex, as the round's id.",
+        evidence=Evidence.NONE,  # carried to another round's address
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-302",
@@ -65,12 +78,15 @@ PROBLEMS: Final = (
         "Send the same spec again, or void it at both aggregators and propose a "
         "new attempt.",
         HTTPStatus.CONFLICT,
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-303",
         "Another attempt at this round stands in the way",
         "Void the other attempt at both aggregators, then propose a higher one.",
         HTTPStatus.CONFLICT,
+        evidence=Evidence.NONE,  # a spec that came after the next attempt's
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-304",
@@ -78,36 +94,45 @@ PROBLEMS: Final = (
         "A round is opened once: ask for the same set again, or go on with the "
         "next round.",
         HTTPStatus.CONFLICT,
+        final=Finality.ROUND,
+        stands=Stands.OPENED,
     ),
     Problem(
         "FS-305",
         "This round is void",
         "Propose a new attempt; nothing of a void round is kept.",
         HTTPStatus.GONE,
+        evidence=Evidence.NONE,
+        final=Finality.ATTEMPT,
     ),
     Problem(
         "FS-306",
         "The round's deadline has passed",
         "Wait for the next round; compare the clocks if this comes too early.",
         HTTPStatus.CONFLICT,
+        evidence=Evidence.NONE,  # a report came after the deadline
     ),
     Problem(
         "FS-307",
         "Nothing was reported in this round yet",
         "Wait for receipts, then open the round.",
         HTTPStatus.CONFLICT,
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-308",
         "The round's grant has expired",
         "Go on with the next round; its key and reports were deleted.",
         HTTPStatus.GONE,
+        evidence=Evidence.NONE,  # what was asked for is deleted
+        final=Finality.ATTEMPT,
     ),
     Problem(
         "FS-310",
         "A report does not belong to this round",
         "Send it to the round, the aggregator and the address that its header "
         "names; if this comes again, compare `fedsecure --version` on both sides.",
+        evidence=Evidence.NONE,  # carried to another party's address
     ),
     Problem(
         "FS-311",
@@ -125,6 +150,8 @@ PROBLEMS: Final = (
         "FS-313",
         "A report's bytes are not those of its header",
         "The upload was cut or changed on its way: send the same bytes again.",
+        evidence=Evidence.NONE,  # an upload was cut off
+        spoiled=Spoiled.UPLOAD,
     ),
     Problem(
         "FS-314",
@@ -132,6 +159,7 @@ PROBLEMS: Final = (
         "It was sealed for another key, round or aggregator, or changed; nothing "
         "was counted. If it happens in the next round too, compare `fedsecure "
         "--version` on both sides.",
+        evidence=Evidence.FAULT_IF_COVERED,
     ),
     Problem(
         "FS-315",
@@ -156,12 +184,14 @@ PROBLEMS: Final = (
         "Too many uploads of one data owner at once",
         "Wait until the earlier upload ends, then send the same bytes again.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=5,
     ),
     Problem(
         "FS-319",
         "An upload stood still for too long",
         "Check the line, then send the same bytes again.",
         HTTPStatus.REQUEST_TIMEOUT,
+        retry=5,
     ),
     Problem(
         "FS-320",
@@ -169,24 +199,28 @@ PROBLEMS: Final = (
         "Wait for more receipts, or void the round; this aggregator's minimum "
         "stands in its aggregator.toml.",
         HTTPStatus.FORBIDDEN,
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-321",
         "A member of the set may not be in it",
         "Ask only for members of the spec's cohort that are on the roster.",
         HTTPStatus.FORBIDDEN,
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-322",
         "A member of the set has no such report here",
         "Leave out data owners of whom this aggregator gave no receipt.",
         HTTPStatus.CONFLICT,
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-323",
         "A receipt is missing or does not fit",
         "Send one receipt of each aggregator for every member, in the set's order.",
         HTTPStatus.FORBIDDEN,
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-324",
@@ -195,6 +229,7 @@ PROBLEMS: Final = (
         "few data owners alone: take the same set again, or start from other first "
         "weights: `fedsecure train --weights-seed N`, which needs no new approval.",
         HTTPStatus.FORBIDDEN,
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-326",
@@ -202,6 +237,7 @@ PROBLEMS: Final = (
         "Wait as long as `Retry-After` says; the aggregator sets "
         "requests_per_minute in aggregator.toml, section [policy].",
         HTTPStatus.TOO_MANY_REQUESTS,
+        retry=5,
     ),
     Problem(
         "FS-328",
@@ -210,6 +246,8 @@ PROBLEMS: Final = (
         "`fedsecure train` does by itself, or void the round. The aggregator's log "
         "and ledger say what was wrong with the file.",
         HTTPStatus.GONE,
+        evidence=Evidence.NONE,  # a report that this aggregator has lost
+        final=Finality.ATTEMPT,
     ),
     Problem(
         "FS-329",
@@ -217,12 +255,16 @@ PROBLEMS: Final = (
         "The round was opened and its sum cannot be had any more: its number is "
         "burnt, go on with the next round. The aggregator's log names the file.",
         HTTPStatus.GONE,
+        evidence=Evidence.NONE,  # a share that it has lost
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-330",
         "The round is not decided yet",
         "Ask again once the round is opened or void.",
         HTTPStatus.CONFLICT,
+        retry=2,
+        undecided=True,
     ),
     Problem(
         "FS-331",
@@ -248,6 +290,7 @@ PROBLEMS: Final = (
         "The run is older than a restore of this aggregator's store",
         "Start a new run: what was opened before the restore is not known here.",
         HTTPStatus.CONFLICT,
+        final=Finality.ROUND,
     ),
     Problem(
         "FS-340",
@@ -329,6 +372,8 @@ PROBLEMS: Final = (
         "FS-354",
         "The aggregate shares do not belong together",
         "Ask the aggregator that is named; the round cannot be used.",
+        final=Finality.SHARES,
+        spoiled=Spoiled.SHARE,
     ),
     Problem(
         "FS-355",

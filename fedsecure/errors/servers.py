@@ -55,6 +55,7 @@ PROBLEMS: Final = (
         "The SuperLink is out of reach",
         "It listens while the model owner runs `fedsecure train`; if it should, "
         "check the address and the network. The agent keeps trying.",
+        passes=True,
     ),
     Problem(
         "FS-502",
@@ -125,6 +126,7 @@ PROBLEMS: Final = (
         "The SuperLink does not let this process run",
         "It ended the run while this machine slept or was overloaded. Go on with "
         "it: `fedsecure train --resume RUN`, as was printed.",
+        passes=True,
     ),
     Problem(
         "FS-514",
@@ -152,18 +154,24 @@ PROBLEMS: Final = (
         "The disk is full",
         "Make room on the disk of the data folder; senders try again by themselves.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=60,
+        answered=True,
     ),
     Problem(
         "FS-524",
         "A disk failed",
         "See the server's log and the system's, then restart the aggregator.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=60,
+        answered=True,
     ),
     Problem(
         "FS-525",
         "The database does not answer",
         "Check `database` in aggregator.toml and the database server.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=5,
+        answered=True,
     ),
     Problem(
         "FS-526",
@@ -171,6 +179,8 @@ PROBLEMS: Final = (
         "See the system's log: a failing disk is often mounted read-only. Senders "
         "try again by themselves.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=60,
+        answered=True,
     ),
     Problem(
         "FS-527",
@@ -207,12 +217,14 @@ PROBLEMS: Final = (
         "Deletion of expired keys and reports is part of it: see the server's log "
         "for what fails each time, then restart the aggregator.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=60,
     ),
     Problem(
         "FS-535",
         "Too many requests on one connection at once",
         "Wait for answers before more is asked; the connection is closed.",
         HTTPStatus.TOO_MANY_REQUESTS,
+        retry=5,
     ),
     Problem(
         "FS-536",
@@ -221,12 +233,14 @@ PROBLEMS: Final = (
         "ulimits of Docker), or fewer connections ([connections] in "
         "aggregator.toml); senders try again by themselves.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=5,
     ),
     Problem(
         "FS-537",
         "Too many statements are on their way",
         "Send it again: others that came from the same address took the room.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=5,
     ),
     Problem(
         "FS-540",
@@ -252,6 +266,8 @@ PROBLEMS: Final = (
         "Type in psql, as its superuser: ALTER SYSTEM SET fsync = on; ALTER SYSTEM "
         "SET full_page_writes = on; SELECT pg_reload_conf(); and start again.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=60,
+        answered=True,
     ),
     Problem(
         "FS-545",
@@ -260,6 +276,8 @@ PROBLEMS: Final = (
         "there is none, stop the aggregator and type `fedsecure aggregator restore "
         "--as-it-is`. Nothing is written meanwhile.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=60,
+        answered=True,
     ),
     Problem(
         "FS-546",
@@ -275,6 +293,8 @@ PROBLEMS: Final = (
         "Stop that process first. Of each aggregator one runs at a time, however "
         "many data folders there are.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=60,
+        answered=True,
     ),
     Problem(
         "FS-548",
@@ -288,6 +308,8 @@ PROBLEMS: Final = (
         "Put back a copy of the file that is named; without one, move it away and "
         "type `fedsecure aggregator restore --as-it-is --forget-opened-sets`.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        retry=60,
+        answered=True,
     ),
     Problem(
         "FS-551",

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
-from fedsecure.errors.problem import Family, Problem
+from fedsecure.errors.problem import Family, Finality, Problem
 
 FAMILIES: Final = (
     Family(
@@ -73,36 +73,42 @@ PROBLEMS: Final = (
         "A sealed payload does not open",
         "It was changed on the way, or sealed for another round or receiver; the "
         "sender must send the stored bytes again.",
+        final=Finality.SHARES,
     ),
     Problem(
         "FS-721",
         "A sealed payload has the wrong length",
         "It was cut or extended on the way; the sender must send the stored "
         "bytes again.",
+        final=Finality.SHARES,
     ),
     Problem(
         "FS-722",
         "A sealing key is malformed",
         "The party whose key it is must make another one: void the round and "
         "propose it again.",
+        answered=True,
     ),
     Problem(
         "FS-723",
         "A share has the wrong size",
         "The sender runs another version or is broken; compare `fedsecure "
         "--version` on both sides.",
+        final=Finality.SHARES,
     ),
     Problem(
         "FS-724",
         "The aggregate shares do not hold the same number of reports",
         "One aggregator is wrong: ask both to compare what v_opening of their "
         "stores says about the round; it cannot be used.",
+        final=Finality.SHARES,
     ),
     Problem(
         "FS-725",
         "The opened sum is impossible",
         "One aggregator added wrongly, or a data owner sent a bad share; it cannot "
         "be told who. The round cannot be used: propose the next one.",
+        final=Finality.SHARES,
     ),
     Problem(
         "FS-726",
@@ -115,6 +121,8 @@ PROBLEMS: Final = (
         "Unknown party",
         "Check the name; if it is right, this party's federation.toml is old.",
         HTTPStatus.FORBIDDEN,
+        own_key=True,
+        answered=True,
     ),
     Problem(
         "FS-743",
@@ -127,17 +135,20 @@ PROBLEMS: Final = (
         "A private file can be read by others",
         "Type `chmod 600` and the path, then consider whether the key must be "
         "replaced.",
+        own_key=True,
     ),
     Problem(
         "FS-745",
         "Not a signing key",
         "Name the Ed25519 key (PEM, PKCS #8, unencrypted) of this party.",
+        own_key=True,
     ),
     Problem(
         "FS-746",
         "The private key does not belong to this party",
         "Name the key whose public half stands in federation.toml, or hand in "
         "the new public key.",
+        own_key=True,
     ),
     Problem(
         "FS-747",
@@ -237,5 +248,6 @@ PROBLEMS: Final = (
         "`fedsecure agent approve STUDY` approves it for them, too. It is asked "
         'because agent.toml, section [policy], says roster = "approved".',
         HTTPStatus.FORBIDDEN,
+        consent=True,
     ),
 )

@@ -8,7 +8,6 @@ An error that passes voids nothing: the round under way is taken up as it was.
 """
 
 from collections.abc import Callable
-from typing import Final
 
 from flwr.app import ArrayRecord
 
@@ -17,14 +16,11 @@ from fedsecure.errors import FedsecureError
 from fedsecure.flower.pauses import Pausing
 from fedsecure.flower.resume import Past
 
-SUPERLINK_SILENT: Final = "FS-501"
-RUN_LOST: Final = "FS-513"  # this machine slept, or the SuperLink was held up
-
 
 def may_pass(error: BaseException) -> bool:
     """Tell whether a run that failed with this can be expected to go on in a while."""
     return isinstance(error, UnreachableError) or (
-        isinstance(error, FedsecureError) and error.code in {SUPERLINK_SILENT, RUN_LOST}
+        isinstance(error, FedsecureError) and error.problem.passes
     )
 
 

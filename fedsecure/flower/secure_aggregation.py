@@ -24,7 +24,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import cycle
-from typing import Final
 
 from flwr.app import ArrayRecord, Message
 from flwr.serverapp.strategy import Strategy
@@ -46,6 +45,7 @@ from fedsecure.rounds.owner import (
     RoundOwner,
     is_hopeless,
     is_refusal,
+    is_worth_another_attempt,
     pairs,
     receipts_in,
 )
@@ -53,10 +53,6 @@ from fedsecure.rounds.proposal import Proposal, ReceiptPair, RoundRequest
 from fedsecure.signing import Signed
 from fedsecure.statements import Opening, Purpose, RoundSpec
 from fedsecure.store.records import Participation, RoundRecord, Status
-
-GONE: Final = frozenset(  # worth another attempt
-    {"FS-300", "FS-305", "FS-308", "FS-328"}
-)
 
 
 class SecureAggregation:
@@ -363,8 +359,8 @@ class SecureAggregation:
             PeerError: `error`, once the round is recorded.
         """
         outcome = self._voided(asked, error)
-        goes_on = error.code in GONE or (outcome.burnt and is_refusal(error))
-        if not goes_on:
+        burnt = outcome.burnt and is_refusal(error)
+        if not (burnt or is_worth_another_attempt(error)):
             self._record(outcome)
             raise error
         return outcome

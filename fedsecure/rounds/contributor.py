@@ -20,7 +20,7 @@ from fedsecure.aggregators import AggregatorClient
 from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params
 from fedsecure.encodings import from_base64url
-from fedsecure.errors import OperatorError, PeerError
+from fedsecure.errors import OperatorError, PeerError, Spoiled
 from fedsecure.faults import Point, reached
 from fedsecure.identity import AggregatorParty, Role
 from fedsecure.rounds.parameters import params_of
@@ -37,9 +37,6 @@ from fedsecure.statements import (
 from fedsecure.study.task import ConfigValue
 from fedsecure.study.terms import study_digest, terms_of
 
-CHANGED: Final = (
-    "FS-313"  # an aggregator's answer about bytes that are not the header's
-)
 PIECE: Final = 2**20  # bytes read at once
 MAX_PAYLOAD_PIECES: Final = 2  # a report has two input shares, one per aggregator
 
@@ -236,7 +233,7 @@ class Contributor:
                 report.header, report.payload
             )
         except PeerError as error:
-            if error.code == CHANGED:  # on its way, or here?
+            if error.problem.spoiled is Spoiled.UPLOAD:  # on its way, or here?
                 _require_whole(report)
             raise
         got = receipt.statement

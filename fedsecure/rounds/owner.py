@@ -11,7 +11,7 @@ Flower nor a framework; clock, randomness, storage and network come in from outs
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from fedsecure.aggregators import AggregatorClient, UnreachableError
 from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params
 from fedsecure.encodings import base64url
-from fedsecure.errors import OperatorError, PeerError
+from fedsecure.errors import Finality, OperatorError, PeerError, Spoiled, Stands
 from fedsecure.faults import Point, reached
 from fedsecure.identity import Federation, Party
 from fedsecure.rounds.parameters import params_of, scalars_of, statistics_of
@@ -53,21 +53,6 @@ from fedsecure.store.tokens import stored
 from fedsecure.study.terms import SUITE
 
 TICKET_SECONDS: Final = 300
-NEVER_GRANTED: Final = "FS-300"  # an aggregator's answer about an unknown round
-OPENED: Final = "FS-304"  # and about one that it has opened
-OTHER_SHARE: Final = "FS-354"
-REFUSALS: Final = frozenset(
-    {
-        *("FS-300", "FS-301", "FS-302", "FS-303", "FS-304", "FS-305", "FS-307"),
-        *("FS-308", "FS-320", "FS-321", "FS-322", "FS-323", "FS-324", "FS-328"),
-        *("FS-329", "FS-334", "FS-400", "FS-401", "FS-403", "FS-404", "FS-405"),
-    }
-)
-"""What an aggregator says about a round for good."""
-SPOILED: Final = frozenset(
-    {OTHER_SHARE, "FS-720", "FS-721", "FS-723", "FS-724", "FS-725"}
-)
-"""What is found about shares that stay as they are: the mean will never be had."""
 T = TypeVar("T")
 
 
@@ -269,7 +254,7 @@ class RoundOwner:
         try:
             return self._opened(proposal, opening)
         except PeerError as error:
-            if error.code != OTHER_SHARE:
+            if error.problem.spoiled is not Spoiled.SHARE:
                 raise
             # Once more: this side's disk may have spoiled what was sent.
             return self._opened(proposal, opening)
@@ -300,7 +285,7 @@ class RoundOwner:
         self.forget(spec.digest)
         return Voided(
             {name: said for name, said in answers.items() if isinstance(said, Signed)},
-            [name for name, said in answers.items() if said == OPENED],
+            [name for name, said in answers.items() if said is Stands.OPENED],
         )
 
     def forget(self, spec: str) -> None:
@@ -454,17 +439,23 @@ def pairs(
 
 def is_refusal(error: BaseException) -> bool:
     """Tell whether an aggregator has refused, and will refuse again."""
-    return _is_one_of(error, REFUSALS)
+    return _settles(error) in {Finality.ATTEMPT, Finality.ROUND}
+
+
+def is_worth_another_attempt(error: BaseException) -> bool:
+    """Tell whether an aggregator has a round no more that it can be asked for anew."""
+    return _settles(error) is Finality.ATTEMPT
 
 
 def is_hopeless(error: BaseException) -> bool:
     """Tell whether a fixed set will never be opened, however often it is asked for."""
-    return _is_one_of(error, REFUSALS | SPOILED)
+    return _settles(error) is not Finality.NOTHING
 
 
-def _is_one_of(error: BaseException, codes: Set[str]) -> bool:
-    passing = isinstance(error, UnreachableError)
-    return isinstance(error, PeerError) and not passing and error.code in codes
+def _settles(error: BaseException) -> Finality:
+    if isinstance(error, UnreachableError) or not isinstance(error, PeerError):
+        return Finality.NOTHING
+    return error.problem.final
 
 
 def receipts_in(opening: Opening, federation: Federation) -> dict[str, ReceiptPair]:
@@ -479,14 +470,14 @@ def receipts_in(opening: Opening, federation: Federation) -> dict[str, ReceiptPa
     }
 
 
-def _void_at(client: AggregatorClient, void: Signed[Void]) -> Signed[Void] | str:
+def _void_at(client: AggregatorClient, void: Signed[Void]) -> Signed[Void] | Stands:
     try:
         return client.void(void)
     except PeerError as error:
         # Never granted: nothing to open there, and earlier attempts are refused.
-        if error.code not in {NEVER_GRANTED, OPENED}:
+        if error.problem.stands is None:
             raise
-        return error.code
+        return error.problem.stands
 
 
 def _members(receipts: Mapping[str, ReceiptPair]) -> list[Member]:

@@ -147,7 +147,8 @@ class Caller:
             except (httpx.HTTPError, ValueError) as error:
                 failure = explain(self.address, error)
                 late = time.monotonic() + delay > deadline
-                if failure.code != "FS-501" or (late and tried >= self._tries):
+                passes = failure.problem.passes
+                if not passes or (late and tried >= self._tries):
                     self.check()
                     raise failure from error
             self.check()

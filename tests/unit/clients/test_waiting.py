@@ -2,12 +2,11 @@
 
 from structlog.testing import capture_logs
 
-from clients.agent import NO_TRAINING
 from clients.waiting import Waiting
 
 
 def test_a_superlink_that_is_away_is_told_once_and_is_no_warning() -> None:
-    waiting = Waiting("the SuperLink at train.test:8000", idle=NO_TRAINING)
+    waiting = Waiting("the SuperLink at train.test:8000", in_trainings=True)
     with capture_logs() as lines:
         for _ in range(100):
             waiting.away("FS-501", "train.test:8000: connection refused")
@@ -19,7 +18,7 @@ def test_a_superlink_that_is_away_is_told_once_and_is_no_warning() -> None:
 
 
 def test_what_keeps_an_agent_from_joining_is_a_warning_with_its_code() -> None:
-    waiting = Waiting("the SuperLink at train.test:8000", idle=NO_TRAINING)
+    waiting = Waiting("the SuperLink at train.test:8000", in_trainings=True)
     with capture_logs() as lines:
         waiting.away("FS-501", "connection refused")
         waiting.away("FS-502", "the certificate is not trusted")

@@ -24,9 +24,7 @@ from aggregator.app import MAX_SPEC, MAX_VOID, Routes, _router
 from aggregator.context import STILL_SECONDS
 from aggregator.intake import SLOWEST
 from aggregator.openings import BYTES_PER_MEMBER
-from aggregator.problems import RETRY_SECONDS
 from aggregator.projection import Happened
-from aggregator.refusals import INNOCENT
 from docs import protocol_examples
 from fedsecure.aggregators import PASSING, Patience
 from fedsecure.connections import MAX_HEAD, MAX_LINE, MAX_WAITING
@@ -192,17 +190,20 @@ def test_the_limits_of_statements_are_there() -> None:
 
 
 def test_what_may_pass_is_told_by_its_status() -> None:
-    own = {code for code in RETRY_SECONDS if PROBLEMS[code].status not in PASSING}
+    again = {code for code, one in PROBLEMS.items() if one.retry is not None}
+    own = {code for code in again if PROBLEMS[code].status not in PASSING}
     assert own == {"FS-330"}
     passing = {code for code, one in PROBLEMS.items() if one.status in PASSING}
     of_servers = {code for code in passing if code < "FS-550"}  # others are of clients
-    assert of_servers == set(RETRY_SECONDS) - own
+    assert of_servers == again - own
 
 
 def test_the_refusals_that_are_not_recorded_are_there() -> None:
     text = " ".join(page.section(PAGE, "HTTP of an aggregator").split())
     (listed,) = re.findall(r"comes with `Retry-After`, (FS-.+?), a void", text)
-    assert set(listed.split(", ")) == INNOCENT - set(RETRY_SECONDS)
+    innocent = {code for code, one in PROBLEMS.items() if one.innocent}
+    again = {code for code in innocent if PROBLEMS[code].retry is not None}
+    assert set(listed.split(", ")) == innocent - again
 
 
 # Where numbered steps stand in the code, with those of the page.
