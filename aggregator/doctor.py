@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
-from typing import Final
 from urllib.parse import urlsplit
 
 from aggregator.config import AggregatorSettings, load
-from aggregator.health import require_ready
+from aggregator.health import NotRunningError, require_ready
 from aggregator.spool import require_writable
 from aggregator.store import MIGRATIONS, require_own
 from fedsecure import database
@@ -20,10 +19,8 @@ from fedsecure.doctor.servers import (
     clock_check,
 )
 from fedsecure.doctor.tls import ServerTls, tls_checks, utc_now
-from fedsecure.errors import FedsecureError, OperatorError, PeerError
+from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.identity import AggregatorParty
-
-NOBODY: Final = "FS-848"  # no server runs here; it may be started later
 
 
 def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
@@ -86,9 +83,7 @@ def _tls(settings: AggregatorSettings) -> ServerTls:
 def _running(settings: AggregatorSettings) -> str:
     try:
         require_ready(settings)
-    except PeerError as error:
-        if error.code != NOBODY:
-            raise
+    except NotRunningError as error:
         raise WaitsError(error.detail) from error
     return "it is ready"
 

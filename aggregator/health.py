@@ -19,11 +19,16 @@ MOST: Final = 2**16  # bytes of an answer
 EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound
 
 
+class NotRunningError(PeerError):
+    """No server runs here; it may be started later: FS-848."""
+
+
 def require_ready(settings: AggregatorSettings) -> None:
     """Check that rounds can be granted and reports stored there now.
 
     Raises:
-        PeerError: FS-848 when it does not answer; or why it is not ready, by its code.
+        NotRunningError: FS-848 when nothing answers that is an aggregator.
+        PeerError: Why it is not ready, by its code.
         OperatorError: FS-527, FS-744, FS-745, FS-801 when it is one of its files,
             FS-811.
     """
@@ -36,23 +41,26 @@ def require_ready(settings: AggregatorSettings) -> None:
         answer = connection.getresponse()
         status, said = answer.status, answer.read(MOST)
     except (OSError, HTTPException) as error:
-        raise PeerError("FS-848", f"{where}: {error}") from error
+        raise NotRunningError("FS-848", f"{where}: {error}") from error
     finally:
         connection.close()
     if status != HTTPStatus.OK:
         # It tells strangers no path; here are the same files.
         ServerFiles.of(settings).require_readable()
         why = "it is not ready; its log says more"
-        raise PeerError(_code(said), f"{where}: {why}")
+        code = _code(said)
+        if code is None:
+            raise NotRunningError("FS-848", f"{where}: {why}")
+        raise PeerError(code, f"{where}: {why}")
 
 
-def _code(problem: bytes) -> str:
-    """Return the code of a problem document."""
+def _code(problem: bytes) -> str | None:
+    """Return the code of a problem document; None if it is none of ours."""
     try:
         code = str(json.loads(problem)["code"])
     except (ValueError, KeyError, TypeError):
-        return "FS-848"
-    return code if code in PROBLEMS else "FS-848"
+        return None
+    return code if code in PROBLEMS else None
 
 
 def _tls(settings: AggregatorSettings) -> ssl.SSLContext:

@@ -13,7 +13,6 @@ from aggregator.backup import failing, keep_aside, opened
 from aggregator.config import AggregatorSettings
 from aggregator.spool import open_spool
 from fedsecure import database
-from fedsecure.errors import OperatorError
 
 
 def migrate(settings: AggregatorSettings) -> str:
@@ -46,9 +45,7 @@ def _is_current(url: URL) -> bool:
             engine.connect() as connection,
         ):
             database.require_current(connection, database.shown(url), store.MIGRATIONS)
-    except OperatorError as error:
-        if error.code != "FS-608":
-            raise
+    except database.OlderFormError:
         return False
     return True
 

@@ -34,8 +34,8 @@ from aggregator.journal import Journal
 from fedsecure import locking
 from fedsecure.core.seal import SealingKey
 from fedsecure.durability import (
-    DAMAGED,
     OUT_OF_FILES,
+    DamagedError,
     sync,
     with_checksum,
     without_checksum,
@@ -148,9 +148,7 @@ class Spool:
             return False
         try:
             self.load_key(spec)
-        except OperatorError as error:
-            if error.code != DAMAGED:
-                raise
+        except DamagedError as error:
             log.error("key damaged", code=error.code, detail=error.detail)
             return False
         return True
@@ -255,7 +253,7 @@ class Spool:
         try:
             return LedgerHead.model_validate_json(content)
         except ValidationError as error:
-            raise OperatorError(DAMAGED, f"{self._note}: {remedy}") from error
+            raise DamagedError("FS-541", f"{self._note}: {remedy}") from error
 
     def note_ledger_head(self, head: LedgerHead) -> None:
         """Note the head after a commit: an older database will be recognised.
@@ -285,7 +283,7 @@ class Spool:
         except OperatorError:
             found = self.ledger_head()  # it may have been read while it was written
         if found is None and self.noted.head is not None:
-            raise OperatorError(DAMAGED, f"{self._note} is gone; {SOON}")
+            raise DamagedError("FS-541", f"{self._note} is gone; {SOON}")
 
     def mend_note(self) -> None:
         """Write the note anew if it does not say what it ought to.
@@ -296,12 +294,10 @@ class Spool:
             return
         try:
             whole = self.ledger_head() == self.noted.head
-        except OperatorError as error:
-            if error.code != DAMAGED:
-                raise
+        except DamagedError:
             whole = False
         if not whole:
-            log.error("note of the ledger mended", code=DAMAGED, file=str(self._note))
+            log.error("note of the ledger mended", code="FS-541", file=str(self._note))
             with disk("ledger-head"):
                 self._write_note(self.noted.head)
 

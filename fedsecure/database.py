@@ -81,6 +81,10 @@ _FLUSHES: Final = (
 )  # without one, a power cut loses commits
 
 
+class OlderFormError(OperatorError):
+    """An older version wrote a store, so it has to be migrated: FS-608."""
+
+
 def locate(place: str | Path) -> URL:
     """Return the URL of a store that is named by a URL or by a file.
 
@@ -248,7 +252,7 @@ def prepare(engine: Engine, migrations: Path, command: str) -> None:
         where, found = shown(engine.url), _revision(connection)
         _require_ours(connection, where, migrations)
     if found is not None:
-        raise OperatorError("FS-608", f"{where} has form {found!r}; type: {command}")
+        raise OlderFormError("FS-608", f"{where} has form {found!r}; type: {command}")
     upgrade(engine, migrations)
 
 
@@ -304,7 +308,7 @@ def require_current(connection: Connection, where: str, migrations: Path) -> Non
     """
     if not _is_current(connection, migrations):
         _require_ours(connection, where, migrations)
-        raise OperatorError("FS-608", f"{where} has form {_revision(connection)!r}")
+        raise OlderFormError("FS-608", f"{where} has form {_revision(connection)!r}")
 
 
 def _create(url: URL, **options: Any) -> Engine:

@@ -8,8 +8,11 @@ from typing import Final
 
 from fedsecure.errors import OperatorError
 
-DAMAGED: Final = "FS-541"
 OUT_OF_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+class DamagedError(OperatorError):
+    """A small file is not what was written: FS-541."""
 
 
 def is_out_of_files() -> bool:
@@ -48,9 +51,9 @@ def without_checksum(written: bytes, path: Path, remedy: str) -> bytes:
         remedy: What to type if it is damaged.
 
     Raises:
-        OperatorError: FS-541 with path and remedy.
+        DamagedError: FS-541 with path and remedy.
     """
     content, _, checksum = written.rpartition(b"\n")
     if hashlib.sha256(content).hexdigest().encode() != checksum:
-        raise OperatorError(DAMAGED, f"{path}: {remedy}")
+        raise DamagedError("FS-541", f"{path}: {remedy}")
     return content

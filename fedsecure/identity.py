@@ -275,11 +275,16 @@ def save_signing_key(path: Path, key: Ed25519PrivateKey) -> None:
     write_private(path, pem)
 
 
+class ReadableByOthersError(OperatorError):
+    """A private file's mode lets others in: FS-744."""
+
+
 def read_private(path: Path) -> bytes:
     """Read a private file, refusing one that others can read.
 
     Raises:
-        OperatorError: FS-744 when the mode lets others in, FS-801 when unreadable.
+        ReadableByOthersError: FS-744 when the mode lets others in.
+        OperatorError: FS-801 when unreadable.
     """
     try:
         with path.open("rb") as file:
@@ -288,7 +293,7 @@ def read_private(path: Path) -> bytes:
     except OSError as error:
         raise OperatorError("FS-801", f"{path}: {error.strerror}") from error
     if mode & 0o077:
-        raise OperatorError("FS-744", f"{path} has mode {mode & 0o777:04o}")
+        raise ReadableByOthersError("FS-744", f"{path} has mode {mode & 0o777:04o}")
     return content
 
 

@@ -72,6 +72,10 @@ RelativePath = Annotated[Path, BeforeValidator(_as_path), AfterValidator(_from_f
 """A path; a relative one is taken from the folder of the file that names it."""
 
 
+class KeysError(OperatorError):
+    """A TOML file has other keys or values than it must have: FS-803."""
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse one TOML file.
 
@@ -91,14 +95,15 @@ def load(path: Path, model: type[Model]) -> Model:
     """Read `path` into `model`.
 
     Raises:
-        OperatorError: FS-801, FS-802, or FS-803 with the first key that is wrong.
+        OperatorError: FS-801, FS-802.
+        KeysError: FS-803 with the first key that is wrong.
     """
     try:
         return model.model_validate(
             read_toml(path), context={"folder": path.absolute().parent}
         )
     except ValidationError as error:
-        raise OperatorError("FS-803", f"{path}: {explain(error, model)}") from error
+        raise KeysError("FS-803", f"{path}: {explain(error, model)}") from error
 
 
 def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str:

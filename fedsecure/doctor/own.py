@@ -11,12 +11,11 @@ from typing import Final
 from fedsecure import database
 from fedsecure.doctor.findings import Check, SkippedError
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.identity import load_signing_key
+from fedsecure.identity import ReadableByOthersError, load_signing_key
 from fedsecure.membership.accepted import Membership, Own, open_membership
 from fedsecure.node_keys import load_node_key
 
 LEAST_FREE: Final = 2**30  # bytes
-READABLE_BY_OTHERS: Final = "FS-744"
 
 Free = Callable[[Path], int]  # bytes free on the disk of a folder
 
@@ -49,7 +48,7 @@ def private_fix(path: Path) -> Callable[[FedsecureError], str]:
     """Return what to type when a private file is open to others."""
 
     def fix(error: FedsecureError) -> str:
-        if error.code == READABLE_BY_OTHERS:
+        if isinstance(error, ReadableByOthersError):
             return f"chmod 600 {quote(str(path))}"
         return ""
 

@@ -212,7 +212,7 @@ def _introduction(server: Server) -> Introduction:
 def _same_protocol(server: Server, party: AggregatorParty) -> str:
     said = _introduction(server)
     if said.protocol != PROTOCOL_VERSION:
-        raise PeerError(
+        raise _OtherProtocolError(
             "FS-555", f"{server.name} {said.protocol}, here {PROTOCOL_VERSION}"
         )
     if (said.name, said.fingerprint) != (party.name, party.fingerprint):
@@ -242,6 +242,10 @@ class _UnreachedError(PeerError):
     """A server did not answer; `refused`: its machine did, and said that it is not."""
 
     refused = False
+
+
+class _OtherProtocolError(PeerError):
+    """A server speaks another version of the protocol: FS-555."""
 
 
 def _explained(server: Server, error: httpx.HTTPError) -> FedsecureError:
@@ -282,7 +286,7 @@ def _tls_fix(server: Server) -> str:
 
 
 def _protocol_fix(server: Server, error: FedsecureError) -> str:
-    if error.code != "FS-555":
+    if not isinstance(error, _OtherProtocolError):
         return ""
     version = printable(_introduction(server).version)
     return f"pip install fedsecure=={version}, or {server.name} installs yours"

@@ -13,9 +13,8 @@ from shlex import quote
 from fedsecure.answers import tls_context
 from fedsecure.certificates import LEAST_DAYS, ends_at
 from fedsecure.doctor.findings import Check, SkippedError
-from fedsecure.doctor.own import READABLE_BY_OTHERS
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.identity import read_private
+from fedsecure.identity import ReadableByOthersError, read_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ def tls_checks(
         return f"{server.key.name} fits {server.certificate.name}"
 
     def key_fix(error: FedsecureError) -> str:
-        if error.code == READABLE_BY_OTHERS:
+        if isinstance(error, ReadableByOthersError):
             return f"chmod 600 {quote(str(server.key))}"
         return f"{renew} --host {_host_or_none(server)}"
 

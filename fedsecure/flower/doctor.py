@@ -11,10 +11,10 @@ from fedsecure.doctor.servers import (
     clock_check,
 )
 from fedsecure.doctor.tls import ServerTls, tls_checks, utc_now
-from fedsecure.errors import FedsecureError, OperatorError
+from fedsecure.errors import FedsecureError
 from fedsecure.flower.owner_settings import OwnerSettings, load_owner_settings
 from fedsecure.flower.runtime.calls import split_address
-from fedsecure.flower.runtime.superlink import require_free
+from fedsecure.flower.runtime.superlink import PortTakenError, require_free
 from fedsecure.flower.strategies import build_strategy
 from fedsecure.store.rounds import MIGRATIONS
 from fedsecure.study.config import build_model, load_study
@@ -94,9 +94,7 @@ def _tls(settings: OwnerSettings) -> ServerTls:
 def _port(settings: OwnerSettings) -> str:
     try:
         require_free(settings.superlink.listen)
-    except FedsecureError as error:
-        if isinstance(error, OperatorError) and error.code == "FS-510":
-            msg = f"{settings.superlink.listen} is taken: does a training run?"
-            raise WaitsError(msg) from error
-        raise
+    except PortTakenError as error:
+        msg = f"{settings.superlink.listen} is taken: does a training run?"
+        raise WaitsError(msg) from error
     return f"{settings.superlink.listen} is free for `fedsecure train`"

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field, model_validator
 
 from fedsecure import settings
-from fedsecure.errors import OperatorError, PeerError
+from fedsecure.errors import PeerError
 from fedsecure.fingerprints import as_words
 from fedsecure.identity import FlowerKey, HostPort, Party, Role, Url
 from fedsecure.membership import detached
@@ -111,9 +111,7 @@ def read(path: Path) -> Identity:
     """
     try:
         signed = settings.load(path, _SignedIdentity)
-    except OperatorError as error:
-        if error.code != "FS-803":
-            raise
+    except settings.KeysError as error:
         raise PeerError("FS-747", error.detail) from error
     identity = Identity.model_validate(signed.model_dump(exclude={"signature"}))
     try:

@@ -246,12 +246,16 @@ class _Walk:
         raise PeerError("FS-420", f"{self._what} uses {name}")
 
 
+class MalformedError(PeerError):
+    """What came as a model's data is none: FS-421."""
+
+
 def _is_looked_up(key: str) -> bool:
     return key.endswith(_LOOKED_UP)
 
 
 def _malformed(what: str, reason: str) -> NoReturn:
-    raise PeerError("FS-421", f"{what}: {reason}")
+    raise MalformedError("FS-421", f"{what}: {reason}")
 
 
 def _number(value: float) -> str:

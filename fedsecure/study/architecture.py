@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
-from fedsecure.study.allowlist import parse_allowed
+from fedsecure.study.allowlist import MalformedError, parse_allowed
 from fedsecure.study.extremes import extremes
 from fedsecure.study.schema import AnySchema
 from fedsecure.study.statistics import statistics_in
@@ -71,10 +71,11 @@ def model_to_data(model: "keras.Model") -> ModelData:
     try:
         _require_float32(model)
         rebuilt = model_from_data(content, compilation)
-    except PeerError as error:
+    except MalformedError as error:
         # There is no other version here: the owner's own model.py says so.
-        code = "FS-434" if error.code == "FS-421" else error.code
-        raise OperatorError(code, error.detail) from error
+        raise OperatorError("FS-434", error.detail) from error
+    except PeerError as error:
+        raise OperatorError(error.code, error.detail) from error
     layers = layers_of(rebuilt)
     shapes = [array.shape for array in model.get_weights()]
     if [layer.shape for layer in layers] != shapes:
@@ -141,21 +142,28 @@ def flat_weights(model: "keras.Model") -> NDArray[np.float32]:
     return np.concatenate(arrays, dtype=np.float32)
 
 
+class MisfitError(PeerError):
+    """A model takes or returns other shapes than the schema gives or has: FS-424."""
+
+
 def require_fit(model: "keras.Model", features: AnySchema) -> None:
     """Check that a model takes the schema's features and scores its classes.
 
     Run by model owner and data owner.
 
     Raises:
-        PeerError: FS-424, with both shapes; FS-425, a loss for another output.
+        MisfitError: FS-424, with both shapes.
+        PeerError: FS-425, a loss for another output.
     """
     classes = len(features.class_names)
     given, wanted = _shape(model.input_shape), (None, *features.shape)
     if given != wanted:
-        raise PeerError("FS-424", f"the model takes {given}, the schema gives {wanted}")
+        raise MisfitError(
+            "FS-424", f"the model takes {given}, the schema gives {wanted}"
+        )
     scores = _shape(model.output_shape)
     if scores not in {(None, classes), (None, 1 if classes == 2 else classes)}:
-        raise PeerError(
+        raise MisfitError(
             "FS-424", f"the model returns {scores}, the schema has {classes} classes"
         )
     _require_loss(model, 1 if scores == (None, 1) else classes)
@@ -233,7 +241,9 @@ def _parse(model: str, compilation: str) -> tuple[dict[str, Any], dict[str, Any]
         raise PeerError("FS-420", f"{MODEL} is not Sequential or Functional")
     settings = parse_allowed(compilation, COMPILATION)
     if settings.keys() != {"optimizer", "loss"}:
-        raise PeerError("FS-421", f"{COMPILATION} is not one optimizer and one loss")
+        raise MalformedError(
+            "FS-421", f"{COMPILATION} is not one optimizer and one loss"
+        )
     return content, settings
 
 

@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.statements import Weighting
 from fedsecure.study.architecture import (
+    MisfitError,
     ModelData,
     model_from_data,
     model_to_data,
@@ -207,9 +208,10 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
     data = model_to_data(model)
     try:
         require_fit(model, study.features)
+    except MisfitError as error:
+        raise OperatorError("FS-843", error.detail) from error
     except PeerError as error:
-        code = "FS-843" if error.code == "FS-424" else error.code
-        raise OperatorError(code, error.detail) from error
+        raise OperatorError(error.code, error.detail) from error
     require_range(model, study.features)
     require_probabilities(model, np.random.default_rng(study.training.seed))
     require_same(model, model_from_data(data.model, data.compilation))

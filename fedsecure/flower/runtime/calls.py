@@ -119,6 +119,14 @@ class Version:
         return call_next(context)
 
 
+class NotAdmittedError(PeerError):
+    """The SuperLink does not know this party, or not any more: FS-503."""
+
+
+class RefusedError(PeerError):
+    """The SuperLink refuses a request for a reason of its own: FS-505."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Calls a method of a client until it answers or patience ends.
@@ -135,7 +143,9 @@ class Caller:
         """Send one request.
 
         Raises:
-            PeerError: FS-501 unreachable, FS-503 key not admitted, FS-505 refused.
+            PeerError: FS-501 unreachable.
+            NotAdmittedError: FS-503, the key is not admitted, or no longer.
+            RefusedError: FS-505.
             RoundStateError: FS-506, the run is over.
             OperatorError: FS-502 certificate not trusted, FS-509 other version.
         """
@@ -186,12 +196,12 @@ def _refusal(address: str, response: httpx.Response) -> FedsecureError:
     if code == ApiErrorCode.RUNTIME_VERSION_INCOMPATIBLE:
         return OperatorError("FS-509", said)
     if code == ApiErrorCode.FLEET_NODE_ACTIVATION_FAILED:
-        return PeerError("FS-503", said)
+        return NotAdmittedError("FS-503", said)
     if response.status_code == httpx.codes.UNAUTHORIZED:
-        return PeerError("FS-503", said)
+        return NotAdmittedError("FS-503", said)
     if response.status_code in _MAY_PASS:
         return PeerError("FS-501", said)
-    return PeerError("FS-505", said)
+    return RefusedError("FS-505", said)
 
 
 class Pulse:

@@ -53,8 +53,10 @@ from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 from fedsecure.errors import FedsecureError, PeerError
 from fedsecure.flower.runtime.calls import (
     Caller,
+    NotAdmittedError,
     Peer,
     Pulse,
+    RefusedError,
     Version,
     split_address,
     trust_authorities,
@@ -130,9 +132,7 @@ class Fleet:
         for tried in range(REPLY_TRIES):
             try:
                 self._push(message)
-            except (ObjectPushError, PeerError) as error:
-                if isinstance(error, PeerError) and error.code != "FS-505":
-                    raise
+            except (ObjectPushError, RefusedError) as error:
                 if tried == REPLY_TRIES - 1:
                     raise PeerError(
                         "FS-508", f"{self._call.address}: {error}"
@@ -144,7 +144,7 @@ class Fleet:
 
     def _require_known(self) -> None:
         if self._pulse.lost:
-            raise PeerError(
+            raise NotAdmittedError(
                 "FS-503", f"{self._call.address}: node {self.node_id} was signed off"
             )
 

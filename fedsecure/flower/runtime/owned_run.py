@@ -37,7 +37,7 @@ from flwr.supercore.interceptors import (
 from flwr.supercore.runtime import RuntimeHttpClient
 
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.flower.runtime.calls import Caller, Pulse
+from fedsecure.flower.runtime.calls import Caller, NotAdmittedError, Pulse
 from fedsecure.flower.runtime.environment import quiet, task_identity
 from fedsecure.flower.runtime.grid import POLL, PollingGrid
 from fedsecure.flower.runtime.superlink import NodeState, Superlink
@@ -121,9 +121,8 @@ class _Watched:
         try:
             if not self.pulse.lost:
                 return self.call(method, request)
-        except FedsecureError as error:
-            if error.code != "FS-503":
-                raise
+        except NotAdmittedError:
+            pass
         raise OperatorError("FS-513", f"{self.call.address} has ended the run")
 
 

@@ -208,11 +208,15 @@ def pin(certificate: Path) -> ssl.SSLContext:
     return context
 
 
+class PortTakenError(OperatorError):
+    """The SuperLink cannot listen where it is to: FS-510."""
+
+
 def require_free(listen: str) -> None:
     """Make sure that nobody else listens there.
 
     Raises:
-        OperatorError: FS-510 when somebody does, or the address is not ours.
+        PortTakenError: FS-510 when somebody does, or the address is not ours.
     """
     host, port = split_address(listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -221,7 +225,7 @@ def require_free(listen: str) -> None:
         try:
             trial.bind((host, port))
         except OSError as error:
-            raise OperatorError("FS-510", f"{listen}: {error.strerror}") from error
+            raise PortTakenError("FS-510", f"{listen}: {error.strerror}") from error
 
 
 def _command(listen: str, tls: TlsFiles, secret_file: Path, kind: str) -> list[str]:
