@@ -6,7 +6,8 @@ The text is the table in `fedsecure.errors`, which also says who meets which cod
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 import typer
@@ -14,7 +15,17 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from fedsecure.errors import FAMILIES, PROBLEMS, Family, Problem, family
+from fedsecure.errors import (
+    FAMILIES,
+    PROBLEMS,
+    Evidence,
+    Family,
+    Finality,
+    Problem,
+    Spoiled,
+    Stands,
+    family,
+)
 from fedsecure.review.fitting import Column, screen, table
 
 WRITTEN: Final = re.compile(
@@ -31,7 +42,20 @@ same. `fedsecure explain FS-310` prints what this page says about one code.
 
 `HTTP` is the status with which an aggregator answers a code. What is wrong with the
 aggregator itself it answers with 503, or with 500 whatever the code, and keeps the
-details in its log."""
+details in its log.
+
+*What follows* is what the programs do by themselves. An aggregator records in its
+ledger which signed spec, opening or report it refused, unless it says "not recorded".
+Nothing that is asked again is recorded either."""
+SETTLED: Final = {
+    Finality.ATTEMPT: "the round is tried anew",
+    Finality.ROUND: "final for the round",
+    Finality.SHARES: "the round is given up",
+}
+LOOKED_AT: Final = {
+    Spoiled.UPLOAD: "the stored bytes are checked",
+    Spoiled.SHARE: "both shares are fetched once more",
+}
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -100,6 +124,28 @@ def status(problem: Problem) -> int | None:
     return problem.status.value if answered else None
 
 
+def follows(problem: Problem) -> str:
+    """Return what the programs do about a problem by themselves, in a few words."""
+    return "; ".join(_follows(problem))
+
+
+def _follows(problem: Problem) -> Iterator[str]:
+    if problem.retry is not None:
+        yield f"asked again (`Retry-After: {problem.retry}`)"
+    if problem.passes:
+        yield "waited for"
+    if problem.spoiled is not None:
+        yield LOOKED_AT[problem.spoiled]
+    if problem.final in SETTLED:
+        yield SETTLED[problem.final]
+    if problem.evidence is Evidence.NONE:
+        yield "not recorded"
+    if problem.evidence is Evidence.FAULT_IF_COVERED:
+        yield "not recorded if it is of several records"
+    if problem.stands is Stands.OPENED:
+        yield "a late report is not recorded"
+
+
 def ordered() -> list[Problem]:
     """Return every problem by its number; the table groups them by hundreds only."""
     return [PROBLEMS[code] for code in sorted(PROBLEMS)]
@@ -124,6 +170,8 @@ def _page(problem: Problem) -> RenderableType:
     lines = [Text(home.meaning)]
     if number := status(problem):
         lines.append(Text(f"An aggregator answers it with HTTP {number}."))
+    if said := follows(problem):
+        lines.append(Text(f"What follows: {said}."))
     lines.append(Text(f"-> {problem.remedy}"))
     return Group(heading, *(Padding(line, (0, 0, 0, 2)) for line in lines))
 
@@ -160,18 +208,27 @@ def _markdown_lines() -> Iterator[str]:
 def _section(home: Family) -> Iterator[str]:
     yield from ("", f"## {home.name}", "", home.meaning, "")
     problems = _of(home)
-    heads = ["code", "what", "what to do"]
-    if not any(map(status, problems)):
-        yield from (_row(heads), _row(["---"] * len(heads)))
-        yield from (_row(_cells(problem)) for problem in problems)
-        return
-    yield from (_row([*heads, "HTTP"]), _row(["---"] * (len(heads) + 1)))
-    for problem in problems:
-        yield _row([*_cells(problem), str(status(problem) or "")])
+    columns = [one for one in CELLS if one.always or any(map(one.cell, problems))]
+    yield from (_row([one.head for one in columns]), _row(["---"] * len(columns)))
+    yield from (_row([one.cell(problem) for one in columns]) for problem in problems)
 
 
-def _cells(problem: Problem) -> list[str]:
-    return [problem.code, problem.title, problem.remedy]
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """A column of the page; without `always`, only where some row has something."""
+
+    head: str
+    cell: Callable[[Problem], str]
+    always: bool = True
+
+
+CELLS: Final = (
+    _Cells("code", lambda one: one.code),
+    _Cells("what", lambda one: one.title),
+    _Cells("what to do", lambda one: one.remedy),
+    _Cells("what follows", follows, always=False),
+    _Cells("HTTP", lambda one: str(status(one) or ""), always=False),
+)
 
 
 def _row(cells: list[str]) -> str:

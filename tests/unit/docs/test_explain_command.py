@@ -89,3 +89,26 @@ def test_what_is_no_code_is_refused_with_an_example(text: str) -> None:
 
 def test_explaining_is_one_of_the_commands() -> None:
     assert "explain" in COMMANDS
+
+
+@pytest.mark.parametrize(
+    ("code", "follows"),
+    [
+        ("FS-305", "the round is tried anew; not recorded"),
+        ("FS-354", "both shares are fetched once more; the round is given up"),
+        ("FS-513", "waited for"),
+        ("FS-545", "asked again (`Retry-After: 60`)"),
+        ("FS-314", "not recorded if it is of several records"),
+        ("FS-304", "final for the round; a late report is not recorded"),
+        ("FS-100", ""),
+    ],
+)
+def test_what_follows_is_told_by_the_command_and_on_the_page(
+    code: str, follows: str
+) -> None:
+    assert explain.follows(PROBLEMS[code]) == follows
+    shown = said(code, width=200)
+    assert ("What follows" in shown) == bool(follows)
+    assert f"What follows: {follows}." in shown or not follows
+    (row,) = [line for line in explain.markdown().splitlines() if f"| {code} |" in line]
+    assert not follows or f"| {follows} |" in row
