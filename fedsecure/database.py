@@ -63,6 +63,7 @@ _DISK_FAILURES: Final = {
     sqlite3.SQLITE_IOERR: "FS-524",
     sqlite3.SQLITE_READONLY: "FS-526",
 }
+_LACKS: Final = {"42P01", "42703"}  # PostgreSQL: undefined table, undefined column
 KINDS: Final = {
     "round_store": "a model owner's round store",
     "aggregator": "an aggregator's store",
@@ -114,7 +115,19 @@ def shown(url: URL) -> str:
 
 
 def cause(error: SQLAlchemyError) -> str:
-    """Say what the database said, without statement and values."""
+    """Say what the database said to the program, without statement and values."""
+    said = reply(error)
+    if _lacks_a_table(getattr(error, "orig", None)):
+        return (
+            f"{said}: its tables are not those of the form that it says it has; a "
+            "trial version wrote it, or somebody changed it. Put back a backup of it, "
+            "or move it away if nothing in it counts"
+        )
+    return said
+
+
+def reply(error: SQLAlchemyError) -> str:
+    """Say what the database said to a person's own query."""
     said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
     if _is_busy(getattr(error, "orig", None)):
         return (
@@ -353,6 +366,15 @@ def _is_busy(error: BaseException | None) -> bool:
         # The error that is made here when the file was moved has no such code.
         and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
     )
+
+
+def _lacks_a_table(error: BaseException | None) -> bool:
+    """Tell whether a table, view or column is not there that every store has."""
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error).startswith("no such ") or " has no column named " in str(
+            error
+        )
+    return getattr(error, "sqlstate", None) in _LACKS
 
 
 @tenacity.retry(

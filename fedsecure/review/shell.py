@@ -63,7 +63,7 @@ def ask(session: Session, query: str) -> Answer:
         answer = asking(connection, query.strip().removesuffix(";"))
     except (SQLAlchemyError, sqlite3.Error) as error:
         session.rollback()
-        cause = database.cause(error) if isinstance(error, SQLAlchemyError) else error
+        cause = database.reply(error) if isinstance(error, SQLAlchemyError) else error
         raise OperatorError("FS-647", str(cause).partition("\n")[0]) from error
     session.rollback()
     return answer

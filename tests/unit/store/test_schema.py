@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from round_story import open_store
 from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from fedsecure import database
@@ -122,3 +123,42 @@ def test_two_processes_that_open_an_empty_database_at_once_both_succeed(
     with ThreadPoolExecutor(4) as pool:
         assert len(list(pool.map(start, range(4)))) == 4
     assert "rounds" in schema(tmp_path / "rounds.db")
+
+
+def test_a_store_whose_tables_are_not_those_of_its_form_says_what_to_do(
+    place: str,
+) -> None:
+    def drop(session: Session) -> None:
+        session.execute(text("DROP VIEW v_event"))
+
+    def look(session: Session) -> None:
+        session.execute(text("SELECT * FROM v_event"))
+
+    with open_store(place) as store:
+        store.change("drop", drop)
+        with pytest.raises(OperatorError, match=r"FS-604.*Put back a backup") as caught:
+            store.change("look", look)
+    assert "v_event" in caught.value.detail
+    with (
+        pytest.raises(OperatorError, match=r"FS-604.*Put back a backup") as caught,
+        database.reading(database.locate(place), MIGRATIONS, "FS-604") as session,
+    ):
+        look(session)
+    assert "v_event" in caught.value.detail
+    assert "SELECT" not in caught.value.detail
+
+
+def test_a_column_that_a_store_lacks_is_said_so_too(place: str) -> None:
+    def widen(session: Session) -> None:
+        session.execute(text("INSERT INTO events (colour) VALUES ('red')"))
+
+    with (
+        open_store(place) as store,
+        pytest.raises(OperatorError, match=r"FS-604.*colour.*Put back a backup"),
+    ):
+        store.change("widen", widen)
+
+
+def test_a_disk_that_fails_is_not_taken_for_another_store() -> None:
+    error = OperationalError("BEGIN", None, sqlite3.OperationalError("disk I/O error"))
+    assert "backup of it" not in database.cause(error)
