@@ -175,6 +175,22 @@ def test_a_model_that_is_not_compiled_is_refused() -> None:
     assert caught.value.code == "FS-842"
 
 
+def test_a_model_of_frozen_layers_alone_is_refused() -> None:
+    frozen = layers.Dense(1)
+    model = compiled(frozen)
+    frozen.trainable = False
+    with pytest.raises(OperatorError, match=r"FS-234.*of the 2 arrays") as caught:
+        model_to_data(model)
+    assert model.name in caught.value.detail
+
+
+def test_a_model_with_one_layer_that_is_not_frozen_is_taken() -> None:
+    frozen = layers.Dense(4)
+    model = compiled(frozen, layers.Dense(1))
+    frozen.trainable = False
+    assert model_to_data(model).statistics == (True, True, False, False)
+
+
 def test_a_layer_is_not_a_model() -> None:
     data = model_to_data(compiled(layers.Dense(1)))
     layer = json.dumps(json.loads(data.model)["config"]["layers"][1])
