@@ -6,21 +6,26 @@ The sets here are those that the programs held themselves before the table did.
 import ast
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import pytest
 from structlog.testing import capture_logs
 
 from aggregator.problems import document
 from aggregator.refusals import ONE_RECORD, _tells
+from clients.agent import Agent
 from clients.review import Rule
 from clients.review_page import _beyond_decision
 from clients.waiting import Waiting
 from fedsecure.aggregators import UnreachableError
+from fedsecure.audit.findings import Finding, Report
+from fedsecure.audit.verify import _say_who_may_be_old
 from fedsecure.cli import explain
 from fedsecure.console.app import status_of
+from fedsecure.core.seal import sealed_length
 from fedsecure.doctor import own
 from fedsecure.errors import (
     PROBLEMS,
@@ -28,16 +33,19 @@ from fedsecure.errors import (
     OperatorError,
     PeerError,
     RoundStateError,
-    Spoiled,
     Stands,
     family,
 )
 from fedsecure.flower.going_on import may_pass
+from fedsecure.rounds.contributor import Contributor
 from fedsecure.rounds.owner import (
+    RoundOwner,
+    _void_at,
     is_hopeless,
     is_refusal,
     is_worth_another_attempt,
 )
+from fedsecure.signing import Signed
 from fedsecure.statements import Fold, Opening, ReportHeader, Void
 
 ROOT: Final = Path(__file__).parents[3]
@@ -133,14 +141,64 @@ def test_a_server_in_trouble_and_an_own_fault_are_no_refusals(
     assert codes(judge, kind) == set()
 
 
+def refused_with(code: str) -> Callable[..., NoReturn]:
+    def refuse(*_: object) -> NoReturn:
+        raise PeerError(code, "a test")
+
+    return refuse
+
+
 def test_a_void_ends_where_the_round_was_never_granted_or_is_opened() -> None:
-    stands = {code: row.stands for code, row in PROBLEMS.items() if row.stands}
-    assert stands == {"FS-300": Stands.NEVER_GRANTED, "FS-304": Stands.OPENED}
+    ended = {}
+    for code in PROBLEMS:
+        client: Any = SimpleNamespace(void=refused_with(code))
+        with suppress(PeerError):
+            ended[code] = _void_at(client, Signed.__new__(Signed))
+    assert ended == {"FS-300": Stands.NEVER_GRANTED, "FS-304": Stands.OPENED}
 
 
-def test_other_bytes_than_signed_are_looked_at_or_fetched_again() -> None:
-    spoiled = {code: row.spoiled for code, row in PROBLEMS.items() if row.spoiled}
-    assert spoiled == {"FS-313": Spoiled.UPLOAD, "FS-354": Spoiled.SHARE}
+def test_shares_that_do_not_belong_together_are_fetched_once_more() -> None:
+    asked: list[str] = []
+
+    def opened(code: str) -> Any:
+        def fail(*_: object) -> NoReturn:
+            asked.append(code)
+            raise PeerError(code, "a test")
+
+        return fail
+
+    for code in PROBLEMS:
+        owner: Any = SimpleNamespace(_opened=opened(code))
+        with pytest.raises(PeerError, match=code):
+            RoundOwner.open_again(owner, *[SimpleNamespace()] * 2)  # type: ignore[arg-type]
+    twice = {code for code in PROBLEMS if asked.count(code) == 2}
+    assert (twice, len(asked)) == ({"FS-354"}, len(PROBLEMS) + 1)
+
+
+def test_a_stored_report_is_checked_when_an_aggregator_got_other_bytes(
+    tmp_path: Path,
+) -> None:
+    payload = tmp_path / "payload"
+    length = sealed_length(32)
+    payload.write_bytes(bytes(length))
+    header = ReportHeader.model_construct(
+        aggregator="north", length=length, digest="0" * 64
+    )
+    report: Any = SimpleNamespace(
+        receipt=None, payload=payload, header=SimpleNamespace(statement=header)
+    )
+    federation = SimpleNamespace(pair=[SimpleNamespace(name="north")])
+    checked = set()
+    for code in PROBLEMS:
+        north = SimpleNamespace(report=refused_with(code))
+        contributor: Any = SimpleNamespace(
+            author=SimpleNamespace(federation=federation), aggregators={"north": north}
+        )
+        with pytest.raises((PeerError, OperatorError)) as caught:
+            Contributor._send(contributor, report)
+        if caught.value.code != code:
+            checked.add((code, caught.value.code))
+    assert checked == {("FS-313", "FS-543")}
 
 
 def test_a_run_goes_on_after_what_passes() -> None:
@@ -157,8 +215,17 @@ def test_an_agent_waits_without_a_warning_while_no_training_runs() -> None:
     assert idle == {"FS-501", "FS-513"}  # FS-513 is met by the model owner alone
 
 
-def test_a_round_that_is_not_decided_yet_is_no_refusal() -> None:
-    assert {code for code, row in PROBLEMS.items() if row.undecided} == {"FS-330"}
+def test_an_agent_says_nothing_of_a_round_that_is_not_decided_yet() -> None:
+    state = SimpleNamespace(unsettled=lambda: ["00" * 32], reports=lambda _: [])
+    silent = set()
+    for code in PROBLEMS:
+        settlement = SimpleNamespace(settle=refused_with(code))
+        agent: Any = SimpleNamespace(state=state, settlement=settlement)
+        with capture_logs() as lines:
+            Agent.settle(agent)
+        if not lines:
+            silent.add(code)
+    assert silent == {"FS-330"}
 
 
 def test_a_page_that_is_not_there_is_answered_so() -> None:
@@ -167,8 +234,16 @@ def test_a_page_that_is_not_there_is_answered_so() -> None:
 
 
 def test_an_audit_says_of_these_findings_that_a_copy_may_be_old() -> None:
-    behind = {code for code, row in PROBLEMS.items() if row.behind}
-    assert behind == {"FS-625", "FS-626", "FS-627", "FS-628", "FS-630"}
+    source = SimpleNamespace(place="north.db", perhaps_old=True)
+    walked: Any = [SimpleNamespace(source=source, party="north")]
+    explained = set()
+    for code in PROBLEMS:
+        report = Report()
+        report.add(Finding(12, code, "north", "entry 3", "a test", 3))
+        _say_who_may_be_old(walked, report)
+        if report.notes:
+            explained.add(code)
+    assert explained == {"FS-625", "FS-626", "FS-627", "FS-628", "FS-630"}
 
 
 def test_a_person_decides_these_and_no_other_rules() -> None:
