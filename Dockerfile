@@ -19,7 +19,7 @@ COPY pyproject.toml README.md ./
 COPY fedsecure fedsecure
 COPY clients clients
 COPY aggregator aggregator
-RUN pip --python /tools/bin/python wheel --no-deps --no-build-isolation -w /dist .
+RUN pip --python /tools/bin/python wheel --no-deps --no-build-isolation -w /dist . ./aggregator ./clients
 
 # A user without rights and without a home, its folder for data, and no program that
 # gives anybody rights: for all three.
@@ -39,14 +39,14 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /venv \
     && pip --python /venv/bin/python install --require-hashes -r aggregator.lock
 COPY --from=wheel /dist /dist
-RUN pip --python /venv/bin/python install --no-deps --no-index /dist/*.whl
+RUN pip --python /venv/bin/python install --no-deps --no-index \
+        /dist/fedsecure-*.whl /dist/fedsecure_aggregator-*.whl
 # The packages' own tests, stubs, what is for compiling against them, what colours
 # source texts of other languages, and parts of numpy that no server loads: 43 MB.
 RUN find /venv \( -type d \( -name tests -o -name testing \
         -o -path '*/numpy/f2py' -o -path '*/numpy/distutils' \
         -o -path '*/numpy/ma' -o -path '*/numpy/polynomial' \
-        -o -path '*/numpy/random' -o -path '*/numpy/fft' \
-        -o -path '*/site-packages/clients' \) \
+        -o -path '*/numpy/random' -o -path '*/numpy/fft' \) \
         -o -name '*.py[ix]' -o -name '*.pxd' -o -name '*.[ach]' \
         -o -path '*/numpy/_core/_simd.*' -o -path '*/numpy/_core/*_tests.*' \
         -o -path '*/pygments/lexers/*' \

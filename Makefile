@@ -25,8 +25,8 @@ $(READY):
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-$(INSTALLED): $(READY) pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+$(INSTALLED): $(READY) pyproject.toml aggregator/pyproject.toml clients/pyproject.toml bench/pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e aggregator -e clients -e bench
 	@touch $@
 
 demo: setup  ## Four hospitals train one model on this machine (ROUNDS=3 for a short one)

@@ -14,9 +14,10 @@ from operator import ge, le
 from pathlib import Path
 from typing import Any, Final
 
-from fedsecure.bench import core, peers, service
-from fedsecure.bench.results import Result, load
-from fedsecure.bench.told import headline, number
+from fedsecure_bench import core, peers
+from fedsecure_bench.progress import headline, number
+from fedsecure_bench.results import Result, load
+from fedsecure_bench.servers import service
 
 PAGE: Final = Path(__file__).with_name("benchmarks.md")
 FILE: Final = PAGE.with_suffix(".json")
@@ -62,7 +63,7 @@ in a ciphertext) are measured on {ckks:,} and {paillier} numbers: each costs the
 To real aggregator processes on loopback; whoever loads them shares their processors.
 `unopened` is what one would write with Starlette and uvicorn to store the same bytes;
 `unopened, poured` stores them, too, but takes them off the wire as an aggregator does
-(`fedsecure.pouring`), so that what is left between both is the protection alone.
+(`http.body_stream`), so that what is left between both is the protection alone.
 Reports are stored in memory (a file system in memory), beside `disk`. `At once`: data
 owners that upload at the same time. Latencies are of the uploads that hold a vector.
 """,

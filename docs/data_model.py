@@ -24,12 +24,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeEngine
 
-import aggregator.tables
-import aggregator.views
-import clients.rows
-import fedsecure.store.views
-from fedsecure.store import models
-from fedsecure.views import View
+import fedsecure.owner.store.views
+import fedsecure_aggregator.storage.tables
+import fedsecure_aggregator.storage.views
+import fedsecure_clients.state.tables
+from fedsecure.owner.store import models
+from fedsecure.storage.views import View
 
 PAGE: Final = Path(__file__).with_name("data-model.md")
 PART: Final = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -110,11 +110,11 @@ def _type(kind: TypeEngine[Any]) -> str:
 
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
-    "round-store-views": lambda: described(fedsecure.store.views.VIEWS),
+    "round-store-views": lambda: described(fedsecure.owner.store.views.VIEWS),
     "round-store-tables": lambda: tables(models.Base),
-    "aggregator-views": lambda: described(aggregator.views.VIEWS),
-    "aggregator-tables": lambda: tables(aggregator.tables.Base),
-    "agent-tables": lambda: tables(clients.rows.Base),
+    "aggregator-views": lambda: described(fedsecure_aggregator.storage.views.VIEWS),
+    "aggregator-tables": lambda: tables(fedsecure_aggregator.storage.tables.Base),
+    "agent-tables": lambda: tables(fedsecure_clients.state.tables.Base),
 }
 
 

@@ -20,12 +20,13 @@ from rich.terminal_theme import TerminalTheme
 from docs.console_pictures import photograph_consoles
 from fedsecure.audit.federations import load_federations
 from fedsecure.audit.findings import Report
+from fedsecure.audit.page import audit_page
 from fedsecure.audit.verify import Progress, audit
 from fedsecure.demo.provision import AGGREGATORS
-from fedsecure.review import pages, rows, tables
-from fedsecure.review.audited import audit_page
+from fedsecure.review import records
 from fedsecure.review.details import read_detail
 from fedsecure.review.reading import open_round_store
+from fedsecure.review.terminal import round_page, tables
 
 IMAGES: Final = Path(__file__).with_name("images")
 WIDTH: Final = 108  # characters
@@ -49,12 +50,12 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     command("rounds", "plot", "--db", store, "--output", IMAGES / "curves.svg")
     with open_round_store(store) as session:
-        run = rows.find_run(session)
-        found = rows.rounds(session, run.run)
+        run = records.find_run(session)
+        found = records.rounds(session, run.run)
         detail = read_detail(session, run, SHOWN)
     listed = tables.round_list(run, found, [])
     terminal("rounds-list.svg", "fedsecure rounds list", listed)
-    shown = pages.round_page(detail)
+    shown = round_page.round_page(detail)
     terminal("rounds-show.svg", f"fedsecure rounds show {SHOWN}", shown)
     terminal("audit.svg", AUDIT, audit_page(audited(root)))
     page = root / "report.html"

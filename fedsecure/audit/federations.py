@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fedsecure.federations import Federations
-from fedsecure.identity import load_federation
 from fedsecure.membership import versions
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure.protocol.identity import load_federation
 
 __all__ = ["Federations", "load_federations"]
 

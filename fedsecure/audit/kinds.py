@@ -34,8 +34,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from fedsecure.audit.federations import Federations
-from fedsecure.ledger import Projection
-from fedsecure.statements import Event, LedgerHead, RoundSpec
+from fedsecure.protocol.ledger import Projection
+from fedsecure.protocol.statements import Event, LedgerHead, RoundSpec
 
 GROUP: Final = "fedsecure.stores"
 

@@ -16,8 +16,11 @@ from sqlalchemy.orm import Session
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.kinds import Deed, Evidence, Kind, Said, Spec
 from fedsecure.errors import PeerError
-from fedsecure.signing import Signed
-from fedsecure.statements import (
+from fedsecure.owner.store.models import Base, Event as EventRow, Round
+from fedsecure.owner.store.projection import project
+from fedsecure.owner.store.rounds import MIGRATIONS
+from fedsecure.protocol.signing import Signed
+from fedsecure.protocol.statements import (
     AggregateShareHeader,
     Event,
     Opening,
@@ -26,9 +29,6 @@ from fedsecure.statements import (
     RoundSpec,
     Void,
 )
-from fedsecure.store.models import Base, Event as EventRow, Round
-from fedsecure.store.projection import project
-from fedsecure.store.rounds import MIGRATIONS
 
 MISMATCH: Final = "FS-637"
 

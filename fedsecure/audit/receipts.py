@@ -16,9 +16,9 @@ from sqlalchemy import Connection, text
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Finding, Report
 from fedsecure.audit.restores import lost_with, tell
+from fedsecure.contributor.settlement import Fate
 from fedsecure.errors import PeerError
-from fedsecure.rounds.settlement import Fate
-from fedsecure.statements import Inclusion, LedgerHead, Receipt, ReportHeader
+from fedsecure.protocol.statements import Inclusion, LedgerHead, Receipt, ReportHeader
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from fedsecure.audit.findings import Finding, Report
-from fedsecure.statements import LedgerHead
+from fedsecure.protocol.statements import LedgerHead
 
 CHECK: Final = 12
 IS_LOST: Final = (

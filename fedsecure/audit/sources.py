@@ -14,10 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from fedsecure import database
 from fedsecure.audit import exports
 from fedsecure.audit.kinds import Kind
 from fedsecure.errors import OperatorError
+from fedsecure.storage import database
 
 
 @dataclass(frozen=True, slots=True)

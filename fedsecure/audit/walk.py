@@ -16,7 +16,6 @@ from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from fedsecure import database
 from fedsecure.audit import compare
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Finding, Report, Store
@@ -35,7 +34,8 @@ from fedsecure.audit.kinds import (
 from fedsecure.audit.naming import named
 from fedsecure.audit.sources import Source, fast_engine
 from fedsecure.errors import FedsecureError
-from fedsecure.ledger import Link, read_links
+from fedsecure.protocol.ledger import Link, read_links
+from fedsecure.storage import database
 
 BATCH: Final = 128  # entries
 NOBODY: Final = "?"

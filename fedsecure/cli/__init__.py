@@ -16,14 +16,14 @@ import click
 import typer
 
 from fedsecure.errors import FedsecureError
-from fedsecure.screen import Console
+from fedsecure.terminal.console import Console
 
 GROUP: Final = "fedsecure.commands"
 STOPPED: Final = 130  # what shells expect of a command that Ctrl-C ended
 # Modules of this package: each has an `app` with commands, or is one `command`.
 COMMANDS: Final = (
     *("keygen", "init", "join", "federation", "renew-tls", "doctor"),
-    *("train", "study", "rounds", "audit", "console", "store", "demo", "bench"),
+    *("train", "study", "rounds", "audit", "console", "store", "demo"),
     "explain",
 )
 

@@ -11,12 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextCo
 
 from fedsecure.audit import exports, owner as owners, verify as audits
 from fedsecure.audit.federations import load_federations
+from fedsecure.audit.page import audit_page
 from fedsecure.audit.sources import snapshot
 from fedsecure.errors import OperatorError
-from fedsecure.review.audited import audit_page
-from fedsecure.review.fitting import screen
 from fedsecure.review.reading import usual_place
-from fedsecure.screen import Console
+from fedsecure.terminal.console import Console
+from fedsecure.terminal.tables import screen
 
 app = typer.Typer(
     help="Check the records of a federation against each other (auditor).",

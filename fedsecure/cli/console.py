@@ -6,7 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from fedsecure.cli.listening import (
+from fedsecure.errors import OperatorError
+from fedsecure.terminal.listening import (
     LISTEN,
     Certificate,
     CertificateKey,
@@ -14,7 +15,6 @@ from fedsecure.cli.listening import (
     Login,
     Names,
 )
-from fedsecure.errors import OperatorError
 
 OWNER: Final = Path("owner.toml")
 
@@ -71,7 +71,7 @@ def command(  # noqa: PLR0913 - each is an option of the command
         raise OperatorError("FS-589", f"there is no {error.name} here") from error
 
     from fedsecure.audit.federations import load_federations  # noqa: PLC0415
-    from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415
+    from fedsecure.owner.settings import load_owner_settings  # noqa: PLC0415
     from fedsecure.review.reading import usual_place  # noqa: PLC0415
 
     if config is None and db is None and OWNER.is_file():

@@ -9,12 +9,12 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from fedsecure import settings
 from fedsecure.doctor.findings import Check, Finding, State, run
 from fedsecure.errors import OperatorError
 from fedsecure.membership.own import find_config, role_of
-from fedsecure.review.fitting import Column, screen, table
-from fedsecure.screen import Console
+from fedsecure.system import settings
+from fedsecure.terminal.console import Console
+from fedsecure.terminal.tables import Column, screen, table
 
 GROUP: Final = "fedsecure.doctors"
 COLOURS: Final = {

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from fedsecure.errors import OperatorError
-from fedsecure.identity import Role
 from fedsecure.membership.handout import Handout
 from fedsecure.membership.issuing import Issuer
 from fedsecure.membership.own import load_own
-from fedsecure.screen import Console
+from fedsecure.protocol.identity import Role
+from fedsecure.terminal.console import Console
 
 app = typer.Typer(help="Change who takes part (model owner).", no_args_is_help=True)
 

@@ -9,13 +9,13 @@ import typer
 from rich.text import Text
 
 from fedsecure.errors import OperatorError
-from fedsecure.fingerprints import read_fingerprint
-from fedsecure.identity import AggregatorParty, ModelOwnerParty, Party, Role
 from fedsecure.membership.changes import Change
 from fedsecure.membership.joining import Candidate, accept, examine, require_told
 from fedsecure.membership.own import find_config, load_own
-from fedsecure.review.fitting import Column, screen, table
-from fedsecure.screen import Console
+from fedsecure.protocol.fingerprints import read_fingerprint
+from fedsecure.protocol.identity import AggregatorParty, ModelOwnerParty, Party, Role
+from fedsecure.terminal.console import Console
+from fedsecure.terminal.tables import Column, screen, table
 
 STARTED: Final = {
     Role.AGGREGATOR: "`fedsecure aggregator`",

@@ -8,11 +8,11 @@ from typing import Annotated, Final
 
 import typer
 
-from fedsecure.identity import Role
 from fedsecure.membership.identity_file import SUFFIX, Identity
 from fedsecure.membership.keygen import Wanted, make
 from fedsecure.membership.own import FILES
-from fedsecure.screen import Console
+from fedsecure.protocol.identity import Role
+from fedsecure.terminal.console import Console
 
 
 def command(  # noqa: PLR0913 - each is an option of the command

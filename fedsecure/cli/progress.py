@@ -8,11 +8,11 @@ from typing import Final, Self
 from rich.padding import Padding
 from rich.text import Text
 
-from fedsecure.flower.recorder import RoundReport
-from fedsecure.review.fitting import screen
-from fedsecure.screen import Console
-from fedsecure.statements import Purpose
+from fedsecure.frameworks.flower.recorder import RoundReport
+from fedsecure.protocol.statements import Purpose
 from fedsecure.study.remarks import Figures, Kind, over_all, remarks
+from fedsecure.terminal.console import Console
+from fedsecure.terminal.tables import screen
 
 # Title and width of each column; rows are printed as they come, so that a training of
 # any length scrolls like a log. Where there is too little room, the last are left out.

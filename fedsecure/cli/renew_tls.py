@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from fedsecure import settings
 from fedsecure.errors import OperatorError
-from fedsecure.identity import Role
 from fedsecure.membership import own_tls
 from fedsecure.membership.own import find_config, role_of
+from fedsecure.protocol.identity import Role
+from fedsecure.system import settings
 
 SECTIONS = {Role.AGGREGATOR: "tls", Role.MODEL_OWNER: "superlink"}
 

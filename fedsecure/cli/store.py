@@ -27,9 +27,9 @@ def migrate(
 
     Example: fedsecure store migrate --config owner.toml
     """
-    from fedsecure import database  # noqa: PLC0415
-    from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415
-    from fedsecure.store.rounds import MIGRATIONS  # noqa: PLC0415
+    from fedsecure.owner.settings import load_owner_settings  # noqa: PLC0415
+    from fedsecure.owner.store.rounds import MIGRATIONS  # noqa: PLC0415
+    from fedsecure.storage import database  # noqa: PLC0415
 
     place = load_owner_settings(config).database_url
     typer.echo(database.migrate(database.locate(place), MIGRATIONS, "FS-604"))

@@ -40,9 +40,9 @@ def export(
     Example: fedsecure study export --config owner.toml --output heart.study.json
     """
     # Here, so that `--help` answers at once; TensorFlow last, after what is quick.
-    from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415
-    from fedsecure.flower.strategies import build_strategy  # noqa: PLC0415
-    from fedsecure.study.tensorflow import import_quietly  # noqa: PLC0415
+    from fedsecure.frameworks.flower.strategies import build_strategy  # noqa: PLC0415
+    from fedsecure.owner.settings import load_owner_settings  # noqa: PLC0415
+    from fedsecure.study.keras.tensorflow import import_quietly  # noqa: PLC0415
 
     chosen = load_study(load_owner_settings(config).study)
     build_strategy(chosen)  # a name that is wrong, before anybody approves

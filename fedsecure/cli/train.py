@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fedsecure.lifeline import interruptible
+from fedsecure.system.lifeline import interruptible
 
 
 def command(
@@ -69,16 +69,16 @@ def command(
     # What loads slowly is here, so that `--help` answers at once; TensorFlow comes
     # last, so that a slip in owner.toml or study.toml is told before it.
     from fedsecure.cli.progress import RoundTable  # noqa: PLC0415
-    from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415
+    from fedsecure.owner.settings import load_owner_settings  # noqa: PLC0415
     from fedsecure.study.config import load_study  # noqa: PLC0415
 
     settings = load_owner_settings(config)
     study = replace(load_study(settings.study), weights_seed=weights_seed)
-    from fedsecure.flower import training  # noqa: PLC0415
-    from fedsecure.flower.rollback import Beginning  # noqa: PLC0415
-    from fedsecure.flower.runtime import quiet  # noqa: PLC0415
-    from fedsecure.flower.strategies import build_strategy  # noqa: PLC0415
-    from fedsecure.study.tensorflow import import_quietly  # noqa: PLC0415
+    from fedsecure.frameworks.flower import training  # noqa: PLC0415
+    from fedsecure.frameworks.flower.rollback import Beginning  # noqa: PLC0415
+    from fedsecure.frameworks.flower.runtime import quiet  # noqa: PLC0415
+    from fedsecure.frameworks.flower.strategies import build_strategy  # noqa: PLC0415
+    from fedsecure.study.keras.tensorflow import import_quietly  # noqa: PLC0415
 
     build_strategy(study)
     import_quietly("keras")

@@ -8,7 +8,7 @@
     rendering  templates; everything in them is escaped
     shell      what a console is made of;  common: the pages that each one has
     app        the application that these make;  start, server: run it
-    owner      the model owner's pages; an aggregator's are `aggregator.console`
+    owner      the model owner's pages; an aggregator's lie in its own package
 
 A console reads its party's own store, and asks nobody. Nothing in it writes but the
 model owner's verdict. There is no build step: pages are made here, and work without

@@ -17,11 +17,11 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from fedsecure.audit.page import CHECK_COLUMNS, SHOWN, STORES, checks
 from fedsecure.console.forms import local, read_form, read_own_form
 from fedsecure.console.guard import remember
 from fedsecure.console.shell import THEME, THEMES, Console
 from fedsecure.errors import PeerError
-from fedsecure.review.audited import CHECK_COLUMNS, SHOWN, STORES, checks
 
 THEME_SECONDS: Final = 365 * 86400
 STATIC: Final = {  # every file that there is; none is looked for on the disk

@@ -19,9 +19,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fedsecure.connections import peer_of, vouch
 from fedsecure.console.sessions import Session, Sessions
 from fedsecure.errors import FedsecureError, PeerError
+from fedsecure.transport.bounded_connection import peer_of, vouch
 
 OPEN: Final = ("/login", "/static/")  # to everybody
 SAFE: Final = frozenset({"GET", "HEAD"})

@@ -13,9 +13,9 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from rich.text import Text
 
-from fedsecure.review import tables
-from fedsecure.review.fitting import Column
 from fedsecure.review.grid import MARKS
+from fedsecure.review.terminal import tables
+from fedsecure.terminal.tables import Column
 
 TONES: Final = ("green", "red", "yellow", "cyan", "dim")
 

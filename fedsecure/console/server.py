@@ -15,10 +15,10 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from fedsecure.accepting import BoundedServer
-from fedsecure.connections import Bounded
 from fedsecure.console.guard import Place
 from fedsecure.errors import OperatorError
+from fedsecure.transport.bounded_connection import Bounded
+from fedsecure.transport.connection_limits import BoundedServer
 
 STILL_SECONDS: Final = 60  # that a connection may stand still
 STOP_SECONDS: Final = 3  # streams end within a second

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from fedsecure.encodings import base64url
 from fedsecure.errors import PeerError
+from fedsecure.protocol.encodings import base64url
 
 TOKEN_BYTES: Final = 32
 SECONDS: Final = 12 * 3600.0  # a session lasts

@@ -6,7 +6,7 @@ python -m fedsecure.demo.child PARENT_PID COMMAND ARGUMENT...
 import sys
 
 from fedsecure.cli import main
-from fedsecure.lifeline import tie_to
+from fedsecure.system.lifeline import tie_to
 
 if __name__ == "__main__":
     tie_to(int(sys.argv.pop(1)))

@@ -17,9 +17,9 @@ from typing import Any
 from fedsecure.demo.processes import Processes
 from fedsecure.demo.provision import OWNER, DemoFolder
 from fedsecure.errors import OperatorError
-from fedsecure.review import rows as review
+from fedsecure.owner.store import queries
+from fedsecure.review import records as review
 from fedsecure.review.reading import open_round_store
-from fedsecure.store import queries
 
 
 @dataclass(frozen=True, slots=True)

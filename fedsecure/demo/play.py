@@ -8,19 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from fedsecure import locking
 from fedsecure.demo.outcome import compare, read_outcome, write_result
 from fedsecure.demo.processes import Processes
 from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder, provision
-from fedsecure.demo.told import (
+from fedsecure.demo.sights import (
     show_what_everybody_saw,
     show_what_the_owner_knows,
     show_where_it_lies,
 )
 from fedsecure.errors import OperatorError
-from fedsecure.lifeline import interruptible
-from fedsecure.screen import Console
+from fedsecure.storage import locks
 from fedsecure.study.sites import find_sites
+from fedsecure.system.lifeline import interruptible
+from fedsecure.terminal.console import Console
 
 READY_SECONDS: Final = 60.0
 LOOK_EVERY: Final = 0.2  # seconds
@@ -115,7 +115,7 @@ def _alone(root: Path) -> Iterator[None]:
     lock = root.with_name(root.name + ".lock")
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        held = locking.alone(lock, "FS-875", root)
+        held = locks.alone(lock, "FS-875", root)
     except OSError as error:
         raise OperatorError("FS-876", f"{lock}: {error.strerror}") from error
     with held:

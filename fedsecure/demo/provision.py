@@ -23,13 +23,13 @@ from typing import Any, Final
 import tomli_w
 
 from fedsecure.errors import OperatorError
-from fedsecure.identity import Role
 from fedsecure.membership import joining, keygen
 from fedsecure.membership.handout import AUTHORITIES
 from fedsecure.membership.identity_file import SUFFIX, Identity
 from fedsecure.membership.issuing import FEDERATION, Issuer
 from fedsecure.membership.keygen import Wanted
 from fedsecure.membership.own import load_own
+from fedsecure.protocol.identity import Role
 
 MARKER: Final = ".fedsecure-demo"  # a folder without it was not made here
 HOST: Final = "127.0.0.1"

@@ -8,12 +8,12 @@ from shlex import quote
 from tempfile import TemporaryFile
 from typing import Final
 
-from fedsecure import database
 from fedsecure.doctor.findings import Check, SkippedError
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.identity import ReadableByOthersError, load_signing_key
 from fedsecure.membership.accepted import Membership, Own, open_membership
-from fedsecure.node_keys import load_node_key
+from fedsecure.protocol.identity import ReadableByOthersError, load_signing_key
+from fedsecure.protocol.node_keys import load_node_key
+from fedsecure.storage import database
 
 LEAST_FREE: Final = 2**30  # bytes
 

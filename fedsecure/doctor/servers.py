@@ -19,14 +19,14 @@ import httpx
 from pydantic import ValidationError
 
 from fedsecure import PROTOCOL_VERSION
-from fedsecure.aggregators import Introduction
-from fedsecure.answers import printable, read_limited, tls_context
-from fedsecure.certificates import LEAST_DAYS
 from fedsecure.doctor.findings import Check, SkippedError, WaitsError
 from fedsecure.doctor.own import join_again
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
-from fedsecure.identity import AggregatorParty, Federation, Party
-from fedsecure.proxies import way_to
+from fedsecure.protocol.identity import AggregatorParty, Federation, Party
+from fedsecure.transport.aggregator_client import Introduction
+from fedsecure.transport.certificates import LEAST_DAYS
+from fedsecure.transport.proxies import way_to
+from fedsecure.transport.response_limits import printable, read_limited, tls_context
 
 TIMEOUT: Final = 10.0  # seconds
 MAX_OFFSET: Final = 5.0  # seconds that two clocks may differ

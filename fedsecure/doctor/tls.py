@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 
-from fedsecure.answers import tls_context
-from fedsecure.certificates import LEAST_DAYS, ends_at
 from fedsecure.doctor.findings import Check, SkippedError
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.identity import ReadableByOthersError, read_private
+from fedsecure.protocol.identity import ReadableByOthersError, read_private
+from fedsecure.transport.certificates import LEAST_DAYS, ends_at
+from fedsecure.transport.response_limits import tls_context
 
 
 @dataclass(frozen=True, slots=True)

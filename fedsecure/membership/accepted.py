@@ -22,12 +22,14 @@ import tomli_w
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field
 
-from fedsecure import settings
-from fedsecure.encodings import Digest
 from fedsecure.errors import OperatorError
-from fedsecure.federations import Federations
-from fedsecure.fingerprints import Fingerprint
-from fedsecure.identity import (
+from fedsecure.membership import versions
+from fedsecure.membership.files import write_public
+from fedsecure.membership.handout import AUTHORITIES, digest, read_authorities
+from fedsecure.protocol.encodings import Digest
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure.protocol.fingerprints import Fingerprint
+from fedsecure.protocol.identity import (
     Federation,
     Name,
     Role,
@@ -35,11 +37,9 @@ from fedsecure.identity import (
     load_signing_key,
     require_key_of,
 )
-from fedsecure.membership import versions
-from fedsecure.membership.files import write_public
-from fedsecure.membership.handout import AUTHORITIES, digest, read_authorities
-from fedsecure.settings import RelativePath
-from fedsecure.signing import Author
+from fedsecure.protocol.signing import Author
+from fedsecure.system import settings
+from fedsecure.system.settings import RelativePath
 
 ACCEPTED: Final = "accepted.toml"
 AcceptedPath = Annotated[RelativePath, Field(validate_default=True)]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fedsecure.identity import Federation, Party, Role
+from fedsecure.protocol.identity import Federation, Party, Role
 
 
 class Kind(StrEnum):

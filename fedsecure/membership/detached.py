@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PublicKey,
 )
 
-from fedsecure.encodings import base64url, from_base64url
+from fedsecure.protocol.encodings import base64url, from_base64url
 
 ALGORITHM: Final = "EdDSA"
 MAX_TEXT: Final = 1000  # characters

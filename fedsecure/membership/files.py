@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from fedsecure.durability import sync
 from fedsecure.errors import OperatorError
+from fedsecure.system.durability import sync
 
 READABLE: Final = 0o644
 

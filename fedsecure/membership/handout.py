@@ -16,10 +16,10 @@ from typing import Final
 import tomli_w
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.identity import Federation, load_federation
 from fedsecure.membership.files import write_public
-from fedsecure.signing import Author, verify
-from fedsecure.statements import FederationIssue
+from fedsecure.protocol.identity import Federation, load_federation
+from fedsecure.protocol.signing import Author, verify
+from fedsecure.protocol.statements import FederationIssue
 
 ISSUE: Final = "federation.jws"
 AUTHORITIES: Final = "authorities.pem"

@@ -19,12 +19,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field, model_validator
 
-from fedsecure import settings
 from fedsecure.errors import PeerError
-from fedsecure.fingerprints import as_words
-from fedsecure.identity import FlowerKey, HostPort, Party, Role, Url
 from fedsecure.membership import detached
 from fedsecure.membership.files import write_public
+from fedsecure.protocol.fingerprints import as_words
+from fedsecure.protocol.identity import FlowerKey, HostPort, Party, Role, Url
+from fedsecure.system import settings
 
 TYPE: Final = "identity"
 SUFFIX: Final = ".identity.toml"

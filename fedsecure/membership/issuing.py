@@ -15,20 +15,20 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from fedsecure import settings
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.identity import (
-    Federation,
-    Role,
-    load_signing_key,
-    require_key_of,
-)
 from fedsecure.membership import handout, identity_file
 from fedsecure.membership.files import write_public
 from fedsecure.membership.handout import Handout
 from fedsecure.membership.identity_file import SUFFIX, Identity
 from fedsecure.membership.own import OwnParty
-from fedsecure.signing import Author
+from fedsecure.protocol.identity import (
+    Federation,
+    Role,
+    load_signing_key,
+    require_key_of,
+)
+from fedsecure.protocol.signing import Author
+from fedsecure.system import settings
 
 IDENTITIES: Final = "identities"
 RETIRED: Final = "retired"

@@ -10,15 +10,6 @@ from pathlib import Path
 from typing import Self
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.federations import Federations
-from fedsecure.identity import (
-    DataOwnerParty,
-    Federation,
-    Party,
-    Role,
-    load_signing_key,
-    require_key_of,
-)
 from fedsecure.membership import handout, versions
 from fedsecure.membership.accepted import (
     Accepted,
@@ -30,7 +21,16 @@ from fedsecure.membership.changes import Change, changes
 from fedsecure.membership.files import replace
 from fedsecure.membership.handout import Handout
 from fedsecure.membership.own import OwnParty
-from fedsecure.node_keys import load_node_key, node_key_text
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure.protocol.identity import (
+    DataOwnerParty,
+    Federation,
+    Party,
+    Role,
+    load_signing_key,
+    require_key_of,
+)
+from fedsecure.protocol.node_keys import load_node_key, node_key_text
 
 
 @dataclass(frozen=True, slots=True)

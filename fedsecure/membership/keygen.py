@@ -18,19 +18,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
-from fedsecure import settings
 from fedsecure.errors import OperatorError
-from fedsecure.identity import (
+from fedsecure.membership import identity_file, own_tls, starting_config
+from fedsecure.membership.files import write_public
+from fedsecure.membership.identity_file import SUFFIX, Identity
+from fedsecure.membership.own import FILES
+from fedsecure.protocol.identity import (
     Role,
     public_key_text,
     save_signing_key,
     write_private,
 )
-from fedsecure.membership import identity_file, own_tls, starting_config
-from fedsecure.membership.files import write_public
-from fedsecure.membership.identity_file import SUFFIX, Identity
-from fedsecure.membership.own import FILES
-from fedsecure.node_keys import generate_node_key
+from fedsecure.protocol.node_keys import generate_node_key
+from fedsecure.system import settings
 
 SIGNING_KEY: Final = "signing.pem"
 FLOWER_KEY: Final = "flower.key"

@@ -8,11 +8,11 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from fedsecure import settings
 from fedsecure.errors import OperatorError
-from fedsecure.identity import Name, Role
 from fedsecure.membership.accepted import ACCEPTED, AcceptedPath
-from fedsecure.settings import RelativePath
+from fedsecure.protocol.identity import Name, Role
+from fedsecure.system import settings
+from fedsecure.system.settings import RelativePath
 
 FILES: Final = {
     Role.MODEL_OWNER: "owner.toml",

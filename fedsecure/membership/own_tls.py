@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from fedsecure.certificates import Authority
 from fedsecure.errors import OperatorError
-from fedsecure.identity import read_private, write_private
 from fedsecure.membership.files import write_public
+from fedsecure.protocol.identity import read_private, write_private
+from fedsecure.transport.certificates import Authority
 
 AUTHORITY_LIFETIME: Final = timedelta(days=3650)
 LIFETIME: Final = timedelta(days=397)

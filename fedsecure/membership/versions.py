@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from fedsecure.errors import OperatorError
-from fedsecure.federations import Federations
-from fedsecure.identity import Federation, load_federation
 from fedsecure.membership.files import write_public
 from fedsecure.membership.handout import ISSUE, as_toml
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure.protocol.identity import Federation, load_federation
 
 FOLDER: Final = "federation-versions"
 

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import ColumnElement
 
 from fedsecure.errors import OperatorError
-from fedsecure.store.models import Round
+from fedsecure.owner.store.models import Round
 
 PER_PAGE: Final = 100  # rounds
 

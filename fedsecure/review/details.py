@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fedsecure.review import rows
-from fedsecure.review.rows import EventRow, ParticipationRow, RoundRow, RunRow
-from fedsecure.signing import Signed
-from fedsecure.statements import (
+from fedsecure.owner.store.models import Metric, Model, Round
+from fedsecure.protocol.signing import Signed
+from fedsecure.protocol.statements import (
     AggregateShareHeader,
     Opening,
     Receipt,
@@ -21,8 +20,9 @@ from fedsecure.statements import (
     Statement,
     Void,
 )
-from fedsecure.store.models import Metric, Model, Round
-from fedsecure.store.tokens import stored
+from fedsecure.protocol.stored_statements import stored
+from fedsecure.review import records
+from fedsecure.review.records import EventRow, ParticipationRow, RoundRow, RunRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ def read_detail(session: Session, run: RunRow, which: str) -> RoundDetail:
         OperatorError: FS-862 when there is no such round.
         PeerError: FS-701 when a stored statement was changed.
     """
-    row = rows.find_round(session, run.run, which)
+    row = records.find_round(session, run.run, which)
     stored_round = session.get_one(Round, row.spec_digest)
-    same = rows.attempts(session, row)
+    same = records.attempts(session, row)
     return RoundDetail(
         run=run,
         round=row,
@@ -94,9 +94,9 @@ def read_detail(session: Session, run: RunRow, which: str) -> RoundDetail:
         clamped=stored_round.clamped,
         stage_seconds=stored_round.stage_seconds,
         files=_files(session, stored_round),
-        participations=rows.participations(session, row.spec_digest),
+        participations=records.participations(session, row.spec_digest),
         statements=list(_statements(stored_round)),
-        events=rows.events(session, row),
+        events=records.events(session, row),
         other_attempts=[one for one in same if one != row],
     )
 

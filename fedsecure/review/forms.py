@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsecure.errors import OperatorError
-from fedsecure.review.rows import ParticipationRow, RoundRow, RunRow
+from fedsecure.review.records import ParticipationRow, RoundRow, RunRow
 
 
 def save(path: Path, content: str) -> None:

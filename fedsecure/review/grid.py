@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fedsecure.review.rows import ParticipationRow, RoundRow
+from fedsecure.review.records import ParticipationRow, RoundRow
 
 MARKS: Final = {  # of what became of a data owner, but for `in set`
     "asked": "\N{HORIZONTAL ELLIPSIS}",

@@ -2,9 +2,9 @@
 
 import time
 
-from fedsecure.signing import Author
-from fedsecure.store.records import RoundJudged, Verdict
-from fedsecure.store.rounds import RoundStore
+from fedsecure.owner.store.records import RoundJudged, Verdict
+from fedsecure.owner.store.rounds import RoundStore
+from fedsecure.protocol.signing import Author
 
 
 def judge(

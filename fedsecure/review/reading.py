@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import URL
 from sqlalchemy.orm import Session
 
-from fedsecure import database, settings
 from fedsecure.errors import OperatorError
-from fedsecure.identity import Role
 from fedsecure.membership.own import FILES
-from fedsecure.settings import RelativePath
-from fedsecure.store.rounds import MIGRATIONS
+from fedsecure.owner.store.rounds import MIGRATIONS
+from fedsecure.protocol.identity import Role
+from fedsecure.storage import database
+from fedsecure.system import settings
+from fedsecure.system.settings import RelativePath
 
 ROUNDS: Final = "rounds.db"
 OWNER: Final = Path(FILES[Role.MODEL_OWNER])

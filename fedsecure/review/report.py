@@ -10,9 +10,9 @@ from html import escape
 from typing import Final
 
 from fedsecure.errors import OperatorError
-from fedsecure.review import tables
-from fedsecure.review.plots import picture
-from fedsecure.review.rows import ParticipationRow, RoundRow, RunRow, strange
+from fedsecure.review.plots.figure import picture
+from fedsecure.review.records import ParticipationRow, RoundRow, RunRow, strange
+from fedsecure.review.terminal import tables
 
 IN_SET: Final = "in set"
 STYLE: Final = """

@@ -20,10 +20,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from fedsecure import database
 from fedsecure.errors import OperatorError
-from fedsecure.review.fitting import Column, table
-from fedsecure.review.tables import plain
+from fedsecure.review.terminal.tables import plain
+from fedsecure.storage import database
+from fedsecure.terminal.tables import Column, table
 
 READING: Final = frozenset(
     {

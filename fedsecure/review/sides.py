@@ -11,17 +11,17 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from fedsecure.encodings import from_base64url
-from fedsecure.review.tables import SHORT
-from fedsecure.statements import (
+from fedsecure.owner.store.models import Round
+from fedsecure.protocol.encodings import from_base64url
+from fedsecure.protocol.statements import (
     AggregateShareHeader,
     Opening,
     RoundGrant,
     Statement,
     Void,
 )
-from fedsecure.store.models import Round
-from fedsecure.store.tokens import stored
+from fedsecure.protocol.stored_statements import stored
+from fedsecure.review.terminal.tables import SHORT
 
 S = TypeVar("S", bound=Statement)
 

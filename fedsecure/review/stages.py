@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fedsecure.review.rows import RoundRow
-from fedsecure.store.models import Round
+from fedsecure.owner.store.models import Round
+from fedsecure.review.records import RoundRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.statements import Weighting
-from fedsecure.study.architecture import (
+from fedsecure.protocol.statements import Weighting
+from fedsecure.study.keras.architecture import (
     MisfitError,
     ModelData,
     model_from_data,
@@ -28,14 +28,14 @@ from fedsecure.study.architecture import (
     require_probabilities,
     require_range,
 )
-from fedsecure.study.fidelity import require_same
+from fedsecure.study.keras.fidelity import require_same
+from fedsecure.study.keras.statistics import statistics_field
 from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
-from fedsecure.study.schema import AnySchema, load_schema
-from fedsecure.study.statistics import statistics_field
+from fedsecure.study.schema.features import AnySchema, load_schema
 from fedsecure.study.strict import Strict, read_strict
 from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, STUDY, Task
 from fedsecure.study.terms import SUITE, StudyRequest, Terms, scalar_fields
-from fedsecure.wording import form
+from fedsecure.system.wording import form
 
 if TYPE_CHECKING:
     import keras

@@ -17,11 +17,11 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationError
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.settings import explain
-from fedsecure.statements import MAX_DIMENSION
+from fedsecure.protocol.statements import MAX_DIMENSION
 from fedsecure.study.strict import Strict, canonical
 from fedsecure.study.task import MAX_TASK, STUDY, parse_task
 from fedsecure.study.terms import StudyRequest, Terms, require_declared
+from fedsecure.system.settings import explain
 
 MAX_FILE: Final = 4 * MAX_TASK  # bytes; the text is escaped in it
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from fedsecure.study.columns import Bounds
+from fedsecure.study.schema.columns import Bounds
 from fedsecure.study.strict import Strict
 
 LOSS: Final = "loss"

@@ -14,7 +14,7 @@ from typing import Final
 
 from fedsecure.errors import OperatorError
 from fedsecure.study.config import load_study
-from fedsecure.study.schema import AnySchema
+from fedsecure.study.schema.features import AnySchema
 
 FOLDER: Final = "data"
 NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # as in the roster

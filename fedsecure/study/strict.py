@@ -14,8 +14,8 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fedsecure.errors import OperatorError
-from fedsecure.settings import read_toml
-from fedsecure.wording import say
+from fedsecure.system.settings import read_toml
+from fedsecure.system.wording import say
 
 Location = tuple[str | int, ...]
 

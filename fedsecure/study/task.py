@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from fedsecure.errors import PeerError
-from fedsecure.settings import explain
 from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
-from fedsecure.study.schema import FeatureSchema
+from fedsecure.study.schema.features import FeatureSchema
 from fedsecure.study.strict import Strict, canonical
+from fedsecure.system.settings import explain
 
 MODEL_DOMAIN: Final = b"fedsecure v1 model digest"
 DOMAIN: Final = b"fedsecure v1 task digest"

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from fedsecure.core.modulus import suite
 from fedsecure.errors import PeerError
-from fedsecure.statements import (
+from fedsecure.protocol.statements import (
     MAX_INTEGER,
     MAX_SCALARS,
     Label,

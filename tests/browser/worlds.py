@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from aggregator import grants
-from aggregator.config import AggregatorSettings
-from aggregator.console.start import parts_of
-from aggregator.policy import Policy
 from fedsecure.console.start import Parts
-from fedsecure.federations import Federations
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure_aggregator.config import AggregatorSettings
+from fedsecure_aggregator.console.start import parts_of
+from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.rules.policy import Policy
 from tests.browser import stores
 from tests.browser.serving import owner
 from tests.unit.aggregator.conftest import start

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from fedsecure.lifeline import interruptible
+from fedsecure.system.lifeline import interruptible
 from tests.compose.engine import (
     PROJECTS,
     Engine,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from aggregator.neighbour import TOLD
+from fedsecure_aggregator.operations.colocation import TOLD
 from tests.compose.federation import Containers, Models, wait_until
 from tests.compose.pages import HOSPITALS, SERVICES
 from tests.compose.reference import ROUNDS

@@ -121,7 +121,10 @@ def test_no_layer_of_the_aggregator_holds_a_secret_a_cache_or_a_way_to_more_righ
                 elif content.startswith(ELF):
                     continue  # a library of the base has keys to test itself with
                 assert not PRIVATE_KEY.search(content), member.name
-    assert any(name.endswith("site-packages/aggregator/app.py") for name in names)
+    assert any(
+        name.endswith("site-packages/fedsecure_aggregator/http/app.py")
+        for name in names
+    )
     assert not [name for name in names if re.search(r"/(tensorflow|flwr|keras)/", name)]
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from flwr.app import Context, RecordDict
 
-from clients.app import app
-from clients.config import load_agent_settings, require_superlink
 from fedsecure.errors import PeerError
-from fedsecure.flower.runtime import fleet
+from fedsecure.frameworks.flower.runtime import fleet
 from fedsecure.membership.accepted import open_membership
-from fedsecure.node_keys import load_node_key
+from fedsecure.protocol.node_keys import load_node_key
+from fedsecure_clients.agent.config import load_agent_settings, require_superlink
+from fedsecure_clients.keras_app.app import app
 
 
 def main(config: Path, weights: str) -> None:

@@ -1,6 +1,6 @@
 """The Keras ClientApp, with a note of every update for the test.
 
-Installed at the data owners of a test in place of `clients.app:app`.
+Installed at the data owners of a test in place of `keras_app.app:app`.
 """
 
 from pathlib import Path
@@ -9,8 +9,8 @@ import numpy as np
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from clients import app as keras
-from fedsecure.flower.wire import flatten
+from fedsecure.frameworks.flower.wire import flatten
+from fedsecure_clients.keras_app import app as keras
 from tests.e2e.federation import note
 
 app = ClientApp()

@@ -16,16 +16,16 @@ from flwr.supercore.inflatable.inflatable_object import (
 )
 
 from fedsecure.demo.provision import OWNER
-from fedsecure.flower.owner_settings import load_owner_settings
-from fedsecure.flower.runtime import (
+from fedsecure.frameworks.flower.runtime import (
     TlsFiles,
     node_public_bytes,
     owned_run,
     superlink,
 )
-from fedsecure.identity import load_federation
-from fedsecure.signing import verify
-from fedsecure.statements import Receipt
+from fedsecure.owner.settings import load_owner_settings
+from fedsecure.protocol.identity import load_federation
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import Receipt
 from tests.e2e.federation import Federation, federation, wait_until
 from tests.e2e.leaky_app import TELLTALE
 
@@ -131,7 +131,7 @@ def test_the_site_itself_can_read_where_its_app_failed(leaky: Federation) -> Non
 
 
 # The package has a function of the same name.
-OWNED_RUN = sys.modules["fedsecure.flower.runtime.owned_run"]
+OWNED_RUN = sys.modules["fedsecure.frameworks.flower.runtime.owned_run"]
 EVIL = """
 import pathlib
 from flwr.clientapp import ClientApp

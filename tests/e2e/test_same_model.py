@@ -13,9 +13,14 @@ from flwr.serverapp.strategy import FedAvg
 from numpy.typing import NDArray
 
 from fedsecure.demo.provision import OWNER, DemoFolder, provision
-from fedsecure.flower.owner_settings import load_owner_settings
-from fedsecure.flower.runtime import TlsFiles, node_public_bytes, owned_run, superlink
-from fedsecure.identity import load_federation
+from fedsecure.frameworks.flower.runtime import (
+    TlsFiles,
+    node_public_bytes,
+    owned_run,
+    superlink,
+)
+from fedsecure.owner.settings import load_owner_settings
+from fedsecure.protocol.identity import load_federation
 from fedsecure.study.config import build_model, load_study
 from fedsecure.study.sites import find_sites
 from tests.e2e.conftest import ROUNDS

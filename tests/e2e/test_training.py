@@ -10,14 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from fedsecure.demo.provision import AGGREGATORS
-from fedsecure.demo.told import what_everybody_saw
-from fedsecure.identity import load_federation
-from fedsecure.ledger import read_chain
+from fedsecure.demo.sights import what_everybody_saw
+from fedsecure.owner.store.models import Event
+from fedsecure.protocol.identity import load_federation
+from fedsecure.protocol.ledger import read_chain
+from fedsecure.protocol.parameters import params_of
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import RoundSpec
 from fedsecure.review.reading import open_round_store
-from fedsecure.rounds.parameters import params_of
-from fedsecure.signing import verify
-from fedsecure.statements import RoundSpec
-from fedsecure.store.models import Event
 from tests.e2e.conftest import ROUNDS
 from tests.e2e.federation import Federation
 

@@ -19,22 +19,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import ConfigRecord, Message, RecordDict
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
-from aggregator.config import load as load_aggregator_settings
-from aggregator.spool import open_spool
-from clients.config import load_agent_settings
-from fedsecure import identity, signing, statements
-from fedsecure.aggregators import AggregatorClient, Patience
 from fedsecure.core import seal
-from fedsecure.durability import with_checksum
-from fedsecure.encodings import base64url
 from fedsecure.errors import FedsecureError
-from fedsecure.flower import wire
-from fedsecure.flower.owner_settings import load_owner_settings
-from fedsecure.flower.runtime import task_identity
+from fedsecure.frameworks.flower import wire
+from fedsecure.frameworks.flower.runtime import task_identity
 from fedsecure.membership import identity_file
 from fedsecure.membership.accepted import load_accepted
+from fedsecure.owner.settings import load_owner_settings
+from fedsecure.protocol import identity, signing, statements
+from fedsecure.protocol.encodings import base64url
 from fedsecure.study.config import load_study
-from fedsecure.study.schema import load_schema
+from fedsecure.study.schema.features import load_schema
+from fedsecure.system.durability import with_checksum
+from fedsecure.transport.aggregator_client import AggregatorClient, Patience
+from fedsecure_aggregator.config import load as load_aggregator_settings
+from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_clients.agent.config import load_agent_settings
 from tests.unit.aggregator.world import HOSPITALS, OWNER, SERVERS, World
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(1200)]

@@ -9,13 +9,13 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from aggregator import grants
-from aggregator.app import create_app
-from aggregator.context import Context
-from aggregator.fold import Fold, Worker
-from aggregator.policy import Policy
-from aggregator.spool import open_spool
-from aggregator.store import open_store
+from fedsecure_aggregator.http.app import create_app
+from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.rounds.context import Context
+from fedsecure_aggregator.rounds.fold import Fold, Worker
+from fedsecure_aggregator.rules.policy import Policy
+from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_aggregator.storage.store import open_store
 from tests.fuzz.test_decoders import LONGEST, changed
 from tests.unit.aggregator.world import OWNER, Clock, Entropy, Round, World
 

@@ -21,7 +21,7 @@ from tests.interop.statements import canonical, digest, unbase64url
 
 pytestmark = pytest.mark.service
 
-OURS = {"fedsecure", "clients", "aggregator"}
+OURS = {"fedsecure", "fedsecure_clients", "fedsecure_aggregator", "fedsecure_bench"}
 ALLOWED = {"cryptography", "numpy", "httpx", "pytest"}
 VECTORS = Path(__file__).parents[1] / "vectors"
 STATEMENTS = json.loads((VECTORS / "statements.json").read_text("utf-8"))

@@ -18,13 +18,14 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
-from fedsecure import database, identity
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.verify import Progress, audit
 from fedsecure.demo.processes import Processes
 from fedsecure.demo.provision import AGGREGATORS, OWNER, provision
-from fedsecure.faults import VARIABLE
+from fedsecure.protocol import identity
+from fedsecure.storage import database
 from fedsecure.study.sites import find_sites
+from fedsecure.system.crash_points import VARIABLE
 from tests.e2e.federation import (
     HEART,
     NOTES,
@@ -122,7 +123,10 @@ class Scene:
                 command = (stat.parent / "cmdline").read_bytes()
             except (OSError, IndexError):
                 continue
-            if parent == training.pid and b"fedsecure.flower.runtime.child" in command:
+            if (
+                parent == training.pid
+                and b"fedsecure.frameworks.flower.runtime.child" in command
+            ):
                 return int(stat.parent.name)
         pytest.fail("no SuperLink runs")
 

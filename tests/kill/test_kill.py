@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from fedsecure.demo.provision import AGGREGATORS
-from fedsecure.faults import Point
+from fedsecure.system.crash_points import Point
 from tests.e2e.federation import PATIENCE, wait_until
 from tests.kill.scene import Scene, scene
 from tests.postgres import Cluster, cluster

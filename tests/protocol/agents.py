@@ -6,13 +6,13 @@ from typing import Final
 
 from flwr.clientapp import ClientApp
 
-from clients.agent import Agent
-from clients.config import AgentSettings
-from clients.delivery import Delivery
-from clients.waiting import Waiting
-from clients.watchdog import Watchdog
-from fedsecure.flower.mod import secret_sharing_mod
-from fedsecure.rounds.settlement import Settlement
+from fedsecure.contributor.settlement import Settlement
+from fedsecure.frameworks.flower.mod import secret_sharing_mod
+from fedsecure_clients.agent.config import AgentSettings
+from fedsecure_clients.agent.delivery import Delivery
+from fedsecure_clients.agent.loop import Agent
+from fedsecure_clients.agent.waiting import Waiting
+from fedsecure_clients.agent.watchdog import Watchdog
 from tests.protocol.federation import Hospital, MemoryFederation
 
 SUPERLINK: Final = "train.test:8000"

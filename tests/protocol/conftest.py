@@ -9,7 +9,7 @@ from typing import Final, cast
 import pytest
 from sqlalchemy import Engine, inspect
 
-from fedsecure import database
+from fedsecure.storage import database
 from tests.protocol.federation import MemoryFederation, federate
 
 MIGRATED: Final = database.upgrade

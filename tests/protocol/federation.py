@@ -21,36 +21,36 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from aggregator import grants
-from aggregator.app import create_app
-from aggregator.context import Context
-from aggregator.fold import Fold, Worker
-from aggregator.policy import Policy as AggregatorPolicy
-from aggregator.spool import open_spool
-from aggregator.store import open_store
-from clients.consent import Consent
-from clients.policy import Policy
-from clients.state import AgentState
-from fedsecure import database
-from fedsecure.aggregators import AggregatorClient, Patience
+from fedsecure.contributor.contribution import Accepted, Contributor, Offer, TaskFacts
 from fedsecure.core.scheme import Measurement
 from fedsecure.errors import FedsecureError
-from fedsecure.federations import Federations
-from fedsecure.identity import Federation, public_key_text
-from fedsecure.rounds.contributor import Accepted, Contributor, Offer, TaskFacts
-from fedsecure.rounds.owner import RoundOwner
-from fedsecure.rounds.proposal import Proposal, RoundRequest
-from fedsecure.signing import Author, Signed
-from fedsecure.statements import (
+from fedsecure.owner.proposal import Proposal, RoundRequest
+from fedsecure.owner.rounds import RoundOwner
+from fedsecure.owner.store.files import save_array
+from fedsecure.owner.store.records import ModelKind, RunStarted, StoredModel
+from fedsecure.owner.store.rounds import RoundStore
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure.protocol.identity import Federation, public_key_text
+from fedsecure.protocol.signing import Author, Signed
+from fedsecure.protocol.statements import (
     Purpose,
     Receipt,
     RoundSpec,
     ScalarField,
     Weighting,
 )
-from fedsecure.store.files import save_array
-from fedsecure.store.records import ModelKind, RunStarted, StoredModel
-from fedsecure.store.rounds import RoundStore
+from fedsecure.storage import database
+from fedsecure.transport.aggregator_client import AggregatorClient, Patience
+from fedsecure_aggregator.http.app import create_app
+from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.rounds.context import Context
+from fedsecure_aggregator.rounds.fold import Fold, Worker
+from fedsecure_aggregator.rules.policy import Policy as AggregatorPolicy
+from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_aggregator.storage.store import open_store
+from fedsecure_clients.consent.checks import Consent
+from fedsecure_clients.consent.policy import Policy
+from fedsecure_clients.state.agent_state import AgentState
 
 OWNER: Final = "consortium"
 SERVERS: Final = ("north", "south")

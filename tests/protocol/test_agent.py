@@ -9,13 +9,13 @@ import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from clients.agent import Agent
-from clients.policy import Policy
-from fedsecure.flower import wire
-from fedsecure.flower.runtime import task_identity
-from fedsecure.rounds.contributor import Offer
-from fedsecure.statements import Purpose
+from fedsecure.contributor.contribution import Offer
+from fedsecure.frameworks.flower import wire
+from fedsecure.frameworks.flower.runtime import task_identity
+from fedsecure.protocol.statements import Purpose
 from fedsecure.study.task import Layer
+from fedsecure_clients.agent.loop import Agent
+from fedsecure_clients.consent.policy import Policy
 from tests.protocol.agents import agent_of
 from tests.protocol.federation import MemoryFederation, offer_of
 

@@ -7,20 +7,20 @@ from typing import Any, Final
 
 import pytest
 
-from clients.policy import Policy
-from clients.refusals import KEPT
-from clients.roster import roster_of
-from clients.state import AgentState
-from clients.studies import PENDING, Decision
 from fedsecure.core.scheme import Measurement
 from fedsecure.errors import FedsecureError
-from fedsecure.rounds.proposal import Proposal
-from fedsecure.statements import Purpose, ScalarField, Weighting
-from fedsecure.store.records import RoundVoided
+from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.store.records import RoundVoided
+from fedsecure.protocol.statements import Purpose, ScalarField, Weighting
 from fedsecure.study.config import load_study
 from fedsecure.study.metrics import Metrics
 from fedsecure.study.task import Task
 from fedsecure.study.terms import StudyRequest, scalar_fields, terms_of
+from fedsecure_clients.consent.policy import Policy
+from fedsecure_clients.state.agent_state import AgentState
+from fedsecure_clients.state.refusals import KEPT
+from fedsecure_clients.state.roster import roster_of
+from fedsecure_clients.state.studies import PENDING, Decision
 from tests.protocol.federation import (
     ANY_STUDY,
     MemoryFederation,

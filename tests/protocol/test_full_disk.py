@@ -8,9 +8,9 @@ from typing import Final
 
 import pytest
 
-from fedsecure import faults
 from fedsecure.errors import OperatorError
-from fedsecure.faults import Point
+from fedsecure.system import crash_points
+from fedsecure.system.crash_points import Point
 from tests.protocol.federation import MemoryFederation, federate
 from tests.protocol.test_resume import Owner, Stub
 
@@ -60,11 +60,11 @@ def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_room(
                 while True:
                     file.write(b"x" * 4096)
 
-    monkeypatch.setattr(faults, "_fault", Stub(Point.OPENING_RECORDED, fill))
+    monkeypatch.setattr(crash_points, "_fault", Stub(Point.OPENING_RECORDED, fill))
     owner = Owner(memory)
     with pytest.raises(OperatorError, match=f"FS-606.*{folder}"):
         owner.run()
     assert list(folder.rglob("*.part")) == []
-    monkeypatch.setattr(faults, "_fault", None)
+    monkeypatch.setattr(crash_points, "_fault", None)
     (folder / "filler").unlink()
     assert owner.resume() == undisturbed

@@ -15,13 +15,13 @@ import pytest
 from flwr.app import Message
 from structlog.testing import capture_logs
 
-from clients.agent import ERROR_CODE, NOT_REPORTED, Agent
-from clients.app import app
-from fedsecure.flower import wire
-from fedsecure.flower.runtime import task_identity
-from fedsecure.statements import Purpose
+from fedsecure.frameworks.flower import wire
+from fedsecure.frameworks.flower.runtime import task_identity
+from fedsecure.protocol.statements import Purpose
 from fedsecure.study.config import Study, build_model, load_study
 from fedsecure.study.task import MAX_TASK, Layer, Task
+from fedsecure_clients.agent.loop import ERROR_CODE, NOT_REPORTED, Agent
+from fedsecure_clients.keras_app.app import app
 from tests.protocol.agents import agent_of
 from tests.protocol.federation import (
     DIMENSION,

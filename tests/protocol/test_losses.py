@@ -11,7 +11,7 @@ from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.verify import audit
 from fedsecure.errors import PeerError
-from fedsecure.store.records import Status
+from fedsecure.owner.store.records import Status
 from tests.protocol.audit.story import QUIET
 from tests.protocol.federation import (
     HOSPITALS,

@@ -8,7 +8,7 @@ from typing import Final
 import httpx
 import pytest
 
-from fedsecure.aggregators import AggregatorClient, Patience
+from fedsecure.transport.aggregator_client import AggregatorClient, Patience
 from tests.protocol.federation import Fault, Handler, MemoryFederation, federate
 from tests.protocol.test_resume import Owner
 

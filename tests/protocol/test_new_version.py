@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from clients import receipts
-from clients.policy import Policy
-from clients.roster import roster_of
-from clients.studies import Decision
 from fedsecure.audit.federations import Federations
-from fedsecure.faults import Point
-from fedsecure.rounds.settlement import Fate, Settlement
-from fedsecure.statements import Inclusion, Read, Receipt
-from fedsecure.store.records import RunFinished
-from fedsecure.store.states import RunState
+from fedsecure.contributor.settlement import Fate, Settlement
+from fedsecure.owner.store.records import RunFinished
+from fedsecure.owner.store.states import RunState
+from fedsecure.protocol.statements import Inclusion, Read, Receipt
+from fedsecure.system.crash_points import Point
+from fedsecure_clients.agent import receipts
+from fedsecure_clients.consent.policy import Policy
+from fedsecure_clients.state.roster import roster_of
+from fedsecure_clients.state.studies import Decision
 from tests.protocol.audit.harm import opened as opened_file
 from tests.protocol.audit.story import QUIET, Records, hold, model_after, settle
 from tests.protocol.federation import (

@@ -5,9 +5,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clients.delivery import Delivery
 from fedsecure.errors import OperatorError
-from fedsecure.rounds.owner import pairs
+from fedsecure.owner.rounds import pairs
+from fedsecure_clients.agent.delivery import Delivery
 from tests.protocol.federation import (
     NOW,
     Handler,

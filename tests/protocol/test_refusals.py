@@ -7,17 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.policy import Policy
-from fedsecure.aggregators import UnreachableError
+from fedsecure.contributor.contribution import Offer, TaskFacts
 from fedsecure.errors import FedsecureError
-from fedsecure.rounds.contributor import Offer, TaskFacts
-from fedsecure.rounds.proposal import Proposal
-from fedsecure.signing import Signed
-from fedsecure.statements import (
-    Purpose,
-    RoundGrant,
-    Weighting,
-)
+from fedsecure.owner.proposal import Proposal
+from fedsecure.protocol.signing import Signed
+from fedsecure.protocol.statements import Purpose, RoundGrant, Weighting
+from fedsecure.transport.aggregator_client import UnreachableError
+from fedsecure_clients.consent.policy import Policy
 from tests.protocol.federation import (
     HOSPITALS,
     NOW,

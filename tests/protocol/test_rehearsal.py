@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from flwr.app import ArrayRecord, Context, Message
 
-from clients.app import evaluated, trained
-from clients.data import Dataset, load
-from clients.rehearsal import Rehearsal
-from clients.training import Learner
 from fedsecure.errors import OperatorError
-from fedsecure.flower.plan import Plan
-from fedsecure.flower.runtime import task_identity
-from fedsecure.flower.secure_aggregation import SecureAggregation
-from fedsecure.flower.soundness import DivergedError
-from fedsecure.flower.strategies import build_strategy, parts_of
-from fedsecure.statements import Weighting
+from fedsecure.frameworks.flower.plan import Plan
+from fedsecure.frameworks.flower.runtime import task_identity
+from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
+from fedsecure.frameworks.flower.soundness import DivergedError
+from fedsecure.frameworks.flower.strategies import build_strategy, parts_of
+from fedsecure.protocol.statements import Weighting
 from fedsecure.study.config import Study, build_model, load_study
+from fedsecure_clients.data.dataset import Dataset, load
+from fedsecure_clients.keras_app.app import evaluated, trained
+from fedsecure_clients.keras_app.rehearsal import Rehearsal
+from fedsecure_clients.keras_app.training import Learner
 from tests.protocol.federation import HOSPITALS, MemoryFederation
 from tests.protocol.test_secure_aggregation import Fleet, Training
 

@@ -9,18 +9,18 @@ import httpx
 import pytest
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedAvgM
 
-from fedsecure import faults
 from fedsecure.errors import OperatorError
-from fedsecure.faults import Point
-from fedsecure.flower import wire
-from fedsecure.flower.recorder import Recorder, RoundReport
-from fedsecure.flower.resume import Past, read_past
-from fedsecure.flower.runtime import task_identity
-from fedsecure.flower.secure_aggregation import SecureAggregation
-from fedsecure.signing import verify
-from fedsecure.statements import RoundSpec
-from fedsecure.store.files import load_array
+from fedsecure.frameworks.flower import wire
+from fedsecure.frameworks.flower.recorder import Recorder, RoundReport
+from fedsecure.frameworks.flower.resume import Past, read_past
+from fedsecure.frameworks.flower.runtime import task_identity
+from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
+from fedsecure.owner.store.files import load_array
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import RoundSpec
 from fedsecure.study.task import Layer, model_digest
+from fedsecure.system import crash_points
+from fedsecure.system.crash_points import Point
 from tests.protocol.federation import Handler, MemoryFederation, federate
 from tests.protocol.test_secure_aggregation import (
     Fleet,
@@ -100,7 +100,7 @@ def die_at(
     """Make the owner die when it gets to a point for the n-th time."""
 
     def die(point: Point, turn: int) -> None:
-        fault = faults._Fault(point, turn, None)
+        fault = crash_points._Fault(point, turn, None)
 
         def arrive() -> None:
             fault.turn -= 1
@@ -109,7 +109,7 @@ def die_at(
                     one.fault = _nobody  # a dead process says nothing any more
                 raise Killed
 
-        monkeypatch.setattr(faults, "_fault", Stub(point, arrive))
+        monkeypatch.setattr(crash_points, "_fault", Stub(point, arrive))
 
     return die
 
@@ -300,10 +300,10 @@ def test_a_stop_after_the_set_was_fixed_does_not_burn_the_round(
         if next(turns):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(faults, "_fault", Stub(Point.SHARE_A_FETCHED, stop))
+    monkeypatch.setattr(crash_points, "_fault", Stub(Point.SHARE_A_FETCHED, stop))
     with pytest.raises(KeyboardInterrupt):
         owner.run()
-    monkeypatch.setattr(faults, "_fault", None)
+    monkeypatch.setattr(crash_points, "_fault", None)
     assert owner.resume() == undisturbed(FedAdam)[0]
     assert owner.digests() == undisturbed(FedAdam)[1]
 
@@ -344,14 +344,14 @@ def test_a_round_passes_every_point_in_the_order_of_the_list(
         passed.append(point)
 
     for module in (
-        "aggregator.grants",
-        "aggregator.reports",
-        "aggregator.openings",
-        "fedsecure.rounds.owner",
-        "fedsecure.rounds.contributor",
-        "fedsecure.flower.mod",
-        "fedsecure.flower.recorder",
-        "fedsecure.flower.secure_aggregation",
+        "fedsecure_aggregator.rounds.grants",
+        "fedsecure_aggregator.rounds.reports",
+        "fedsecure_aggregator.rounds.openings",
+        "fedsecure.owner.rounds",
+        "fedsecure.contributor.contribution",
+        "fedsecure.frameworks.flower.mod",
+        "fedsecure.frameworks.flower.recorder",
+        "fedsecure.frameworks.flower.secure_aggregation",
     ):
         monkeypatch.setattr(f"{module}.reached", note)
     owner.run()

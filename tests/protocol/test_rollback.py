@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord
 
-from fedsecure.flower import wire
-from fedsecure.flower.rollback import Beginning, read_start
-from fedsecure.store.records import Origin, RoundJudged, Verdict
-from fedsecure.store.rounds import RoundStore
+from fedsecure.frameworks.flower import wire
+from fedsecure.frameworks.flower.rollback import Beginning, read_start
+from fedsecure.owner.store.records import Origin, RoundJudged, Verdict
+from fedsecure.owner.store.rounds import RoundStore
 from tests.protocol.federation import refused
 from tests.unit.store import round_story
 from tests.unit.store.round_story import RUN, spec

@@ -7,10 +7,10 @@ import httpx
 import numpy as np
 import pytest
 
-from fedsecure.rounds.owner import pairs
-from fedsecure.signing import Signed
-from fedsecure.statements import RoundSpec
-from fedsecure.store.records import RoundVoided
+from fedsecure.owner.rounds import pairs
+from fedsecure.owner.store.records import RoundVoided
+from fedsecure.protocol.signing import Signed
+from fedsecure.protocol.statements import RoundSpec
 from tests.protocol.federation import (
     DIMENSION,
     HOSPITALS,

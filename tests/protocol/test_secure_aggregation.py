@@ -31,15 +31,15 @@ from flwr.serverapp.strategy import (
 from flwr.serverapp.strategy.fedopt import FedOpt
 
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
-from fedsecure.flower.cohort import Node
-from fedsecure.flower.linear import LINEAR, NOT_LINEAR
-from fedsecure.flower.mod import secret_sharing_mod
-from fedsecure.flower.plan import Outcome, Plan
-from fedsecure.flower.runtime import task_identity
-from fedsecure.flower.secure_aggregation import SecureAggregation
-from fedsecure.statements import Weighting
-from fedsecure.store.records import RoundResult, RoundVoided, Status
-from fedsecure.store.states import RoundState
+from fedsecure.frameworks.flower.cohort import Node
+from fedsecure.frameworks.flower.linear import LINEAR, NOT_LINEAR
+from fedsecure.frameworks.flower.mod import secret_sharing_mod
+from fedsecure.frameworks.flower.plan import Outcome, Plan
+from fedsecure.frameworks.flower.runtime import task_identity
+from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
+from fedsecure.owner.store.records import RoundResult, RoundVoided, Status
+from fedsecure.owner.store.states import RoundState
+from fedsecure.protocol.statements import Weighting
 from tests.protocol.federation import (
     HOSPITALS,
     SCALARS,

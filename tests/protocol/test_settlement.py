@@ -3,10 +3,10 @@
 import httpx
 from structlog.testing import capture_logs
 
-from fedsecure.rounds.proposal import Proposal
-from fedsecure.rounds.settlement import Fate, Settlement
-from fedsecure.signing import Signed, verify
-from fedsecure.statements import Inclusion, Receipt
+from fedsecure.contributor.settlement import Fate, Settlement
+from fedsecure.owner.proposal import Proposal
+from fedsecure.protocol.signing import Signed, verify
+from fedsecure.protocol.statements import Inclusion, Receipt
 from tests.protocol.federation import (
     HOSPITALS,
     Handler,

@@ -9,9 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
-from clients.rows import Base
-from clients.state import AgentState
-from clients.storage import DATABASE, alone
+from fedsecure_clients.state.agent_state import AgentState
+from fedsecure_clients.state.storage import DATABASE, alone
+from fedsecure_clients.state.tables import Base
 from tests.protocol.federation import MemoryFederation
 
 
@@ -46,7 +46,11 @@ def test_a_second_agent_on_one_folder_stops_before_it_changes_anything(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "state"
-    take = f"from clients.storage import alone\nalone({folder!r})".replace("Posix", "")
+    take = (
+        f"from fedsecure_clients.state.storage import alone\nalone({folder!r})".replace(
+            "Posix", ""
+        )
+    )
     command = [sys.executable, "-c", f"from pathlib import Path\n{take}"]
     with alone(folder):
         before = [one.name for one in folder.iterdir()]

@@ -7,12 +7,12 @@ import pytest
 from rich.console import Console
 from sqlalchemy import text
 
-from clients.answered import Answered
-from clients.state import AgentState
-from clients.status_cli import Status, page
-from clients.storage import DATABASE
-from fedsecure import database
 from fedsecure.errors import PeerError
+from fedsecure.storage import database
+from fedsecure_clients.cli.status import Status, page
+from fedsecure_clients.state.agent_state import AgentState
+from fedsecure_clients.state.outcomes import Answered
+from fedsecure_clients.state.storage import DATABASE
 from tests.protocol.audit.story import request
 from tests.protocol.federation import MemoryFederation, measurement_of
 from tests.protocol.test_settlement import report_all, settle

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from clients import storage
-from clients.state import AgentState
-from clients.storage import DATABASE, alone
-from clients.studies import Decision
-from fedsecure import database
 from fedsecure.errors import OperatorError
+from fedsecure.storage import database
+from fedsecure_clients.state import storage
+from fedsecure_clients.state.agent_state import AgentState
+from fedsecure_clients.state.storage import DATABASE, alone
+from fedsecure_clients.state.studies import Decision
 from tests.protocol.federation import MemoryFederation, refused
 
 LATIN_1 = b"Z\xfcrich"

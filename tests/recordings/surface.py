@@ -23,20 +23,22 @@ import click
 from pydantic import BaseModel
 from typer.main import get_command
 
-from aggregator.app import _router
-from aggregator.config import AggregatorSettings
-from aggregator.store import MIGRATIONS as AGGREGATOR
-from clients.config import AgentSettings
-from clients.storage import MIGRATIONS as AGENT
-from fedsecure import cli, database, statements
+from fedsecure import cli
 from fedsecure.errors import PROBLEMS
-from fedsecure.flower.owner_settings import OwnerSettings
-from fedsecure.identity import Federation
 from fedsecure.membership.accepted import Accepted
-from fedsecure.store.rounds import MIGRATIONS as OWNER
+from fedsecure.owner.settings import OwnerSettings
+from fedsecure.owner.store.rounds import MIGRATIONS as OWNER
+from fedsecure.protocol import statements
+from fedsecure.protocol.identity import Federation
+from fedsecure.storage import database
 from fedsecure.study.config import StudyFile
-from fedsecure.study.schema import KINDS
+from fedsecure.study.schema.features import KINDS
 from fedsecure.study.terms import Terms
+from fedsecure_aggregator.config import AggregatorSettings
+from fedsecure_aggregator.http.app import _router
+from fedsecure_aggregator.storage.store import MIGRATIONS as AGGREGATOR
+from fedsecure_clients.agent.config import AgentSettings
+from fedsecure_clients.state.storage import MIGRATIONS as AGENT
 
 RECORDING: Final = Path(__file__).parent / "surface.json"
 FILES: Final[dict[str, type[BaseModel]]] = {

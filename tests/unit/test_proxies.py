@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from fedsecure.proxies import VARIABLES, proxy_variable, way_to
+from fedsecure.transport.proxies import VARIABLES, proxy_variable, way_to
 
 PROXY = "http://user:secret@proxy.test:3128"
 

@@ -7,9 +7,9 @@ import typer
 
 from fedsecure.cli.rounds.options import Database, Json
 from fedsecure.review import shell
-from fedsecure.review.fitting import screen
 from fedsecure.review.reading import open_round_store
-from fedsecure.screen import echo
+from fedsecure.terminal.console import echo
+from fedsecure.terminal.tables import screen
 
 
 def ask_sql(

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from fedsecure.cli.rounds.options import Json, RunName, Which
-from fedsecure.review import rows
+from fedsecure.owner.store.records import Verdict
+from fedsecure.review import records
 from fedsecure.review.reading import open_round_store
-from fedsecure.store.records import Verdict
 
 Note = Annotated[str, typer.Option("--note", "-m", help="Why, in your words. Is kept.")]
 Config = Annotated[Path, typer.Option(help="The model owner's owner.toml.")]
@@ -80,17 +80,17 @@ def _judge(  # noqa: PLR0913 - the options of both commands
     by: str | None,
     as_json: bool,
 ) -> None:
-    from fedsecure.flower.owner_settings import load_owner_settings  # noqa: PLC0415
+    from fedsecure.owner.settings import load_owner_settings  # noqa: PLC0415
     from fedsecure.review.judging import judge  # noqa: PLC0415
 
     settings = load_owner_settings(config)
     place = settings.database_url
     with open_round_store(place) as session:
-        row = rows.find_round(session, rows.find_run(session, run).run, which)
+        row = records.find_round(session, records.find_run(session, run).run, which)
     said_by = by or getpass.getuser()
     judge(place, settings.author(), row.spec_digest, verdict, note, said_by)
     with open_round_store(place) as session:
-        row = rows.find_round(session, row.run, row.spec_digest)
+        row = records.find_round(session, row.run, row.spec_digest)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(row), indent=2, allow_nan=False))
     else:

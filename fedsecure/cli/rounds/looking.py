@@ -20,11 +20,12 @@ from fedsecure.cli.rounds.options import (
     Verdicts,
     Which,
 )
-from fedsecure.review import live, pages, rows, tables
+from fedsecure.review import records
 from fedsecure.review.choosing import PER_PAGE, Choice, Page, instant
 from fedsecure.review.details import read_detail
-from fedsecure.review.fitting import screen
 from fedsecure.review.reading import open_round_store
+from fedsecure.review.terminal import live, round_page, tables
+from fedsecure.terminal.tables import screen
 
 
 def list_rounds(  # noqa: PLR0913 - each is an option of the command
@@ -51,10 +52,14 @@ def list_rounds(  # noqa: PLR0913 - each is an option of the command
     choice = Choice(verdict, instant(since), instant(until))
     part = Page(page, per_page)
     with open_round_store(db) as session:
-        known = rows.runs(session)
-        chosen = None if runs else rows.find_run(session, run)
-        found = [] if chosen is None else rows.rounds(session, chosen.run, choice, part)
-        number = 0 if chosen is None else rows.count_rounds(session, chosen.run, choice)
+        known = records.runs(session)
+        chosen = None if runs else records.find_run(session, run)
+        found = (
+            [] if chosen is None else records.rounds(session, chosen.run, choice, part)
+        )
+        number = (
+            0 if chosen is None else records.count_rounds(session, chosen.run, choice)
+        )
     if chosen is None:
         content: dict[str, Any] = {"runs": [dataclasses.asdict(row) for row in known]}
         _show(content, tables.run_list(known), as_json)
@@ -90,8 +95,8 @@ def show_round(
     Example: fedsecure rounds show 3 --run heart-1
     """
     with open_round_store(db) as session:
-        detail = read_detail(session, rows.find_run(session, run), which)
-    _show(detail.as_json(), pages.round_page(detail), as_json)
+        detail = read_detail(session, records.find_run(session, run), which)
+    _show(detail.as_json(), round_page.round_page(detail), as_json)
 
 
 def watch_run(

@@ -17,7 +17,7 @@ from fedsecure.cli.rounds.options import (
     Verdicts,
 )
 from fedsecure.errors import OperatorError
-from fedsecure.review import forms, rows
+from fedsecure.review import forms, records
 from fedsecure.review.choosing import Choice, Page, instant
 from fedsecure.review.reading import open_round_store
 
@@ -50,15 +50,15 @@ def plot_run(  # noqa: PLR0913 - each is an option of the command
     """
     try:
         # It takes a second to import, which no other command needs.
-        from fedsecure.review import plots  # noqa: PLC0415
+        from fedsecure.review.plots import figure  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise OperatorError("FS-867", f"there is no {error.name} here") from error
 
     choice = Choice(verdict, instant(since), instant(until))
     with open_round_store(db) as session:
-        chosen = rows.find_run(session, run)
-        found = rows.rounds(session, chosen.run, choice, Page(page, per_page))
-    plots.save(output, chosen, found)
+        chosen = records.find_run(session, run)
+        found = records.rounds(session, chosen.run, choice, Page(page, per_page))
+    figure.save(output, chosen, found)
     _say_written(output, chosen.run, len(found), as_json)
 
 
@@ -86,10 +86,10 @@ def export_run(  # noqa: PLR0913 - each is an option of the command
     """
     choice = Choice(verdict, instant(since), instant(until))
     with open_round_store(db) as session:
-        chosen = rows.find_run(session, run)
-        found = rows.rounds(session, chosen.run, choice)
+        chosen = records.find_run(session, run)
+        found = records.rounds(session, chosen.run, choice)
         digests = {row.spec_digest for row in found}
-        everybody = rows.participations_of(session, chosen.run)
+        everybody = records.participations_of(session, chosen.run)
         people = [one for one in everybody if one.spec_digest in digests]
     match output.suffix.lower():
         case ".csv":
@@ -106,7 +106,7 @@ def export_run(  # noqa: PLR0913 - each is an option of the command
 
 
 def _html(
-    run: rows.RunRow,
+    run: records.RunRow,
     found: Any,
     people: Any,
 ) -> str:

@@ -9,9 +9,9 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from fedsecure.review import rows
+from fedsecure.review import records
 from fedsecure.review.choosing import Page
-from fedsecure.review.plots import darkened, picture
+from fedsecure.review.plots.figure import darkened, picture
 
 SHOWN: Final = Page(size=500)  # rounds; the newest
 KEPT: Final = 8  # pictures
@@ -32,14 +32,14 @@ class Pictures:
             OperatorError: FS-861 when there is no such run, FS-864 when no round of
                 it was opened.
         """
-        run = rows.find_run(session, name)
-        newest = rows.rounds(session, run.run, page=Page(size=1))
+        run = records.find_run(session, name)
+        newest = records.rounds(session, run.run, page=Page(size=1))
         entry = newest[0].entry if newest else 0
         key = (run.run, run.state, run.opened_rounds + run.void_rounds, entry)
         with self._lock:
             drawn = self._kept.get(key)
             if drawn is None:
-                found = rows.rounds(session, run.run, page=SHOWN)
+                found = records.rounds(session, run.run, page=SHOWN)
                 drawn = self._kept[key] = picture(run, found, "svg", titled=False)
                 while len(self._kept) > KEPT:
                     self._kept.popitem(last=False)

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from rich.text import Text
 from sqlalchemy.orm import Session
 
-from fedsecure.review import grid as grids, rows, sides as both, stages
+from fedsecure.owner.store.models import Round
+from fedsecure.owner.store.states import RunState
+from fedsecure.review import grid as grids, records, sides as both, stages
 from fedsecure.review.choosing import Choice, Judged, Page
 from fedsecure.review.details import RoundDetail, read_detail
 from fedsecure.review.grid import Grid
-from fedsecure.review.live import DOING, UNDECIDED
-from fedsecure.review.pages import asked, came, metrics, metrics_title
 from fedsecure.review.paging import Part, part_of
-from fedsecure.review.rows import RoundRow, RunRow
+from fedsecure.review.records import RoundRow, RunRow
 from fedsecure.review.sides import Sides
 from fedsecure.review.stages import Spent
-from fedsecure.store.models import Round
-from fedsecure.store.states import RunState
+from fedsecure.review.terminal.live import DOING, UNDECIDED
+from fedsecure.review.terminal.round_page import asked, came, metrics, metrics_title
 
 PER_PAGE = 25  # rounds
 RUNS_PER_PAGE = 50
@@ -41,7 +41,7 @@ class RunPage:
     @property
     def strange(self) -> Sequence[str]:
         """What is strange about the rounds that are shown, and what to do."""
-        return rows.strange(self.rounds)
+        return records.strange(self.rounds)
 
     @property
     def doing(self) -> str:
@@ -78,16 +78,16 @@ def read_run(
     Raises:
         OperatorError: FS-861 when there is no such run, FS-862 no such page of it.
     """
-    run = rows.find_run(session, name)
+    run = records.find_run(session, name)
     choice = Choice(judged)
-    number = rows.count_rounds(session, run.run, choice)
+    number = records.count_rounds(session, run.run, choice)
     part = part_of(page, number, PER_PAGE)
-    chosen = rows.rounds(session, run.run, choice, Page(page, PER_PAGE))
+    chosen = records.rounds(session, run.run, choice, Page(page, PER_PAGE))
     newest_first = list(reversed(chosen))
     last = newest_first
     if part.offset or judged is not None:
-        last = list(rows.rounds(session, run.run, page=Page(size=1)))
-    people = rows.participations_in(session, newest_first)
+        last = list(records.rounds(session, run.run, page=Page(size=1)))
+    people = records.participations_in(session, newest_first)
     return RunPage(
         run=run,
         rounds=newest_first,
@@ -97,7 +97,7 @@ def read_run(
         grid=grids.grid(newest_first, people),
         spent=stages.spent(session, newest_first),
         servers=_servers(session, newest_first),
-        entries=rows.last_entry(session),
+        entries=records.last_entry(session),
     )
 
 
@@ -108,7 +108,7 @@ def read_round(session: Session, run: str, which: str) -> RoundPage:
         OperatorError: FS-861, FS-862 when there is none.
         PeerError: FS-701 when a stored statement was changed.
     """
-    detail = read_detail(session, rows.find_run(session, run), which)
+    detail = read_detail(session, records.find_run(session, run), which)
     return RoundPage(
         detail=detail,
         sides=both.read_sides(session, detail.round.spec_digest),
@@ -117,8 +117,8 @@ def read_round(session: Session, run: str, which: str) -> RoundPage:
         metrics=_facts(metrics(detail)),
         metrics_title=metrics_title(detail),
         spec=detail.spec.model_dump_json(indent=2),
-        before=rows.beside(session, detail.round, -1),
-        after=rows.beside(session, detail.round, 1),
+        before=records.beside(session, detail.round, -1),
+        after=records.beside(session, detail.round, 1),
     )
 
 

@@ -24,11 +24,12 @@ from fedsecure.console.owner.pictures import Pictures
 from fedsecure.console.rendering import present, segment
 from fedsecure.console.shell import Console
 from fedsecure.errors import PeerError
-from fedsecure.review import pages, rows, tables
+from fedsecure.owner.store.records import Verdict
+from fedsecure.review import records
 from fedsecure.review.choosing import Judged
 from fedsecure.review.paging import part_of
 from fedsecure.review.reading import open_round_store
-from fedsecure.store.records import Verdict
+from fedsecure.review.terminal import round_page, tables
 
 SVG_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 MAX_NOTE: Final = 1000  # characters
@@ -74,8 +75,8 @@ class Routes:
     def runs(self, request: Request, page: Number = 1) -> Response:
         """List the runs, the newest first."""
         with self._store() as session:
-            newest_first = list(reversed(rows.runs(session)))
-            entries = rows.last_entry(session)
+            newest_first = list(reversed(records.runs(session)))
+            entries = records.last_entry(session)
         part = part_of(page, len(newest_first), reading.RUNS_PER_PAGE)
         return self.console.page(
             request,
@@ -132,7 +133,7 @@ class Routes:
         except PeerError as error:
             return self._round_page(request, run, which, form, error)
         with self._store() as session:
-            row = rows.find_round(session, rows.find_run(session, run).run, which)
+            row = records.find_round(session, records.find_run(session, run).run, which)
         self.judge(row.spec_digest, verdict, note, by)
         where = f"/runs/{segment(row.run)}/rounds/{segment(which)}#verdict"
         return RedirectResponse(where, HTTPStatus.SEE_OTHER)
@@ -153,10 +154,10 @@ class Routes:
             HTTPStatus.OK if problem is None else problem.problem.status,
             shown=shown,
             row=shown.detail.round,
-            participations=pages.PARTICIPATIONS,
-            statements=pages.STATEMENTS,
-            events=pages.EVENTS,
-            files=pages.FILES,
+            participations=round_page.PARTICIPATIONS,
+            statements=round_page.STATEMENTS,
+            events=round_page.EVENTS,
+            files=round_page.FILES,
             may_judge=self.judge is not None,
             user=self.user,
             form=form,
@@ -182,7 +183,7 @@ def _judged(verdict: str) -> Judged | None:
     return Judged(verdict)
 
 
-def _page_of(row: rows.RoundRow) -> str:
+def _page_of(row: records.RoundRow) -> str:
     """Return where one attempt at a round is shown."""
     return f"/runs/{segment(row.run)}/rounds/{row.spec_digest[:16]}"
 

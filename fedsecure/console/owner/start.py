@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from fedsecure import database
 from fedsecure.audit import verify as audits
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.console.auditing import Audits
 from fedsecure.console.owner.routes import Routes
 from fedsecure.console.start import Parts
-from fedsecure.review import rows
+from fedsecure.protocol.signing import Author
+from fedsecure.review import records
 from fedsecure.review.judging import judge
 from fedsecure.review.reading import open_round_store
-from fedsecure.signing import Author
+from fedsecure.storage import database
 
 ALONE = (
     "The aggregators' stores are not among them: --aggregator names them, or exports."
@@ -76,7 +76,7 @@ class OwnerConsole:
 
     def _entries(self) -> int:
         with open_round_store(self.place) as session:
-            return rows.last_entry(session)
+            return records.last_entry(session)
 
     def _judge(self) -> Callable[..., None] | None:
         if self.author is None:

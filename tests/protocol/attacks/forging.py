@@ -9,11 +9,11 @@ import httpx
 
 from fedsecure.core.scheme import Mean, Measurement
 from fedsecure.core.seal import PayloadDigest
-from fedsecure.encodings import base64url
-from fedsecure.rounds.parameters import params_of
-from fedsecure.rounds.proposal import Proposal
-from fedsecure.signing import Author, Signed, digest_of, verify
-from fedsecure.statements import (
+from fedsecure.owner.proposal import Proposal
+from fedsecure.protocol.encodings import base64url
+from fedsecure.protocol.parameters import params_of
+from fedsecure.protocol.signing import Author, Signed, digest_of, verify
+from fedsecure.protocol.statements import (
     Member,
     Opening,
     Receipt,

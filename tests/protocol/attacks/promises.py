@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from aggregator.tables import EventRow
-from fedsecure import database
 from fedsecure.errors import PeerError
-from fedsecure.ledger import read_chain
-from fedsecure.signing import verify
-from fedsecure.statements import ReportHeader
+from fedsecure.protocol.ledger import read_chain
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import ReportHeader
+from fedsecure.storage import database
+from fedsecure_aggregator.storage.tables import EventRow
 from tests.protocol.attacks.subtraction import fewest_told_apart
 from tests.protocol.federation import HOSPITALS, MemoryFederation, Server
 

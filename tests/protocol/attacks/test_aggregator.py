@@ -11,22 +11,22 @@ import httpx
 import numpy as np
 import pytest
 
-from clients.config import AgentSettings, require_pinned
+from fedsecure.contributor.contribution import Offer, TaskFacts
 from fedsecure.core import scheme, seal
-from fedsecure.encodings import base64url, from_base64url
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.fingerprints import fingerprint
-from fedsecure.identity import Federation, public_key_text
-from fedsecure.rounds.contributor import Offer, TaskFacts
-from fedsecure.rounds.proposal import Proposal
-from fedsecure.signing import Author, Signed, set_digest, verify
-from fedsecure.statements import (
+from fedsecure.owner.proposal import Proposal
+from fedsecure.protocol.encodings import base64url, from_base64url
+from fedsecure.protocol.fingerprints import fingerprint
+from fedsecure.protocol.identity import Federation, public_key_text
+from fedsecure.protocol.signing import Author, Signed, set_digest, verify
+from fedsecure.protocol.statements import (
     AggregateShareHeader,
     Opening,
     Receipt,
     ReportHeader,
     RoundGrant,
 )
+from fedsecure_clients.agent.config import AgentSettings, require_pinned
 from tests.protocol.attacks.forging import (
     Receipts,
     code_of,

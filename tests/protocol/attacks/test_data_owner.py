@@ -12,11 +12,11 @@ from fedsecure.core.payload_digest import RECORD_BYTES
 from fedsecure.core.scheme import Mean, Measurement
 from fedsecure.core.sealing_key import SEALED_KEY_BYTES
 from fedsecure.errors import PeerError
-from fedsecure.federations import Federations
-from fedsecure.identity import Federation
-from fedsecure.rounds.proposal import Proposal
-from fedsecure.signing import Author
-from fedsecure.statements import Kind, Read
+from fedsecure.owner.proposal import Proposal
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.signing import Author
+from fedsecure.protocol.statements import Kind, Read
 from tests.protocol.attacks.forging import (
     Sealed,
     ask,

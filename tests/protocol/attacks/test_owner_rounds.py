@@ -2,15 +2,13 @@
 
 import pytest
 
-from fedsecure import signing
+from fedsecure.contributor.contribution import Offer, TaskFacts
 from fedsecure.core import seal
-from fedsecure.encodings import base64url
-from fedsecure.identity import public_key_text
-from fedsecure.rounds.contributor import Offer, TaskFacts
-from fedsecure.rounds.proposal import Proposal
-from fedsecure.statements import (
-    RoundGrant,
-)
+from fedsecure.owner.proposal import Proposal
+from fedsecure.protocol import signing
+from fedsecure.protocol.encodings import base64url
+from fedsecure.protocol.identity import public_key_text
+from fedsecure.protocol.statements import RoundGrant
 from tests.protocol.attacks.forging import (
     Receipts,
     ask,

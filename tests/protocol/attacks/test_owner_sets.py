@@ -8,20 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aggregator.spool import RestoreNote, open_spool
-from clients.policy import Policy
-from fedsecure import signing
 from fedsecure.core import scheme, seal
-from fedsecure.encodings import from_base64url
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.identity import load_federation
-from fedsecure.rounds.proposal import Proposal
-from fedsecure.statements import (
-    AggregateShareHeader,
-    Member,
-    Opening,
-    Purpose,
-)
+from fedsecure.owner.proposal import Proposal
+from fedsecure.protocol import signing
+from fedsecure.protocol.encodings import from_base64url
+from fedsecure.protocol.identity import load_federation
+from fedsecure.protocol.statements import AggregateShareHeader, Member, Opening, Purpose
+from fedsecure_aggregator.storage.spool import RestoreNote, open_spool
+from fedsecure_clients.consent.policy import Policy
 from tests.protocol.attacks.forging import (
     Receipts,
     code_of,

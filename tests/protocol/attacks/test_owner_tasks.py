@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedsecure import signing
+from fedsecure.contributor.contribution import Offer, TaskFacts
 from fedsecure.errors import PeerError
-from fedsecure.rounds.contributor import Offer, TaskFacts
-from fedsecure.rounds.proposal import Proposal
-from fedsecure.statements import (
-    Purpose,
-)
+from fedsecure.owner.proposal import Proposal
+from fedsecure.protocol import signing
+from fedsecure.protocol.statements import Purpose
 from fedsecure.study.task import ConfigValue, Layer, model_digest, task_digest
 from tests.protocol.attacks.forging import (
     code_of,

@@ -13,10 +13,6 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from aggregator.projection import project as project_aggregator
-from aggregator.store import MIGRATIONS as AT_AGGREGATORS
-from aggregator.tables import EventRow
-from fedsecure import database
 from fedsecure.audit import owner as owners
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
@@ -25,12 +21,16 @@ from fedsecure.audit.sources import open_source
 from fedsecure.audit.verify import conclude
 from fedsecure.audit.walk import Walked, walk
 from fedsecure.errors import FedsecureError
-from fedsecure.ledger import Ledger, read_chain
-from fedsecure.signing import Author
-from fedsecure.statements import Event
-from fedsecure.store.models import Event as OwnerEvent
-from fedsecure.store.projection import project as project_owner
-from fedsecure.store.rounds import MIGRATIONS as AT_THE_OWNER
+from fedsecure.owner.store.models import Event as OwnerEvent
+from fedsecure.owner.store.projection import project as project_owner
+from fedsecure.owner.store.rounds import MIGRATIONS as AT_THE_OWNER
+from fedsecure.protocol.ledger import Ledger, read_chain
+from fedsecure.protocol.signing import Author
+from fedsecure.protocol.statements import Event
+from fedsecure.storage import database
+from fedsecure_aggregator.storage.projection import project as project_aggregator
+from fedsecure_aggregator.storage.store import MIGRATIONS as AT_AGGREGATORS
+from fedsecure_aggregator.storage.tables import EventRow
 from tests.protocol.audit.story import QUIET, STORES, Records
 
 Entry = tuple[str, dict[str, Any], float]

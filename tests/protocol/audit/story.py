@@ -20,12 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.verify import Progress, audit
-from fedsecure.identity import Federation
-from fedsecure.rounds.settlement import Settlement
-from fedsecure.signing import Author
-from fedsecure.statements import Purpose
-from fedsecure.store.files import save_array
-from fedsecure.store.records import (
+from fedsecure.contributor.settlement import Settlement
+from fedsecure.owner.store.files import save_array
+from fedsecure.owner.store.records import (
     ModelKind,
     Participation,
     RoundJudged,
@@ -35,7 +32,10 @@ from fedsecure.store.records import (
     Status,
     Verdict,
 )
-from fedsecure.store.states import RunState
+from fedsecure.owner.store.states import RunState
+from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.signing import Author
+from fedsecure.protocol.statements import Purpose
 from tests.protocol.federation import (
     DIMENSION,
     HOSPITALS,

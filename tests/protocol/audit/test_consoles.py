@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aggregator.config import AggregatorSettings
-from aggregator.console.start import parts_of
-from aggregator.policy import Policy
 from fedsecure.audit.federations import Federations
 from fedsecure.console.owner.start import OwnerConsole
+from fedsecure_aggregator.config import AggregatorSettings
+from fedsecure_aggregator.console.start import parts_of
+from fedsecure_aggregator.rules.policy import Policy
 from tests.browser.serving import Served, post, serving
 from tests.protocol.audit import story
 from tests.protocol.audit.story import Records

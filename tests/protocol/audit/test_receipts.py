@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from clients import receipts
-from clients.storage import DATABASE, MIGRATIONS
-from fedsecure import database
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.errors import FedsecureError
+from fedsecure.storage import database
+from fedsecure_clients.agent import receipts
+from fedsecure_clients.state.storage import DATABASE, MIGRATIONS
 from tests.protocol.audit.harm import change, opened, remove, rewrite
 from tests.protocol.audit.story import QUIET, Records
 from tests.protocol.audit.test_rewriting import with_body
@@ -132,7 +132,7 @@ def test_two_aggregators_that_contradict_each_other_are_found(
     honest: Records, tmp_path: Path
 ) -> None:
     """South signed, with its real key, that basel was left out."""
-    from fedsecure.statements import Inclusion  # noqa: PLC0415
+    from fedsecure.protocol.statements import Inclusion  # noqa: PLC0415
 
     state = state_of(honest, "basel", tmp_path)
     keys = Federations([honest.federation])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fedsecure.store.records import RoundResult, RoundVoided
+from fedsecure.owner.store.records import RoundResult, RoundVoided
 from tests.protocol.audit.story import Records
 from tests.protocol.federation import (
     HOSPITALS,

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, text
 
-from aggregator import restoring
-from aggregator.backup import backup
-from aggregator.config import AggregatorSettings
-from clients import receipts
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
+from fedsecure_aggregator.config import AggregatorSettings
+from fedsecure_aggregator.operations import restore
+from fedsecure_aggregator.operations.backup import backup
+from fedsecure_clients.agent import receipts
 from tests.protocol.audit.story import QUIET, Records, hold, settle
 from tests.protocol.federation import MemoryFederation, federate, refused
 
@@ -26,8 +26,8 @@ def put_back(memory: MemoryFederation, file: Path | None) -> None:
         name="north", data=server.folder, database=None
     )
     server.stop()
-    member = restoring.Member("north", Federations([memory.federation]))
-    restoring.restore(settings, member, restoring.Order(file, memory.clock.now))
+    member = restore.Member("north", Federations([memory.federation]))
+    restore.restore(settings, member, restore.Order(file, memory.clock.now))
     server.start()
 
 

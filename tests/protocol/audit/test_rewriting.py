@@ -19,7 +19,7 @@ from fedsecure.audit.sources import open_source, snapshot
 from fedsecure.audit.verify import conclude
 from fedsecure.audit.walk import count_entries, walk
 from fedsecure.errors import OperatorError
-from fedsecure.store.records import ModelKind, RunStarted, StoredModel
+from fedsecure.owner.store.records import ModelKind, RunStarted, StoredModel
 from tests.protocol.audit.harm import Auditor, Entry, kind_of, opened, rewrite
 from tests.protocol.audit.story import QUIET, Records, hold, model_after, told
 

@@ -17,9 +17,9 @@ import httpx
 import pytest
 import tomli_w
 
-from fedsecure.certificates import Authority
-from fedsecure.identity import save_signing_key
 from fedsecure.membership.accepted import Accepted, save_accepted
+from fedsecure.protocol.identity import save_signing_key
+from fedsecure.transport.certificates import Authority
 from tests.unit.aggregator.world import OWNER, SERVERS, Report, Round, World
 
 START_SECONDS = 60
@@ -43,7 +43,13 @@ class Process:
         with (self.folder / "log").open("ab") as log:
             begin = log.tell()
             self.child = subprocess.Popen(
-                [*self._limited(), sys.executable, "-m", "aggregator", *CONFIG],
+                [
+                    *self._limited(),
+                    sys.executable,
+                    "-m",
+                    "fedsecure_aggregator",
+                    *CONFIG,
+                ],
                 cwd=self.folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,

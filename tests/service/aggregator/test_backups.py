@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.audit import KIND
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.verify import Progress, alone
+from fedsecure_aggregator.storage.audit import KIND
 from tests.service.aggregator.conftest import Federation, Process
 from tests.unit.aggregator.world import HOSPITALS, SERVERS
 
@@ -72,7 +72,7 @@ def backup(server: Process, file: Path) -> Path:
 
 def command(server: Process, name: str, file: Path, *more: str) -> None:
     subprocess.run(
-        [sys.executable, "-m", "aggregator", name, file, *more],
+        [sys.executable, "-m", "fedsecure_aggregator", name, file, *more],
         cwd=server.folder,
         check=True,
         timeout=60,

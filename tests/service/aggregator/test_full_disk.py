@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fedsecure.statements import Kind
+from fedsecure.protocol.statements import Kind
 from tests.service.aggregator.conftest import Federation, Process
 from tests.service.aggregator.test_uploads import connect
 from tests.unit.aggregator.world import HOSPITALS

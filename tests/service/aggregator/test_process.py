@@ -9,11 +9,11 @@ from typing import Any, Final
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from aggregator.config import load
-from aggregator.health import require_ready
-from aggregator.server import STOP_SECONDS
 from fedsecure import PROTOCOL_VERSION
 from fedsecure.errors import OperatorError, PeerError
+from fedsecure_aggregator.config import load
+from fedsecure_aggregator.operations.health import require_ready
+from fedsecure_aggregator.operations.server import STOP_SECONDS
 from tests.organisations import ROOT
 from tests.service.aggregator.conftest import Federation
 from tests.unit.aggregator.world import HOSPITALS

@@ -3,8 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fedsecure.signing import verify
-from fedsecure.statements import Inclusion, Kind, Receipt, RoundGrant, Void
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import Inclusion, Kind, Receipt, RoundGrant, Void
 from tests.service.aggregator.conftest import Federation
 from tests.unit.aggregator.world import HOSPITALS, OWNER, SERVERS
 

@@ -42,7 +42,7 @@ def second(server: Process, folder: Path) -> "subprocess.CompletedProcess[str]":
     ignored = shutil.ignore_patterns("data", "log")
     shutil.copytree(server.folder, folder, ignore=ignored)
     return subprocess.run(
-        [sys.executable, "-m", "aggregator", "--config", "aggregator.toml"],
+        [sys.executable, "-m", "fedsecure_aggregator", "--config", "aggregator.toml"],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -78,7 +78,7 @@ def test_neither_is_a_store_replaced_under_a_process_of_another_data_folder(
 
     def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "aggregator", *arguments],
+            [sys.executable, "-m", "fedsecure_aggregator", *arguments],
             cwd=folder,
             capture_output=True,
             text=True,

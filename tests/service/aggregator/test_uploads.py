@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fedsecure.statements import Kind
+from fedsecure.protocol.statements import Kind
 from tests.service.aggregator.conftest import Federation, Process
 from tests.unit.aggregator.world import HOSPITALS, Report, Round
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fedsecure.bench import kinds, rounds, scale, service
-from fedsecure.bench.results import Result
-from fedsecure.bench.stock_flower import stock_rounds
-from fedsecure.bench.told import Told
+from fedsecure_bench.progress import Told
+from fedsecure_bench.results import Result
+from fedsecure_bench.rounds import kinds, whole_rounds
+from fedsecure_bench.rounds.stock_flower import stock_rounds
+from fedsecure_bench.servers import scale, service
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(300)]
 
@@ -39,16 +40,26 @@ def test_uploads_to_one_and_two_servers(tmp_path: Path, told: Told) -> None:
 
 
 def test_rounds_of_all_kinds_on_flowers_runtime(told: Told) -> None:
-    effort = rounds.Effort(rounds=1, turns=1, stock=False)
-    results = rounds.run([1000], effort, told)
+    effort = whole_rounds.Effort(rounds=1, turns=1, stock=False)
+    results = whole_rounds.run([1000], effort, told)
     found = steps(results)
-    assert {rounds.PLAIN, rounds.PLAIN_HERE, rounds.SECURE, rounds.SECAGG} <= set(found)
-    ratios = {line.ratio_to for line in results if line.step == rounds.SECURE}
-    assert ratios == {None, rounds.PLAIN, rounds.PLAIN_HERE, rounds.SECAGG}
+    assert {
+        whole_rounds.PLAIN,
+        whole_rounds.PLAIN_HERE,
+        whole_rounds.SECURE,
+        whole_rounds.SECAGG,
+    } <= set(found)
+    ratios = {line.ratio_to for line in results if line.step == whole_rounds.SECURE}
+    assert ratios == {
+        None,
+        whole_rounds.PLAIN,
+        whole_rounds.PLAIN_HERE,
+        whole_rounds.SECAGG,
+    }
     for stage in ("propose", "train", "open", "apply"):
-        assert found[f"{rounds.SECURE}: {stage}"].median > 0
-    assert sum(f"{rounds.SECAGG}: exchange" in step for step in found) == 4
-    shares = found[f"{rounds.SECURE}: {kinds.SHARE_BYTES}"]
+        assert found[f"{whole_rounds.SECURE}: {stage}"].median > 0
+    assert sum(f"{whole_rounds.SECAGG}: exchange" in step for step in found) == 4
+    shares = found[f"{whole_rounds.SECURE}: {kinds.SHARE_BYTES}"]
     assert shares.median > 4 * 4000 / 10**6
 
 

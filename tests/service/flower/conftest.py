@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 from flwr.app import Context, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedsecure.flower.runtime import (
+from fedsecure.frameworks.flower.runtime import (
     Fleet,
     Superlink,
     TlsFiles,
@@ -36,7 +36,7 @@ from fedsecure.flower.runtime import (
     node_public_bytes,
     superlink,
 )
-from fedsecure.node_keys import node_key_text
+from fedsecure.protocol.node_keys import node_key_text
 
 T = TypeVar("T")
 NodeKey = ec.EllipticCurvePrivateKey

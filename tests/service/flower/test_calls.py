@@ -8,7 +8,7 @@ import pytest
 from flwr.supercore.error import ApiErrorCode
 
 from fedsecure.errors import PeerError
-from fedsecure.flower.runtime.calls import (
+from fedsecure.frameworks.flower.runtime.calls import (
     Caller,
     Peer,
     Pulse,

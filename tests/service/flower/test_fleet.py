@@ -9,8 +9,8 @@ from flwr.proto.message_pb2 import PullObjectResponse, PushObjectResponse
 from flwr.supercore.control.control_http_client import ControlHttpClient
 
 from fedsecure.errors import OperatorError, PeerError, RoundStateError
-from fedsecure.flower.runtime import fleet, owned_run
-from fedsecure.flower.runtime.calls import Pulse
+from fedsecure.frameworks.flower.runtime import fleet, owned_run
+from fedsecure.frameworks.flower.runtime.calls import Pulse
 
 pytestmark = pytest.mark.service
 

@@ -5,7 +5,11 @@ import asyncio
 import httpx
 import pytest
 
-from fedsecure.flower.runtime.guard import OWNER_HEADER, OwnerOnly, owner_token
+from fedsecure.frameworks.flower.runtime.guard import (
+    OWNER_HEADER,
+    OwnerOnly,
+    owner_token,
+)
 
 SECRET = bytes(32)
 OWNER = {OWNER_HEADER: owner_token(SECRET)}

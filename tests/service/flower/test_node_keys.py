@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.serialization import (
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 
 from fedsecure.errors import OperatorError
-from fedsecure.flower.runtime import node_public_bytes
-from fedsecure.node_keys import generate_node_key, load_node_key, node_key_text
+from fedsecure.frameworks.flower.runtime import node_public_bytes
+from fedsecure.protocol.node_keys import generate_node_key, load_node_key, node_key_text
 
 
 def private_pem(key) -> bytes:

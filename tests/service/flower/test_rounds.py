@@ -20,8 +20,8 @@ from flwr.serverapp.strategy import FedAvg
 from flwr.supercore.control.control_http_client import ControlHttpClient
 
 from fedsecure.errors import OperatorError
-from fedsecure.flower.runtime import owned_run
-from fedsecure.flower.runtime.owned_run import stub_bundle
+from fedsecure.frameworks.flower.runtime import owned_run
+from fedsecure.frameworks.flower.runtime.owned_run import stub_bundle
 
 pytestmark = pytest.mark.service
 

@@ -10,8 +10,14 @@ from flwr.superlink.routers.control import router as control
 from flwr.superlink.routers.fleet.router import router as fleet
 from starlette.middleware.base import BaseHTTPMiddleware
 
-from fedsecure.flower.runtime.guard import FLEET
-from fedsecure.flower.runtime.scoped import CONTROL, PATHS, RUNTIME, Scoped, scoped
+from fedsecure.frameworks.flower.runtime.guard import FLEET
+from fedsecure.frameworks.flower.runtime.scoped_middlewares import (
+    CONTROL,
+    PATHS,
+    RUNTIME,
+    Scoped,
+    scoped,
+)
 
 pytestmark = pytest.mark.service
 FOR_ALL = {ProtobufTranslationMiddleware, BaseHTTPMiddleware}  # the latter for errors

@@ -18,10 +18,10 @@ from flwr.supercore.constant import TaskType
 from flwr.supercore.control.control_http_client import ControlHttpClient
 from flwr.supercore.runtime import RuntimeHttpClient
 
-from fedsecure.connections import MAX_WAITING
 from fedsecure.errors import OperatorError
-from fedsecure.flower.runtime import TlsFiles, fleet, superlink
-from fedsecure.flower.runtime.calls import Peer, trust_authorities
+from fedsecure.frameworks.flower.runtime import TlsFiles, fleet, superlink
+from fedsecure.frameworks.flower.runtime.calls import Peer, trust_authorities
+from fedsecure.transport.bounded_connection import MAX_WAITING
 
 pytestmark = pytest.mark.service
 
@@ -190,7 +190,7 @@ OWNER = """
 import sys, time, warnings
 from pathlib import Path
 warnings.simplefilter("ignore")
-from fedsecure.flower.runtime import TlsFiles, superlink
+from fedsecure.frameworks.flower.runtime import TlsFiles, superlink
 address, ca, certificate, key, folder = sys.argv[1:]
 folder = Path(folder)
 tls = TlsFiles(Path(ca), Path(certificate), Path(key))

@@ -1,7 +1,8 @@
 """Which Flower this was written against, name by name.
 
 When one of these tests fails after an upgrade: read what changed in Flower, change
-fedsecure/flower/runtime with it, and only then write the new list and version.
+fedsecure/frameworks/flower/runtime with it, and only then write the new list and
+version.
 """
 
 import ast
@@ -21,8 +22,8 @@ from flwr.supercore.task_identity import TaskIdentity
 
 import fedsecure
 from fedsecure.errors import OperatorError
-from fedsecure.flower import runtime
-from fedsecure.flower.runtime import environment
+from fedsecure.frameworks.flower import runtime
+from fedsecure.frameworks.flower.runtime import environment
 
 RUNTIME = Path(runtime.__file__).parent
 PEER = Path(fedsecure.__file__).parent / "bench" / "secagg.py"  # measured, never run
@@ -106,7 +107,7 @@ warnings.simplefilter("ignore")
 os.environ["FLWR_TELEMETRY_ENABLED"] = "1"
 from flwr.supercore import telemetry
 from flwr.supercore.logger import log
-from fedsecure.flower.runtime import quiet
+from fedsecure.frameworks.flower.runtime import quiet
 quiet(), quiet()
 log(40, "an error of Flower")
 raise SystemExit(telemetry.FLWR_TELEMETRY_ENABLED != "0")

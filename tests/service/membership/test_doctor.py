@@ -25,21 +25,21 @@ from typing import Any
 
 import pytest
 
-from aggregator import doctor as aggregator_doctor
-from aggregator.config import load
-from aggregator.health import require_ready
-from aggregator.projection import Happened
-from aggregator.store import open_store
-from clients import doctor as agent_doctor
 from fedsecure import PROTOCOL_VERSION
 from fedsecure.demo.provision import HOST, free_ports
 from fedsecure.doctor import own, servers
 from fedsecure.doctor.findings import Check, Finding, State, run
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.flower import doctor as owner_doctor
-from fedsecure.identity import Role
+from fedsecure.frameworks.flower import doctor as owner_doctor
 from fedsecure.membership.keygen import Wanted
-from fedsecure.settings import read_toml
+from fedsecure.protocol.identity import Role
+from fedsecure.system.settings import read_toml
+from fedsecure_aggregator.config import load
+from fedsecure_aggregator.operations import doctor as aggregator_doctor
+from fedsecure_aggregator.operations.health import require_ready
+from fedsecure_aggregator.storage.projection import Happened
+from fedsecure_aggregator.storage.store import open_store
+from fedsecure_clients.agent import doctor as agent_doctor
 from tests.e2e.federation import change_toml
 from tests.unit.membership.parties import Party, World
 
@@ -521,7 +521,7 @@ def test_a_model_that_does_not_run_or_takes_not_what_the_schema_allows(
 
 def test_an_app_that_is_not_installed(federation: Federation) -> None:
     config = federation["basel"].config
-    before = read_toml(config).get("app", "clients.app:app")
+    before = read_toml(config).get("app", "fedsecure_clients.keras_app.app:app")
     change_toml(config, {"app": "hospital_app:app"})
     assert "Install its package" in federation.failing("basel", "app", "FS-822")
     change_toml(config, {"app": before})

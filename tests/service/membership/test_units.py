@@ -15,11 +15,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from aggregator.cli import app as aggregator_app
-from clients.cli import app as agent_app
-from fedsecure.cli.services import Program, install
 from fedsecure.errors import OperatorError
-from fedsecure.services import (
+from fedsecure.system.systemd import (
     HIDDEN,
     Service,
     quoted,
@@ -28,6 +25,9 @@ from fedsecure.services import (
     unit_text,
     unquoted,
 )
+from fedsecure.terminal.install_service import Program, install
+from fedsecure_aggregator.operations.cli import app as aggregator_app
+from fedsecure_clients.cli.agent import app as agent_app
 from tests.service.membership.test_doctor import Federation, is_ready, make
 from tests.unit.membership.parties import Party
 
@@ -234,7 +234,7 @@ def test_a_link_into_a_home_is_followed(tmp_path: Path) -> None:
 def test_a_folder_that_the_user_may_not_pass_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fedsecure.services.HIDDEN", {})
+    monkeypatch.setattr("fedsecure.system.systemd.HIDDEN", {})
     closed = tmp_path / "opt"
     closed.mkdir(mode=0o700)
     if closed.stat().st_uid == pwd.getpwnam(ORDINARY).pw_uid:

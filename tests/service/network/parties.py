@@ -6,14 +6,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clients.state import AgentState
-from fedsecure.aggregators import AggregatorClient, Patience
+from fedsecure.contributor.contribution import Accepted, Contributor, Offer, TaskFacts
+from fedsecure.contributor.settlement import Settlement
 from fedsecure.core import scheme
-from fedsecure.federations import Federations
-from fedsecure.rounds.contributor import Accepted, Contributor, Offer, TaskFacts
-from fedsecure.rounds.settlement import Settlement
-from fedsecure.signing import Signed
-from fedsecure.statements import Receipt
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure.protocol.signing import Signed
+from fedsecure.protocol.statements import Receipt
+from fedsecure.transport.aggregator_client import AggregatorClient, Patience
+from fedsecure_clients.state.agent_state import AgentState
 from tests.service.aggregator.conftest import Federation, Process
 from tests.unit.aggregator.world import WEIGHT, Round
 

@@ -9,7 +9,7 @@ import pytest
 
 from fedsecure.core.payload_digest import RECORD_BYTES
 from fedsecure.core.sealing_key import SEALED_KEY_BYTES
-from fedsecure.framing import LENGTH, offset_after
+from fedsecure.protocol.framing import LENGTH, offset_after
 from tests.service.aggregator.conftest import Federation, Process
 from tests.service.network.conftest import Admit, Taps
 from tests.service.network.parties import Hospital

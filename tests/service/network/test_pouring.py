@@ -21,8 +21,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from fedsecure.certificates import Authority
-from fedsecure.pouring import POUR, Pouring, protocol
+from fedsecure.transport.certificates import Authority
+from fedsecure_aggregator.http.body_stream import POUR, Pouring, protocol
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(60)]
 HOST = "127.0.0.1"

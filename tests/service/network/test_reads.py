@@ -14,11 +14,11 @@ import pytest
 
 from fedsecure.core import scheme, seal
 from fedsecure.core.mask import ReportContext
-from fedsecure.durability import without_checksum
 from fedsecure.errors import PeerError
-from fedsecure.framing import offset_after
-from fedsecure.signing import verify
-from fedsecure.statements import ReportHeader
+from fedsecure.protocol.framing import offset_after
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import ReportHeader
+from fedsecure.system.durability import without_checksum
 from tests import stages
 from tests.service.aggregator.conftest import Federation
 from tests.service.network.conftest import tapped

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from fedsecure.core.payload_digest import RECORD_BYTES, TAG_BYTES
 from fedsecure.core.sealing_key import SEALED_KEY_BYTES
 from fedsecure.errors import PeerError
-from fedsecure.framing import offset_after
-from fedsecure.signing import verify
-from fedsecure.statements import Opening
+from fedsecure.protocol.framing import offset_after
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import Opening
 from tests.service.aggregator.conftest import Federation
 from tests.service.network.conftest import Admit, Taps
 from tests.service.network.requests import whole_requests

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from fedsecure.connections import MAX_HEAD, MAX_WAITING
 from fedsecure.errors import PROBLEMS
+from fedsecure.transport.bounded_connection import MAX_HEAD, MAX_WAITING
 from tests.service.aggregator.conftest import Federation, Process
 from tests.service.network.requests import answer_on, connect, exchange
 from tests.unit.aggregator.world import OWNER

@@ -6,15 +6,15 @@ from typing import TypeVar
 
 import pytest
 
-from aggregator import grants, openings, reports
-from aggregator.context import Context
-from aggregator.fold import Fold
-from aggregator.policy import Policy
-from aggregator.spool import open_spool
-from aggregator.store import open_store
-from fedsecure.framing import offset_after
-from fedsecure.signing import Signed, verify
-from fedsecure.statements import Opening, Statement, Void
+from fedsecure.protocol.framing import offset_after
+from fedsecure.protocol.signing import Signed, verify
+from fedsecure.protocol.statements import Opening, Statement, Void
+from fedsecure_aggregator.rounds import grants, openings, reports
+from fedsecure_aggregator.rounds.context import Context
+from fedsecure_aggregator.rounds.fold import Fold
+from fedsecure_aggregator.rules.policy import Policy
+from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_aggregator.storage.store import open_store
 from tests.conftest import Databases
 from tests.unit.aggregator.world import (
     SERVERS,

@@ -10,12 +10,12 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from aggregator import grants
-from aggregator.app import create_app
-from aggregator.background import MISSES, Task, running
-from aggregator.fold import Worker
-from aggregator.readiness import Readiness
 from fedsecure.errors import OperatorError
+from fedsecure_aggregator.http.app import create_app
+from fedsecure_aggregator.http.background import MISSES, Task, running
+from fedsecure_aggregator.http.readiness import Readiness
+from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.rounds.fold import Worker
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import HOSPITALS, NOW, Clock
 

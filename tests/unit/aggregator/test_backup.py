@@ -9,15 +9,16 @@ import pytest
 from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.orm import Session
 
-from aggregator import backup, restoring, store
-from aggregator.config import AggregatorSettings
-from aggregator.rounds import RoundState
-from aggregator.spool import open_spool
-from aggregator.store import open_store
-from aggregator.tables import EventRow, ReportRow
-from fedsecure import database
 from fedsecure.core.seal import SealingKey
 from fedsecure.errors import FedsecureError, OperatorError
+from fedsecure.storage import database
+from fedsecure_aggregator.config import AggregatorSettings
+from fedsecure_aggregator.operations import backup, restore
+from fedsecure_aggregator.rules.round_states import RoundState
+from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_aggregator.storage.store import open_store
+from fedsecure_aggregator.storage.tables import EventRow, ReportRow
 from tests.conftest import Databases
 from tests.unit.aggregator.conftest import Pair, Server
 from tests.unit.aggregator.test_grants import refused, state_of
@@ -34,15 +35,15 @@ def settings_of(server: Server) -> AggregatorSettings:
     )
 
 
-NORTH = restoring.Member("north", World().known)
+NORTH = restore.Member("north", World().known)
 
 
 def put_back(
     settings: AggregatorSettings, file: Path | None, *, forget_sets: bool = False
 ) -> int:
     """Type `fedsecure aggregator restore`."""
-    order = restoring.Order(file, 1.0, forget_sets)
-    return restoring.restore(settings, NORTH, order).rows
+    order = restore.Order(file, 1.0, forget_sets)
+    return restore.restore(settings, NORTH, order).rows
 
 
 def rows(server: Server) -> int:

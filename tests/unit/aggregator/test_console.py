@@ -7,12 +7,12 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from aggregator import openings, refusals
-from aggregator.config import AggregatorSettings
-from aggregator.console.start import parts_of
-from aggregator.policy import Policy
 from fedsecure.errors import PeerError
-from fedsecure.federations import Federations
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure_aggregator.config import AggregatorSettings
+from fedsecure_aggregator.console.start import parts_of
+from fedsecure_aggregator.rounds import openings, refusals
+from fedsecure_aggregator.rules.policy import Policy
 from tests.browser.serving import Served, post, serving
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import HOSPITALS

@@ -8,16 +8,18 @@ import pytest
 from sqlalchemy import create_engine, select, text
 from typer.testing import CliRunner
 
-from aggregator import backup, grants, openings, restoring, store
-from aggregator.cli import app
-from aggregator.config import AggregatorSettings
-from aggregator.projection import Happened
-from aggregator.rounds import RoundState
-from aggregator.tables import EventRow
-from fedsecure import database
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.membership.accepted import Accepted, Membership
-from fedsecure.statements import Event
+from fedsecure.protocol.statements import Event
+from fedsecure.storage import database
+from fedsecure_aggregator.config import AggregatorSettings
+from fedsecure_aggregator.operations import backup, restore
+from fedsecure_aggregator.operations.cli import app
+from fedsecure_aggregator.rounds import grants, openings
+from fedsecure_aggregator.rules.round_states import RoundState
+from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage.projection import Happened
+from fedsecure_aggregator.storage.tables import EventRow
 from tests.postgres import Cluster, cluster
 from tests.unit.aggregator.conftest import Pair, Server, start
 from tests.unit.aggregator.test_backup import NORTH, put_back, settings_of, stop
@@ -258,11 +260,11 @@ def test_a_restore_keeps_what_was_there_and_says_what_is_lost(
     lost = pair.north.context.spool.ledger_head()
     assert lost is not None
     stop(pair.north)
-    settings, order = settings_of(pair.north), restoring.Order(file, 7.0)
-    shown = restoring.preview(settings, NORTH, order)
+    settings, order = settings_of(pair.north), restore.Order(file, 7.0)
+    shown = restore.preview(settings, NORTH, order)
     assert "2 entries" in shown
     assert "1 entries" in shown
-    done = restoring.restore(settings, NORTH, order)
+    done = restore.restore(settings, NORTH, order)
     assert done.kept is not None
     assert done.kept.parent == pair.north.folder
     engine = create_engine(f"sqlite:///{done.kept}")
@@ -287,8 +289,8 @@ def test_a_broken_store_can_be_put_back(pair: Pair, tmp_path: Path) -> None:
     backup.backup(settings_of(pair.north), file)
     stop(pair.north)
     ordered(pair.north)
-    assert "cannot be read" not in restoring.preview(
-        settings_of(pair.north), NORTH, restoring.Order(file, 1.0)
+    assert "cannot be read" not in restore.preview(
+        settings_of(pair.north), NORTH, restore.Order(file, 1.0)
     )
     put_back(settings_of(pair.north), file)
     pair.restart("north")
@@ -423,7 +425,7 @@ def test_the_command_asks_before_it_replaces_anything(
             return Membership(author, made, None, pair.world.known)
 
     settings = Own.model_construct(**settings_of(pair.north).__dict__)
-    monkeypatch.setattr("aggregator.config.load", lambda _: settings)
+    monkeypatch.setattr("fedsecure_aggregator.config.load", lambda _: settings)
     for answer, typed in (("n\n", ""), ("", ""), ("", "--as-it-is")):
         asked = CliRunner().invoke(app, ["restore", typed or str(file)], answer)
         assert asked.exit_code == 1

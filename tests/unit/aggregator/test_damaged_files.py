@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from aggregator import grants, reads
-from aggregator.readiness import Readiness
 from fedsecure.errors import FedsecureError
+from fedsecure_aggregator.http.readiness import Readiness
+from fedsecure_aggregator.rounds import grants, reads
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.test_grants import ordered
 from tests.unit.aggregator.world import HOSPITALS

@@ -17,23 +17,23 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from aggregator import grants
-from aggregator.app import create_app
-from aggregator.context import Context
-from aggregator.fold import Fold, Worker
-from aggregator.opening_rules import Facts, require_openable
-from aggregator.policy import Policy
-from aggregator.spool import open_spool
-from aggregator.store import open_store
-from fedsecure.aggregators import AggregatorClient, Patience
+from fedsecure.contributor.contribution import Contributor, StoredReport
 from fedsecure.errors import PROBLEMS, FedsecureError
-from fedsecure.identity import Federation
-from fedsecure.rounds.contributor import Contributor, StoredReport
-from fedsecure.rounds.owner import RoundOwner
-from fedsecure.rounds.parameters import params_of
-from fedsecure.rounds.proposal import Proposal
-from fedsecure.signing import Author, verify
-from fedsecure.statements import Opening, ReportHeader, RoundSpec
+from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds import RoundOwner
+from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.parameters import params_of
+from fedsecure.protocol.signing import Author, verify
+from fedsecure.protocol.statements import Opening, ReportHeader, RoundSpec
+from fedsecure.transport.aggregator_client import AggregatorClient, Patience
+from fedsecure_aggregator.http.app import create_app
+from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.rounds.context import Context
+from fedsecure_aggregator.rounds.fold import Fold, Worker
+from fedsecure_aggregator.rules.opening import Facts, require_openable
+from fedsecure_aggregator.rules.policy import Policy
+from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_aggregator.storage.store import open_store
 from tests.unit.aggregator.world import Clock
 
 FOLDER = Path(__file__).parents[2] / "vectors"

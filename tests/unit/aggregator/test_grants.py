@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, select, text
 
-from aggregator import grants, store
-from aggregator.policy import DAY
-from aggregator.rounds import RoundState
-from aggregator.spool import RestoreNote
-from aggregator.tables import Base, EventRow
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.faults import Point
-from fedsecure.signing import verify
-from fedsecure.statements import RoundGrant, Void
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import RoundGrant, Void
+from fedsecure.system.crash_points import Point
+from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.rules.policy import DAY
+from fedsecure_aggregator.rules.round_states import RoundState
+from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage.spool import RestoreNote
+from fedsecure_aggregator.storage.tables import Base, EventRow
 from tests.unit.aggregator.conftest import Pair, Server, with_policy
 from tests.unit.aggregator.world import HOSPITALS, NOW, OWNER, Round, World
 
@@ -349,7 +350,7 @@ def test_a_crash_after_the_opening_answers_that_set_and_no_other(
             raise SystemExit
 
     with monkeypatch.context() as cut:
-        cut.setattr("aggregator.openings.reached", power_cut)
+        cut.setattr("fedsecure_aggregator.rounds.openings.reached", power_cut)
         with pytest.raises(SystemExit):
             pair.north.open(asked, opening)
     assert pair.north.key_file(asked).exists()

@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from aggregator import intake, store
-from aggregator.fold import Worker
-from aggregator.intake import Body, Intake, reading
-from aggregator.pace import Pace
-from fedsecure.connections import PEER, Peer
 from fedsecure.errors import FedsecureError
-from fedsecure.holding import Holding
+from fedsecure.transport.bounded_connection import PEER, Peer
+from fedsecure.transport.held_bodies import Holding
+from fedsecure_aggregator.http import intake
+from fedsecure_aggregator.http.intake import Body, Intake, reading
+from fedsecure_aggregator.http.rate_limit import Pace
+from fedsecure_aggregator.rounds.fold import Worker
+from fedsecure_aggregator.storage import store
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import Clock, Report
 

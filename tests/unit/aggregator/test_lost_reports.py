@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from aggregator import openings, reads
-from aggregator.tables import LostReportRow, RefusalRow
 from fedsecure.errors import FedsecureError
-from fedsecure.signing import verify
-from fedsecure.statements import Fold, Inclusion, Member, Receipt
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import Fold, Inclusion, Member, Receipt
+from fedsecure_aggregator.rounds import openings, reads
+from fedsecure_aggregator.storage.tables import LostReportRow, RefusalRow
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import HOSPITALS, OWNER, Round
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.readiness import Readiness
 from fedsecure.errors import OperatorError
+from fedsecure_aggregator.http.readiness import Readiness
 from tests.unit.aggregator.conftest import Pair
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from aggregator.opening_rules import Facts, require_groups, require_openable
 from fedsecure.errors import FedsecureError, PeerError
-from fedsecure.identity import Federation
-from fedsecure.ledger import GENESIS
-from fedsecure.signing import verify
-from fedsecure.statements import LedgerHead, Member, Opening, Receipt
+from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.ledger import GENESIS
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import LedgerHead, Member, Opening, Receipt
+from fedsecure_aggregator.rules.opening import Facts, require_groups, require_openable
 from tests.protocol.attacks.subtraction import fewest_told_apart
 from tests.unit.aggregator.world import HOSPITALS, SERVERS, Round, World
 

@@ -12,15 +12,16 @@ import pytest
 import structlog
 from sqlalchemy import make_url, text
 
-from aggregator import backup, logs, migrating, store
-from aggregator.config import AggregatorSettings, with_password
-from aggregator.neighbour import TOLD, looking_around
-from aggregator.readiness import Readiness, ServerFiles
-from aggregator.rounds import RoundState
-from fedsecure import database
-from fedsecure.certificates import Authority, ends_at
 from fedsecure.errors import OperatorError
-from fedsecure.identity import save_signing_key
+from fedsecure.protocol.identity import save_signing_key
+from fedsecure.storage import database
+from fedsecure.transport.certificates import Authority, ends_at
+from fedsecure_aggregator.config import AggregatorSettings, with_password
+from fedsecure_aggregator.http.readiness import Readiness, ServerFiles
+from fedsecure_aggregator.operations import backup, logs, migration
+from fedsecure_aggregator.operations.colocation import TOLD, looking_around
+from fedsecure_aggregator.rules.round_states import RoundState
+from fedsecure_aggregator.storage import store
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.test_backup import newer, put_back, settings_of, stop
 from tests.unit.aggregator.test_grants import state_of
@@ -115,12 +116,12 @@ def test_a_migration_keeps_a_copy_that_the_older_version_restores(
     pair.collect(asked, *HOSPITALS[:3])
     older, settings = store.MIGRATIONS, settings_of(pair.north)
     before = backup.backup(settings, tmp_path / "before.db")
-    assert "has the form of this version" in migrating.migrate(settings)  # it runs
+    assert "has the form of this version" in migration.migrate(settings)  # it runs
     request.getfixturevalue("newer")
     with pytest.raises(OperatorError, match="FS-522"):
-        migrating.migrate(settings)
+        migration.migrate(settings)
     stop(pair.north)
-    said, _, kept = migrating.migrate(settings).partition("; as it was before: ")
+    said, _, kept = migration.migrate(settings).partition("; as it was before: ")
     assert said.endswith("aggregator_1 -> aggregator_2")
     assert Path(kept).stat().st_mode & 0o777 == 0o600
     assert [*pair.north.folder.glob("before-*")] == [Path(kept)]
@@ -141,8 +142,8 @@ OLD = {"v": "aggregator_1"}
 
 def test_an_empty_store_is_made_and_nothing_kept(tmp_path: Path) -> None:
     settings = AggregatorSettings.model_construct(name="north", data=tmp_path / "data")
-    assert "empty -> aggregator_1" in migrating.migrate(settings)
-    assert "has the form of this version" in migrating.migrate(settings)
+    assert "empty -> aggregator_1" in migration.migrate(settings)
+    assert "has the form of this version" in migration.migrate(settings)
     assert not [*settings.data.glob("before-*")]
 
 

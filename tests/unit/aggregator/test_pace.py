@@ -6,11 +6,11 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import given, settings, strategies as st
 
-from aggregator.app import create_app
-from aggregator.fold import Worker
-from aggregator.pace import MOST_NAMES, MOST_SEEN, WINDOW, Pace
-from fedsecure.connections import Peer
 from fedsecure.errors import RoundStateError
+from fedsecure.transport.bounded_connection import Peer
+from fedsecure_aggregator.http.app import create_app
+from fedsecure_aggregator.http.rate_limit import MOST_NAMES, MOST_SEEN, WINDOW, Pace
+from fedsecure_aggregator.rounds.fold import Worker
 from tests.unit.aggregator.conftest import Pair, with_policy
 from tests.unit.aggregator.world import NOW, OWNER, Clock
 

@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
-from aggregator import reads
 from fedsecure.errors import FedsecureError
-from fedsecure.signing import verify
-from fedsecure.statements import Inclusion
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import Inclusion
+from fedsecure_aggregator.rounds import reads
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import HOSPITALS, NOW, OWNER
 

@@ -3,11 +3,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from aggregator import openings, refusals
-from aggregator.refusals import MOST
 from fedsecure.errors import FedsecureError, PeerError, RoundStateError
-from fedsecure.signing import verify
-from fedsecure.statements import Kind, Receipt
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import Kind, Receipt
+from fedsecure_aggregator.rounds import openings, refusals
+from fedsecure_aggregator.rounds.refusals import MOST
 from tests.unit.aggregator.conftest import Pair, Server
 from tests.unit.aggregator.world import HOSPITALS, OWNER, Round
 

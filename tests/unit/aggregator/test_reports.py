@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aggregator import reports as reports_module
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.signing import verify
-from fedsecure.statements import Kind, Receipt
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import Kind, Receipt
+from fedsecure_aggregator.rounds import reports as reports_module
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import HOSPITALS, SERVERS, Report, Round
 

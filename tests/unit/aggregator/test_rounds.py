@@ -2,8 +2,14 @@ from itertools import product
 
 import pytest
 
-from aggregator.rounds import Attempt, RoundState, Step, advance, require_next_attempt
 from fedsecure.errors import RoundStateError
+from fedsecure_aggregator.rules.round_states import (
+    Attempt,
+    RoundState,
+    Step,
+    advance,
+    require_next_attempt,
+)
 from tests.unit.aggregator.world import World
 
 G, C, O, V = RoundState  # noqa: E741

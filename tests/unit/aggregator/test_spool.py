@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.spool import disk, durable, open_spool
 from fedsecure.core.seal import SealingKey
 from fedsecure.errors import OperatorError
-from fedsecure.ledger import GENESIS
-from fedsecure.statements import LedgerHead
+from fedsecure.protocol.ledger import GENESIS
+from fedsecure.protocol.statements import LedgerHead
+from fedsecure_aggregator.storage.spool import disk, durable, open_spool
 
 SPEC = "5" * 64
 

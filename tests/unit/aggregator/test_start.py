@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import tomli_w
 
-from aggregator.config import AggregatorSettings, load
-from aggregator.policy import Policy
-from aggregator.spool import open_spool
-from fedsecure.certificates import Authority
 from fedsecure.errors import PROBLEMS, OperatorError
-from fedsecure.identity import save_signing_key
 from fedsecure.membership.accepted import Accepted, save_accepted
+from fedsecure.protocol.identity import save_signing_key
+from fedsecure.transport.certificates import Authority
+from fedsecure_aggregator.config import AggregatorSettings, load
+from fedsecure_aggregator.rules.policy import Policy
+from fedsecure_aggregator.storage.spool import open_spool
 from tests.unit.aggregator.world import World
 
 
@@ -45,7 +45,7 @@ def write(folder: Path, settings: dict[str, Any]) -> Path:
 
 
 def start(config: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "aggregator", "--config", str(config)]
+    command = [sys.executable, "-m", "fedsecure_aggregator", "--config", str(config)]
     return subprocess.run(
         command, check=False, capture_output=True, text=True, timeout=60
     )
@@ -115,7 +115,8 @@ def test_a_start_that_cannot_be_says_why_and_what_to_do(
 
 def test_the_server_loads_neither_flower_nor_tensorflow() -> None:
     check = (
-        "import sys, aggregator.__main__, aggregator.server\n"
+        "import sys, fedsecure_aggregator.__main__\n"
+        "import fedsecure_aggregator.operations.server\n"
         "print(sorted({'flwr', 'tensorflow', 'keras'} & set(sys.modules)))"
     )
     ended = subprocess.run(
@@ -126,14 +127,14 @@ def test_the_server_loads_neither_flower_nor_tensorflow() -> None:
 
 CRASH = """
 import sys
-import aggregator.config
-from aggregator.__main__ import main
+import fedsecure_aggregator.config
+from fedsecure_aggregator.__main__ import main
 
 def crash(path):
     key = "PRIVATE " + "KEY"
     raise RuntimeError("a fault of ours")
 
-aggregator.config.load = crash
+fedsecure_aggregator.config.load = crash
 sys.argv = ["aggregator", "--config", "aggregator.toml"]
 main()
 """

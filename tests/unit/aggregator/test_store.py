@@ -7,13 +7,19 @@ from sqlalchemy import Column, Engine, create_engine, inspect, select, text
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import Table
 
-from aggregator.projection import project
-from aggregator.spool import RestoreNote
-from aggregator.store import open_store
-from aggregator.tables import Base, ClosedRunRow, EventRow, OpeningRow, RoundRow
 from fedsecure.errors import OperatorError
-from fedsecure.ledger import read_chain
-from fedsecure.statements import LedgerHead
+from fedsecure.protocol.ledger import read_chain
+from fedsecure.protocol.statements import LedgerHead
+from fedsecure_aggregator.storage.projection import project
+from fedsecure_aggregator.storage.spool import RestoreNote
+from fedsecure_aggregator.storage.store import open_store
+from fedsecure_aggregator.storage.tables import (
+    Base,
+    ClosedRunRow,
+    EventRow,
+    OpeningRow,
+    RoundRow,
+)
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import HOSPITALS, NOW, World
 
@@ -59,7 +65,7 @@ def test_comments_of_migration_and_models_agree(
 
 
 def _comments_by_migration(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
-    from aggregator.migrations.versions import initial  # noqa: PLC0415
+    from fedsecure_aggregator.storage.migrations.versions import initial  # noqa: PLC0415
 
     found: dict[str, str | None] = {}
 

@@ -5,11 +5,15 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 
-from aggregator import reads, reports
-from aggregator.pace import MOST_NAMES, WINDOW, Pace
-from aggregator.rounds import RoundState, require_not_void, require_round
 from fedsecure.errors import FedsecureError, RoundStateError
-from fedsecure.statements import Kind, Purpose
+from fedsecure.protocol.statements import Kind, Purpose
+from fedsecure_aggregator.http.rate_limit import MOST_NAMES, WINDOW, Pace
+from fedsecure_aggregator.rounds import reads, reports
+from fedsecure_aggregator.rules.round_states import (
+    RoundState,
+    require_not_void,
+    require_round,
+)
 from tests.unit.aggregator.conftest import Pair, with_policy
 from tests.unit.aggregator.world import NOW, OWNER, Clock, Round
 

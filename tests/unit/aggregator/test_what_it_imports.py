@@ -5,7 +5,7 @@ import sys
 
 ABSENT = (
     *("tensorflow", "keras", "flwr", "pandas", "pyarrow", "matplotlib", "PIL"),
-    *("numpy.random", "numpy.fft", "numpy.ma", "numpy.polynomial", "clients"),
+    *("numpy.random", "numpy.fft", "numpy.ma", "numpy.polynomial", "fedsecure_clients"),
 )
 MOUNT = """
 import sys
@@ -14,7 +14,7 @@ for name in {absent!r}:
 from fedsecure import cli
 cli._mount()
 print(*sorted(group.name for group in cli.app.registered_groups))
-import aggregator.server
+import fedsecure_aggregator.operations.server
 """
 
 
@@ -24,5 +24,5 @@ def test_its_commands_load_without_what_its_image_leaves_out() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "aggregator" in done.stdout.split()
+    assert "fedsecure_aggregator" in done.stdout.split()
     assert "agent" not in done.stdout.split()

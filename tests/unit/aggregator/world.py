@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params, Scalar
-from fedsecure.encodings import base64url, from_base64url
-from fedsecure.federations import Federations
-from fedsecure.identity import Federation, public_key_text
-from fedsecure.rounds.parameters import params_of
-from fedsecure.signing import Author, Signed, set_digest, verify
-from fedsecure.statements import (
+from fedsecure.protocol.encodings import base64url, from_base64url
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure.protocol.identity import Federation, public_key_text
+from fedsecure.protocol.parameters import params_of
+from fedsecure.protocol.signing import Author, Signed, set_digest, verify
+from fedsecure.protocol.statements import (
     AggregateShareHeader,
     Kind,
     Member,

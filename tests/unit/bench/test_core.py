@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fedsecure.bench import peers
-from fedsecure.bench.results import Result, compare, in_turn, load, median_and_spread
-from fedsecure.cli.bench import app
+from fedsecure_bench import peers
+from fedsecure_bench.cli import app
+from fedsecure_bench.results import Result, compare, in_turn, load, median_and_spread
 
 OURS = {
     "cipher": None,
@@ -81,7 +81,7 @@ def test_a_peer_that_is_not_installed_is_left_out_aloud(
         return import_module(name)
 
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
-    monkeypatch.setattr("fedsecure.bench.core.PEERS", (peers.ckks,))
+    monkeypatch.setattr("fedsecure_bench.core.PEERS", (peers.ckks,))
     monkeypatch.setattr(peers, "import_module", without)
     _, _, output = core(tmp_path / "core.json", "--dimension", "2000")
     assert "left out: CKKS: tenseal is not installed" in output
@@ -99,7 +99,7 @@ def test_ckks_is_left_out_where_tensorflow_is_loaded(
 def test_a_size_that_does_not_fit_is_left_out_aloud(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fedsecure.bench.core.free_memory", lambda: 10**6)
+    monkeypatch.setattr("fedsecure_bench.core.free_memory", lambda: 10**6)
     _, lines, output = core(tmp_path / "core.json", "--dimension", "20000")
     assert not lines
     assert "left out: 20,000 parameters, 1 thread(s): no memory" in output

@@ -16,11 +16,11 @@ from flwr.app import (
     RecordDict,
 )
 
-from clients.app import app
-from clients.data import load
 from fedsecure.errors import FedsecureError
-from fedsecure.flower.runtime import task_identity
+from fedsecure.frameworks.flower.runtime import task_identity
 from fedsecure.study.config import build_model, declared_scalars, load_study
+from fedsecure_clients.data.dataset import load
+from fedsecure_clients.keras_app.app import app
 from tests.studies.sites import copy_study
 
 FOLDER = Path(__file__).parents[3] / "studies" / "heart"
@@ -152,7 +152,7 @@ def test_a_folder_in_which_anything_changed_is_read_again(
         loads.append(path)
         return load(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("clients.app.load", spy)
+    monkeypatch.setattr("fedsecure_clients.keras_app.app.load", spy)
 
     def trained_on() -> object:
         task = study.task(data).text

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clients import arrays, examples
-from clients.data import inspect, load
 from fedsecure.errors import OperatorError
-from fedsecure.study.array_schema import ArraysSchema
+from fedsecure.study.schema.arrays import ArraysSchema
+from fedsecure_clients.data import arrays, examples
+from fedsecure_clients.data.dataset import inspect, load
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from clients.checked import as_data, check, is_personal
-from clients.cli import app
-from clients.examples import MAX_PLACES
-from fedsecure.study.schema import load_schema
+from fedsecure.study.schema.features import load_schema
+from fedsecure_clients.cli.agent import app
+from fedsecure_clients.data.examples import MAX_PLACES
+from fedsecure_clients.data.report import as_data, check, is_personal
 from tests.unit.clients import test_arrays as npz, test_images as pictures
 
 HEART = Path(__file__).parents[3] / "studies" / "heart"
@@ -97,7 +97,7 @@ def test_cells_of_unknown_columns_are_never_read(
     tmp_path: Path, table: Table, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What reading hands on has no cell of them."""
-    from clients import cells  # noqa: PLC0415
+    from fedsecure_clients.data import cells  # noqa: PLC0415
 
     kept: set[str] = set()
     real = cells.read_blocks

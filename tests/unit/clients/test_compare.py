@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 from rich.console import Console
 from typer.testing import CliRunner
 
-from clients.cli import app
-from clients.compare import (
+from fedsecure.errors import OperatorError
+from fedsecure.study.config import Study, build_model, load_study
+from fedsecure.study.keras.architecture import model_to_data
+from fedsecure.study.task import Layer, Task
+from fedsecure_clients.cli.agent import app
+from fedsecure_clients.data.dataset import Dataset
+from fedsecure_clients.keras_app.compare import (
     Everybody,
     compare,
     load_sites,
     load_weights,
     placements,
 )
-from clients.compared import Comparison, Kind, Scored, show
-from clients.data import Dataset
-from clients.training import Learner, Weights
-from fedsecure.errors import OperatorError
-from fedsecure.study.architecture import model_to_data
-from fedsecure.study.config import Study, build_model, load_study
-from fedsecure.study.task import Layer, Task
+from fedsecure_clients.keras_app.comparison import Comparison, Kind, Scored, show
+from fedsecure_clients.keras_app.training import Learner, Weights
 
 FOLDER = Path(__file__).parents[3] / "studies" / "heart"
 FILES = sorted((FOLDER / "data").glob("*.csv"))

@@ -8,14 +8,14 @@ import pytest
 import tomli_w
 from typer.testing import CliRunner
 
-from clients.cli import app
 from fedsecure.errors import OperatorError
-from fedsecure.statements import Weighting
+from fedsecure.protocol.statements import Weighting
 from fedsecure.study.config import load_study
 from fedsecure.study.handover import StudyFile
 from fedsecure.study.metrics import Metrics
 from fedsecure.study.task import Task
 from fedsecure.study.terms import Terms, scalar_fields
+from fedsecure_clients.cli.agent import app
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 HEART = load_study(Path(__file__).parents[3] / "studies" / "heart")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
-from clients.hours import DAYS, MINUTES, parse_window
-from clients.policy import Policy
 from fedsecure.errors import PeerError
+from fedsecure_clients.consent.hours import DAYS, MINUTES, parse_window
+from fedsecure_clients.consent.policy import Policy
 
 MONDAY = datetime(2026, 11, 23)
 TIMES = st.integers(0, MINUTES - 1)

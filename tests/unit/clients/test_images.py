@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clients import examples, images
-from clients.data import inspect, load, split
 from fedsecure.errors import OperatorError
-from fedsecure.study.image_schema import ImagesSchema
+from fedsecure.study.schema.images import ImagesSchema
+from fedsecure_clients.data import examples, images
+from fedsecure_clients.data.dataset import inspect, load, split
 
 CLASSES = ("normal", "pneumonia", "other")
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clients.data import Dataset, load
-from clients.training import Learner, Weights
-from fedsecure.rounds.contributor import weight_of
-from fedsecure.statements import Weighting
+from fedsecure.contributor.contribution import weight_of
+from fedsecure.protocol.statements import Weighting
 from fedsecure.study.config import Study, build_model, load_study
 from fedsecure.study.metrics import MeanMetrics, read_means
 from fedsecure.study.sites import find_sites
+from fedsecure_clients.data.dataset import Dataset, load
+from fedsecure_clients.keras_app.training import Learner, Weights
 from tests.studies.sites import SITES, copy_study
 
 

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clients.policy import Policy
-from clients.refusals import Refusal
-from clients.review import Review, layers
-from clients.review_page import refusal_table, study_list, study_page
-from clients.roster import roster_of
-from clients.studies import Decision, KnownStudy
-from fedsecure.identity import Federation
-from fedsecure.statements import ScalarField, Weighting
+from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.statements import ScalarField, Weighting
 from fedsecure.study.config import Study, load_study
 from fedsecure.study.metrics import Metrics
 from fedsecure.study.task import Task
 from fedsecure.study.terms import StudyRequest, Terms, scalar_fields
+from fedsecure_clients.consent.policy import Policy
+from fedsecure_clients.consent.review import Review, layers
+from fedsecure_clients.consent.review_page import refusal_table, study_list, study_page
+from fedsecure_clients.state.refusals import Refusal
+from fedsecure_clients.state.roster import roster_of
+from fedsecure_clients.state.studies import Decision, KnownStudy
 
 NOW = 1_800_000_000.0  # a Friday, 08:00 UTC
 VECTORS = Path(__file__).parents[2] / "vectors"

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from keras import layers
 
-from clients.data import Dataset, load, split
-from clients.steps import Steps
-from clients.training import Learner, Weights
 from fedsecure.errors import PeerError
-from fedsecure.study.architecture import model_to_data
 from fedsecure.study.config import Study, build_model, load_study
+from fedsecure.study.keras.architecture import model_to_data
 from fedsecure.study.metrics import read_means
-from fedsecure.study.table_schema import TableSchema
+from fedsecure.study.schema.tables import TableSchema
 from fedsecure.study.task import Task
+from fedsecure_clients.data.dataset import Dataset, load, split
+from fedsecure_clients.keras_app.steps import Steps
+from fedsecure_clients.keras_app.training import Learner, Weights
 
 SITES = ("cleveland", "hungary", "switzerland", "va-long-beach")
 FOLDER = Path(__file__).parents[3] / "studies" / "heart"
@@ -133,7 +133,9 @@ def test_large_examples_are_scored_a_few_at_a_time(
         return score(self, features, labels)
 
     monkeypatch.setattr(Steps, "score", spy)
-    monkeypatch.setattr("clients.training.EVALUATION_NUMBERS", 21 * 20)
+    monkeypatch.setattr(
+        "fedsecure_clients.keras_app.training.EVALUATION_NUMBERS", 21 * 20
+    )
     apart = site.evaluate(start)
     assert max(sizes) == 20
     assert sum(sizes) == 76

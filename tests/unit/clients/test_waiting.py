@@ -2,7 +2,7 @@
 
 from structlog.testing import capture_logs
 
-from clients.waiting import Waiting
+from fedsecure_clients.agent.waiting import Waiting
 
 
 def test_a_superlink_that_is_away_is_told_once_and_is_no_warning() -> None:

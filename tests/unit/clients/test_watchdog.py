@@ -4,8 +4,8 @@ import threading
 
 from structlog.testing import capture_logs
 
-from clients.waiting import Waiting
-from clients.watchdog import Watchdog
+from fedsecure_clients.agent.waiting import Waiting
+from fedsecure_clients.agent.watchdog import Watchdog
 
 
 def test_a_training_that_ends_in_time_is_left_alone() -> None:

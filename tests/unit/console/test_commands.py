@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from aggregator.config import load
-from aggregator.store import open_store
 from fedsecure.demo.provision import provision
 from fedsecure.errors import PROBLEMS
 from fedsecure.study.sites import find_sites
+from fedsecure_aggregator.config import load
+from fedsecure_aggregator.storage.store import open_store
 
 HEART = Path(__file__).parents[3] / "studies" / "heart"
 ANYWHERE = ("--listen", "127.0.0.1:0")

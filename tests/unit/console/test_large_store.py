@@ -13,13 +13,13 @@ from contextlib import closing
 import httpx
 import pytest
 
-from aggregator.config import AggregatorSettings
-from aggregator.console.start import parts_of
-from aggregator.policy import Policy
-from aggregator.store import MIGRATIONS
-from fedsecure import database
 from fedsecure.console.start import Parts
-from fedsecure.federations import Federations
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure.storage import database
+from fedsecure_aggregator.config import AggregatorSettings
+from fedsecure_aggregator.console.start import parts_of
+from fedsecure_aggregator.rules.policy import Policy
+from fedsecure_aggregator.storage.store import MIGRATIONS
 from tests.browser.serving import owner, serving
 from tests.browser.stores import story
 from tests.unit.aggregator.world import World

@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from fedsecure.encodings import from_base64url
-from fedsecure.review import rows
+from fedsecure.owner.store.records import Verdict
+from fedsecure.protocol.encodings import from_base64url
+from fedsecure.review import records
 from fedsecure.review.judging import judge
 from fedsecure.review.reading import open_round_store
-from fedsecure.store.records import Verdict
 from tests.browser import stores
 from tests.browser.serving import Served, owner, post, serving
 from tests.browser.stores import story
@@ -139,7 +139,7 @@ def test_a_verdict_has_the_effect_of_the_command(told: Path, tmp_path: Path) -> 
     assert events(told) == events(typed)
     assert "accepted by ada" in page
     with open_round_store(told) as one, open_round_store(typed) as two:
-        here, there = (rows.find_round(s, "heart-1", "2") for s in (one, two))
+        here, there = (records.find_round(s, "heart-1", "2") for s in (one, two))
     assert (here.verdict, here.verdict_note, here.verdict_by) == (
         there.verdict,
         there.verdict_note,

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from docs import benchmarks
-from fedsecure.bench import core, rounds, scale, service
-from fedsecure.bench.model import NODES
-from fedsecure.bench.results import Result, load
+from fedsecure_bench import core
+from fedsecure_bench.results import Result, load
+from fedsecure_bench.rounds import whole_rounds
+from fedsecure_bench.rounds.model import NODES
+from fedsecure_bench.servers import scale, service
 
 REPORT, RESULTS = load(benchmarks.FILE)
 README = benchmarks.PAGE.parents[1] / "README.md"
@@ -27,7 +29,7 @@ def test_a_bench_that_is_in_the_report_has_measured_all_its_targets() -> None:
     of_benches = {
         core.NAME: (benchmarks.core_targets, benchmarks.peer_targets),
         service.NAME: (benchmarks.service_targets,),
-        rounds.NAME: (benchmarks.round_targets,),
+        whole_rounds.NAME: (benchmarks.round_targets,),
         scale.NAME: (benchmarks.scale_targets,),
     }
     assert core.NAME in there
@@ -63,16 +65,16 @@ def test_a_target_is_missed_when_the_measured_number_says_so(tmp_path: Path) -> 
 
 def test_readme_compares_rounds_as_they_were_measured() -> None:
     lines = benchmarks.Lines(RESULTS)
-    ours, size = (rounds.SECURE, 10**6, NODES), "1,000,000 parameters"
-    plain = lines.ratio(*ours, rounds.PLAIN)
-    secagg = lines.ratio(*ours, rounds.SECAGG)
+    ours, size = (whole_rounds.SECURE, 10**6, NODES), "1,000,000 parameters"
+    plain = lines.ratio(*ours, whole_rounds.PLAIN)
+    secagg = lines.ratio(*ours, whole_rounds.SECAGG)
     assert plain
     assert secagg
     (row,) = (line for line in README.read_text("utf-8").splitlines() if size in line)
     assert f"| {plain:.1f} x | {plain / secagg:.1f} x |" in row
 
 
-@pytest.mark.parametrize("bench", [core.NAME, rounds.NAME, scale.NAME])
+@pytest.mark.parametrize("bench", [core.NAME, whole_rounds.NAME, scale.NAME])
 def test_what_is_not_in_a_report_is_said_to_be_missing(
     bench: str, tmp_path: Path
 ) -> None:

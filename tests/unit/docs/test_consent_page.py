@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from clients.policy import Policy
-from clients.studies import MIN_PREFIX, PENDING
 from fedsecure.errors import PROBLEMS
+from fedsecure_clients.consent.policy import Policy
+from fedsecure_clients.state.studies import MIN_PREFIX, PENDING
 from tests.unit.docs import page
 
 PAGE = page.read("consent.md")

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData, select
 
-from aggregator import tables
-from aggregator.projection import Happened
-from aggregator.store import MIGRATIONS as AT_AGGREGATORS
 from docs import data_model
-from fedsecure import database
-from fedsecure.statements import Event
-from fedsecure.store import models
-from fedsecure.store.records import KINDS
-from fedsecure.store.rounds import MIGRATIONS as AT_THE_MODEL_OWNER
-from fedsecure.store.tokens import stored
+from fedsecure.owner.store import models
+from fedsecure.owner.store.records import KINDS
+from fedsecure.owner.store.rounds import MIGRATIONS as AT_THE_MODEL_OWNER
+from fedsecure.protocol.statements import Event
+from fedsecure.protocol.stored_statements import stored
+from fedsecure.storage import database
+from fedsecure_aggregator.storage import tables
+from fedsecure_aggregator.storage.projection import Happened
+from fedsecure_aggregator.storage.store import MIGRATIONS as AT_AGGREGATORS
 from tests.postgres import Cluster
 from tests.protocol.federation import (
     HOSPITALS,

@@ -9,8 +9,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from aggregator.policy import Policy as AggregatorPolicy
 from fedsecure.errors import PROBLEMS
+from fedsecure_aggregator.rules.policy import Policy as AggregatorPolicy
 from tests.unit.docs import page
 
 PAGE = page.read("policies.md")

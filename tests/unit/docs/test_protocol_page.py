@@ -20,24 +20,19 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi.routing import APIRoute
 
-from aggregator.app import MAX_SPEC, MAX_VOID, Routes, _router
-from aggregator.context import STILL_SECONDS
-from aggregator.intake import SLOWEST
-from aggregator.openings import BYTES_PER_MEMBER
-from aggregator.projection import Happened
 from docs import protocol_examples
-from fedsecure.aggregators import PASSING, Patience
-from fedsecure.connections import MAX_HEAD, MAX_LINE, MAX_WAITING
+from fedsecure.contributor import settlement
 from fedsecure.core import domains, scheme
 from fedsecure.core.params import COUNTS, MAX_SCALARS as MAX_WORDS
 from fedsecure.core.sealing_key import SealingKey
 from fedsecure.errors import PROBLEMS
-from fedsecure.flower import wire
-from fedsecure.framing import MAX_HEADER
-from fedsecure.identity import Federation, Role
-from fedsecure.rounds import owner, settlement
-from fedsecure.signing import MAX_COMMAS, MAX_TOKEN
-from fedsecure.statements import (
+from fedsecure.frameworks.flower import wire
+from fedsecure.owner import rounds
+from fedsecure.owner.store.records import KINDS
+from fedsecure.protocol.framing import MAX_HEADER
+from fedsecure.protocol.identity import Federation, Role
+from fedsecure.protocol.signing import MAX_COMMAS, MAX_TOKEN
+from fedsecure.protocol.statements import (
     AUTHOR_FIELD,
     MAX_DEPTH,
     MAX_RANGES,
@@ -48,10 +43,16 @@ from fedsecure.statements import (
     Statement,
     StatisticsField,
 )
-from fedsecure.store.records import KINDS
 from fedsecure.study.handover import StudyFile
 from fedsecure.study.task import Layer, model_digest, task_digest
 from fedsecure.study.terms import Terms, study_digest
+from fedsecure.transport.aggregator_client import PASSING, Patience
+from fedsecure.transport.bounded_connection import MAX_HEAD, MAX_LINE, MAX_WAITING
+from fedsecure_aggregator.http.app import MAX_SPEC, MAX_VOID, Routes, _router
+from fedsecure_aggregator.http.intake import SLOWEST
+from fedsecure_aggregator.rounds.context import STILL_SECONDS
+from fedsecure_aggregator.rounds.openings import BYTES_PER_MEMBER
+from fedsecure_aggregator.storage.projection import Happened
 from tests.unit.docs import page
 from tests.vectors import reference
 
@@ -170,8 +171,8 @@ def test_the_patience_of_the_clients_is_there() -> None:
     usual = Patience()
     pauses = f"pauses that grow to {usual.longest_pause:.0f} s"
     assert f"{pauses}, for {usual.seconds:.0f} s" in words
-    assert owner.TICKET_SECONDS == settlement.TICKET_SECONDS
-    assert f"the clients here set {owner.TICKET_SECONDS} s" in words
+    assert rounds.TICKET_SECONDS == settlement.TICKET_SECONDS
+    assert f"the clients here set {rounds.TICKET_SECONDS} s" in words
 
 
 def test_the_limits_of_statements_are_there() -> None:

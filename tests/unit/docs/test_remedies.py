@@ -17,14 +17,14 @@ import pytest
 import typer
 from pydantic import BaseModel
 
-from aggregator.config import AggregatorSettings
-from aggregator.policy import Policy as AggregatorPolicy
-from clients.config import AgentSettings
-from clients.policy import Policy
 from fedsecure import cli
 from fedsecure.errors import PROBLEMS
-from fedsecure.flower.owner_settings import OwnerSettings
+from fedsecure.owner.settings import OwnerSettings
 from fedsecure.study.config import Aggregation, StudyFile
+from fedsecure_aggregator.config import AggregatorSettings
+from fedsecure_aggregator.rules.policy import Policy as AggregatorPolicy
+from fedsecure_clients.agent.config import AgentSettings
+from fedsecure_clients.consent.policy import Policy
 from tests.unit.docs import page
 
 TYPED: Final = re.compile(r"`(fedsecure [^`]+)`")
@@ -131,7 +131,7 @@ def options_of(command: click.Command) -> set[str]:
 
 
 def sources() -> list[Path]:
-    folders = ("fedsecure", "clients", "aggregator")
+    folders = ("fedsecure", "clients", "aggregator", "bench")
     return [path for one in folders for path in sorted((page.ROOT / one).rglob("*.py"))]
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fedsecure.contributor.contribution import weight_of
 from fedsecure.core import scheme
 from fedsecure.core.params import Params, Scalar
 from fedsecure.core.scheme import AggregateShare, Mean, Measurement
 from fedsecure.errors import PeerError
-from fedsecure.rounds.contributor import weight_of
-from fedsecure.statements import Weighting
+from fedsecure.protocol.statements import Weighting
 from fedsecure.study.task import Layer, model_digest, task_digest
 from tests import stages
 from tests.protocol.federation import (

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from fedsecure.connections import PEER, Peer
-from fedsecure.flower.runtime import bodies
-from fedsecure.flower.runtime.bodies import Bodies
+from fedsecure.frameworks.flower.runtime import bodies
+from fedsecure.frameworks.flower.runtime.bodies import Bodies
+from fedsecure.transport.bounded_connection import PEER, Peer
 
 PIECE = 1000  # bytes
 

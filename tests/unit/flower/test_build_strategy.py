@@ -10,7 +10,7 @@ import tomli_w
 from flwr.serverapp.strategy import FedAdam, FedAvg
 
 from fedsecure.errors import OperatorError
-from fedsecure.flower.strategies import build_strategy
+from fedsecure.frameworks.flower.strategies import build_strategy
 from fedsecure.study.config import Study, load_study
 from tests.e2e.federation import HEART, change_toml
 

@@ -6,10 +6,15 @@ from dataclasses import dataclass, field
 import pytest
 from flwr.app import Message
 
-from fedsecure.flower.cohort import LONGEST_PAUSE, SHORTEST_PAUSE, Cohorts, Node
-from fedsecure.flower.plan import Plan
-from fedsecure.flower.runtime import LEASE
-from fedsecure.statements import Weighting
+from fedsecure.frameworks.flower.cohort import (
+    LONGEST_PAUSE,
+    SHORTEST_PAUSE,
+    Cohorts,
+    Node,
+)
+from fedsecure.frameworks.flower.plan import Plan
+from fedsecure.frameworks.flower.runtime import LEASE
+from fedsecure.protocol.statements import Weighting
 
 ROSTER = ("basel", "bern", "chur", "genf")
 ROUND_SECONDS = 300.0

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from fedsecure.errors import PeerError
-from fedsecure.flower.runtime import Fleet
-from fedsecure.flower.runtime.calls import Caller, Pulse
+from fedsecure.frameworks.flower.runtime import Fleet
+from fedsecure.frameworks.flower.runtime.calls import Caller, Pulse
 
 
 def test_a_look_for_messages_whose_answer_was_lost_is_not_repeated_in_silence() -> None:

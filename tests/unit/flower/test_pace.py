@@ -2,7 +2,7 @@
 
 import pytest
 
-from fedsecure.flower.runtime import Pace
+from fedsecure.frameworks.flower.runtime import Pace
 
 
 @pytest.mark.parametrize("longest", [0.25, 8.0, 60.0])

@@ -9,14 +9,19 @@ import typer.testing
 
 from fedsecure.cli.train import command
 from fedsecure.errors import OperatorError
-from fedsecure.flower import training
-from fedsecure.flower.training import Owner
-from fedsecure.review.rows import RunRow
-from fedsecure.review.tables import run_heading
-from fedsecure.statements import Weighting
-from fedsecure.store.records import ModelKind, RunFinished, RunStarted, StoredModel
-from fedsecure.store.rounds import RoundStore
-from fedsecure.store.states import RunState
+from fedsecure.frameworks.flower import training
+from fedsecure.frameworks.flower.training import Owner
+from fedsecure.owner.store.records import (
+    ModelKind,
+    RunFinished,
+    RunStarted,
+    StoredModel,
+)
+from fedsecure.owner.store.rounds import RoundStore
+from fedsecure.owner.store.states import RunState
+from fedsecure.protocol.statements import Weighting
+from fedsecure.review.records import RunRow
+from fedsecure.review.terminal.tables import run_heading
 from fedsecure.study.config import Study, load_study
 from tests.unit.aggregator.world import OWNER, World
 

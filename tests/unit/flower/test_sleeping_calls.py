@@ -8,10 +8,14 @@ import httpx
 import pytest
 import tenacity
 
-from fedsecure.aggregators import AggregatorClient, Patience, UnreachableError
 from fedsecure.errors import PeerError
-from fedsecure.flower.runtime import calls
-from fedsecure.flower.runtime.calls import Caller
+from fedsecure.frameworks.flower.runtime import calls
+from fedsecure.frameworks.flower.runtime.calls import Caller
+from fedsecure.transport.aggregator_client import (
+    AggregatorClient,
+    Patience,
+    UnreachableError,
+)
 from tests.protocol.federation import federate
 
 SLEPT = 100.0  # seconds

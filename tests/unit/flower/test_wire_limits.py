@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
+from fedsecure.contributor.contribution import Offer
 from fedsecure.errors import PeerError
-from fedsecure.flower import wire
-from fedsecure.flower.runtime import task_identity
-from fedsecure.rounds.contributor import Offer
-from fedsecure.statements import Purpose
+from fedsecure.frameworks.flower import wire
+from fedsecure.frameworks.flower.runtime import task_identity
+from fedsecure.protocol.statements import Purpose
 from fedsecure.study.task import MAX_TASK, Layer
 
 MEGABYTE = 2**20

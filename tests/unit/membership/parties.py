@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fedsecure.identity import Role
 from fedsecure.membership import joining, keygen
 from fedsecure.membership.accepted import Accepted, Membership, open_membership
 from fedsecure.membership.identity_file import SUFFIX, Identity
 from fedsecure.membership.issuing import Issuer
 from fedsecure.membership.keygen import Wanted
 from fedsecure.membership.own import FILES, load_own
+from fedsecure.protocol.identity import Role
 
 NOW = datetime.now(UTC)
 STUDY = Wanted(

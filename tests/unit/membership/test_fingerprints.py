@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from fedsecure.fingerprints import as_words, fingerprint, read_fingerprint
+from fedsecure.protocol.fingerprints import as_words, fingerprint, read_fingerprint
 
 KEYS = st.binary(min_size=32, max_size=32)
 

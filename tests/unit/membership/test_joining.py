@@ -10,12 +10,12 @@ import pytest
 import tomli_w
 
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
-from fedsecure.identity import Federation, load_federation, load_signing_key
 from fedsecure.membership import handout, identity_file, joining
 from fedsecure.membership.changes import Kind
 from fedsecure.membership.issuing import Issuer, authorities
 from fedsecure.membership.own import load_own
-from fedsecure.signing import Author
+from fedsecure.protocol.identity import Federation, load_federation, load_signing_key
+from fedsecure.protocol.signing import Author
 from tests.unit.membership.parties import CHUR, NORTH, SOUTH, STUDY, World
 
 Change = Callable[[Path, str, str], None]

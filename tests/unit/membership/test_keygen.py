@@ -6,10 +6,10 @@ import pytest
 from cryptography import x509
 
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.identity import Role, load_signing_key
 from fedsecure.membership import identity_file, keygen, own_tls
 from fedsecure.membership.keygen import Wanted
 from fedsecure.membership.own import load_own
+from fedsecure.protocol.identity import Role, load_signing_key
 from tests.unit.membership.parties import BASEL, EVERYBODY, NORTH, NOW, Party, World
 
 Change = Callable[[Path, str, str], None]

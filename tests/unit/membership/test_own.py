@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from aggregator.config import load as load_aggregator
-from clients.config import load_agent_settings
 from fedsecure.errors import OperatorError
-from fedsecure.flower.owner_settings import load_owner_settings
-from fedsecure.identity import Role
+from fedsecure.owner.settings import load_owner_settings
+from fedsecure.protocol.identity import Role
+from fedsecure_aggregator.config import load as load_aggregator
+from fedsecure_clients.agent.config import load_agent_settings
 from tests.unit.membership.parties import World
 
 LOADERS: dict[Role, Callable[[Path], Any]] = {

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.identity import Federation, load_federation, load_signing_key
 from fedsecure.membership import handout, joining, versions
 from fedsecure.membership.changes import Kind
 from fedsecure.membership.own import load_own
-from fedsecure.signing import Author, verify
-from fedsecure.statements import FederationIssue
+from fedsecure.protocol.identity import Federation, load_federation, load_signing_key
+from fedsecure.protocol.signing import Author, verify
+from fedsecure.protocol.statements import FederationIssue
 from tests.unit.membership.parties import BERN, CHUR, NORTH, World
 
 EVERYBODY = ("study", "north", "south", "basel", "bern")

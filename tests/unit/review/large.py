@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from fedsecure import database
-from fedsecure.store.rounds import MIGRATIONS
+from fedsecure.owner.store.rounds import MIGRATIONS
+from fedsecure.storage import database
 
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va")
 RUN = "heart-1"

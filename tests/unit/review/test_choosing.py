@@ -32,12 +32,13 @@ from typer.testing import CliRunner
 
 from fedsecure.cli.rounds import app
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.identity import save_signing_key
 from fedsecure.membership.accepted import Accepted, save_accepted
-from fedsecure.review import forms, live, report, rows, shell
+from fedsecure.owner.store.records import RoundJudged, RunFinished, Verdict
+from fedsecure.owner.store.states import RunState
+from fedsecure.protocol.identity import save_signing_key
+from fedsecure.review import forms, records, report, shell
 from fedsecure.review.reading import open_round_store
-from fedsecure.store.records import RoundJudged, RunFinished, Verdict
-from fedsecure.store.states import RunState
+from fedsecure.review.terminal import live
 from tests.postgres import Cluster
 
 
@@ -141,8 +142,8 @@ def test_accept_and_reject_are_signed_into_the_ledger(owner: Path) -> None:
     answer = json.loads(said("reject", "final", *words, "--json"))
     assert (answer["verdict"], answer["verdict_by"]) == ("rejected", "ada")
     with open_round_store(owner.parent / "rounds.db") as session:
-        chosen = rows.find_round(session, RUN, "2")
-        kinds = [one.kind for one in rows.events(session, chosen)]
+        chosen = records.find_round(session, RUN, "2")
+        kinds = [one.kind for one in records.events(session, chosen)]
     assert kinds[-1] == "round-verdict"
     assert code_of("accept", "3.1", *words) == "FS-645"
     assert code_of("accept", "9", *words) == "FS-862"
@@ -154,7 +155,7 @@ def test_a_csv_has_the_columns_of_the_view_and_no_formulas(told: Path) -> None:
     lines = list(csv.DictReader(io.StringIO(output.read_text("utf-8"))))
     assert [line["outcome"] for line in lines][:2] == ["complete", "1 missing"]
     with open_round_store(told) as session:
-        (first, *_) = rows.rounds(session, RUN)
+        (first, *_) = records.rounds(session, RUN)
     hostile = forms.as_csv([replace(first, verdict_note="=cmd|'/c calc'!A0")])
     assert "\n=" not in hostile.replace(",", "\n")
     assert "'=cmd" in hostile
@@ -209,14 +210,14 @@ def test_the_html_page_shows_the_run_and_loads_nothing(judged: Path) -> None:
 
 def test_the_page_of_a_run_without_an_opened_round_has_no_picture(told: Path) -> None:
     with open_round_store(told) as session:
-        chosen = rows.find_run(session)
+        chosen = records.find_run(session)
     assert "<svg" not in report.page(replace(chosen, state="failed"), [], [])
 
 
 def test_what_a_person_named_is_no_markup(told: Path) -> None:
     with open_round_store(told) as session:
-        chosen = rows.find_run(session)
-        found = rows.rounds(session, RUN)
+        chosen = records.find_run(session)
+        found = records.rounds(session, RUN)
     hostile = "<script>alert(1)</script>\x1b[2J & \"'"
     page = report.page(
         replace(chosen, title=hostile, reason=hostile),

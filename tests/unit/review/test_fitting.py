@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from fedsecure.review.fitting import FOLDED, Column, table
+from fedsecure.terminal.tables import FOLDED, Column, table
 
 Row = Sequence[str]
 ROOT = Path(__file__).parents[3]
@@ -98,9 +98,9 @@ def test_every_table_of_the_product_is_one_that_fits() -> None:
     """`rich.table.Table` cuts what does not fit; grids of two columns fold."""
     made = {
         str(path.relative_to(ROOT))
-        for part in ("fedsecure", "clients", "aggregator")
+        for part in ("fedsecure", "clients", "aggregator", "bench")
         for path in (ROOT / part).rglob("*.py")
         if re.search(r"(?<!\w)Table\(\s*[^)]*(title|box|\")", path.read_text("utf-8"))
         and "from rich.table import Table" in path.read_text("utf-8")
     }
-    assert made == {"fedsecure/review/fitting.py", "fedsecure/bench/told.py"}
+    assert made == {"fedsecure/terminal/tables.py", "bench/fedsecure_bench/progress.py"}

@@ -26,9 +26,9 @@ from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report, Store
 from fedsecure.audit.owner import KIND
 from fedsecure.audit.verify import Progress, alone
-from fedsecure.review import details, rows, shell
+from fedsecure.review import details, records, shell
 from fedsecure.review.choosing import Choice, Judged, Page, instant
-from fedsecure.review.curves import curves
+from fedsecure.review.plots.curves import curves
 from fedsecure.review.reading import open_round_store
 from tests.unit.docs.test_data_model_page import queries
 from tests.unit.review import large
@@ -63,19 +63,21 @@ def milliseconds(work: Callable[[], Any]) -> float:
 def test_pages_of_a_long_run(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     day = Choice(None, instant("2026-03-03T00:00"), instant("2026-03-03T00:10"))
     with open_round_store(store) as session:
-        run = rows.find_run(session)
+        run = records.find_run(session)
         pages: dict[str, Callable[[], Any]] = {
-            "the run": lambda: rows.find_run(session),
-            "list, newest page": lambda: rows.rounds(session, run.run, page=Page()),
-            "list, oldest page": lambda: rows.rounds(session, run.run, page=Page(1000)),
-            "list, accepted": lambda: rows.rounds(
+            "the run": lambda: records.find_run(session),
+            "list, newest page": lambda: records.rounds(session, run.run, page=Page()),
+            "list, oldest page": lambda: records.rounds(
+                session, run.run, page=Page(1000)
+            ),
+            "list, accepted": lambda: records.rounds(
                 session, run.run, Choice(Judged.ACCEPTED), Page()
             ),
-            "list, ten minutes": lambda: rows.rounds(session, run.run, day, Page()),
-            "list, how many": lambda: rows.count_rounds(session, run.run),
+            "list, ten minutes": lambda: records.rounds(session, run.run, day, Page()),
+            "list, how many": lambda: records.count_rounds(session, run.run),
             "show 50000": lambda: _show(session, run.run),
             "plot, 1000 rounds": lambda: curves(
-                run, rows.rounds(session, run.run, page=Page(1, 1000))
+                run, records.rounds(session, run.run, page=Page(1, 1000))
             ),
         }
         for query, _ in queries("Questions to a round store"):
@@ -83,8 +85,8 @@ def test_pages_of_a_long_run(store: Path, capsys: pytest.CaptureFixture[str]) ->
             part = query.strip().removesuffix(";") + " LIMIT 100"
             pages[f"SQL: {first}"] = lambda part=part: shell.ask(session, part)
         told = {name: milliseconds(work) for name, work in pages.items()}
-        assert len(rows.rounds(session, run.run, page=Page(1000))) == 100
-        assert rows.count_rounds(session, run.run) == ROUNDS + ROUNDS // 100
+        assert len(records.rounds(session, run.run, page=Page(1000))) == 100
+        assert records.count_rounds(session, run.run) == ROUNDS + ROUNDS // 100
     with capsys.disabled():
         say(f"\n{ROUNDS:,} rounds, {store.stat().st_size / 1e6:,.0f} MB")
         for name, number in told.items():
@@ -92,10 +94,10 @@ def test_pages_of_a_long_run(store: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def _show(session: Any, run: str) -> None:
-    row = rows.find_round(session, run, "50000")
-    rows.attempts(session, row)
-    rows.participations(session, row.spec_digest)
-    rows.events(session, row)
+    row = records.find_round(session, run, "50000")
+    records.attempts(session, row)
+    records.participations(session, row.spec_digest)
+    records.events(session, row)
     assert details.Metric
 
 

@@ -20,10 +20,11 @@ from typer.testing import CliRunner
 
 from fedsecure.cli.rounds import app
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.review import plots, rows
-from fedsecure.review.curves import curves
+from fedsecure.review import records
+from fedsecure.review.plots import figure
+from fedsecure.review.plots.curves import curves
 from fedsecure.review.reading import open_round_store
-from fedsecure.review.rows import RoundRow, RunRow
+from fedsecure.review.records import RoundRow, RunRow
 
 HOSTILE = "Cost < 5 $ & more $ per patient\x1b[2J\n]]>"
 LONG = "A study at many hospitals in all of Europe " * 4
@@ -34,8 +35,8 @@ Run = tuple[RunRow, Sequence[RoundRow]]
 @pytest.fixture
 def story(told: Path) -> Run:
     with open_round_store(told) as session:
-        chosen = rows.find_run(session)
-        return chosen, rows.rounds(session, chosen.run)
+        chosen = records.find_run(session)
+        return chosen, records.rounds(session, chosen.run)
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_missing_data_owners_and_void_attempts_are_marked(story: Run) -> None:
     shown = curves(*story)
     assert dict(shown.missing) == {2: 1}
     assert dict(shown.void) == {3: 1}
-    words = words_of(plots.picture(*story, "svg"))
+    words = words_of(figure.picture(*story, "svg"))
     assert "missing in 1 round, 1 void attempt" in words
     assert {"missing", "\u22121", "void", "1\u00d7"} <= set(words)
 
@@ -139,7 +140,7 @@ def test_what_happened_in_the_final_evaluation_stands_after_the_last_round(
     shown = curves(story[0], many(trained, 8))
     assert dict(shown.missing) == {3: 1, 6: 1, 8.75: 1}
     assert dict(shown.void) == {7: 2, 8.75: 1}
-    words = words_of(plots.picture(story[0], many(trained, 8), "svg"))
+    words = words_of(figure.picture(story[0], many(trained, 8), "svg"))
     assert any(word.endswith("(right end: the final evaluation)") for word in words)
 
 
@@ -168,14 +169,14 @@ def test_where_the_auc_is_undefined_the_line_is_broken_and_it_is_said(
     auc = curves(story[0], told).metrics[1]
     assert [math.isnan(value) for value in auc.values] == [v is None for v in values]
     assert auc.alone == [0, 2]
-    assert "n/a in 2 rounds" in words_of(plots.picture(story[0], told, "svg"))
+    assert "n/a in 2 rounds" in words_of(figure.picture(story[0], told, "svg"))
 
 
 def test_accuracy_is_shown_where_no_auc_was_measured(
     story: Run, trained: RoundRow
 ) -> None:
     told = [replace(trained, round=n, auc=None) for n in (1, 2)]
-    words = words_of(plots.picture(story[0], told, "svg"))
+    words = words_of(figure.picture(story[0], told, "svg"))
     assert "Accuracy" in words
     assert "AUC" not in words
 
@@ -184,7 +185,7 @@ def test_what_was_never_measured_gets_no_empty_panel(
     story: Run, trained: RoundRow
 ) -> None:
     bare = replace(trained, loss=None, auc=None, accuracy=None, clip_rate=0.0)
-    words = words_of(plots.picture(story[0], [bare], "svg"))
+    words = words_of(figure.picture(story[0], [bare], "svg"))
     assert not {"Loss", "AUC", "Accuracy", "100%"} & set(words)
     assert "0% in every round: no update was scaled down" in words
 
@@ -198,12 +199,12 @@ def test_no_words_are_cut_or_lie_upon_each_other(
 ) -> None:
     run = replace(story[0], title=title, run="heart-" + "9" * 57)
     shown = curves(run, many(trained, number, cohort))
-    with style.context(plots.STYLE, after_reset=True):
-        figure = plots.draw(run, shown)
-        figure.draw_without_rendering()
-        boxes = [(text.get_text(), text.get_window_extent()) for text in seen(figure)]
+    with style.context(figure.STYLE, after_reset=True):
+        drawn = figure.draw(run, shown)
+        drawn.draw_without_rendering()
+        boxes = [(text.get_text(), text.get_window_extent()) for text in seen(drawn)]
     assert len(boxes) > 12
-    page = figure.bbox
+    page = drawn.bbox
     for words, box in boxes:
         assert page.x0 < box.x0 < box.x1 < page.x1, words
         assert page.y0 < box.y0 < box.y1 < page.y1, words
@@ -217,38 +218,38 @@ def test_no_words_are_cut_or_lie_upon_each_other(
 
 def test_a_thousand_rounds_stay_a_small_file(story: Run, trained: RoundRow) -> None:
     told = many(trained, 1000)
-    assert len(plots.picture(story[0], told, "svg")) < 500_000
-    assert len(plots.picture(story[0], told, "png")) < 500_000
+    assert len(figure.picture(story[0], told, "svg")) < 500_000
+    assert len(figure.picture(story[0], told, "png")) < 500_000
 
 
 @pytest.mark.parametrize("form", ["png", "svg"])
 def test_the_same_rounds_give_the_same_bytes_whatever_somebody_configured(
-    story: Run, form: plots.Form
+    story: Run, form: figure.Form
 ) -> None:
-    first = plots.picture(*story, form)
+    first = figure.picture(*story, form)
     with mpl.rc_context({"font.size": 30, "savefig.dpi": 50, "axes.facecolor": "k"}):
-        assert plots.picture(*story, form) == first
+        assert figure.picture(*story, form) == first
         assert mpl.rcParams["font.size"] == 30
 
 
 def test_a_title_is_neither_markup_nor_a_formula(story: Run) -> None:
     run = replace(story[0], title=HOSTILE)
-    words = words_of(plots.picture(run, story[1], "svg"))
+    words = words_of(figure.picture(run, story[1], "svg"))
     assert "Cost < 5 $ & more $ per patient?[2J?]]>" in words
-    with Image.open(io.BytesIO(plots.picture(run, story[1], "png"))) as image:
+    with Image.open(io.BytesIO(figure.picture(run, story[1], "png"))) as image:
         image.verify()
 
 
 def test_letters_that_the_font_lacks_do_not_stop_a_picture(story: Run) -> None:
     run = replace(story[0], title="\u5fc3\u81d3\u75c5")
-    assert "\u5fc3\u81d3\u75c5" in words_of(plots.picture(run, story[1], "svg"))
+    assert "\u5fc3\u81d3\u75c5" in words_of(figure.picture(run, story[1], "svg"))
 
 
 def test_a_run_without_an_opened_round_has_nothing_to_draw(story: Run) -> None:
     void = [row for row in story[1] if row.state == "void"]
     for told in ([], void):
         with pytest.raises(OperatorError, match=r"FS-864.*heart-1"):
-            plots.picture(story[0], told, "png")
+            figure.picture(story[0], told, "png")
 
 
 @pytest.mark.parametrize("name", ["curves.pdf", "curves", "png"])
@@ -267,8 +268,8 @@ def test_what_cannot_be_written_or_is_not_there_has_a_code(
 def test_without_matplotlib_it_says_what_to_install(
     told: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr("fedsecure.review.plots")
-    monkeypatch.delitem(sys.modules, "fedsecure.review.plots")
+    monkeypatch.delattr("fedsecure.review.plots.figure")
+    monkeypatch.delitem(sys.modules, "fedsecure.review.plots.figure")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert code_of("--db", told) == "FS-867"
 
@@ -291,5 +292,5 @@ def test_a_part_of_a_long_run_is_drawn_where_it_stands(
     part = [replace(trained, round=99_000 + n) for n in range(1, 101)]
     shown = curves(story[0], part)
     assert (shown.first, shown.last) == (99_000, 99_100)
-    words = words_of(plots.picture(story[0], part, "svg"))
+    words = words_of(figure.picture(story[0], part, "svg"))
     assert {"99,000", "99,100"} <= set(words)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
-from fedsecure.review import rows
+from fedsecure.review import records
 from fedsecure.review.reading import open_round_store
 
 
@@ -23,7 +23,7 @@ def content(folder: Path) -> dict[str, str]:
 def test_reading_creates_no_file_and_changes_none(told: Path) -> None:
     before = content(told.parent)
     with open_round_store(told) as session:
-        assert len(rows.rounds(session, RUN)) == 5
+        assert len(records.rounds(session, RUN)) == 5
         assert content(told.parent) == before
     assert content(told.parent) == before
 
@@ -41,15 +41,17 @@ def test_a_running_training_is_seen_as_of_its_last_commit(tmp_path: Path) -> Non
     with open_store(str(path)) as store:
         store.start_run(run_started(RUN, model(tmp_path, "model-0")))
         with open_round_store(path) as session:
-            assert rows.rounds(session, RUN) == []
+            assert records.rounds(session, RUN) == []
         store.propose(spec(1))
         with open_round_store(path) as session:
-            assert [row.state for row in rows.rounds(session, RUN)] == ["proposed"]
+            assert [row.state for row in records.rounds(session, RUN)] == ["proposed"]
 
         def unfinished(writing: Session) -> None:
             writing.execute(text("UPDATE rounds SET state = 'void'"))
             with open_round_store(path) as session:
-                assert [row.state for row in rows.rounds(session, RUN)] == ["proposed"]
+                assert [row.state for row in records.rounds(session, RUN)] == [
+                    "proposed"
+                ]
 
         store.change("unfinished", unfinished)
 
@@ -57,7 +59,7 @@ def test_a_running_training_is_seen_as_of_its_last_commit(tmp_path: Path) -> Non
 def test_a_folder_with_odd_characters_is_no_obstacle(told: Path) -> None:
     odd = told.parent.rename(told.parents[1] / "50% of a ?#folder")
     with open_round_store(odd / "rounds.db") as session:
-        assert rows.find_run(session).run == RUN
+        assert records.find_run(session).run == RUN
 
 
 def test_the_usual_places_are_looked_at_in_order(
@@ -70,14 +72,14 @@ def test_the_usual_places_are_looked_at_in_order(
     demo.parent.mkdir(parents=True)
     told.parent.rename(demo)
     with open_round_store() as session:
-        assert rows.find_run(session).run == RUN
+        assert records.find_run(session).run == RUN
     with open_store("rounds.db"):
         pass
     with (
         open_round_store() as session,
         pytest.raises(OperatorError, match="FS-863"),
     ):
-        rows.find_run(session)
+        records.find_run(session)
 
 
 @pytest.mark.parametrize("says", ['folder = "records"', "folder = 'records/'"])
@@ -89,10 +91,10 @@ def test_the_store_that_owner_toml_names_is_the_usual_one(
     owner = tmp_path / "owner.toml"
     owner.write_text(f'name = "ada"\n{says}\n', "utf-8")
     with open_round_store() as session:
-        assert rows.find_run(session).run == RUN
+        assert records.find_run(session).run == RUN
     owner.write_text(f"{says}\ndatabase = 'sqlite:///records/rounds.db'\n", "utf-8")
     with open_round_store() as session:
-        assert rows.find_run(session).run == RUN
+        assert records.find_run(session).run == RUN
     owner.write_text('folder = "elsewhere"\n', "utf-8")
     with pytest.raises(OperatorError, match=r"FS-860.*elsewhere/rounds\.db"):
         open_round_store().__enter__()

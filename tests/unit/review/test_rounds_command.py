@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from fedsecure.cli.rounds import app
 from fedsecure.errors import FedsecureError
-from fedsecure.review import rows, tables
+from fedsecure.review import records
 from fedsecure.review.reading import open_round_store
+from fedsecure.review.terminal import tables
 
 WIDTHS = (50, 80, 100, 140)
 
@@ -113,8 +114,8 @@ def test_colours_are_left_out_when_nobody_wants_them(told: Path) -> None:
 
 def test_a_reason_cannot_move_the_cursor_or_hide_itself(told: Path) -> None:
     with open_round_store(told) as session:
-        chosen = rows.find_run(session)
-        listed = rows.rounds(session, RUN)
+        chosen = records.find_run(session)
+        listed = records.rounds(session, RUN)
     hostile = replace(listed[2], outcome="void: \x1b[2J\x1b[1;1H[bold]all is well[/]")
     terminal = io.StringIO()
     console = Console(width=100, file=terminal, force_terminal=True)

@@ -5,23 +5,23 @@ import pytest
 from round_story import FEDERATION, RUN, author, spec
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.review import rows
+from fedsecure.owner.store.views import VIEWS
+from fedsecure.protocol.statements import Purpose, RoundSpec
+from fedsecure.protocol.stored_statements import stored
+from fedsecure.review import records
 from fedsecure.review.details import StatementRow, read_detail
 from fedsecure.review.reading import open_round_store
-from fedsecure.statements import Purpose, RoundSpec
-from fedsecure.store.tokens import stored
-from fedsecure.store.views import VIEWS
 
 
 def test_rows_have_the_columns_of_their_views() -> None:
     views = {view.name: [column.name for column in view.columns] for view in VIEWS}
     assert views == {
-        rows.RunRow.VIEW: [field.name for field in fields(rows.RunRow)],
-        rows.RoundRow.VIEW: [field.name for field in fields(rows.RoundRow)],
-        rows.ParticipationRow.VIEW: [
-            field.name for field in fields(rows.ParticipationRow)
+        records.RunRow.VIEW: [field.name for field in fields(records.RunRow)],
+        records.RoundRow.VIEW: [field.name for field in fields(records.RoundRow)],
+        records.ParticipationRow.VIEW: [
+            field.name for field in fields(records.ParticipationRow)
         ],
-        rows.EventRow.VIEW: [field.name for field in fields(rows.EventRow)],
+        records.EventRow.VIEW: [field.name for field in fields(records.EventRow)],
     }
 
 
@@ -41,7 +41,7 @@ def test_a_round_is_found_by_what_people_call_it(
     told: Path, which: str, digest: str
 ) -> None:
     with open_round_store(told) as session:
-        assert rows.find_round(session, RUN, which).spec_digest == digest
+        assert records.find_round(session, RUN, which).spec_digest == digest
 
 
 @pytest.mark.parametrize("which", ["4", "3.3", "0", "three", "", "-1", "ffffffff", "%"])
@@ -50,7 +50,7 @@ def test_an_unknown_round_is_an_error_that_names_it(told: Path, which: str) -> N
         open_round_store(told) as session,
         pytest.raises(OperatorError, match=rf"FS-862.*{which!r} in run {RUN}"),
     ):
-        rows.find_round(session, RUN, which)
+        records.find_round(session, RUN, which)
 
 
 def test_an_unknown_run_is_an_error_that_names_those_there_are(told: Path) -> None:
@@ -58,12 +58,12 @@ def test_an_unknown_run_is_an_error_that_names_those_there_are(told: Path) -> No
         open_round_store(told) as session,
         pytest.raises(OperatorError, match=rf"FS-861.*'lungs'.*{RUN}"),
     ):
-        rows.find_run(session, "lungs")
+        records.find_run(session, "lungs")
 
 
 def test_a_round_in_full_shows_who_signed_what(told: Path) -> None:
     with open_round_store(told) as session:
-        detail = read_detail(session, rows.find_run(session), "2")
+        detail = read_detail(session, records.find_run(session), "2")
     assert [(one.statement, one.signer, one.number) for one in detail.statements] == [
         ("round-spec", "consortium", 1),
         ("round-grant", "aggregator-a", 1),
@@ -94,7 +94,7 @@ def test_a_round_in_full_shows_who_signed_what(told: Path) -> None:
 
 def test_a_void_round_in_full_names_the_attempt_that_followed(told: Path) -> None:
     with open_round_store(told) as session:
-        detail = read_detail(session, rows.find_run(session), "3.1")
+        detail = read_detail(session, records.find_run(session), "3.1")
     assert [one.label for one in detail.other_attempts] == ["3.2"]
     assert [one.signer for one in detail.statements if one.statement == "void"] == [
         "aggregator-a",

@@ -9,17 +9,18 @@ import pytest
 from round_story import HOSPITALS, RUN, SERVERS, spec
 
 from fedsecure.errors import OperatorError
-from fedsecure.review import grid as grids, plots, rows, sides, stages
+from fedsecure.owner.store.records import Status
+from fedsecure.review import grid as grids, records, sides, stages
 from fedsecure.review.grid import MARKS
 from fedsecure.review.paging import part_of
+from fedsecure.review.plots import figure
 from fedsecure.review.reading import open_round_store
-from fedsecure.store.records import Status
 
 
 def test_everybody_has_a_cell_in_every_round(told: Path) -> None:
     with open_round_store(told) as session:
-        found = rows.rounds(session, RUN)
-        grid = grids.grid(found, rows.participations_in(session, found))
+        found = records.rounds(session, RUN)
+        grid = grids.grid(found, records.participations_in(session, found))
     assert [line.data_owner for line in grid.lines] == list(HOSPITALS)
     (_, _, _, va) = grid.lines
     shown = [one and one.status for one in va.cells]
@@ -29,8 +30,8 @@ def test_everybody_has_a_cell_in_every_round(told: Path) -> None:
 
 def test_who_was_not_asked_has_an_empty_cell(told: Path) -> None:
     with open_round_store(told) as session:
-        found = rows.rounds(session, RUN)
-        people = rows.participations_in(session, found)
+        found = records.rounds(session, RUN)
+        people = records.participations_in(session, found)
     first, last = found[0].spec_digest, found[-1].spec_digest
     some = [
         one
@@ -45,8 +46,8 @@ def test_who_was_not_asked_has_an_empty_cell(told: Path) -> None:
 
 def test_of_very_many_data_owners_some_are_counted_only(told: Path) -> None:
     with open_round_store(told) as session:
-        found = rows.rounds(session, RUN)
-        people = rows.participations_in(session, found[:1])
+        found = records.rounds(session, RUN)
+        people = records.participations_in(session, found[:1])
     many = [replace(people[0], data_owner=f"h{i:03}") for i in range(grids.MOST + 7)]
     grid = grids.grid(found[:1], many)
     assert (len(grid.lines), grid.left_out) == (grids.MOST, 7)
@@ -59,7 +60,7 @@ def test_every_status_has_a_mark_of_its_own() -> None:
 
 def test_seconds_by_stage_are_of_opened_rounds_the_longest_first(told: Path) -> None:
     with open_round_store(told) as session:
-        found = [row for row in rows.rounds(session, RUN) if row.purpose == "train"]
+        found = [row for row in records.rounds(session, RUN) if row.purpose == "train"]
         spent = stages.spent(session, found)
     assert spent.rounds == 3
     train, opening = spent.stages
@@ -70,7 +71,7 @@ def test_seconds_by_stage_are_of_opened_rounds_the_longest_first(told: Path) -> 
 
 def test_of_no_opened_round_nothing_was_spent(told: Path) -> None:
     with open_round_store(told) as session:
-        void = [row for row in rows.rounds(session, RUN) if row.state == "void"]
+        void = [row for row in records.rounds(session, RUN) if row.state == "void"]
         spent = stages.spent(session, void)
     assert (spent.rounds, list(spent.stages), spent.seconds) == (0, [], 0.0)
 
@@ -96,12 +97,12 @@ def test_of_a_void_round_the_confirmations_are_shown(told: Path) -> None:
 
 def test_neighbours_are_in_order_of_proposal(told: Path) -> None:
     with open_round_store(told) as session:
-        found = rows.rounds(session, RUN)
+        found = records.rounds(session, RUN)
         for before, row in pairwise(found):
-            assert rows.beside(session, row, -1) == before
-            assert rows.beside(session, before, 1) == row
-        assert rows.beside(session, found[0], -1) is None
-        assert rows.beside(session, found[-1], 1) is None
+            assert records.beside(session, row, -1) == before
+            assert records.beside(session, before, 1) == row
+        assert records.beside(session, found[0], -1) is None
+        assert records.beside(session, found[-1], 1) is None
 
 
 @pytest.mark.parametrize(("page", "number"), [(0, 5), (2, 25), (3, 50), (-1, 5)])
@@ -117,21 +118,21 @@ def test_parts_cover_a_list_and_an_empty_one_has_one() -> None:
 
 def test_a_dark_picture_has_every_colour_changed_and_nothing_else(told: Path) -> None:
     with open_round_store(told) as session:
-        run = rows.find_run(session)
-        light = plots.picture(run, rows.rounds(session, RUN), "svg")
-    dark = plots.darkened(light).decode()
+        run = records.find_run(session)
+        light = figure.picture(run, records.rounds(session, RUN), "svg")
+    dark = figure.darkened(light).decode()
     colour = re.compile(r"#[0-9a-f]{6}\b")
-    assert set(colour.findall(light.decode())) <= {one.lower() for one in plots.DARK}
-    assert set(colour.findall(dark)) <= set(plots.DARK.values())
+    assert set(colour.findall(light.decode())) <= {one.lower() for one in figure.DARK}
+    assert set(colour.findall(dark)) <= set(figure.DARK.values())
     assert colour.sub("", dark) == colour.sub("", light.decode())
 
 
 def test_a_picture_without_a_title_names_no_run(told: Path) -> None:
     with open_round_store(told) as session:
-        run = rows.find_run(session)
-        found = rows.rounds(session, RUN)
-    titled = plots.picture(run, found, "svg").decode()
-    bare = plots.picture(run, found, "svg", titled=False).decode()
+        run = records.find_run(session)
+        found = records.rounds(session, RUN)
+    titled = figure.picture(run, found, "svg").decode()
+    bare = figure.picture(run, found, "svg", titled=False).decode()
     assert run.title in titled
     assert run.title not in bare
     assert "Loss" in bare

@@ -19,24 +19,26 @@ from click.testing import Result
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
-from clients import checked, status_cli
-from clients.answered import Answered
-from clients.examples import Inspection, Problem
-from clients.refusals import Refusal
+from fedsecure.audit import page
 from fedsecure.audit.findings import Finding as AuditFinding, Report, Store
-from fedsecure.bench import told as benches
-from fedsecure.bench.results import Result as Measured
 from fedsecure.cli import doctor, explain, join
 from fedsecure.cli.progress import RoundTable
 from fedsecure.cli.rounds import app
-from fedsecure.demo import told as demo
+from fedsecure.demo import sights as demo
 from fedsecure.doctor.findings import Finding, State
-from fedsecure.flower.recorder import RoundReport
-from fedsecure.identity import AggregatorParty, Role
+from fedsecure.frameworks.flower.recorder import RoundReport
 from fedsecure.membership.changes import Change
-from fedsecure.review import audited, fitting
-from fedsecure.statements import Purpose
+from fedsecure.protocol.identity import AggregatorParty, Role
+from fedsecure.protocol.statements import Purpose
 from fedsecure.study.remarks import Figures
+from fedsecure.terminal import tables
+from fedsecure_bench import progress as benches
+from fedsecure_bench.results import Result as Measured
+from fedsecure_clients.cli import status as statuses
+from fedsecure_clients.data import report as data_reports
+from fedsecure_clients.data.examples import Inspection, Problem
+from fedsecure_clients.state.outcomes import Answered
+from fedsecure_clients.state.refusals import Refusal
 
 WIDTHS = (60, 80, 100, 120)
 TITLE = "Thirty-day readmission after heart failure, five university hospitals"
@@ -180,8 +182,8 @@ def status() -> RenderableType:
     said = {NORTH: "in set of 5", SOUTH: "not in set of 5"}
     answered = [Answered(RUN, 12, "train", 2, "disputed", said)]
     refusal = Refusal(1.8e9, RUN, 13, "train", "FS-418", f"{RUN} was not approved")
-    return status_cli.page(
-        status_cli.Status(
+    return statuses.page(
+        statuses.Status(
             OWNER,
             {NORTH: (12, 10**9), SOUTH: (12, 10**9)},
             {"disputed": 1},
@@ -196,23 +198,23 @@ def status() -> RenderableType:
 def problems() -> RenderableType:
     column = "left_ventricular_ejection_fraction_percent"
     places = (Problem("FS-104", f"row 12,345, column {column}", "is 400"),)
-    found = checked.Checked(
+    found = data_reports.Checked(
         Path("/srv/data/readmission.csv"),
         Inspection(Path("a.csv"), 12, places, None, every=places),
         (),
         (column,),
     )
-    return checked.show(found)
+    return data_reports.show(found)
 
 
 PAGES: dict[str, tuple[Callable[[], RenderableType], tuple[str, ...]]] = {
     "audit": (
-        lambda: audited.audit_page(report()),
+        lambda: page.audit_page(report()),
         (NORTH, "12,345", "FS-626", "1 found"),
     ),
     "status": (status, (OWNER, NORTH, SOUTH, "disputed", "not in set of 5", "FS-418")),
     "doctor": (
-        lambda: fitting.table(
+        lambda: tables.table(
             doctor.COLUMNS,
             [Finding(f"reaches {NORTH}", State.FAILS, f"no answer of {SOUTH}")],
         ),
@@ -221,14 +223,14 @@ PAGES: dict[str, tuple[Callable[[], RenderableType], tuple[str, ...]]] = {
     "data check": (problems, ("row 12,345", "FS-104", "A number is out of range")),
     "explain": (explain._list, ("FS-310", "A report does not belong to this round")),
     "demo": (
-        lambda: fitting.table(
+        lambda: tables.table(
             demo.COLUMNS,
             [demo.Seen(NORTH, "sealed vectors", 12, 10**9, "random numbers")],
         ),
         (NORTH, "sealed vectors", "1,000,000,000"),
     ),
     "join": (
-        lambda: fitting.table(join.COLUMNS, [change()]),
+        lambda: tables.table(join.COLUMNS, [change()]),
         (NORTH, "https://north.hospital-network.example:8443"),
     ),
     "bench": (
@@ -254,7 +256,7 @@ def test_receipts_that_are_checked_without_a_store_show_no_empty_table() -> None
     own = Report()
     own.look(17)
     file = io.StringIO()
-    Console(file=file, width=80, highlight=False).print(audited.audit_page(own))
+    Console(file=file, width=80, highlight=False).print(page.audit_page(own))
     first = file.getvalue().splitlines()[0].split()
     assert first[0] == "check"
     assert "ledger" not in file.getvalue().split("\n\n")[0]

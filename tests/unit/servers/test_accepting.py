@@ -6,12 +6,20 @@ import resource
 
 import pytest
 
-from aggregator.config import Connections
-from aggregator.spool import disk
-from fedsecure import accepting, durability
-from fedsecure.accepting import FILES_KEPT, MOST, Limits, Line, Lines, canonical
-from fedsecure.connections import Peer, vouch
 from fedsecure.errors import OperatorError
+from fedsecure.system import durability
+from fedsecure.transport import connection_limits
+from fedsecure.transport.bounded_connection import Peer, vouch
+from fedsecure.transport.connection_limits import (
+    FILES_KEPT,
+    MOST,
+    Limits,
+    Line,
+    Lines,
+    canonical,
+)
+from fedsecure_aggregator.config import Connections
+from fedsecure_aggregator.storage.spool import disk
 
 HERE, THERE = "192.0.2.1", "198.51.100.1"
 
@@ -119,7 +127,7 @@ def test_a_process_takes_the_descriptors_that_it_may(
     limit = [(256, 4096)]
     monkeypatch.setattr(resource, "getrlimit", lambda _: limit[0])
     monkeypatch.setattr(resource, "setrlimit", lambda _, both: limit.append(both))
-    accepting.raise_files()
+    connection_limits.raise_files()
     assert limit[1] == (FILES_KEPT + 2 * MOST, 4096)
 
 

@@ -14,17 +14,30 @@ from pathlib import Path
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedsecure.encodings import SEALING_KEY_BYTES, base64url
-from fedsecure.identity import (
+from fedsecure.owner.store.files import save_array
+from fedsecure.owner.store.records import (
+    ModelKind,
+    Participation,
+    RoundResult,
+    RoundVoided,
+    RunFinished,
+    RunStarted,
+    Status,
+    StoredModel,
+)
+from fedsecure.owner.store.rounds import RoundStore
+from fedsecure.owner.store.states import RunState
+from fedsecure.protocol.encodings import SEALING_KEY_BYTES, base64url
+from fedsecure.protocol.identity import (
     AggregatorParty,
     DataOwnerParty,
     Federation,
     ModelOwnerParty,
     public_key_text,
 )
-from fedsecure.ledger import GENESIS
-from fedsecure.signing import Author, Signed, set_digest
-from fedsecure.statements import (
+from fedsecure.protocol.ledger import GENESIS
+from fedsecure.protocol.signing import Author, Signed, set_digest
+from fedsecure.protocol.statements import (
     AggregateShareHeader,
     LedgerHead,
     Member,
@@ -37,19 +50,6 @@ from fedsecure.statements import (
     Void,
     Weighting,
 )
-from fedsecure.store.files import save_array
-from fedsecure.store.records import (
-    ModelKind,
-    Participation,
-    RoundResult,
-    RoundVoided,
-    RunFinished,
-    RunStarted,
-    Status,
-    StoredModel,
-)
-from fedsecure.store.rounds import RoundStore
-from fedsecure.store.states import RunState
 
 RUN = "heart-1"
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va")

@@ -7,8 +7,8 @@ import pytest
 from round_story import RUN, model, open_store, run_started, spec
 from sqlalchemy import create_engine, text
 
-from fedsecure import database
 from fedsecure.errors import OperatorError
+from fedsecure.storage import database
 from tests.postgres import Cluster, cluster
 
 

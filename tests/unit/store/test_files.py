@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fedsecure.errors import OperatorError
-from fedsecure.store.files import Array, load_array, save_array
-from fedsecure.store.records import ModelKind
+from fedsecure.owner.store.files import Array, load_array, save_array
+from fedsecure.owner.store.records import ModelKind
 
 KINDS = [np.float32, np.float64, np.uint32]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.store import MIGRATIONS as AGGREGATOR
-from clients.storage import MIGRATIONS as AGENT
-from fedsecure import database
 from fedsecure.errors import OperatorError
-from fedsecure.store.rounds import MIGRATIONS as ROUNDS
+from fedsecure.owner.store.rounds import MIGRATIONS as ROUNDS
+from fedsecure.storage import database
+from fedsecure_aggregator.storage.store import MIGRATIONS as AGGREGATOR
+from fedsecure_clients.state.storage import MIGRATIONS as AGENT
 
 KINDS = {
     "a model owner's round store": ROUNDS,

@@ -9,9 +9,9 @@ import pytest
 from round_story import RUN, Clock, author, model, run_started, spec
 from sqlalchemy import URL, create_engine, text
 
-from fedsecure import database, locking
 from fedsecure.errors import OperatorError
-from fedsecure.store.rounds import RoundStore
+from fedsecure.owner.store.rounds import RoundStore
+from fedsecure.storage import database, locks
 from tests.conftest import Databases
 from tests.postgres import Cluster
 
@@ -46,10 +46,10 @@ def other(place: URL) -> "subprocess.Popen[str]":
 def test_a_store_is_held_until_its_process_ends_however_that_is(place: URL) -> None:
     with other(place) as child:
         with pytest.raises(OperatorError, match=rf"FS-547.*process {child.pid} on"):
-            locking.hold(place, "FS-547", seconds=0)
+            locks.hold(place, "FS-547", seconds=0)
         child.kill()
         child.wait()
-        locking.hold(place, "FS-547").close()  # a server needs a moment to notice
+        locks.hold(place, "FS-547").close()  # a server needs a moment to notice
 
 
 def test_a_second_training_on_a_round_store_stops_before_it_changes_anything(
@@ -71,9 +71,9 @@ def test_a_second_training_on_a_round_store_stops_before_it_changes_anything(
 
 def test_two_names_of_one_file_are_one_store(tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(tmp_path / "rounds.db")
-    held = locking.hold(database.locate(tmp_path / "rounds.db"), "FS-547")
+    held = locks.hold(database.locate(tmp_path / "rounds.db"), "FS-547")
     with pytest.raises(OperatorError, match="FS-547"):
-        locking.hold(database.locate(tmp_path / "link.db"), "FS-547")
+        locks.hold(database.locate(tmp_path / "link.db"), "FS-547")
     held.close()
 
 
@@ -84,7 +84,7 @@ def test_stores_in_two_schemas_are_two_stores(postgresql: Cluster) -> None:
         connection.execute(text("CREATE SCHEMA other"))
     engine.dispose()
     elsewhere = place.update_query_dict({"options": "-c search_path=other"})
-    both = [locking.hold(one, "FS-547", seconds=0) for one in (place, elsewhere)]
+    both = [locks.hold(one, "FS-547", seconds=0) for one in (place, elsewhere)]
     for held in both:
         held.close()
 
@@ -107,7 +107,7 @@ def test_a_lock_that_was_lost_is_taken_anew_before_the_next_write(
     postgresql: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = database.locate(postgresql.new_database())
-    held = locking.hold(place, "FS-547")
+    held = locks.hold(place, "FS-547")
     engine = database.open_for_writing(place)
     for _ in "abc":
         with engine.begin() as connection:
@@ -118,7 +118,7 @@ def test_a_lock_that_was_lost_is_taken_anew_before_the_next_write(
             held.require(connection)
         assert "taken anew" in capsys.readouterr().out
     with pytest.raises(OperatorError, match="FS-547"):
-        locking.hold(place, "FS-547", seconds=0)
+        locks.hold(place, "FS-547", seconds=0)
     engine.dispose()
     held.close()
 

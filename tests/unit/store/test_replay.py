@@ -21,19 +21,14 @@ from round_story import (
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from fedsecure import database
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.owner import KIND
 from fedsecure.audit.verify import Progress, alone
 from fedsecure.errors import OperatorError, RoundStateError
-from fedsecure.identity import Federation
-from fedsecure.ledger import read_chain
-from fedsecure.signing import Author, Signed
-from fedsecure.statements import Event, RoundSpec
-from fedsecure.store import models
-from fedsecure.store.projection import project
-from fedsecure.store.records import (
+from fedsecure.owner.store import models
+from fedsecure.owner.store.projection import project
+from fedsecure.owner.store.records import (
     ModelKind,
     RoundJudged,
     RoundResult,
@@ -42,8 +37,13 @@ from fedsecure.store.records import (
     StoredModel,
     Verdict,
 )
-from fedsecure.store.rounds import MIGRATIONS, RoundStore
-from fedsecure.store.states import RunState
+from fedsecure.owner.store.rounds import MIGRATIONS, RoundStore
+from fedsecure.owner.store.states import RunState
+from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.ledger import read_chain
+from fedsecure.protocol.signing import Author, Signed
+from fedsecure.protocol.statements import Event, RoundSpec
+from fedsecure.storage import database
 
 QUIET = Progress(lambda _what, _total: None, lambda _number: None)
 

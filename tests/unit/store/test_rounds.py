@@ -24,11 +24,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import FedsecureError, OperatorError, RoundStateError
-from fedsecure.signing import verify
-from fedsecure.statements import Opening, Purpose, RoundGrant, RoundSpec
-from fedsecure.store.files import load_array
-from fedsecure.store.models import Model, Participation as ParticipationTable
-from fedsecure.store.records import (
+from fedsecure.owner.store.files import load_array
+from fedsecure.owner.store.models import Model, Participation as ParticipationTable
+from fedsecure.owner.store.records import (
     ModelKind,
     Participation,
     RoundResult,
@@ -36,8 +34,10 @@ from fedsecure.store.records import (
     RunFinished,
     Status,
 )
-from fedsecure.store.rounds import RoundStore
-from fedsecure.store.states import RoundState, RunState
+from fedsecure.owner.store.rounds import RoundStore
+from fedsecure.owner.store.states import RoundState, RunState
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import Opening, Purpose, RoundGrant, RoundSpec
 
 
 def statuses(store: RoundStore, digest: str) -> dict[str, str]:

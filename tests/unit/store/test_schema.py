@@ -8,11 +8,11 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from fedsecure import database
 from fedsecure.errors import OperatorError
-from fedsecure.store.models import Base
-from fedsecure.store.rounds import MIGRATIONS
-from fedsecure.store.views import VIEWS
+from fedsecure.owner.store.models import Base
+from fedsecure.owner.store.rounds import MIGRATIONS
+from fedsecure.owner.store.views import VIEWS
+from fedsecure.storage import database
 
 
 def schema(path: Path) -> dict[str, list[str]]:

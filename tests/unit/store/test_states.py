@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 
 from fedsecure.errors import RoundStateError
-from fedsecure.store.states import RoundState, RunState, advance
+from fedsecure.owner.store.states import RoundState, RunState, advance
 
 ROUND_STEPS = {
     ("proposed", "granted"),

@@ -10,12 +10,12 @@ from round_story import RUN, author, model, open_store, run_started, spec
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
-from fedsecure import database
 from fedsecure.errors import OperatorError
-from fedsecure.store.records import RunFinished
-from fedsecure.store.rounds import RoundStore
-from fedsecure.store.states import RunState
-from fedsecure.transactions import Patience
+from fedsecure.owner.store.records import RunFinished
+from fedsecure.owner.store.rounds import RoundStore
+from fedsecure.owner.store.states import RunState
+from fedsecure.storage import database
+from fedsecure.storage.transactions import Patience
 from tests.postgres import Cluster, cluster
 
 

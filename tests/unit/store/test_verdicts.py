@@ -8,8 +8,8 @@ from round_story import FEDERATION, RUN, open_store, run_started, spec, tell
 from sqlalchemy import create_engine, text
 
 from fedsecure.errors import RoundStateError
-from fedsecure.store.records import Origin, RoundJudged, RunStarted, Verdict
-from fedsecure.store.rounds import RoundStore
+from fedsecure.owner.store.records import Origin, RoundJudged, RunStarted, Verdict
+from fedsecure.owner.store.rounds import RoundStore
 
 COLUMNS = "verdict, verdict_note, verdict_by"
 

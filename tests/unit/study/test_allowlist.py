@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fedsecure.errors import PeerError
-from fedsecure.study.allowlist import MAX_DEPTH, MAX_STRING, parse_allowed
+from fedsecure.study.keras.allowlist import MAX_DEPTH, MAX_STRING, parse_allowed
 
 DENSE: dict[str, Any] = {
     "module": "keras.layers",

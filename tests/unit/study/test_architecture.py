@@ -8,8 +8,9 @@ import pytest
 from keras import layers
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.study import allowlist
-from fedsecure.study.architecture import (
+from fedsecure.study.config import Study
+from fedsecure.study.keras import allowlist
+from fedsecure.study.keras.architecture import (
     flat_weights,
     from_logits,
     layers_of,
@@ -18,7 +19,6 @@ from fedsecure.study.architecture import (
     require_fit,
     require_probabilities,
 )
-from fedsecure.study.config import Study
 
 
 def compiled(*stack: layers.Layer, width: int = 8) -> keras.Model:

@@ -8,9 +8,9 @@ import keras
 import pytest
 
 from fedsecure.errors import OperatorError
-from fedsecure.study.architecture import flat_weights
 from fedsecure.study.config import Study, build_model, declared_scalars, load_study
-from fedsecure.study.table_schema import TableSchema
+from fedsecure.study.keras.architecture import flat_weights
+from fedsecure.study.schema.tables import TableSchema
 from fedsecure.study.task import parse_task
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from fedsecure.errors import OperatorError
 from fedsecure.study.config import build_model, load_study
-from fedsecure.study.extremes import ends, extremes
-from fedsecure.study.schema import load_schema
+from fedsecure.study.schema.extremes import ends, extremes
+from fedsecure.study.schema.features import load_schema
 from tests.protocol.federation import refused
 
 STUDY: Final = """\

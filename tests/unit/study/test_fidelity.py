@@ -9,8 +9,8 @@ import pytest
 from keras import layers
 
 from fedsecure.errors import OperatorError
-from fedsecure.study.architecture import model_from_data, model_to_data
-from fedsecure.study.fidelity import require_same
+from fedsecure.study.keras.architecture import model_from_data, model_to_data
+from fedsecure.study.keras.fidelity import require_same
 from tests.unit.study.test_architecture import (
     compiled,
     over_volumes,

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fedsecure.errors import OperatorError
-from fedsecure.study.columns import CellError
-from fedsecure.study.schema import load_schema
+from fedsecure.study.schema.columns import CellError
+from fedsecure.study.schema.features import load_schema
+from fedsecure.study.schema.tables import TableSchema
 from fedsecure.study.strict import canonical
-from fedsecure.study.table_schema import TableSchema
 
 SCHEMA = """\
 version = 1

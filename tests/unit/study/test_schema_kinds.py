@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fedsecure.errors import OperatorError
-from fedsecure.study.schema import AnySchema, load_schema
+from fedsecure.study.schema.features import AnySchema, load_schema
 from fedsecure.study.strict import canonical
 from fedsecure.study.task import Task, parse_task
 

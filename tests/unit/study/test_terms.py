@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.statements import (
+from fedsecure.protocol.statements import (
     RoundSpec,
     ScalarField,
     StatisticsField,

@@ -9,9 +9,9 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from fedsecure.study.columns import Bounds
 from fedsecure.study.config import StudyFile
-from fedsecure.study.schema import KINDS
+from fedsecure.study.schema.columns import Bounds
+from fedsecure.study.schema.features import KINDS
 from tests.unit.docs import page
 
 PAGE = page.read("your-own-study.md")

@@ -18,19 +18,19 @@ import keras
 import numpy as np
 import pytest
 
-from clients.config import AgentSettings
-from clients.data import load
-from clients.examples import MAX_BYTES
-from clients.images import MAX_PIXELS
-from clients.policy import Policy
 from fedsecure.core.params import Params
 from fedsecure.errors import PROBLEMS
-from fedsecure.flower.linear import LINEAR, NOT_LINEAR
-from fedsecure.statements import Weighting
-from fedsecure.store.views import V_ROUND
-from fedsecure.study import allowlist
+from fedsecure.frameworks.flower.linear import LINEAR, NOT_LINEAR
+from fedsecure.owner.store.views import V_ROUND
+from fedsecure.protocol.statements import Weighting
 from fedsecure.study.config import build_model, load_study
-from fedsecure.study.schema import KINDS, load_schema
+from fedsecure.study.keras import allowlist
+from fedsecure.study.schema.features import KINDS, load_schema
+from fedsecure_clients.agent.config import AgentSettings
+from fedsecure_clients.consent.policy import Policy
+from fedsecure_clients.data.dataset import load
+from fedsecure_clients.data.examples import MAX_BYTES
+from fedsecure_clients.data.images import MAX_PIXELS
 from tests.unit.docs import page
 
 PAGE = page.read("your-own-study.md")

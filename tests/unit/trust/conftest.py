@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedsecure.identity import Federation
-from fedsecure.signing import Author
+from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.signing import Author
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 

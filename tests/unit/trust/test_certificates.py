@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from fedsecure.certificates import Authority, Certified
+from fedsecure.transport.certificates import Authority, Certified
 
 NOW = datetime.now(UTC)  # handshakes go by the real clock
 YEAR = timedelta(days=365)

@@ -11,7 +11,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from pydantic import ValidationError
 
-from fedsecure.identity import Party
+from fedsecure.protocol.identity import Party
 
 FOLDER = Path(__file__).parents[2] / "vectors"
 CASES = json.loads((FOLDER / "ed25519.json").read_text("utf-8"))

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 from hypothesis import given, strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from fedsecure.encodings import (
+from fedsecure.protocol.encodings import (
     Base64Key,
     Digest,
     ReportId,

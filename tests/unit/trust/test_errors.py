@@ -67,7 +67,7 @@ def test_a_row_reads_well(code: str) -> None:
 def uses() -> dict[str, list[str]]:
     """Where the programs and their documents name codes."""
     found: dict[str, list[str]] = {}
-    for folder in ("fedsecure", "clients", "aggregator", "studies", "docs"):
+    for folder in ("fedsecure", "clients", "aggregator", "bench", "studies", "docs"):
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".md", ".toml", ".html", ".js"}:
                 for code in CODE.findall(path.read_text("utf-8")):

@@ -11,22 +11,26 @@ from pathlib import Path
 
 import pytest
 
-from fedsecure import faults
-from fedsecure.faults import VARIABLE, Point, reached
+from fedsecure.system import crash_points
+from fedsecure.system.crash_points import VARIABLE, Point, reached
 
 ROOT = Path(__file__).parents[3]
 FILES = {
     "aggregator": ("aggregator",),
-    "owner": ("fedsecure/rounds/owner.py", "fedsecure/flower"),
-    "agent": ("clients", "fedsecure/rounds/contributor.py", "fedsecure/flower/mod.py"),
+    "owner": ("fedsecure/owner/rounds.py", "fedsecure/frameworks/flower"),
+    "agent": (
+        "clients",
+        "fedsecure/contributor/contribution.py",
+        "fedsecure/frameworks/flower/mod.py",
+    ),
 }
-MARK = "from fedsecure.faults import Point, reached; "
+MARK = "from fedsecure.system.crash_points import Point, reached; "
 
 
 def marks() -> list[tuple[Point, str]]:
     """Return every point that the programs mark, with its file."""
     found = []
-    for folder in ("fedsecure", "clients", "aggregator"):
+    for folder in ("fedsecure", "clients", "aggregator", "bench"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Call) and _is_mark(node.func):
@@ -53,7 +57,7 @@ def test_every_point_is_marked_once_where_its_party_is() -> None:
 
 def test_nothing_happens_without_the_variable() -> None:
     assert VARIABLE not in os.environ
-    assert faults._fault is None
+    assert crash_points._fault is None
     for point in Point:
         reached(point)
 

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.identity import (
+from fedsecure.protocol.identity import (
     Federation,
     Role,
     fingerprint,
@@ -19,7 +19,7 @@ from fedsecure.identity import (
     public_key_text,
     require_key_of,
 )
-from fedsecure.signing import Author
+from fedsecure.protocol.signing import Author
 
 CASES = json.loads(
     (Path(__file__).parents[2] / "vectors" / "federation.json").read_text()

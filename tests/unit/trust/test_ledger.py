@@ -7,8 +7,8 @@ from sqlalchemy import String, create_engine, func, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fedsecure.errors import PeerError
-from fedsecure.identity import Federation
-from fedsecure.ledger import (
+from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.ledger import (
     GENESIS,
     EventColumns,
     Ledger,
@@ -17,8 +17,8 @@ from fedsecure.ledger import (
     head_at,
     read_chain,
 )
-from fedsecure.signing import Author, verify
-from fedsecure.statements import Event, LedgerHead
+from fedsecure.protocol.signing import Author, verify
+from fedsecure.protocol.statements import Event, LedgerHead
 
 Authors = Callable[[str], Author]
 NOW = 1_800_000_000.25

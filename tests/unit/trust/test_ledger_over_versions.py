@@ -9,11 +9,18 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.federations import Federations
-from fedsecure.identity import Federation, public_key_text
-from fedsecure.ledger import CHANGED, EventColumns, Ledger, chain, head, read_chain
-from fedsecure.signing import Author
-from fedsecure.statements import Event, Void
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure.protocol.identity import Federation, public_key_text
+from fedsecure.protocol.ledger import (
+    CHANGED,
+    EventColumns,
+    Ledger,
+    chain,
+    head,
+    read_chain,
+)
+from fedsecure.protocol.signing import Author
+from fedsecure.protocol.statements import Event, Void
 
 Authors = Callable[[str], Author]
 NEW_KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)

@@ -8,12 +8,16 @@ import tomli_w
 from hypothesis import example, given, strategies as st
 from pydantic import ValidationError
 
-from clients.config import AgentSettings, load_agent_settings, require_pinned
-from clients.policy import Policy
+from fedsecure.contributor.contribution import weight_of
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.identity import Federation
-from fedsecure.rounds.contributor import weight_of
-from fedsecure.statements import Purpose, RoundSpec, Weighting
+from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.statements import Purpose, RoundSpec, Weighting
+from fedsecure_clients.agent.config import (
+    AgentSettings,
+    load_agent_settings,
+    require_pinned,
+)
+from fedsecure_clients.consent.policy import Policy
 
 STATEMENTS = json.loads(
     (Path(__file__).parents[2] / "vectors" / "statements.json").read_text()
@@ -193,7 +197,7 @@ def test_an_agent_joins_a_host_and_port(
         ("superlink", "[::1"),
         ("name", "Basel"),
         ("app", "app"),
-        ("app", "clients.app:app; import os"),
+        ("app", "fedsecure_clients.keras_app.app:app; import os"),
         ("poll_seconds", 0.0),
         ("poll_seconds", math.nan),
         ("policy", {"min_cohort": 1}),

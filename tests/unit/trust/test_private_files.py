@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings, strategies as st
 
 from fedsecure.errors import OperatorError
-from fedsecure.identity import (
+from fedsecure.protocol.identity import (
     load_signing_key,
     read_private,
     save_signing_key,

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fedsecure.errors import FedsecureError, OperatorError, one_line, printable
-from fedsecure.screen import Console, printable_event
+from fedsecure.terminal.console import Console, printable_event
 
 ROOT = Path(__file__).parents[3]
 ORDERS = [
@@ -72,7 +72,7 @@ def test_a_line_of_the_log_is_one_line_without_orders(
 def test_programs_use_no_other_way_to_the_terminal() -> None:
     others = [
         path.relative_to(ROOT).as_posix()
-        for folder in ("fedsecure", "clients", "aggregator")
+        for folder in ("fedsecure", "clients", "aggregator", "bench")
         for path in sorted((ROOT / folder).rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ImportFrom)

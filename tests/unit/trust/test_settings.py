@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings as budget, strategies as st
 from pydantic import Field, ValidationError
 
-from fedsecure import settings
 from fedsecure.errors import OperatorError
-from fedsecure.settings import RelativePath, explain
+from fedsecure.system import settings
+from fedsecure.system.settings import RelativePath, explain
 
 
 class Database(settings.Settings):

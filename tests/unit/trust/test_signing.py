@@ -11,11 +11,11 @@ import jwt
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from fedsecure import signing
-from fedsecure.encodings import base64url, from_base64url
 from fedsecure.errors import PeerError
-from fedsecure.identity import Federation
-from fedsecure.signing import (
+from fedsecure.protocol import signing
+from fedsecure.protocol.encodings import base64url, from_base64url
+from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.signing import (
     MAX_COMMAS,
     Author,
     Signed,
@@ -24,7 +24,7 @@ from fedsecure.signing import (
     set_digest,
     verify,
 )
-from fedsecure.statements import (
+from fedsecure.protocol.statements import (
     AUTHOR_FIELD,
     SIGNERS,
     Event,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import ValidationError
 
-from fedsecure.encodings import base64url
-from fedsecure.signing import Author, canonical, verify
-from fedsecure.statements import (
+from fedsecure.protocol.encodings import base64url
+from fedsecure.protocol.signing import Author, canonical, verify
+from fedsecure.protocol.statements import (
     AUTHOR_FIELD,
     MAX_INTEGER,
     SIGNERS,

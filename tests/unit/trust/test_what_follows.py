@@ -14,17 +14,11 @@ from typing import Any, Final, NoReturn
 import pytest
 from structlog.testing import capture_logs
 
-from aggregator.problems import document
-from aggregator.refusals import ONE_RECORD, _tells
-from clients.agent import Agent
-from clients.review import Rule
-from clients.review_page import _beyond_decision
-from clients.waiting import Waiting
-from fedsecure.aggregators import UnreachableError
 from fedsecure.audit.findings import Finding, Report
 from fedsecure.audit.verify import _say_who_may_be_old
 from fedsecure.cli import explain
 from fedsecure.console.app import status_of
+from fedsecure.contributor.contribution import Contributor
 from fedsecure.core.seal import sealed_length
 from fedsecure.doctor import own
 from fedsecure.errors import (
@@ -36,17 +30,23 @@ from fedsecure.errors import (
     Stands,
     family,
 )
-from fedsecure.flower.going_on import may_pass
-from fedsecure.rounds.contributor import Contributor
-from fedsecure.rounds.owner import (
+from fedsecure.frameworks.flower.going_on import may_pass
+from fedsecure.owner.rounds import (
     RoundOwner,
     _void_at,
     is_hopeless,
     is_refusal,
     is_worth_another_attempt,
 )
-from fedsecure.signing import Signed
-from fedsecure.statements import Fold, Opening, ReportHeader, Void
+from fedsecure.protocol.signing import Signed
+from fedsecure.protocol.statements import Fold, Opening, ReportHeader, Void
+from fedsecure.transport.aggregator_client import UnreachableError
+from fedsecure_aggregator.http.problems import document
+from fedsecure_aggregator.rounds.refusals import ONE_RECORD, _tells
+from fedsecure_clients.agent.loop import Agent
+from fedsecure_clients.agent.waiting import Waiting
+from fedsecure_clients.consent.review import Rule
+from fedsecure_clients.consent.review_page import _beyond_decision
 
 ROOT: Final = Path(__file__).parents[3]
 RETRY: Final = {

@@ -9,21 +9,21 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from aggregator.config import AggregatorSettings
-from aggregator.policy import Policy as AggregatorPolicy
-from clients.config import AgentSettings
-from clients.policy import Policy
 from fedsecure.errors import OperatorError
-from fedsecure.flower.owner_settings import OwnerSettings
-from fedsecure.identity import Federation
 from fedsecure.membership.accepted import Accepted
 from fedsecure.membership.identity_file import Identity
-from fedsecure.settings import load
-from fedsecure.study.array_schema import ArraysSchema
+from fedsecure.owner.settings import OwnerSettings
+from fedsecure.protocol.identity import Federation
 from fedsecure.study.config import StudyFile, load_study
-from fedsecure.study.image_schema import ImagesSchema
-from fedsecure.study.table_schema import TableSchema
-from fedsecure.wording import _FORMS, keys, nearest, say
+from fedsecure.study.schema.arrays import ArraysSchema
+from fedsecure.study.schema.images import ImagesSchema
+from fedsecure.study.schema.tables import TableSchema
+from fedsecure.system.settings import load
+from fedsecure.system.wording import _FORMS, keys, nearest, say
+from fedsecure_aggregator.config import AggregatorSettings
+from fedsecure_aggregator.rules.policy import Policy as AggregatorPolicy
+from fedsecure_clients.agent.config import AgentSettings
+from fedsecure_clients.consent.policy import Policy
 
 FILES = (
     OwnerSettings,
@@ -156,7 +156,7 @@ def test_the_nearest_word_ignores_case(typed: str, meant: str | None) -> None:
 
 def test_every_form_of_a_text_has_words() -> None:
     written = set()
-    for part in ("fedsecure", "clients", "aggregator"):
+    for part in ("fedsecure", "clients", "aggregator", "bench"):
         for path in (ROOT / part).rglob("*.py"):
             text = path.read_text("utf-8")
             raw = re.findall(r'pattern=r?"', text)

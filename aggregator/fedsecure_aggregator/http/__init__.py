@@ -1,0 +1,1 @@
+"""From a connection to a request: limits, bodies, routes, problem documents."""

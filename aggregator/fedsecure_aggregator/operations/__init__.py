@@ -1,0 +1,1 @@
+"""For who runs the server: start, health, backups, doctor, audit, commands."""

@@ -1,0 +1,100 @@
+"""What an aggregator's `fedsecure doctor` looks at."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from shlex import quote
+from urllib.parse import urlsplit
+
+from fedsecure.doctor import own
+from fedsecure.doctor.findings import Check, SkippedError, WaitsError
+from fedsecure.doctor.servers import (
+    Need,
+    aggregator_checks,
+    aggregator_server,
+    clock_check,
+)
+from fedsecure.doctor.tls import ServerTls, tls_checks, utc_now
+from fedsecure.errors import FedsecureError, OperatorError
+from fedsecure.protocol.identity import AggregatorParty
+from fedsecure.storage import database
+from fedsecure_aggregator.config import AggregatorSettings, load
+from fedsecure_aggregator.operations.health import NotRunningError, require_ready
+from fedsecure_aggregator.storage.spool import require_writable
+from fedsecure_aggregator.storage.store import MIGRATIONS, require_own
+
+
+def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
+    """Yield everything to look at, in the order in which it is needed.
+
+    Raises:
+        OperatorError: FS-801 to FS-803, the configuration itself.
+    """
+    settings = load(config)
+    yield from own.key_checks(settings, None)
+    yield own.federation_check(settings, config)
+    yield own.disk_check(settings.data)
+    yield Check("spool", lambda: _spool(settings), lambda _: _spool_fix(settings))
+    yield own.store_check("database", settings.store, MIGRATIONS, "FS-525")
+    yield Check("ledger", lambda: _ledger(settings))
+    yield from tls_checks(_tls(settings), config, utc_now)
+    yield Check("this server", lambda: _running(settings))
+    yield from _other(settings, config)
+
+
+def _spool(settings: AggregatorSettings) -> str:
+    folder = settings.data
+    if not folder.exists():
+        return own.writable(folder, "FS-521")
+    require_writable(folder)
+    if folder.stat().st_mode & 0o007:
+        raise OperatorError("FS-884", f"{folder}")
+    return f"{folder} can be written"
+
+
+def _spool_fix(settings: AggregatorSettings) -> str:
+    return f"chmod u+rwx,o-rwx {quote(str(settings.data))}"
+
+
+def _ledger(settings: AggregatorSettings) -> str:
+    url = database.locate(settings.store)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return "it is begun at the first start"
+    versions = own.member(settings).versions
+    with database.reading(url, MIGRATIONS, "FS-525") as session:
+        if not require_own(session, settings.name, versions):
+            return "it has no entry yet"
+    return f"its last entry is {settings.name}'s, in this federation"
+
+
+def _tls(settings: AggregatorSettings) -> ServerTls:
+    def host() -> str:
+        _, party = own.member(settings).federation.find(settings.name)
+        if not isinstance(party, AggregatorParty):
+            msg = f"{settings.name} is no aggregator there"
+            raise SkippedError(msg)
+        return urlsplit(party.url).hostname or ""
+
+    tls = settings.tls
+    return ServerTls(
+        tls.certificate, tls.key, host, lambda: own.member(settings).authorities
+    )
+
+
+def _running(settings: AggregatorSettings) -> str:
+    try:
+        require_ready(settings)
+    except NotRunningError as error:
+        raise WaitsError(error.detail) from error
+    return "it is ready"
+
+
+def _other(settings: AggregatorSettings, config: Path) -> Iterator[Check]:
+    try:
+        membership = own.member(settings)
+        federation = membership.federation
+        party = federation.other_aggregator(settings.name)
+    except (SkippedError, FedsecureError):
+        return
+    server = aggregator_server(party, membership.authorities, utc_now, Need.NEVER)
+    yield from aggregator_checks(server, party, federation, config)
+    yield clock_check({party.name: server})

@@ -1,0 +1,1 @@
+"""A round at this aggregator: granted, reported to, folded, opened."""

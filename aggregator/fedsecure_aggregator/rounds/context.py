@@ -1,0 +1,91 @@
+"""What every request is answered with: identity, policy, storage, clock, randomness."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from sqlalchemy.orm import Session
+
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.signing import Author
+from fedsecure.protocol.statements import LedgerHead
+from fedsecure_aggregator.rounds.fold import Fold
+from fedsecure_aggregator.rules.policy import Policy
+from fedsecure_aggregator.storage.grant_cache import GrantedRounds
+from fedsecure_aggregator.storage.spool import Spool
+from fedsecure_aggregator.storage.store import Store
+
+T = TypeVar("T")
+
+STILL_SECONDS: Final = 60
+TIDY_SECONDS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One aggregator.
+
+    Args:
+        author: Its name and signing key.
+        policy: What it refuses.
+        store: Its database.
+        spool: Its data folder.
+        fold: Its sums.
+        clock: Seconds since 1970; may be set, so no duration is measured by it.
+        monotonic: Seconds that never go back, for durations.
+        rand: `rand(n)` returns n uniform bytes.
+        still_seconds: How long a connection may stand still.
+        tidy_seconds: How long what has expired may wait to be deleted.
+        granted: What was granted, as far as it was asked for.
+        versions: Of the federation, all that this party accepted; default: this one.
+        receipted: Of each round, how long the ledger was at each receipt that this
+            process gave: a database that loses the row does not lose that.
+        unexplained: Report files without a row, as far as the log told of them.
+    """
+
+    author: Author
+    policy: Policy
+    store: Store
+    spool: Spool
+    fold: Fold
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    rand: Callable[[int], bytes] = field(repr=False)
+    still_seconds: int = STILL_SECONDS
+    tidy_seconds: int = TIDY_SECONDS
+    granted: GrantedRounds = field(default_factory=GrantedRounds, repr=False)
+    versions: Federations | None = field(default=None, repr=False)
+    receipted: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
+    unexplained: set[tuple[str, str]] = field(default_factory=set, repr=False)
+
+    @property
+    def name(self) -> str:
+        """This aggregator's name."""
+        return self.author.name
+
+    @property
+    def federation(self) -> Federation:
+        """The federation that it belongs to."""
+        return self.author.federation
+
+    @property
+    def keys(self) -> Federations:
+        """Everybody's keys, in every version of the federation that is known here."""
+        return self.versions or Federations([self.federation])
+
+    def change(self, name: str, work: Callable[[Session], T]) -> T:
+        """Make one change, then note in the spool how far the ledger is.
+
+        Run by the worker's thread alone. `work` may be called several times.
+
+        Raises:
+            OperatorError: FS-523 to FS-525; what was committed stays.
+        """
+
+        def noted(session: Session) -> tuple[T, LedgerHead]:
+            return work(session), self.store.head(session)
+
+        result, head = self.store.change(name, noted)
+        self.spool.note_ledger_head(head)
+        return result

@@ -1,0 +1,131 @@
+"""Whether the database is the one that this data folder left behind.
+
+    it goes on      what was committed last is in its ledger
+    it went back    commits were lost, or an older database was put in its place: FS-545
+    it is unknown   it tells of runs that this data folder never saw: FS-546
+    it is foreign   its last entry was not signed by this aggregator: FS-548
+
+Only in the first case is anything written: an entry more would fork the ledger that
+others hold receipts of. If there is no better database, the operator says so with
+`fedsecure aggregator restore`, which leaves a note in the data folder. Then the next
+start closes every run that was begun before, and says in the ledger what was lost.
+"""
+
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from fedsecure.errors import OperatorError
+from fedsecure.protocol.statements import LedgerHead
+from fedsecure_aggregator.rounds.context import Context
+from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage.journal import OpenedSet
+from fedsecure_aggregator.storage.projection import Happened, members_of
+from fedsecure_aggregator.storage.spool import RestoreNote, disk
+
+log = structlog.get_logger()
+
+
+def recognise(context: Context) -> RestoreNote | None:
+    """Check that the database goes on; run at start, before anything is written.
+
+    The steps, in order:
+        (1) its last entry is this aggregator's;
+        (2) unless its operator said that it was put back: it tells of no run that the
+            data folder never saw, and holds what was committed last;
+        (3) the journal of opened sets holds what the database does, and lends it what
+            it has forgotten.
+
+    Returns:
+        What the operator said, if the database was put back.
+
+    Raises:
+        OperatorError: FS-545, FS-546, FS-548 or FS-549.
+    """
+    noted = context.spool.ledger_head()
+    said = context.spool.restore_note()
+    with context.store.reading("recognise the database") as session:
+        found = context.store.head(session)
+        store.require_own(session, context.name, context.keys)  # (1)
+        if said is None:
+            _require_seen(context, session, noted)  # (2)
+            _require_held(session, noted, found)
+        _compare_sets(context, session, said)  # (3)
+    context.store.transactions.expect(found)
+    return said
+
+
+def close_runs(context: Context, session: Session, said: RestoreNote) -> None:
+    """Close every run that was begun before a restore, and say what was lost."""
+    runs = sorted({*store.known_runs(session), *context.spool.runs()})
+    found, noted = context.store.head(session), context.spool.ledger_head()
+    lost: dict[str, Any] | None = None
+    if noted is not None and store.head_at(session, noted.entries) != noted:
+        lost = {"entries": noted.entries, "hash": noted.hash}
+    body = {
+        "runs": runs,
+        "ordered_at": said.at,
+        "kept": found.entries,
+        "lost": lost,
+        "sets_forgotten": said.sets_forgotten,
+    }
+    context.store.append(session, Happened.RESTORED, body, context.clock())
+    log.warning("store was restored", runs=len(runs), kept=found.entries, lost=lost)
+
+
+def remember_opened(context: Context, digest: str) -> None:
+    """Note outside of the database that a round was opened; before its share leaves.
+
+    Raises:
+        OperatorError: FS-523, FS-524, FS-526, FS-549.
+    """
+    if not context.spool.journal.has(digest):
+        with context.store.reading("find opening") as session:
+            _note(context, session, digest)
+
+
+def _require_seen(context: Context, session: Session, noted: LedgerHead | None) -> None:
+    unseen = {*store.known_runs(session)} - {*context.spool.runs()}
+    lacking = None
+    if unseen:
+        lacking = f"never saw run {min(unseen)}"
+    elif noted is None and context.store.head(session).entries:
+        lacking = "has no note of the ledger"
+    elif not context.spool.journal.exists and store.was_restored(session):
+        lacking = "has no list of opened sets any more"
+    if lacking:
+        raise OperatorError("FS-546", f"{context.spool.folder} {lacking}")
+
+
+def _require_held(
+    session: Session, noted: LedgerHead | None, found: LedgerHead
+) -> None:
+    if noted is not None and store.head_at(session, noted.entries) != noted:
+        raise OperatorError(
+            "FS-545",
+            f"its ledger has {found.entries} entries up to {found.hash[:12]}, and "
+            f"{noted.entries} up to {noted.hash[:12]} were committed",
+        )
+
+
+def _compare_sets(context: Context, session: Session, said: RestoreNote | None) -> None:
+    journal = context.spool.journal
+    with disk("the list of opened sets"):
+        if not journal.exists:
+            if said is not None:
+                said.require_sets(context.spool.folder)
+            journal.begin()
+        for spec in journal.compare(store.opened_specs(session)):
+            _note(context, session, spec)
+
+
+def _note(context: Context, session: Session, digest: str) -> None:
+    opening = store.find_opening(session, digest)
+    if opening is None:
+        return
+    members = tuple(name for name, _, _ in members_of(opening))
+    least = store.find_round(session, digest).min_cohort
+    opened = OpenedSet(spec=digest, model=opening.model, least=least, members=members)
+    with disk("the list of opened sets"):
+        context.spool.journal.add(opened)

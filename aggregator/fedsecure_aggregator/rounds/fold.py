@@ -1,0 +1,206 @@
+"""Opens input shares and adds them up: one thread, one vector a round.
+
+    add     open a payload record by record and add it to the round's sum: all of it,
+            every tag checked, or nothing
+    gather  make the sum the one over exactly one set, and tell what no longer opens
+    total   that sum
+
+A sum is a cache. It knows whose reports it holds; when that is not the set that is
+asked for, or nothing is left of it after a restart, it is formed anew from the spool.
+Memory is one sum for each of the last rounds and a few records, whatever the number of
+reports.
+"""
+
+import asyncio
+import ctypes
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from io import BufferedReader
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+from fedsecure.core import scheme, seal
+from fedsecure.core.buffers import Memory, carve
+from fedsecure.core.layout import Buffer
+from fedsecure.core.mask import ReportContext
+from fedsecure.core.params import Params
+from fedsecure.errors import OperatorError, PeerError
+from fedsecure.protocol.statements import ReportHeader
+from fedsecure_aggregator.storage.spool import Spool, disk, is_of_one_file
+
+SUMS: Final = 2  # rounds whose sums are held in memory: one train, one evaluate
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that holds a report as it was received: `offset` bytes, then payload."""
+
+    path: Path
+    header: ReportHeader
+    offset: int
+
+    @property
+    def member(self) -> tuple[str, str]:
+        """Reporter and report id."""
+        return self.header.reporter, self.header.report_id
+
+
+@dataclass(slots=True)
+class _Sum:
+    key: seal.SealingKey
+    share: scheme.AggregateShare = field(repr=False)
+    members: set[tuple[str, str]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What is used again for every report."""
+
+    records: seal.Pieces = field(default_factory=seal.Pieces.allocate)
+    expansion: Memory = field(
+        default_factory=lambda: carve(scheme.EXPANSION_BYTES)[0], repr=False
+    )
+
+
+class Fold:
+    """The sums of the rounds under way. Used by the worker's thread alone."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._memory: _Memory | None = None
+        self._sums: OrderedDict[str, _Sum] = OrderedDict()
+
+    def add(self, params: Params, upload: Upload) -> None:
+        """Open a report and add it to its round's sum.
+
+        Raises:
+            PeerError: FS-314 when any part of it does not open; nothing was added.
+            OperatorError: FS-524 when it cannot be read.
+        """
+        spec = upload.header.spec
+        held = self._sum(params, spec)
+        if upload.member in held.members:
+            return
+        try:
+            with disk(f"report {upload.header.report_id}"), upload.path.open("rb") as f:
+                share = partial(self._output_share, params, upload, held.key, f)
+                scheme.aggregate(params, held.share, share)
+        except PeerError as error:
+            raise PeerError("FS-314", error.detail) from error
+        except BaseException:
+            self.forget(spec)  # it may hold a part of the report
+            raise
+        held.members.add(upload.member)
+
+    def gather(
+        self, params: Params, spec: str, uploads: Iterable[Upload]
+    ) -> dict[str, str]:
+        """Make a round's sum the one over these reports; from the spool if need be.
+
+        Returns:
+            By reporter, why a stored report no longer opens. The sum has the others.
+
+        Raises:
+            OperatorError: FS-524 and its like for a disk that fails as a whole.
+        """
+        wanted = {upload.member: upload for upload in uploads}
+        if self._sum(params, spec).members == set(wanted):
+            return {}
+        self.forget(spec)
+        lost: dict[str, str] = {}
+        for member, upload in list(wanted.items()):
+            cause = self._add_again(params, upload)
+            if cause is not None:
+                lost[upload.header.reporter] = cause
+                del wanted[member]
+        # A file that failed half way took the sum with it.
+        return {**lost, **(self.gather(params, spec, wanted.values()) if lost else {})}
+
+    def total(self, spec: str) -> scheme.AggregateShare:
+        """Return the sum that was gathered last for a round."""
+        return self._sums[spec].share
+
+    def forget(self, spec: str) -> None:
+        """Drop what memory holds of a round; with the last one, all of it."""
+        if spec not in self._sums:
+            return
+        del self._sums[spec]
+        if not self._sums:
+            self._memory = None
+            _give_back()
+
+    def _sum(self, params: Params, spec: str) -> _Sum:
+        if spec not in self._sums:
+            key = self._spool.load_key(spec)
+            self._sums[spec] = _Sum(key, scheme.AggregateShare.empty(params))
+        self._sums.move_to_end(spec)
+        while len(self._sums) > SUMS:
+            self._sums.popitem(last=False)
+        return self._sums[spec]
+
+    def _add_again(self, params: Params, upload: Upload) -> str | None:
+        """Add a stored report; return why it cannot be read, if it is this one alone.
+
+        Raises:
+            OperatorError: As `add`, for what concerns more than this file.
+        """
+        try:
+            self.add(params, upload)
+        except PeerError as error:
+            return error.detail
+        except OperatorError as error:
+            if not is_of_one_file(error):
+                raise
+            return error.detail
+        return None
+
+    def _output_share(
+        self, params: Params, upload: Upload, key: seal.SealingKey, file: BufferedReader
+    ) -> Iterator[Buffer]:
+        """Return an upload's output share, in pieces, from its beginning."""
+        header = upload.header
+        memory = self._memory = self._memory or _Memory()
+        info = seal.report_info(
+            bytes.fromhex(header.federation),
+            bytes.fromhex(header.spec),
+            header.reporter,
+            header.aggregator,
+            bytes.fromhex(header.report_id),
+            header.kind,
+        )
+        file.seek(upload.offset)
+        size = scheme.input_share_bytes(params, header.kind)
+        opened = memory.records.of(key, info, file, header.length, size)
+        context = ReportContext(
+            bytes.fromhex(header.spec), bytes.fromhex(header.report_id), header.reporter
+        )
+        return scheme.prepare(params, context, header.kind, opened, memory.expansion)
+
+
+def _give_back() -> None:
+    """Return free memory to the system: glibc keeps what many uploads took."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+class Worker:
+    """The one thread that changes anything: grants, folds, openings, voids."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="worker")
+
+    async def run(self, change: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do one change after all that were asked for before it."""
+        future = self._thread.submit(change, *args, **kwargs)
+        return await asyncio.wrap_future(future)
+
+    def stop(self) -> None:
+        """Finish what was begun; nothing new is taken."""
+        self._thread.shutdown(wait=True)

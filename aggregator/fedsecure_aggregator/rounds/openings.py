@@ -1,0 +1,313 @@
+"""The one opening of a round: checked, added up, sealed, committed, sent.
+
+    checked     everything that a set must be (`opening_rules`)
+    added up    a report that no longer opens is a refusal: nothing was fixed
+    sealed      the share is on disk, in its place; no row names it
+    committed   opening and share in one step: from now on there is no other set
+    noted       in the data folder's list of opened sets, which outlives the database
+    scrubbed    then the round's key and every report are deleted
+
+Adding up and sealing tell nobody anything. What leaves is committed before, so a crash
+either forgets that a set was asked for, or answers with the very share that it made.
+
+The share is kept until the grant's expiry and some days more, so that a lost answer is
+asked for again; it is sealed to the owner's key of this round and this opening.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+from sqlalchemy.orm import Session
+
+from fedsecure.core import scheme, seal
+from fedsecure.core.sealing_key import CONTENT_KEY_BYTES
+from fedsecure.errors import OperatorError, RoundStateError
+from fedsecure.protocol.encodings import from_base64url
+from fedsecure.protocol.signing import MAX_TOKEN, Signed, set_digest
+from fedsecure.protocol.statements import AggregateShareHeader, Fold, Member, Opening
+from fedsecure.system.crash_points import Point, reached
+from fedsecure_aggregator.rounds import continuity, losses
+from fedsecure_aggregator.rounds.context import Context
+from fedsecure_aggregator.rounds.reports import rebuild
+from fedsecure_aggregator.rules.opening import Facts, require_openable
+from fedsecure_aggregator.rules.policy import CompareSets
+from fedsecure_aggregator.rules.round_states import Step, advance, require_round
+from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage.projection import Happened, spec_of
+from fedsecure_aggregator.storage.spool import disk, durable, is_of_one_file
+from fedsecure_aggregator.storage.tables import OpeningRow, ReportRow, RoundRow
+
+BYTES_PER_MEMBER: Final = 4096  # of an opening; two receipts take about 2,750
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class SealedShare:
+    """What answers an opening: the signed header, and the file that it speaks of."""
+
+    header: str
+    path: Path
+    length: int
+
+
+def most_bytes(context: Context, digest: str) -> int:
+    """Return the longest opening that a round can have; reads only.
+
+    Raises:
+        RoundStateError: FS-300.
+    """
+    with context.store.reading("find round") as session:
+        members = store.find_round(session, digest).cohort
+    return min(MAX_TOKEN, (members + 1) * BYTES_PER_MEMBER)
+
+
+def fold(context: Context, digest: str, asked: Signed[Fold]) -> list[str]:
+    """Add a set up before it is opened; return whose reports no longer open.
+
+    Run by the worker's thread alone. It fixes nothing, and may be asked again.
+
+    Raises:
+        PeerError: FS-301.
+        RoundStateError: FS-300, FS-304, FS-305, FS-307, FS-308, FS-322.
+        OperatorError: FS-523 to FS-526.
+    """
+    require_round(digest, asked.statement.spec)
+    rebuild(context, digest)
+    with context.store.reading("find round") as session:
+        row = store.find_round(session, digest)
+        _require_openable_now(context, row)
+        reports = store.reports_of(session, digest)
+    return sorted(losses.add_up(context, row, _chosen(reports, asked.statement.set)))
+
+
+def open_round(context: Context, digest: str, opening: Signed[Opening]) -> SealedShare:
+    """Open a round over the set that its owner signed; the same answer again.
+
+    Run by the worker's thread alone.
+
+    Raises:
+        PeerError: FS-301, FS-320 to FS-324, FS-7xx for a receipt.
+        RoundStateError: FS-300, FS-304, FS-305, FS-307, FS-308, FS-322; FS-328 when
+            a report of the set was lost, FS-329 when the share was.
+        OperatorError: FS-523 to FS-526.
+    """
+    require_round(digest, opening.statement.spec)
+    rebuild(context, digest)
+    with context.store.reading("find opening") as session:
+        row = store.find_round(session, digest)
+        known = store.find_opening(session, digest)
+        _require_same(known, opening)
+        if known is None:
+            reports = _require_openable(context, session, row, opening)
+    if known is None:
+        _open(context, row, opening, reports)
+    else:
+        _require_intact(context, known)
+    continuity.remember_opened(context, digest)
+    return _stored_share(context, digest)
+
+
+def answered(
+    context: Context, digest: str, opening: Signed[Opening]
+) -> SealedShare | None:
+    """Return the share that was stored for this very opening; reads only.
+
+    Raises:
+        PeerError: FS-301.
+        RoundStateError: FS-308 when it is deleted, FS-329 when it was lost.
+        OperatorError: FS-523 to FS-526.
+    """
+    require_round(digest, opening.statement.spec)
+    with context.store.reading("find opening") as session:
+        known = store.find_opening(session, digest)
+    if known is None or known.opening != opening.digest:
+        return None
+    if not context.spool.journal.has(digest):
+        return None  # not yet: `open_round` notes it first
+    _require_intact(context, known)
+    return _stored_share(context, digest)
+
+
+def _require_same(known: OpeningRow | None, opening: Signed[Opening]) -> None:
+    if known is not None and known.opening != opening.digest:
+        where = f"round {opening.statement.spec[:12]}"
+        raise RoundStateError("FS-304", f"{where}, with another set")
+
+
+def _require_openable_now(context: Context, row: RoundRow) -> None:
+    advance(row.state, Step.OPEN)
+    if not context.clock() < row.expires:
+        raise RoundStateError("FS-308", f"round {row.spec[:12]}")
+    if not context.spool.has_key(row.spec):
+        context.spool.require_sound()
+        raise RoundStateError("FS-308", f"round {row.spec[:12]} has no key any more")
+
+
+def _require_openable(
+    context: Context, session: Session, row: RoundRow, opening: Signed[Opening]
+) -> list[ReportRow]:
+    """Check everything about a set that can be known before it is added up."""
+    _require_openable_now(context, row)
+    reports = store.reports_of(session, row.spec)
+    facts = Facts(
+        name=context.name,
+        federation=context.federation,
+        spec=spec_of(row.token),
+        least=max(row.min_cohort, context.policy.min_cohort),
+        digests={(r.reporter, r.report_id): r.digest for r in reports},
+        opened=_compared(context, session, row),
+    )
+    require_openable(opening.statement, facts)
+    return _chosen(reports, opening.statement.set)
+
+
+def _chosen(reports: Iterable[ReportRow], members: Sequence[Member]) -> list[ReportRow]:
+    """Return the reports of a set, in its order.
+
+    Raises:
+        RoundStateError: FS-322 when one is not stored here.
+    """
+    stored = {(one.reporter, one.report_id): one for one in reports}
+    for member in members:
+        if (member.reporter, member.report_id) not in stored:
+            raise RoundStateError("FS-322", f"{member.reporter} {member.report_id}")
+    return [stored[member.reporter, member.report_id] for member in members]
+
+
+def _open(
+    context: Context,
+    row: RoundRow,
+    opening: Signed[Opening],
+    reports: Sequence[ReportRow],
+) -> None:
+    lost = losses.add_up(context, row, reports)
+    if lost:
+        said = ", ".join(f"{name} ({why})" for name, why in sorted(lost.items()))
+        raise RoundStateError("FS-328", said)
+    reached(Point.ADDED_UP)
+    sealed = _seal_share(context, row, opening, context.fold.total(row.spec))
+    reached(Point.SHARE_ON_DISK)
+    _commit(context, row, opening, reports, sealed)
+    reached(Point.OPENING_COMMITTED)
+    context.fold.forget(row.spec)
+    context.spool.scrub(row.spec)
+    reached(Point.SCRUBBED)
+
+
+def _commit(
+    context: Context,
+    row: RoundRow,
+    opening: Signed[Opening],
+    reports: Sequence[ReportRow],
+    sealed: seal.Sealed,
+) -> None:
+    """Fix the set and name its share, in one step."""
+    opened = {
+        "spec": row.spec,
+        "opening": opening.digest,
+        "set": set_digest(opening.statement.set),
+        "members": [[one.reporter, one.report_id, one.digest] for one in reports],
+        "token": opening.token,
+    }
+    share = {"spec": row.spec, "digest": sealed.digest.hex(), "length": sealed.length}
+
+    def work(session: Session) -> None:
+        known = store.find_opening(session, row.spec)
+        _require_same(known, opening)
+        if known is not None:  # the answer to the commit was lost
+            return
+        now = context.clock()
+        context.store.append(session, Happened.OPENED, opened, now)
+        context.store.append(session, Happened.SHARE_STORED, share, now)
+
+    context.change("open round", work)
+    size = sealed.length
+    log.info("round opened", round=row.spec, count=len(reports), bytes=size)
+
+
+def _compared(
+    context: Context, session: Session, row: RoundRow
+) -> dict[frozenset[str], int]:
+    """Return the sets opened before with which a new one is compared."""
+    all_rounds = context.policy.compare_sets is CompareSets.ALL_ROUNDS
+    model = None if all_rounds else row.model
+    sets = store.sets_opened(session, model)
+    for members, least in context.spool.journal.forgotten(model).items():
+        sets[members] = max(least, sets.get(members, 0))
+    return sets
+
+
+def _seal_share(
+    context: Context,
+    row: RoundRow,
+    opening: Signed[Opening],
+    total: scheme.AggregateShare,
+) -> seal.Sealed:
+    """Seal a sum to the owner's key of this round; on disk when this returns."""
+    spec = spec_of(row.token)
+    info = seal.share_info(
+        bytes.fromhex(spec.federation),
+        bytes.fromhex(row.spec),
+        context.name,
+        row.owner,
+        bytes.fromhex(opening.digest),
+    )
+    path = context.spool.incoming()
+    with disk("aggregate share"), durable(path) as file:
+        sealed = seal.seal(
+            from_base64url(spec.sealing_key),
+            info,
+            context.rand(CONTENT_KEY_BYTES),
+            total.to_records(),
+            file.write,
+        )
+    context.spool.keep(path, context.spool.share_file(row.spec))
+    return sealed
+
+
+def _require_intact(context: Context, row: OpeningRow) -> None:
+    """Check a share that was stored earlier: what was not signed for is never sent.
+
+    Raises:
+        RoundStateError: FS-308 once it is deleted by the clock, FS-329 when it is
+            damaged or missing before.
+        OperatorError: FS-523 to FS-526 when the disk fails as a whole.
+    """
+    path = context.spool.share_file(row.spec)
+    try:
+        with disk(f"{path}"), path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OperatorError as error:
+        if not is_of_one_file(error):
+            raise
+        found = error.detail
+    if found == row.share_digest:
+        return
+    context.spool.require_sound()
+    if not context.spool.round_folder(row.spec).is_dir():
+        raise RoundStateError("FS-308", f"the share of round {row.spec[:12]} is gone")
+    log.error("share lost", code="FS-329", round=row.spec, file=str(path), found=found)
+    raise RoundStateError("FS-329", f"round {row.spec[:12]}")
+
+
+def _stored_share(context: Context, digest: str) -> SealedShare:
+    with context.store.reading("find share") as session:
+        row = session.get_one(OpeningRow, digest)
+        header = AggregateShareHeader(
+            federation=context.federation.digest,
+            spec=digest,
+            aggregator=context.name,
+            opening=row.opening,
+            set=row.set_digest,
+            count=row.count,
+            length=row.share_length or 0,
+            digest=row.share_digest or "",
+            head=store.head_at(session, row.share_entry or 0),
+        )
+    path = context.spool.share_file(digest)
+    return SealedShare(context.author.sign(header).token, path, header.length)

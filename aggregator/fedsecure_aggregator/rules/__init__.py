@@ -1,0 +1,1 @@
+"""What may happen and what is refused: pure, no clock, disk or network."""

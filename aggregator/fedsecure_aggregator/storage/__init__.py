@@ -1,0 +1,1 @@
+"""The aggregator store and the spool: what is kept, and where."""

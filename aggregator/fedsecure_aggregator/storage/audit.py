@@ -1,0 +1,231 @@
+"""An aggregator's store, for audits: what its entries hold, and what its reports are.
+
+Of each entry it is checked that
+    (1) a granted spec was signed by the model owner that is named, and that its limits
+        are not below the spec's;
+    (2) an opening is the model owner's, of this round, and its set is the one noted;
+    (3) of each member, both aggregators gave a receipt, and this one's is for the very
+        report that the entry names;
+    (4) a void that is the model owner's was signed by it, for this round.
+
+Of each stored report, for reports stand in no entry before their round is opened:
+    (5) its data owner signed a header that says what the row says;
+    (6) it is for a granted round, and from somebody in its cohort;
+    (7) a round with reports is not one that has none by its state;
+    (8) each member of an opened set has its row, with that report and digest;
+    (9) its receipt's place in the ledger is the one in the receipt, if it was opened,
+        and at least between the grant and the end;
+    (10) a report that was lost had been stored, and is in no opened set.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, text
+from sqlalchemy.orm import Session
+
+from fedsecure.audit.federations import Federations
+from fedsecure.audit.kinds import Deed, Evidence, Fault, Kind, Restore, Spec
+from fedsecure.audit.naming import named
+from fedsecure.audit.owner import receipts_of, require, said_receipt
+from fedsecure.errors import PeerError
+from fedsecure.protocol.signing import set_digest
+from fedsecure.protocol.statements import Event, Opening, ReportHeader, RoundSpec, Void
+from fedsecure_aggregator.storage.projection import Happened, project, spec_of
+from fedsecure_aggregator.storage.store import MIGRATIONS
+from fedsecure_aggregator.storage.tables import Base, EventRow, ReportRow
+
+
+def read(_session: Session, event: Event, keys: Federations) -> Iterator[Evidence]:
+    """Check an entry's statements, and yield what they are evidence of.
+
+    Raises:
+        PeerError: FS-637 when one belongs elsewhere, FS-7xx for its signature.
+    """
+    reader = _READERS.get(event.kind)
+    if reader is not None:
+        yield from reader(event, keys)
+
+
+def _granted(event: Event, keys: Federations) -> Iterator[Evidence]:
+    body = event.body
+    spec = keys.verify(body["token"], RoundSpec)
+    require(
+        (spec.digest, spec.signer) == (body["spec"], body["owner"]),
+        "the spec is not the one that is named",
+    )
+    said = spec.statement
+    require(body["min_cohort"] >= said.min_cohort, "fewer members than the spec asks")
+    require(body["expires"] >= said.deadline, "it expires before its deadline")
+    yield Spec(spec.digest, spec.signer, said, body["min_cohort"])
+    yield Deed(
+        "granted", spec.digest, content=body["sealing_key"], number=body["expires"]
+    )
+
+
+def _opened(event: Event, keys: Federations) -> Iterator[Evidence]:
+    body = event.body
+    opening = keys.verify(body["token"], Opening)
+    said = opening.statement
+    require(
+        (opening.digest, said.spec, set_digest(said.set))
+        == (body["opening"], body["spec"], body["set"]),
+        "the opening is not the one that is named",
+    )
+    require(
+        [[one.reporter, one.report_id] for one in said.set]
+        == [[name, report_id] for name, report_id, _ in body["members"]],
+        "the members are not those of the opening",
+    )
+    digests = {name: digest for name, _, digest in body["members"]}
+    for receipt in receipts_of(opening, keys):
+        got = receipt.statement
+        if receipt.signer == event.author:
+            require(
+                got.digest == digests[got.reporter],
+                f"the receipt is for another report of {got.reporter}",
+            )
+        yield said_receipt(receipt)
+    yield Deed("opening", said.spec, content=opening.digest, number=len(said.set))
+    for name, digest in digests.items():
+        yield Deed("member", said.spec, name, digest)
+
+
+def _lost(event: Event, _keys: Federations) -> Iterator[Evidence]:
+    body = event.body
+    yield Deed("lost", body["spec"], body["reporter"], body["digest"])
+
+
+def _share(event: Event, _keys: Federations) -> Iterator[Evidence]:
+    body = event.body
+    yield Deed("share", body["spec"], content=body["digest"], number=body["length"])
+
+
+def _void(event: Event, keys: Federations) -> Iterator[Evidence]:
+    digest, token = event.body["spec"], event.body["void"]
+    if token is not None:
+        void = keys.verify(token, Void)
+        require(
+            (void.signer, void.statement.spec) == (keys.owner, digest),
+            "the void is not the model owner's of this round",
+        )
+    yield Deed("void", digest, number=int(token is not None))
+
+
+def _restored(event: Event, _keys: Federations) -> Iterator[Evidence]:
+    body, lost = event.body, event.body["lost"] or {"entries": 0, "hash": ""}
+    require(body["kept"] <= event.entry - 1, "it kept more entries than there are")
+    yield Restore(
+        kept=body["kept"],
+        lost=lost["entries"],
+        hash=lost["hash"],
+        at=event.at,
+        forgotten=body["sets_forgotten"],
+    )
+
+
+_READERS: Final[Mapping[str, Callable[[Event, Federations], Iterator[Evidence]]]] = {
+    Happened.GRANTED: _granted,
+    Happened.LOST: _lost,
+    Happened.OPENED: _opened,
+    Happened.SHARE_STORED: _share,
+    Happened.VOID: _void,
+    Happened.RESTORED: _restored,
+}
+
+_REPORTS: Final = text(
+    "SELECT p.*, r.token, r.state, r.granted_entry, s.head_entries "
+    "FROM reports p LEFT JOIN rounds r ON r.spec = p.spec "
+    "LEFT JOIN audit_said s ON s.kind = 'receipt' AND s.spec = p.spec "
+    "AND s.signer = :name AND s.reporter = p.reporter "
+    "ORDER BY p.spec, p.reporter"
+)
+_GONE: Final = text(
+    "SELECT d.spec, d.reporter, p.digest IS NOT NULL AS known, m.spec IS NOT NULL "
+    "AS counted FROM audit_deeds d "
+    "LEFT JOIN reports p ON p.spec = d.spec AND p.reporter = d.reporter "
+    "AND p.digest = d.content "
+    "LEFT JOIN audit_deeds m ON m.kind = 'member' AND m.spec = d.spec "
+    "AND m.reporter = d.reporter WHERE d.kind = 'lost' ORDER BY d.entry"
+)
+_LOST: Final = text(
+    "SELECT d.spec, d.reporter FROM audit_deeds d "
+    "LEFT JOIN reports p ON p.spec = d.spec AND p.reporter = d.reporter "
+    "AND p.digest = d.content WHERE d.kind = 'member' AND p.spec IS NULL "
+    "ORDER BY d.entry, d.reporter"
+)
+
+
+def look(connection: Connection, name: str, keys: Federations) -> Iterator[Fault]:
+    """Check the stored reports.
+
+    Args:
+        connection: Tables that were projected again, with the reports as they are.
+        name: This aggregator.
+        keys: For the data owners' signatures.
+    """
+    last = connection.execute(text("SELECT max(entry) FROM events")).scalar() or 0
+    for row in connection.execute(_REPORTS, {"name": name}):
+        where = _where(connection, row)
+        for wrong in _wrong(row, name, keys, last):
+            yield where, wrong
+    for row in connection.execute(_LOST):  # (8)
+        said = "it is in the opened set, and no such report is stored"
+        yield _where(connection, row), said
+    for row in connection.execute(_GONE):  # (10)
+        where = _where(connection, row)
+        if not row.known:
+            yield where, "it was lost, and no such report was stored"
+        if row.counted:
+            yield where, "it is in the opened set, and was lost"
+
+
+def _where(connection: Connection, row: Row[Any]) -> str:
+    return f"report of {row.reporter}, {named(connection, row.spec)}"
+
+
+def _wrong(row: Row[Any], name: str, keys: Federations, last: int) -> Iterator[str]:
+    try:
+        header = keys.verify(str(row.header), ReportHeader).statement
+    except PeerError as error:
+        yield str(error)
+        return
+    for column, found, said in (  # (5)
+        ("spec", row.spec, header.spec),
+        ("reporter", row.reporter, header.reporter),
+        ("aggregator", name, header.aggregator),
+        ("report_id", row.report_id, header.report_id),
+        ("kind", row.kind, header.kind.value),
+        ("length", row.length, header.length),
+        ("digest", row.digest, header.digest),
+    ):
+        if found != said:
+            yield f"{column} is {found!r}, its data owner signed {said!r}"
+    if row.token is None or header.reporter not in spec_of(row.token).cohort:  # (6)
+        yield "it is for no granted round of this data owner"
+    elif row.state == "granted":  # (7)
+        yield "its round has no report by its state"
+    elif not _in_place(row, last):  # (9)
+        said = "no such place" if row.head_entries is None else row.head_entries
+        yield f"receipt_entry is {row.receipt_entry!r}, its receipt says {said}"
+
+
+def _in_place(row: Row[Any], last: int) -> bool:
+    if not isinstance(row.receipt_entry, int):
+        return False
+    if row.head_entries is not None:
+        return bool(row.receipt_entry == row.head_entries)
+    return bool(row.granted_entry < row.receipt_entry <= last)
+
+
+KIND: Final = Kind(
+    name="aggregator store",
+    metadata=Base.metadata,
+    events=EventRow,
+    migrations=MIGRATIONS,
+    project=project,
+    read=read,
+    opened="opening",
+    working=(Base.metadata.tables[ReportRow.__tablename__],),
+    look=look,
+)

@@ -1,0 +1,163 @@
+"""What each kind of ledger entry does to the other tables.
+
+    round-granted      a row in `rounds`
+    round-collecting   the first report was stored
+    report-lost        a stored report no longer opens; it is in no sum
+    round-opened       a row in `openings`, once its sum is sealed and on disk
+    share-stored       which share that is; always follows the opening
+    round-void         the round will never be opened
+    store-restored     runs begun before a restore are closed
+    refused            what a party has signed was refused
+    federation-changed the ledger goes on under a new version; no row changes
+
+An audit projects the same entries onto empty tables and compares. A round's state
+changes here alone, and only as `rounds.advance` allows.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from fedsecure.protocol.encodings import from_base64url
+from fedsecure.protocol.ledger import CHANGED
+from fedsecure.protocol.statements import Event, RoundSpec
+from fedsecure_aggregator.rules.round_states import RoundState, Step, advance
+from fedsecure_aggregator.storage.tables import (
+    ClosedRunRow,
+    LostReportRow,
+    OpeningRow,
+    RefusalRow,
+    RoundRow,
+)
+
+
+class Happened(StrEnum):
+    """Kinds of ledger entries at an aggregator."""
+
+    GRANTED = "round-granted"
+    COLLECTING = "round-collecting"
+    LOST = "report-lost"
+    OPENED = "round-opened"
+    SHARE_STORED = "share-stored"
+    VOID = "round-void"
+    RESTORED = "store-restored"
+    REFUSED = "refused"
+    FEDERATION_CHANGED = CHANGED
+
+
+def project(session: Session, event: Event) -> None:
+    """Apply one ledger entry to the tables; run by `Ledger.append` and by audits."""
+    _PROJECTIONS[Happened(event.kind)](session, event)
+
+
+def _granted(session: Session, event: Event) -> None:
+    spec = spec_of(event.body["token"])
+    session.add(
+        RoundRow(
+            spec=event.body["spec"],
+            owner=event.body["owner"],
+            run=spec.run,
+            round=spec.round,
+            purpose=spec.purpose,
+            attempt=spec.attempt,
+            task=spec.task,
+            model=spec.model,
+            dimension=spec.dimension,
+            cohort=len(spec.cohort),
+            min_cohort=event.body["min_cohort"],
+            deadline=spec.deadline,
+            expires=event.body["expires"],
+            state=RoundState.GRANTED,
+            sealing_key=event.body["sealing_key"],
+            granted_entry=event.entry,
+            granted_at=event.at,
+            token=event.body["token"],
+        )
+    )
+
+
+def _collecting(session: Session, event: Event) -> None:
+    _advance(session, event, Step.REPORT)
+
+
+def _lost(session: Session, event: Event) -> None:
+    session.add(LostReportRow(lost_at=event.at, entry=event.entry, **event.body))
+
+
+def _opened(session: Session, event: Event) -> None:
+    row = _advance(session, event, Step.OPEN)
+    members = event.body["members"]
+    session.add(
+        OpeningRow(
+            spec=row.spec,
+            owner=row.owner,
+            run=row.run,
+            round=row.round,
+            purpose=row.purpose,
+            model=row.model,
+            opening=event.body["opening"],
+            set_digest=event.body["set"],
+            members=json.dumps(members, separators=(",", ":")),
+            count=len(members),
+            opened_at=event.at,
+        )
+    )
+
+
+def _share_stored(session: Session, event: Event) -> None:
+    row = session.get_one(OpeningRow, event.body["spec"])
+    row.share_digest = event.body["digest"]
+    row.share_length = event.body["length"]
+    row.share_entry = event.entry
+
+
+def _void(session: Session, event: Event) -> None:
+    row = _advance(session, event, Step.VOID)
+    row.void_at = event.at
+    row.void_reason = event.body["reason"]
+
+
+def _restored(session: Session, event: Event) -> None:
+    for run in event.body["runs"]:
+        session.merge(ClosedRunRow(run=run, entry=event.entry))
+
+
+def _refused(session: Session, event: Event) -> None:
+    session.add(RefusalRow(refused_at=event.at, entry=event.entry, **event.body))
+
+
+def _advance(session: Session, event: Event, step: Step) -> RoundRow:
+    row = session.get_one(RoundRow, event.body["spec"])
+    row.state = advance(row.state, step)
+    return row
+
+
+_PROJECTIONS: Final[Mapping[Happened, Callable[[Session, Event], None]]] = {
+    Happened.GRANTED: _granted,
+    Happened.COLLECTING: _collecting,
+    Happened.LOST: _lost,
+    Happened.OPENED: _opened,
+    Happened.SHARE_STORED: _share_stored,
+    Happened.VOID: _void,
+    Happened.RESTORED: _restored,
+    Happened.REFUSED: _refused,
+    Happened.FEDERATION_CHANGED: lambda _session, _event: None,
+}
+
+
+def members_of(opening: OpeningRow) -> list[tuple[str, str, str]]:
+    """Return an opened set: reporter, report id and report digest of each member."""
+    return [
+        (name, report, digest) for name, report, digest in json.loads(opening.members)
+    ]
+
+
+@lru_cache(maxsize=8)
+def spec_of(token: str) -> RoundSpec:
+    """Read a spec that was verified when it was granted, from this own store."""
+    _, payload, _ = token.split(".")
+    return RoundSpec.model_validate_json(from_base64url(payload))

@@ -1,0 +1,1 @@
+"""Whole rounds on Flower's real runtime, protected and not."""

@@ -1,0 +1,1 @@
+"""Real aggregator processes under load, over TLS."""

@@ -1,0 +1,1 @@
+"""The agent: its loop, its settings, what it looks after by itself."""

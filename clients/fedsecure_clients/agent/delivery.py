@@ -1,0 +1,46 @@
+"""Sends what an earlier process stored and got no receipt for.
+
+A task is handed to an agent once. If the agent died after it had stored its reports,
+nobody asks again: the reports lie in the outbox, and are sent from there as long as
+aggregators take them. The model owner finds them at the aggregators.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from fedsecure.contributor.contribution import Contributor
+from fedsecure.errors import FedsecureError
+from fedsecure.transport.aggregator_client import UnreachableError
+from fedsecure_clients.state.agent_state import AgentState
+
+log = structlog.get_logger("agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Empties the outbox. `contributor` must not wait for a server that is away."""
+
+    contributor: Contributor
+    state: AgentState
+    clock: Callable[[], float]
+    refused: set[str] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Send every report that still can count; nothing is made anew."""
+        for spec in self.state.undelivered(self.clock()):
+            if spec not in self.refused:
+                self._send(spec)
+
+    def _send(self, spec: str) -> None:
+        try:
+            self.contributor.send_stored(spec)
+        except UnreachableError:
+            return  # the next time
+        except FedsecureError as error:
+            self.refused.add(spec)
+            said = f"{error.problem.title}: {error.detail}"
+            log.warning("not delivered", round=spec[:12], code=error.code, error=said)
+        else:
+            log.info("delivered from the outbox", round=spec[:12])

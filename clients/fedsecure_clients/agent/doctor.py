@@ -1,0 +1,122 @@
+"""What a data owner's `fedsecure doctor` looks at."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from shlex import quote
+
+from fedsecure.doctor import own
+from fedsecure.doctor.findings import Check, SkippedError
+from fedsecure.doctor.servers import (
+    aggregator_checks,
+    aggregator_server,
+    clock_check,
+    superlink_checks,
+    superlink_server,
+)
+from fedsecure.doctor.tls import utc_now
+from fedsecure.errors import FedsecureError, OperatorError
+from fedsecure.study.schema.features import load_schema
+from fedsecure_clients.agent.config import (
+    AgentSettings,
+    load_agent_settings,
+    require_pinned,
+    require_superlink,
+)
+from fedsecure_clients.data.dataset import inspect
+from fedsecure_clients.state.storage import DATABASE, MIGRATIONS
+
+
+def checks(config: Path, schema: Path | None) -> Iterator[Check]:
+    """Yield everything to look at, in the order in which it is needed.
+
+    Args:
+        config: This data owner's agent.toml.
+        schema: The study's schema.toml, if it was handed over.
+
+    Raises:
+        OperatorError: FS-801 to FS-803, the configuration itself.
+    """
+    settings = load_agent_settings(config)
+    yield from own.key_checks(settings, settings.flower_key)
+    yield own.federation_check(settings, config)
+    yield Check("fingerprints", lambda: _pinned(settings))
+    yield own.disk_check(settings.state)
+    yield Check("state", lambda: own.writable(settings.state, "FS-383"))
+    place = settings.state / DATABASE
+    yield own.store_check("state's database", place, MIGRATIONS, "FS-383")
+    yield Check("app", lambda: _app(settings))
+    yield _data_check(settings, schema)
+    yield from _servers(settings, config)
+
+
+def _pinned(settings: AgentSettings) -> str:
+    membership = own.member(settings)
+    told = membership.accepted.fingerprints
+    require_pinned(settings, membership.federation, told)
+    where = "agent.toml" if settings.aggregators else settings.accepted.name
+    return f"of both aggregators, in {where}"
+
+
+def _app(settings: AgentSettings) -> str:
+    from fedsecure_clients.agent.loop import load_app  # noqa: PLC0415 - loads TensorFlow
+
+    load_app(settings.app)
+    return f"{settings.app} is installed"
+
+
+def _data_check(settings: AgentSettings, schema: Path | None) -> Check:
+    def look() -> str:
+        if not settings.data.exists():
+            raise OperatorError("FS-100", f"there is no {settings.data}")
+        if schema is None:
+            _require_readable(settings.data)
+            return f"{settings.data.name} can be read; --schema FILE looks into it"
+        found = inspect(settings.data, load_schema(schema))
+        if found.problems:
+            first = found.problems[0]
+            raise OperatorError(first.code, f"{settings.data} {first}")
+        return f"{found.rows} examples fit the study"
+
+    def fix(error: FedsecureError) -> str:
+        if schema is None:
+            return ""
+        command = f"fedsecure agent data check {quote(str(settings.data))}"
+        return f"{error.problem.remedy} All of it: {command} --schema {schema}"
+
+    return Check("data", look, fix)
+
+
+def _require_readable(data: Path) -> None:
+    try:
+        if data.is_dir():
+            next(data.iterdir(), None)
+        else:
+            with data.open("rb") as file:
+                file.read(1)
+    except OSError as error:
+        raise OperatorError("FS-100", f"{data}: {error.strerror}") from error
+
+
+def _servers(settings: AgentSettings, config: Path) -> Iterator[Check]:
+    try:
+        membership = own.member(settings)
+    except SkippedError:
+        return
+    federation = membership.federation
+    authorities = settings.authorities or membership.authorities
+    servers = {
+        party.name: aggregator_server(party, authorities, utc_now)
+        for party in federation.aggregators
+    }
+    for party in federation.aggregators:
+        yield from aggregator_checks(servers[party.name], party, federation, config)
+    yield Check("SuperLink address", lambda: require_superlink(settings, federation))
+    owner = federation.model_owner
+    with suppress(OperatorError):
+        where = require_superlink(settings, federation)
+        link = servers[owner.name] = superlink_server(
+            owner, where, authorities, utc_now
+        )
+        yield from superlink_checks(link)
+    yield clock_check(servers)

@@ -1,0 +1,328 @@
+"""The agent's loop: join the SuperLink, answer tasks, never tell more than receipts.
+
+Only the app that is installed here runs; a bundle that a model owner's run carries
+is never fetched. Every reply is built here: two receipts, or `not_reported`. What
+went wrong is written to this data owner's own log and goes nowhere else.
+"""
+
+import secrets
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+from flwr.app import Context, Error, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedsecure.contributor.contribution import Contributor
+from fedsecure.contributor.settlement import Settlement
+from fedsecure.errors import FedsecureError, OperatorError, RoundStateError
+from fedsecure.frameworks.flower import wire
+from fedsecure.frameworks.flower.mod import Mod, secret_sharing_mod
+from fedsecure.frameworks.flower.runtime import Fleet, Pace, fleet, task_identity
+from fedsecure.membership.accepted import Membership, open_membership
+from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.node_keys import load_node_key
+from fedsecure.protocol.signing import verify
+from fedsecure.protocol.statements import RoundSpec
+from fedsecure.study.keras.tensorflow import import_quietly
+from fedsecure.system.crash_points import Point, reached
+from fedsecure.transport.aggregator_client import (
+    AggregatorClient,
+    Patience,
+    UnreachableError,
+)
+from fedsecure.transport.proxies import way_to
+from fedsecure_clients.agent.config import (
+    AgentSettings,
+    require_pinned,
+    require_superlink,
+)
+from fedsecure_clients.agent.delivery import Delivery
+from fedsecure_clients.agent.waiting import Waiting
+from fedsecure_clients.agent.watchdog import Watchdog
+from fedsecure_clients.consent.checks import Consent
+from fedsecure_clients.state.agent_state import AgentState
+from fedsecure_clients.state.storage import alone
+
+NOT_REPORTED: Final = "not_reported"
+ERROR_CODE: Final = 1  # one code for every failure, so that it tells nothing
+APP_RAISED: Final = "FS-380"
+SETTLE_SECONDS: Final = 2.0  # between two looks at what became of reports
+CALL_PATIENCE: Final = 2.0  # for one call to the SuperLink; then the agent waits
+KEEP_SECONDS: Final = 7 * 86400.0  # sealed reports that got no receipt, after deadline
+FIRST_PAUSE: Final = 1.0  # seconds between two attempts to join
+LONGEST_PAUSE: Final = 15.0
+
+log = structlog.get_logger("agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Everything an agent needs to answer a task."""
+
+    settings: AgentSettings
+    federation: Federation
+    superlink: str
+    state: AgentState
+    app: ClientApp
+    mod: Mod
+    settlement: Settlement
+    stop: threading.Event
+    delivery: Delivery
+    watchdog: Watchdog
+    aggregators: Waiting
+    contexts: dict[int, Context] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Answer tasks until told to stop, joining again whenever the link breaks."""
+        pause = FIRST_PAUSE
+        waiting = Waiting(f"the SuperLink at {self.superlink}", in_trainings=True)
+        while not self.stop.is_set():
+            try:
+                self.state.tidy(time.time() - KEEP_SECONDS)
+                self.between_tasks()
+                with self._joined() as link:
+                    pause = FIRST_PAUSE
+                    waiting.back()
+                    self._serve(link)
+            except FedsecureError as error:
+                told = _told(error)
+                waiting.away(told["code"], told["error"])
+            except Exception as error:  # noqa: BLE001 - a library may raise anything
+                waiting.away("FS-382", _place(error))
+            self.stop.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def between_tasks(self) -> None:
+        """Send what is left in the outbox, and ask what became of the rest."""
+        self.delivery.run()
+        self.settle()
+
+    @contextmanager
+    def _joined(self) -> Iterator[Fleet]:
+        address = self.superlink
+        authorities = self.settings.authorities
+        with fleet(
+            address,
+            authorities.read_bytes() if authorities else None,
+            load_node_key(self.settings.flower_key),
+            patience=CALL_PATIENCE,
+            last_node_id=self.state.last_node(address),
+        ) as link:
+            self.state.joined(address, link.node_id)
+            log.info("joined", superlink=address)
+            yield link
+
+    def _serve(self, link: Fleet) -> None:
+        settled, pace = time.monotonic(), Pace(self.settings.poll_seconds)
+        while not self.stop.is_set():
+            try:
+                message = link.receive()
+                if message is not None:
+                    self.watchdog.answer = partial(self._decline, link, message)
+                    reply = self.answer(message, link.node_id)
+                    reached(Point.REPLYING)
+                    link.reply(reply)
+                    pace.restart()
+                    continue
+            except RoundStateError as error:
+                log.info("run is over", **_told(error))
+            if time.monotonic() - settled > SETTLE_SECONDS:
+                self.between_tasks()
+                settled = time.monotonic()
+            self.stop.wait(pace.pause())
+
+    def settle(self) -> None:
+        """Ask what became of rounds that were answered, as far as it is decided."""
+        for spec in self.state.unsettled():
+            try:
+                reports = self.state.reports(spec)
+                fate = self.settlement.settle(
+                    {report.header.statement.aggregator: report for report in reports}
+                )
+            except UnreachableError:
+                return  # the next time
+            except FedsecureError as error:
+                if not error.problem.undecided:
+                    log.warning("not settled", round=spec[:12], **_told(error))
+            else:
+                log.info("settled", round=spec[:12], fate=fate.value)
+
+    def answer(self, message: Message, node_id: int) -> Message:
+        """Answer one task; every failure gives the same reply."""
+        run_id = message.metadata.run_id
+        with task_identity(run_id, node_id):
+            reply, outcome = self._report(message, self._context(run_id, node_id))
+        length = sum(len(part) for part in _texts(reply))
+        self.state.replied(outcome, length, time.time())
+        return reply
+
+    def _decline(self, link: Fleet, message: Message) -> None:
+        """Answer, from the watchdog's thread, a task that is still being worked on."""
+        nothing = Error(code=ERROR_CODE, reason=NOT_REPORTED)
+        link.reply(Message(nothing, reply_to=message))
+        self.state.replied(NOT_REPORTED, len(NOT_REPORTED), time.time())
+
+    def _report(self, message: Message, context: Context) -> tuple[Message, str]:
+        kind = message.metadata.message_type
+        content = message.content if message.has_content() else RecordDict()
+        started = time.monotonic()
+        try:
+            reply = self.mod(message, context, self.app)
+        except FedsecureError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - an app may raise anything
+            # The text of a foreign exception can hold rows; place and type cannot.
+            failure = OperatorError(APP_RAISED, _place(error))
+        else:
+            seconds = round(time.monotonic() - started, 2)
+            log.info("reported", task=kind, seconds=seconds)
+            self.aggregators.back()
+            return reply, "receipts"
+        log.warning(NOT_REPORTED, task=kind, **_told(failure))
+        spec = _signed(content, self.federation)
+        self.state.refusals.add(spec, kind, failure.code, failure.detail, time.time())
+        nothing = Error(code=ERROR_CODE, reason=NOT_REPORTED)
+        return Message(nothing, reply_to=message), NOT_REPORTED
+
+    def _context(self, run_id: int, node_id: int) -> Context:
+        return self.contexts.setdefault(
+            run_id,
+            Context(
+                run_id=run_id,
+                node_id=node_id,
+                node_config={"data": str(self.settings.data)},
+                state=RecordDict(),
+                run_config={},
+            ),
+        )
+
+
+@contextmanager
+def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent]:
+    """Load everything that an agent needs and check it; join nothing yet.
+
+    Raises:
+        OperatorError: FS-8xx settings, FS-7xx keys and versions, FS-821 aggregators'
+            keys, FS-822 the app cannot be loaded, FS-825 no SuperLink, FS-383 its
+            folder cannot be written, FS-653 another agent works with it.
+    """
+    membership = open_membership(settings)
+    author, federation = membership.author, membership.federation
+    require_pinned(settings, federation, membership.accepted.fingerprints)
+    settings = _completed(settings, membership)
+    app = load_app(settings.app)
+    with ExitStack() as stack:
+        stack.enter_context(alone(settings.state))
+        state = stack.enter_context(AgentState(settings.state, membership.versions))
+        aggregators = Waiting("an aggregator")
+        told = Patience(told=lambda why: aggregators.away("FS-551", why))
+        clients = _clients(settings, federation, stack, told)
+        consent = Consent(settings.policy, state, federation, time.time)
+        contributor = Contributor(
+            author=author,
+            aggregators=clients,
+            outbox=state,
+            require_policy=consent.require,
+            clock=time.time,
+            rand=secrets.token_bytes,
+        )
+        # Asked between two tasks, so it may not wait for an aggregator that is away.
+        asking = _clients(settings, federation, stack, Patience(seconds=0.0))
+        settlement = Settlement(author, asking, state, time.time)
+        delivery = Delivery(replace(contributor, aggregators=asking), state, time.time)
+        watchdog = Watchdog(time.time)
+        mod = secret_sharing_mod(contributor, watchdog.until)
+        where = require_superlink(settings, federation)
+        _tell_ways(federation, where)
+        yield Agent(
+            settings=settings,
+            federation=federation,
+            superlink=where,
+            state=state,
+            app=app,
+            mod=mod,
+            settlement=settlement,
+            stop=stop,
+            delivery=delivery,
+            watchdog=watchdog,
+            aggregators=aggregators,
+        )
+
+
+def _tell_ways(federation: Federation, superlink: str) -> None:
+    """Write to the log how each server is reached: through which proxy, and why."""
+    hosts = {party.name: urlsplit(party.url).netloc for party in federation.aggregators}
+    for name, host in {**hosts, "superlink": superlink}.items():
+        log.info("way", to=name, host=host, way=way_to(host))
+
+
+def _completed(settings: AgentSettings, membership: Membership) -> AgentSettings:
+    authorities = settings.authorities or membership.authorities
+    return settings.model_copy(update={"authorities": authorities})
+
+
+def load_app(reference: str) -> ClientApp:
+    """Import the ClientApp that this data owner installed.
+
+    Raises:
+        OperatorError: FS-822 with the cause.
+    """
+    module, _, name = reference.partition(":")
+    try:
+        app = getattr(import_quietly(module), name)
+    except (ImportError, AttributeError) as error:
+        raise OperatorError("FS-822", f"{reference}: {error}") from error
+    if not isinstance(app, ClientApp):
+        raise OperatorError("FS-822", f"{reference} is a {type(app).__name__}")
+    return app
+
+
+def _clients(
+    settings: AgentSettings,
+    federation: Federation,
+    stack: ExitStack,
+    patience: Patience,
+) -> Mapping[str, AggregatorClient]:
+    clients = {
+        party.name: AggregatorClient(party, federation, settings.authorities, patience)
+        for party in federation.aggregators
+    }
+    for client in clients.values():
+        stack.callback(client.close)
+    return clients
+
+
+def _told(error: FedsecureError) -> dict[str, str]:
+    return {"code": error.code, "error": f"{error.problem.title}: {error.detail}"}
+
+
+def _signed(content: RecordDict, federation: Federation) -> RoundSpec | None:
+    """Return the spec that a task came with, if the model owner signed it."""
+    token = content.config_records.get(wire.OURS, {}).get("spec")
+    with suppress(FedsecureError):
+        if isinstance(token, str):
+            return verify(token, RoundSpec, federation).statement
+    return None
+
+
+def _place(error: BaseException) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+
+
+def _texts(reply: Message) -> Iterator[str]:
+    if reply.has_error():
+        yield reply.error.reason
+        return
+    for record in reply.content.config_records.values():
+        for value in record.values():
+            yield from value if isinstance(value, list) else [str(value)]

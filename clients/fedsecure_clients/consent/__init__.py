@@ -1,0 +1,1 @@
+"""What a data owner agrees to: policy, hours, studies that a person approved."""

@@ -1,0 +1,1 @@
+"""A data owner's rows: read, checked by a study's schema, split."""

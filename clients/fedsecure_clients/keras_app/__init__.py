@@ -1,0 +1,1 @@
+"""The ClientApp for Keras studies, and the rehearsal of a study."""

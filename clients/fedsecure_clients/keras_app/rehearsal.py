@@ -1,0 +1,172 @@
+"""A federated training in one process: what `train` does, without servers and network.
+
+All that decides the outcome is the real run's own code: the strategy and what it may
+see (`flower.wrapped`), what an agent answers (`keras_app.app`) and makes of it
+(`flower.mod`), clip, fixed point, weights and both shares (`core.scheme`), and when a
+run has diverged (`flower.soundness`). So its model is the one that a federation of
+these sites would get, bit by bit, as long as nobody is missing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+from flwr.app import ArrayRecord, Message
+
+from fedsecure.core.mask import SPEC_DIGEST_BYTES
+from fedsecure.core.params import Params
+from fedsecure.core.scheme import (
+    EXPANSION_BYTES,
+    RAND_BYTES,
+    AggregateShare,
+    Mean,
+    Measurement,
+    ReportContext,
+    aggregate,
+    prepare,
+    shard,
+    unshard,
+)
+from fedsecure.errors import OperatorError, PeerError
+from fedsecure.frameworks.flower import wire
+from fedsecure.frameworks.flower.cohort import Node
+from fedsecure.frameworks.flower.mod import for_app, measured
+from fedsecure.frameworks.flower.recorder import figures_of
+from fedsecure.frameworks.flower.runtime import task_identity
+from fedsecure.frameworks.flower.soundness import Measured, Soundness
+from fedsecure.frameworks.flower.strategies import build_strategy
+from fedsecure.frameworks.flower.wrapped import Parts, Wrapped, task_in
+from fedsecure.protocol.parameters import scalars_of, statistics_of
+from fedsecure.protocol.statements import Purpose
+from fedsecure.study.config import Study
+from fedsecure.study.remarks import Figures, over_all
+from fedsecure.study.terms import StudyRequest
+from fedsecure_clients.keras_app.app import evaluated, trained
+from fedsecure_clients.keras_app.training import Learner, Weights
+
+
+@dataclass
+class Rehearsal:
+    """One federated training of some sites.
+
+    Args:
+        study: What is trained, and how updates become one.
+        request: What every site would agree to.
+        parts: Of its model.
+        learners: By site, in ascending order of names.
+        rand: `rand(n)` returns n random bytes: shares are made of them, and nothing of
+            them is left in the sum.
+    """
+
+    study: Study
+    request: StudyRequest
+    parts: Parts
+    learners: Mapping[str, Learner]
+    rand: Callable[[int], bytes] = field(repr=False)
+    figures: list[Figures] = field(default_factory=list)
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What is strange about its rounds, and what to do."""
+        wanted = self.study.aggregation.min_cohort
+        if self.min_cohort < wanted:
+            yield (
+                f"A federation would open nothing: these are {self.min_cohort} sites, "
+                f"and `min_cohort` is {wanted}."
+            )
+        yield from over_all(self.figures)
+
+    @property
+    def min_cohort(self) -> int:
+        """The fewest reports of a sum here: all, if the study wants more."""
+        return min(self.study.aggregation.min_cohort, len(self.learners))
+
+    def run(self, weights: Weights, rounds: int) -> Weights:
+        """Train from `weights` on.
+
+        Raises:
+            OperatorError: FS-230 at a site, FS-232 the model cannot be measured, FS-368
+                or FS-823 the strategy.
+        """
+        aggregation = self.study.aggregation.model_copy(
+            update={"min_cohort": self.min_cohort}
+        )
+        strategy = build_strategy(replace(self.study, aggregation=aggregation))
+        wrapped = Wrapped(strategy, self.request.config, self.parts)
+        soundness = Soundness(self.min_cohort)
+        arrays = ArrayRecord(weights)
+        steps = [(number, Purpose.TRAIN) for number in range(1, rounds + 1)]
+        for number, purpose in [*steps, (rounds, Purpose.EVALUATE)]:
+            with task_identity(1):  # Flower's messages belong to a run
+                arrays, mean = self._round(wrapped, number, purpose, arrays)
+            soundness.note(Measured(number, purpose, mean.count, mean.undefined))
+            soundness.require()
+            soundness.require_finite(arrays)
+        trained_: Weights = arrays.to_numpy_ndarrays()
+        return trained_
+
+    def _round(
+        self, wrapped: Wrapped, number: int, purpose: Purpose, arrays: ArrayRecord
+    ) -> tuple[ArrayRecord, Mean]:
+        nodes = {name: Node(at, "") for at, name in enumerate(self.learners, 1)}
+        names = {node.node_id: name for name, node in nodes.items()}
+        messages = wrapped.configure(number, purpose, arrays, nodes)
+        task = task_in(purpose, messages)
+        asked = sorted(names[one.metadata.dst_node_id] for one in messages)
+        mean = self._mean(task, asked)
+        train = purpose is Purpose.TRAIN
+        apart = self.request.terms.statistics is not None
+        self.figures.append(figures_of(mean, train=train, apart=apart))
+        if train:
+            means = mean.update, mean.scalars
+            arrays = wrapped.apply(number, task, messages, len(asked), means)
+        return arrays, mean
+
+    def _mean(self, task: wire.Task, asked: Sequence[str]) -> Mean:
+        """Return what the model owner would open."""
+        terms, train = self.request.terms, task.purpose is Purpose.TRAIN
+        dimension = task.weights.size if train else 0
+        params = Params.derive(
+            dimension=dimension,
+            scalars=scalars_of(terms.scalars),
+            max_reports=len(asked),
+            clip=terms.clip,
+            weight_cap=terms.weight_cap,
+            statistics=statistics_of(terms.statistics, dimension),
+        )
+        measurements = [
+            measured(terms, task, self._answer(task, name)) for name in asked
+        ]
+        mean = _opened(params, measurements, self.rand)
+        return mean.over_at_least(self.min_cohort)
+
+    def _answer(self, task: wire.Task, name: str) -> Message:
+        """Let a site's app answer, as its agent would."""
+        message = Message(for_app(task), dst_node_id=1, message_type=task.purpose.value)
+        answer = trained if task.purpose is Purpose.TRAIN else evaluated
+        try:
+            return answer(message, self.learners[name])
+        except PeerError as error:
+            raise OperatorError(error.code, f"{name}: {error.detail}") from error
+
+
+def _opened(
+    params: Params, measurements: Sequence[Measurement], rand: Callable[[int], bytes]
+) -> Mean:
+    """Run all stages of a sum in one place."""
+    spec, memory = bytes(SPEC_DIGEST_BYTES), np.empty(EXPANSION_BYTES, np.uint8)
+    seeds, vectors = AggregateShare.empty(params), AggregateShare.empty(params)
+    for number, measurement in enumerate(measurements):
+        name = str(number)
+        sharding = shard(params, spec, name, measurement, rand(RAND_BYTES))
+        context = ReportContext(spec, sharding.report_id, name)
+        vector = [bytes(piece) for piece in sharding.vector]
+        seed = [sharding.seed]
+        aggregate(
+            params, seeds, partial(prepare, params, context, "seed", seed, memory)
+        )
+        aggregate(
+            params, vectors, partial(prepare, params, context, "vector", vector, memory)
+        )
+    return unshard(params, seeds, vectors)

@@ -1,0 +1,180 @@
+"""Local training and evaluation of one study on one data owner's rows.
+
+Runs at the data owner, in the agent's own process. What costs time is made once and
+kept between rounds: the model, the rows, the compiled steps. What must not carry over
+is put back at the start of every round: weights, the optimizer's state, the state of
+random layers. So a round's result depends on the task, the global model, the round's
+number and the rows, and on nothing that happened before.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from fedsecure.errors import PeerError
+from fedsecure.study.keras.architecture import (
+    from_logits,
+    layers_of,
+    model_from_data,
+    require_fit,
+)
+from fedsecure.study.metrics import (
+    ACCURACY,
+    LOSS,
+    SCORES_NEGATIVE,
+    SCORES_POSITIVE,
+    ScalarDeclaration,
+    score_histogram,
+)
+from fedsecure.study.task import Task
+from fedsecure_clients.data.dataset import Dataset, split
+from fedsecure_clients.keras_app.steps import Steps
+
+Weights = list[NDArray[np.float32]]  # one array a layer
+Metrics = dict[str, float | list[float]]  # by declared name
+
+EVALUATION_ROWS: Final = 4096  # rows scored at once, at most
+EVALUATION_NUMBERS: Final = 2**20  # and so many features, beyond one batch
+SHUFFLE_DOMAIN: Final = b"fedsecure v1 order of rows"
+
+
+class Learner:
+    """A study's model beside one data owner's rows, warm from round to round.
+
+    Raises:
+        PeerError: FS-420 to FS-424, the model is refused.
+        OperatorError: FS-110, the rows cannot be split.
+    """
+
+    def __init__(self, task: Task, dataset: Dataset) -> None:
+        keras.utils.set_random_seed(task.seed % 2**32)
+        self._task = task
+        self._model = model_from_data(task.model, task.compilation)
+        require_fit(self._model, task.features)
+        self._training, self._held_out = split(dataset, task.holdout, task.seed)
+        self._steps = Steps(self._model, self._training)
+        self._logits = from_logits(self._model)
+
+    @property
+    def examples(self) -> int:
+        """The number of rows trained on."""
+        return len(self._training)
+
+    def evaluate(self, weights: Weights) -> Metrics:
+        """Score the held-out rows with `weights`.
+
+        Where an output is not finite, there is no metric: all are NaN, which the sum
+        counts. An error would tell the model owner about one data owner.
+
+        Raises:
+            PeerError: FS-231 or FS-424, the weights are not a model of this study.
+        """
+        self._start(weights)
+        loss, outputs = self._score()
+        return self._metrics(loss, outputs)
+
+    def train(
+        self, weights: Weights, server_round: int, proximal_mu: float = 0.0
+    ) -> Weights:
+        """Fit the training rows for the study's epochs, starting at `weights`.
+
+        Args:
+            weights: The global model, one array a layer.
+            server_round: Decides, with the study's seed, the order of the rows.
+            proximal_mu: FedProx adds mu / 2 * ||w - weights||^2 to the loss, over the
+                trainable weights [LSZ+20].
+
+        Raises:
+            PeerError: FS-230, training left the finite numbers; FS-231 or FS-424, the
+                weights are not a model of this study.
+
+        [LSZ+20] Li et al., "Federated optimization in heterogeneous networks", MLSys
+        2020.
+        """
+        self._start(weights)
+        rand = _generator(self._task.seed, server_round)
+        self._steps.reset(int(rand.integers(2**31)))
+        pull = self._steps.pull(proximal_mu)
+        for epoch in range(1, self._task.local_epochs + 1):
+            order = rand.permutation(self.examples)
+            loss = self._steps.epoch(order, self._task.batch_size, pull)
+            if not np.isfinite(loss):
+                raise PeerError(
+                    "FS-230", f"loss in round {server_round}, epoch {epoch}"
+                )
+        trained: Weights = self._model.get_weights()
+        if not all(np.isfinite(array).all() for array in trained):
+            raise PeerError("FS-230", f"weights in round {server_round}")
+        return trained
+
+    def _start(self, weights: Weights) -> None:
+        layers = layers_of(self._model)
+        shapes = [array.shape for array in weights]
+        if shapes != [layer.shape for layer in layers]:
+            raise PeerError("FS-424", f"weights of shapes {shapes} for {layers}")
+        for layer, array in zip(layers, weights, strict=True):
+            if array.dtype != np.float32:
+                raise PeerError("FS-422", f"{layer.name} is {array.dtype}")
+            if not np.isfinite(array).all():
+                raise PeerError("FS-231", f"{layer.name} of the global model")
+        self._model.set_weights(weights)
+
+    def _score(self) -> tuple[float, NDArray[np.float32]]:
+        rows = self._held_out
+        total, outputs = 0.0, []
+        step = self._rows_at_once()
+        for start in range(0, len(rows), step):
+            chunk = slice(start, start + step)
+            loss, output = self._steps.score(rows.features[chunk], rows.labels[chunk])
+            total += loss * len(output)
+            outputs.append(output)
+        return total / len(rows), np.concatenate(outputs)
+
+    def _rows_at_once(self) -> int:
+        """Return how many rows to score together: images are large."""
+        fitting = EVALUATION_NUMBERS // math.prod(self._held_out.features.shape[1:])
+        return max(self._task.batch_size, min(EVALUATION_ROWS, fitting))
+
+    def _metrics(self, loss: float, outputs: NDArray[np.float32]) -> Metrics:
+        labels, bins = self._held_out.labels, self._task.metrics.score_bins
+        if not np.isfinite(outputs).all():
+            return _unmeasured(self._task.scalars)
+        probabilities = _probabilities(outputs, logits=self._logits)
+        right = probabilities.argmax(axis=1) == labels
+        metrics: Metrics = {LOSS: loss, ACCURACY: float(right.mean())}
+        if probabilities.shape[1] == 2:
+            scores = probabilities[:, 1]
+            metrics[SCORES_POSITIVE] = score_histogram(scores, labels == 1, bins)
+            metrics[SCORES_NEGATIVE] = score_histogram(scores, labels == 0, bins)
+        return metrics
+
+
+def _unmeasured(declared: Sequence[ScalarDeclaration]) -> Metrics:
+    """Return NaN for every metric; no class is right, none of them comes first."""
+    return {
+        one.name: math.nan if one.size == 1 else [math.nan] * one.size
+        for one in declared
+    }
+
+
+def _probabilities(
+    outputs: NDArray[np.float32], *, logits: bool
+) -> NDArray[np.float32]:
+    """Return shape (rows, classes), whatever the model's last layer is."""
+    single = outputs.shape[1] == 1
+    if logits:
+        squash = keras.ops.sigmoid if single else keras.ops.softmax
+        outputs = squash(outputs).numpy()
+    return np.hstack([1 - outputs, outputs]) if single else outputs
+
+
+def _generator(seed: int, server_round: int) -> np.random.Generator:
+    """Return the source of this round's order of rows; public, it protects nothing."""
+    label = f"{seed}/{server_round}".encode()
+    digest = hashlib.sha256(SHUFFLE_DOMAIN + label).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))

@@ -1,0 +1,1 @@
+"""The data owner's end of a round, without a framework: accept, contribute, settle."""

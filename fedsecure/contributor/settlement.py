@@ -1,0 +1,89 @@
+"""What became of a report: the data owner asks both aggregators, and compares.
+
+Once a round is opened or void, each aggregator signs for a data owner whether its
+report was in the set. Both must say the same about the same opening; what they said
+is kept as evidence for an audit.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+from fedsecure.contributor.contribution import StoredReport
+from fedsecure.errors import PeerError
+from fedsecure.protocol.signing import Author, Signed
+from fedsecure.protocol.statements import Inclusion, Read
+from fedsecure.transport.aggregator_client import AggregatorClient
+
+TICKET_SECONDS: Final = 300
+
+
+class Fate(StrEnum):
+    """What became of one data owner's report."""
+
+    INCLUDED = "included"  # it is in the one sum that was opened
+    LEFT_OUT = "left out"  # a sum was opened without it
+    VOID = "void"  # nothing was opened, and never will be
+    DISPUTED = "disputed"  # the aggregators do not say the same
+
+
+class Evidence(Protocol):
+    """Where inclusions are kept (`fedsecure_clients.state.agent_state`)."""
+
+    def settle(self, inclusions: Mapping[str, Signed[Inclusion]], fate: str) -> None:
+        """Keep what both aggregators said about one round, in one step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Asks for inclusions; run by a data owner's agent when it has nothing to do."""
+
+    author: Author
+    aggregators: Mapping[str, AggregatorClient]
+    evidence: Evidence
+    clock: Callable[[], float]
+
+    def settle(self, reports: Mapping[str, StoredReport]) -> Fate:
+        """Learn what became of one round's report, and keep the evidence.
+
+        Args:
+            reports: By aggregator, the report that was sent to it.
+
+        Raises:
+            PeerError: FS-330 while the round is not decided, FS-350 when the two
+                aggregators do not say the same (the evidence is kept all the same),
+                FS-551 when one is away.
+        """
+        inclusions = {name: self._ask(reports[name]) for name in sorted(reports)}
+        said = {
+            (one.included, one.opening, one.set, one.count)
+            for one in (signed.statement for signed in inclusions.values())
+        }
+        if len(said) != 1:
+            self.evidence.settle(inclusions, Fate.DISPUTED.value)
+            raise PeerError("FS-350", f"round {next(iter(reports.values())).spec[:12]}")
+        ((included, opening, _, _),) = said
+        fate = Fate.VOID if opening is None else Fate.LEFT_OUT
+        fate = Fate.INCLUDED if included else fate
+        self.evidence.settle(inclusions, fate.value)
+        return fate
+
+    def _ask(self, report: StoredReport) -> Signed[Inclusion]:
+        said = report.header.statement
+        ticket = Read(
+            federation=self.author.federation.digest,
+            aggregator=said.aggregator,
+            reader=self.author.name,
+            method="GET",
+            path=f"/v1/rounds/{said.spec}/inclusion/{said.reporter}",
+            expires=int(self.clock()) + TICKET_SECONDS,
+        )
+        client = self.aggregators[said.aggregator]
+        answer = client.inclusion(said.spec, said.reporter, self.author.sign(ticket))
+        got = answer.statement
+        if (got.reporter, got.report) != (said.reporter, said.digest):
+            raise PeerError("FS-350", f"{said.aggregator} speaks of another report")
+        if got.included and got.opening is None:
+            raise PeerError("FS-350", f"{said.aggregator} counts it in no opening")
+        return answer

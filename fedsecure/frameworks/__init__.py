@@ -1,0 +1,1 @@
+"""Where a learning framework meets the two ends of a round."""

@@ -1,0 +1,100 @@
+"""What the model owner's `fedsecure doctor` looks at."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fedsecure.doctor import own
+from fedsecure.doctor.findings import Check, SkippedError, WaitsError
+from fedsecure.doctor.servers import (
+    aggregator_checks,
+    aggregator_server,
+    clock_check,
+)
+from fedsecure.doctor.tls import ServerTls, tls_checks, utc_now
+from fedsecure.errors import FedsecureError
+from fedsecure.frameworks.flower.runtime.calls import split_address
+from fedsecure.frameworks.flower.runtime.superlink import PortTakenError, require_free
+from fedsecure.frameworks.flower.strategies import build_strategy
+from fedsecure.owner.settings import OwnerSettings, load_owner_settings
+from fedsecure.owner.store.rounds import MIGRATIONS
+from fedsecure.study.config import build_model, load_study
+from fedsecure.study.keras.tensorflow import import_quietly
+
+
+def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
+    """Yield everything to look at, in the order in which it is needed.
+
+    Raises:
+        OperatorError: FS-801 to FS-803, the configuration itself.
+    """
+    settings = load_owner_settings(config)
+    yield from own.key_checks(settings, None)
+    yield own.federation_check(settings, config)
+    yield own.disk_check(settings.folder)
+    yield Check("folder", lambda: own.writable(settings.folder, "FS-606"))
+    yield own.store_check("round store", settings.database_url, MIGRATIONS, "FS-604")
+    yield Check("study", lambda: _study(settings))
+    yield Check("model", lambda: _model(settings))
+    yield from tls_checks(_tls(settings), config, utc_now)
+    yield Check("SuperLink port", lambda: _port(settings))
+    yield from _servers(settings, config)
+
+
+def _study(settings: OwnerSettings) -> str:
+    study = load_study(settings.study)
+    build_strategy(study)
+    return study.title
+
+
+def _model(settings: OwnerSettings) -> str:
+    try:
+        study = load_study(settings.study)
+    except FedsecureError as error:
+        msg = "there is no study to build it for"
+        raise SkippedError(msg) from error
+    import_quietly("keras")
+    _, data = build_model(study)
+    return f"{data.size:,} parameters; it takes what the schema allows"
+
+
+def _servers(settings: OwnerSettings, config: Path) -> Iterator[Check]:
+    try:
+        membership = own.member(settings)
+    except SkippedError:
+        return
+    authorities = settings.authorities or membership.authorities
+    parties = membership.federation.aggregators
+    servers = {
+        party.name: aggregator_server(party, authorities, utc_now) for party in parties
+    }
+    for party in parties:
+        server = servers[party.name]
+        yield from aggregator_checks(server, party, membership.federation, config)
+    yield clock_check(servers)
+
+
+def _tls(settings: OwnerSettings) -> ServerTls:
+    link = settings.superlink
+
+    def host() -> str:
+        where = own.member(settings).federation.model_owner.superlink
+        if where is None:
+            msg = "federation.toml does not say where the SuperLink is"
+            raise SkippedError(msg)
+        return split_address(where)[0]
+
+    return ServerTls(
+        link.certificate,
+        link.key,
+        host,
+        lambda: settings.authorities or own.member(settings).authorities,
+    )
+
+
+def _port(settings: OwnerSettings) -> str:
+    try:
+        require_free(settings.superlink.listen)
+    except PortTakenError as error:
+        msg = f"{settings.superlink.listen} is taken: does a training run?"
+        raise WaitsError(msg) from error
+    return f"{settings.superlink.listen} is free for `fedsecure train`"

@@ -1,0 +1,53 @@
+"""A run goes on by itself after what passes, as `train --resume` would.
+
+    drive    from what the round store holds, until the last round or an error
+    judge    whether the error is one that passes: `may_pass`
+    wait     doubling, bounded, said; an attempt that decided a round counts anew
+
+An error that passes voids nothing: the round under way is taken up as it was.
+"""
+
+from collections.abc import Callable
+
+from flwr.app import ArrayRecord
+
+from fedsecure.errors import FedsecureError
+from fedsecure.frameworks.flower.pauses import Pausing
+from fedsecure.frameworks.flower.resume import Past
+from fedsecure.transport.aggregator_client import UnreachableError
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether a run that failed with this can be expected to go on in a while."""
+    return isinstance(error, UnreachableError) or (
+        isinstance(error, FedsecureError) and error.problem.passes
+    )
+
+
+def keep_going(
+    drive: Callable[[Past], ArrayRecord],
+    past: Past,
+    read: Callable[[], Past],
+    pausing: Pausing,
+) -> ArrayRecord:
+    """Drive a run to its end; run by the model owner.
+
+    Args:
+        drive: Goes on from there and returns the last model.
+        past: What the run did before.
+        read: Reads anew what it did.
+        pausing: Waits in between.
+
+    Raises:
+        FedsecureError: What does not pass, or what failed in every attempt in a row.
+    """
+    failed = 0
+    while True:
+        try:
+            return drive(past)
+        except FedsecureError as error:
+            before, past = past, read()
+            failed = 1 if past.decided - before.decided else failed + 1
+            if not may_pass(error) or failed >= pausing.pauses.attempts:
+                raise
+            pausing.wait(f"it goes on after: {error}", failed, lambda: False)

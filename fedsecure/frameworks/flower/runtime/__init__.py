@@ -1,0 +1,51 @@
+"""The only place that touches Flower's internals; everything else uses this.
+
+Flower's public parts (`flwr.app`, `flwr.clientapp`, `flwr.serverapp`) may be
+imported anywhere. What lies below them changes with every minor version, so it is
+used here alone, for one version, and a test compares it with what is installed.
+
+    agent      `fleet`: join a SuperLink, receive, reply
+    owner      `superlink`: run one; `owned_run`: drive a run on it
+    both       a Flower that neither phones home nor prints
+"""
+
+from fedsecure.frameworks.flower.runtime.environment import (
+    SUPPORTED,
+    flower_environment,
+    quiet,
+    require_supported_flower,
+    task_identity,
+)
+from fedsecure.frameworks.flower.runtime.fleet import LEASE, Fleet, fleet
+from fedsecure.frameworks.flower.runtime.grid import PollingGrid
+from fedsecure.frameworks.flower.runtime.node_keys import node_public_bytes
+from fedsecure.frameworks.flower.runtime.owned_run import OwnedRun, owned_run
+from fedsecure.frameworks.flower.runtime.polling import Pace
+from fedsecure.frameworks.flower.runtime.superlink import (
+    NodeState,
+    Superlink,
+    TlsFiles,
+    require_free,
+    superlink,
+)
+
+__all__ = [
+    "LEASE",
+    "SUPPORTED",
+    "Fleet",
+    "NodeState",
+    "OwnedRun",
+    "Pace",
+    "PollingGrid",
+    "Superlink",
+    "TlsFiles",
+    "fleet",
+    "flower_environment",
+    "node_public_bytes",
+    "owned_run",
+    "quiet",
+    "require_free",
+    "require_supported_flower",
+    "superlink",
+    "task_identity",
+]

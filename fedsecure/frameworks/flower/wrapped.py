@@ -1,0 +1,201 @@
+"""The wrapped strategy: what it is asked, and what it is told.
+
+It chooses nodes and writes its settings (`configure`), and gets replies that all hold
+the same arrays, global model plus mean update, and the mean metrics (`apply`). It
+never sees who is online beyond those that may be asked, nor a single update.
+
+It never sees statistics either, such as the moving averages of a batch normalization:
+a server's optimizer takes steps of its own size, and so led a variance below zero. They
+are averaged, and no more. What a layer declares about its weights holds for the model
+after the step too (`keep`), as it does after every step at a data owner.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.serverapp.strategy import Strategy
+
+from fedsecure.core.encoding import MeanScalars, MeanUpdate
+from fedsecure.errors import OperatorError, PeerError
+from fedsecure.frameworks.flower import wire
+from fedsecure.frameworks.flower.cohort import Node
+from fedsecure.protocol.statements import Purpose
+from fedsecure.study.task import ConfigValue
+
+EXAMPLES: Final = "num-examples"
+MOST_LOOKS: Final = 3  # Flower's strategies look twice when there are enough nodes
+
+
+Keep = Callable[[ArrayRecord], ArrayRecord]
+
+
+def _as_it_is(arrays: ArrayRecord) -> ArrayRecord:
+    return arrays
+
+
+class _Sample:
+    """Stands in for Flower's Grid while a strategy chooses nodes."""
+
+    def __init__(self, nodes: Mapping[str, Node]) -> None:
+        self._ids = [node.node_id for node in nodes.values()]
+        self._looks = 0
+
+    def get_node_ids(self) -> list[int]:
+        """Return the nodes that may be asked.
+
+        Raises:
+            PeerError: FS-372 when a strategy keeps looking for more of them: it would
+                wait for ever, for who is asked was decided before.
+        """
+        self._looks += 1
+        if self._looks > MOST_LOOKS:
+            raise PeerError("FS-372", f"{len(self._ids)} can be asked")
+        return self._ids
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the server's step must not touch, and what it must leave as declared.
+
+    Args:
+        statistics: Names of the arrays that are averaged alone.
+        keep: Brings a model back into what its layers declare.
+    """
+
+    statistics: frozenset[str] = frozenset()
+    keep: Keep = _as_it_is
+
+
+WHOLE: Final = Parts()  # of a model of which nothing is known
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A linear strategy, and what every ClientApp sees beside its settings.
+
+    Args:
+        strategy: Gets all arrays that are not statistics.
+        config: What every ClientApp sees.
+        parts: Of the model.
+    """
+
+    strategy: Strategy
+    config: Mapping[str, ConfigValue]
+    parts: Parts = WHOLE
+
+    def configure(
+        self,
+        number: int,
+        purpose: Purpose,
+        arrays: ArrayRecord,
+        nodes: Mapping[str, Node],
+    ) -> list[Message]:
+        """Return a message for each node that is asked in a round."""
+        config = ConfigRecord(dict(self.config))
+        if purpose is Purpose.TRAIN:
+            trained = self._trained(arrays)
+            sample = _Sample(nodes)
+            asked = self.strategy.configure_train(number, trained, config, sample)
+            return self._completed(list(asked), arrays)
+        config["server-round"] = number
+        content = RecordDict({wire.ARRAYS: arrays, wire.CONFIG: config})
+        return [
+            Message(content, dst_node_id=node.node_id, message_type=purpose.value)
+            for node in nodes.values()
+        ]
+
+    def apply(
+        self,
+        number: int,
+        task: wire.Task,
+        messages: Iterable[Message],
+        included: int,
+        mean: tuple[MeanUpdate, MeanScalars],
+    ) -> ArrayRecord:
+        """Hand the strategy the average, as each of `included` members' reply.
+
+        Raises:
+            OperatorError: FS-371 when it returns no arrays.
+        """
+        update, scalars = mean
+        average = (task.weights.astype(np.float64) + update).astype(np.float32)
+        metrics: dict[str, int | float | list[float]] = {
+            name: list(value) if isinstance(value, Sequence) else value
+            for name, value in scalars.items()
+            if value is not None  # nobody could measure it
+        }
+        averages = wire.restore(task.layers, average)
+        content = RecordDict(
+            {
+                wire.ARRAYS: self._trained(averages),
+                "metrics": MetricRecord({**metrics, EXAMPLES: 1}),
+            }
+        )
+        replies = [
+            Message(content, reply_to=message) for message in islice(messages, included)
+        ]
+        arrays, _ = self.strategy.aggregate_train(number, replies)
+        if arrays is None:
+            raise OperatorError("FS-371", f"{type(self.strategy).__name__}")
+        return self.parts.keep(_merged(averages, wire.as_float32(arrays)))
+
+    def _trained(self, arrays: ArrayRecord) -> ArrayRecord:
+        if not self.parts.statistics:
+            return arrays
+        return ArrayRecord(
+            {
+                name: array
+                for name, array in arrays.items()
+                if name not in self.parts.statistics
+            }
+        )
+
+    def _completed(self, messages: list[Message], arrays: ArrayRecord) -> list[Message]:
+        """Give the statistics back to the model that a strategy sends."""
+        if not self.parts.statistics:
+            return messages
+        whole: dict[int, RecordDict] = {}  # strategies send one content to everybody
+        for message in messages:
+            sent = message.content
+            if id(sent) not in whole:
+                whole[id(sent)] = RecordDict(
+                    {
+                        name: _merged(arrays, record)
+                        if isinstance(record, ArrayRecord)
+                        else record
+                        for name, record in sent.items()
+                    }
+                )
+        return [
+            Message(
+                whole[id(message.content)],
+                dst_node_id=message.metadata.dst_node_id,
+                message_type=message.metadata.message_type,
+            )
+            for message in messages
+        ]
+
+
+def _merged(whole: ArrayRecord, part: ArrayRecord) -> ArrayRecord:
+    """Return the arrays of `whole`, in its order, with those of `part` instead."""
+    return ArrayRecord({name: part.get(name, array) for name, array in whole.items()})
+
+
+def task_in(purpose: Purpose, messages: Sequence[Message]) -> wire.Task:
+    """Read the one model and the one ConfigRecord that a strategy sends.
+
+    Raises:
+        OperatorError: FS-368 when it sends more.
+    """
+    content = messages[0].content
+    arrays, configs = content.array_records, content.config_records
+    if len(arrays) != 1 or len(configs) != 1:
+        raise OperatorError(
+            "FS-368", "it sends more than one ArrayRecord and one ConfigRecord"
+        )
+    layers, weights = wire.flatten(next(iter(arrays.values())))
+    return wire.Task(purpose, layers, dict(next(iter(configs.values()))), weights)

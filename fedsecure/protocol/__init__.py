@@ -1,0 +1,1 @@
+"""What parties sign and agree on: statements, identities, the ledger's chain."""

@@ -1,0 +1,395 @@
+"""The signed statements of the protocol, as strict data.
+
+    model owner   federation-issue, round-spec, fold, opening, void, read
+    aggregator    round-grant, receipt, aggregate-share, inclusion, void
+    data owner    report, read
+    any store     event (an entry of its own ledger)
+
+Each is the payload of a JWS (module `signing`) in canonical JSON (RFC 8785).
+A model refuses unknown keys and wrong types by itself; what a statement must say
+in a certain round is checked by those who act on it (`rounds`, `aggregator`).
+Times are whole seconds since 1970, UTC.
+"""
+
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+import rfc8785
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from fedsecure.protocol.encodings import Digest, ReportId, SealingPublicKey
+from fedsecure.protocol.identity import MAX_DATA_OWNERS, Name, Role
+from fedsecure.system.wording import form
+
+MAX_INTEGER: Final = 2**53 - 1  # the largest that canonical JSON carries exactly
+MAX_DIMENSION: Final = 2**31  # parameters
+MAX_SCALARS: Final = 1024
+MAX_DEPTH: Final = 32  # objects and lists in one another, the payload being the first
+MAX_RANGES: Final = 4096
+
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Positive = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Time = Count
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+RunId = Annotated[
+    str,
+    Field(
+        pattern=form(
+            r"^[a-z0-9][a-z0-9-]{0,62}$",
+            "of a to z, 0 to 9 and hyphens, 63 characters at most",
+        )
+    ),
+]
+Label = Annotated[
+    str,
+    Field(
+        pattern=form(
+            r"^[a-zA-Z0-9][a-zA-Z0-9_./-]{0,62}$",
+            "of letters, digits and _ . / -, 63 characters at most",
+        )
+    ),
+]
+Text = Annotated[
+    str,
+    Field(
+        pattern=form(r"^[^\p{Cc}\p{Cf}]*$", "without control characters"),
+        min_length=1,
+        max_length=200,
+    ),
+]
+"""One line for people; nothing in it steers a terminal or turns the writing round."""
+
+
+def _not_too_deep(value: Any, depth: int = 2) -> Any:
+    # A limit of ours: each JSON library has another, and some have none.
+    if isinstance(value, dict | list):
+        if depth > MAX_DEPTH:
+            msg = f"it nests more than {MAX_DEPTH} deep"
+            raise ValueError(msg)
+        for item in value.values() if isinstance(value, dict) else value:
+            _not_too_deep(item, depth + 1)
+    return value
+
+
+def _as_doubles(value: Any) -> Any:
+    # Canonical JSON writes doubles up to 1e21 without a point, so they are read as
+    # integers; beyond 2**53 they must become doubles again, or have no such form.
+    if isinstance(value, dict):
+        return {key: _as_doubles(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_doubles(item) for item in value]
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        if not abs(value) < 10**21 or rfc8785.dumps(float(value)) != b"%d" % value:
+            msg = "an integer is beyond 2**53"
+            raise ValueError(msg)
+        return float(value)
+    return value
+
+
+Body = Annotated[
+    dict[str, Any], AfterValidator(_not_too_deep), AfterValidator(_as_doubles)
+]
+
+
+class Purpose(StrEnum):
+    """Why a sum is formed."""
+
+    TRAIN = "train"  # an update and the metrics of the model the round started from
+    EVALUATE = "evaluate"  # metrics alone
+
+
+class Weighting(StrEnum):
+    """What a data owner's weight tells about its number of examples."""
+
+    EQUAL = "equal"  # nothing: everybody weighs the cap
+    ROUNDED = "rounded"  # its power of two, within sums
+    EXACT = "exact"  # the number itself, within sums
+
+
+class Kind(StrEnum):
+    """Which addend of the update a report carries."""
+
+    SEED = "seed"
+    VECTOR = "vector"
+
+
+class Strict(BaseModel):
+    """A part of a statement."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+
+class Statement(Strict):
+    """What every statement says: to which federation it belongs."""
+
+    typ: ClassVar[str]
+    federation: Digest
+
+
+class LedgerHead(Strict):
+    """How long the signer's ledger was, and its last hash (64 zeros: empty)."""
+
+    entries: Count
+    hash: Digest
+
+
+class ScalarField(Strict):
+    """A declared entry of the scalars section; without range it is a count."""
+
+    name: Label
+    low: Finite | None = None
+    high: Finite | None = None
+    size: Annotated[int, Field(ge=1, le=MAX_SCALARS)] = 1
+
+
+class StatisticsField(Strict):
+    """Which coordinates of an update are statistics, and their own clip.
+
+    `ranges`: the first coordinate of each range, and one past its last.
+    """
+
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    ranges: Annotated[
+        list[Annotated[list[Count], Field(min_length=2, max_length=2)]],
+        Field(min_length=1, max_length=MAX_RANGES),
+    ]
+
+
+class FederationIssue(Statement):
+    """The model owner's word that a version of `federation.toml` is meant so.
+
+    `authorities` is the digest of the CA file that is handed over with it.
+    """
+
+    typ: ClassVar[str] = "federation-issue"
+    number: Positive
+    authorities: Digest | None
+
+
+class RoundSpec(Statement):
+    """What the model owner asks for in one round; its digest names the round."""
+
+    typ: ClassVar[str] = "round-spec"
+    run: RunId
+    round: Count
+    purpose: Annotated[Purpose, Field(strict=False)]
+    attempt: Positive
+    task: Digest
+    model: Digest
+    dimension: Annotated[int, Field(ge=0, le=MAX_DIMENSION)]
+    scalars: Annotated[list[ScalarField], Field(max_length=MAX_SCALARS)]
+    suite: Label
+    fraction_bits: Annotated[int, Field(ge=-60, le=60)]
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    statistics: StatisticsField | None = None
+    weight_cap: Positive
+    weighting: Annotated[Weighting, Field(strict=False)]
+    cohort: Annotated[list[Name], Field(min_length=1, max_length=MAX_DATA_OWNERS)]
+    min_cohort: Annotated[int, Field(ge=2, le=MAX_DATA_OWNERS)]
+    deadline: Time
+    sealing_key: SealingPublicKey
+
+    @model_validator(mode="after")
+    def _cohort_is_a_set(self) -> Self:
+        if any(a >= b for a, b in pairwise(self.cohort)):
+            msg = "cohort is not strictly ascending"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _only_training_has_an_update(self) -> Self:
+        if (self.purpose is Purpose.TRAIN) != (self.dimension > 0):
+            msg = f"dimension is {self.dimension} to {self.purpose}"
+            raise ValueError(msg)
+        return self
+
+
+class RoundGrant(Statement):
+    """An aggregator's consent to a round, and its sealing key for that round."""
+
+    typ: ClassVar[str] = "round-grant"
+    spec: Digest
+    aggregator: Name
+    sealing_key: SealingPublicKey
+    expires: Time
+    head: LedgerHead
+
+
+class ReportHeader(Statement):
+    """What precedes a sealed input share.
+
+    `length` counts the bytes of the payload that follows.
+    """
+
+    typ: ClassVar[str] = "report"
+    spec: Digest
+    reporter: Name
+    aggregator: Name
+    report_id: ReportId
+    kind: Annotated[Kind, Field(strict=False)]
+    length: Positive
+    digest: Digest
+
+
+class Receipt(Statement):
+    """An aggregator's word that a report is stored durably and opens."""
+
+    typ: ClassVar[str] = "receipt"
+    spec: Digest
+    aggregator: Name
+    reporter: Name
+    report_id: ReportId
+    digest: Digest
+    head: LedgerHead
+
+
+class Member(Strict):
+    """One report of the set to open."""
+
+    reporter: Name
+    report_id: ReportId
+
+
+class Fold(Statement):
+    """A set to add up before it is opened: whose reports no longer open?
+
+    Nothing is fixed by it, and nothing leaves the aggregator but names.
+    """
+
+    typ: ClassVar[str] = "fold"
+    spec: Digest
+    set: Annotated[list[Member], Field(min_length=1, max_length=MAX_DATA_OWNERS)]
+
+    @model_validator(mode="after")
+    def _set_is_a_set(self) -> Self:
+        _require_ascending(self.set)
+        return self
+
+
+class Opening(Statement):
+    """The set that the model owner wants summed, with everybody's receipts.
+
+    `receipts` holds, for each aggregator, one receipt (compact JWS) per member, in
+    the order of `set`.
+    """
+
+    typ: ClassVar[str] = "opening"
+    spec: Digest
+    set: Annotated[list[Member], Field(min_length=1, max_length=MAX_DATA_OWNERS)]
+    receipts: dict[Name, list[str]]
+
+    @model_validator(mode="after")
+    def _set_is_a_set(self) -> Self:
+        _require_ascending(self.set)
+        return self
+
+
+def _require_ascending(members: list[Member]) -> None:
+    names = [member.reporter for member in members]
+    if any(a >= b for a, b in pairwise(names)):
+        msg = "set is not strictly ascending"
+        raise ValueError(msg)
+
+
+class AggregateShareHeader(Statement):
+    """What precedes a sealed aggregate share; `digest` is over all of its bytes."""
+
+    typ: ClassVar[str] = "aggregate-share"
+    spec: Digest
+    aggregator: Name
+    opening: Digest
+    set: Digest
+    count: Positive
+    length: Positive
+    digest: Digest
+    head: LedgerHead
+
+
+class Inclusion(Statement):
+    """An aggregator's word to a data owner, given once the round is decided."""
+
+    typ: ClassVar[str] = "inclusion"
+    spec: Digest
+    aggregator: Name
+    reporter: Name
+    report: Digest
+    included: bool
+    opening: Digest | None
+    set: Digest | None
+    count: Count
+    head: LedgerHead
+
+    @model_validator(mode="after")
+    def _nobody_is_in_what_was_not_opened(self) -> Self:
+        opened = self.opening is not None
+        if (self.set is not None, self.count > 0) != (opened, opened):
+            msg = "opening, set and count contradict each other"
+            raise ValueError(msg)
+        if self.included and not opened:
+            msg = "included in what was not opened"
+            raise ValueError(msg)
+        return self
+
+
+class Void(Statement):
+    """The round will never be opened; said by the owner, confirmed by a server."""
+
+    typ: ClassVar[str] = "void"
+    spec: Digest
+    author: Name
+    reason: Text
+
+
+class Read(Statement):
+    """A ticket for a read that tells who reported."""
+
+    typ: ClassVar[str] = "read"
+    aggregator: Name
+    reader: Name
+    method: Literal["GET"]
+    path: Annotated[str, Field(max_length=300)]
+    expires: Time
+
+
+class Event(Statement):
+    """One entry of a party's own ledger."""
+
+    typ: ClassVar[str] = "event"
+    author: Name
+    entry: Positive
+    previous: Digest
+    kind: Label
+    at: Finite
+    body: Body
+
+
+SIGNERS: Final[dict[type[Statement], frozenset[Role]]] = {
+    FederationIssue: frozenset({Role.MODEL_OWNER}),
+    RoundSpec: frozenset({Role.MODEL_OWNER}),
+    RoundGrant: frozenset({Role.AGGREGATOR}),
+    ReportHeader: frozenset({Role.DATA_OWNER}),
+    Receipt: frozenset({Role.AGGREGATOR}),
+    Fold: frozenset({Role.MODEL_OWNER}),
+    Opening: frozenset({Role.MODEL_OWNER}),
+    AggregateShareHeader: frozenset({Role.AGGREGATOR}),
+    Inclusion: frozenset({Role.AGGREGATOR}),
+    Void: frozenset({Role.MODEL_OWNER, Role.AGGREGATOR}),
+    Read: frozenset({Role.MODEL_OWNER, Role.DATA_OWNER}),
+    Event: frozenset({Role.MODEL_OWNER, Role.AGGREGATOR}),
+}
+"""Which role may sign which statement."""
+
+AUTHOR_FIELD: Final[dict[type[Statement], str]] = {
+    RoundGrant: "aggregator",
+    ReportHeader: "reporter",
+    Receipt: "aggregator",
+    AggregateShareHeader: "aggregator",
+    Inclusion: "aggregator",
+    Void: "author",
+    Read: "reader",
+    Event: "author",
+}
+"""The field that names the signer; it must be the key that signed."""

@@ -1,0 +1,1 @@
+"""Runs and rounds for a terminal."""

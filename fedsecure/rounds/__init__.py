@@ -1,1 +1,0 @@
-"""The two ends of a round, without Flower: model owner and contributor."""

@@ -1,0 +1,1 @@
+"""What every SQL store is built on: engines, transactions, views."""

@@ -1,0 +1,479 @@
+"""Engines for every store: SQLite (WAL) by default, PostgreSQL by URL.
+
+A write transaction on SQLite takes the write lock at its begin (BEGIN IMMEDIATE), so
+that what it read first still holds when it writes. Readers never wait for it. Every
+commit is on the disk when it returns (synchronous FULL): what was recorded before a
+message was sent is there after a crash.
+
+On PostgreSQL a write transaction is SERIALIZABLE and a reading one sees one snapshot.
+`transactions` repeats what the server gave up. A commit there is on the disk too when
+it returns, whatever the server's default is: every session asks for that, and a server
+that flushes nothing (`fsync = off`) is refused.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import quote
+
+import tenacity
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+)
+from sqlalchemy.exc import (
+    ArgumentError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateColumn
+from sqlalchemy.sql.compiler import DDLCompiler
+
+from fedsecure.errors import OperatorError
+from fedsecure.system.durability import is_out_of_files
+from fedsecure.system.settings import is_utf8
+
+BUSY_SECONDS: Final = 30.0
+CONNECT_ARGUMENTS: Final = {  # of libpq: seconds, but for the last one
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds
+}
+_DISK_FAILURES: Final = {
+    sqlite3.SQLITE_FULL: "FS-523",
+    sqlite3.SQLITE_IOERR: "FS-524",
+    sqlite3.SQLITE_READONLY: "FS-526",
+}
+_LACKS: Final = {"42P01", "42703"}  # PostgreSQL: undefined table, undefined column
+KINDS: Final = {
+    "round_store": "a model owner's round store",
+    "aggregator": "an aggregator's store",
+    "agent_state": "a data owner's agent state",
+}
+"""Whose store it is, by how its revisions begin."""
+SCHEMA_LOCK: Final = 0x66656473  # of PostgreSQL, while tables are made
+# `remote_write` and `remote_apply` are an operator's own choice: they wait for more.
+_ASK_FOR_COMMITS: Final = (
+    "SELECT set_config('synchronous_commit', 'on', false) "
+    "WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+)
+_FLUSHES: Final = (
+    "fsync",
+    "full_page_writes",
+)  # without one, a power cut loses commits
+
+
+class OlderFormError(OperatorError):
+    """An older version wrote a store, so it has to be migrated: FS-608."""
+
+
+def locate(place: str | Path) -> URL:
+    """Return the URL of a store that is named by a URL or by a file.
+
+    Raises:
+        OperatorError: FS-607 when it is neither SQLite nor PostgreSQL, or a path that
+            is not UTF-8.
+    """
+    if not is_utf8(place):
+        said = f"rename the folder: {place} holds a name that is not UTF-8"
+        raise OperatorError("FS-607", said)
+    if "://" not in str(place):
+        return URL.create("sqlite", database=str(place))
+    try:
+        url = make_url(str(place))
+    except ArgumentError as error:
+        raise OperatorError("FS-607", "the database's URL cannot be read") from error
+    if url.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise OperatorError("FS-607", f"{shown(url)} is of an unknown kind")
+    return url
+
+
+def shown(url: URL) -> str:
+    """Return a file's path, or the URL without its password."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or "a database in memory"
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def cause(error: SQLAlchemyError) -> str:
+    """Say what the database said to the program, without statement and values."""
+    said = reply(error)
+    if _lacks_a_table(getattr(error, "orig", None)):
+        return (
+            f"{said}: its tables are not those of the form that it says it has; a "
+            "trial version wrote it, or somebody changed it. Put back a backup of it, "
+            "or move it away if nothing in it counts"
+        )
+    return said
+
+
+def reply(error: SQLAlchemyError) -> str:
+    """Say what the database said to a person's own query."""
+    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    if _is_busy(getattr(error, "orig", None)):
+        return (
+            f"{said}: another program, such as a backup or a database browser, held it "
+            f"for {BUSY_SECONDS:.0f} s; `fuser` and the file's name tell which"
+        )
+    return said
+
+
+def open_for_writing(url: URL) -> Engine:
+    """Return an engine whose transactions are marked with `writer(engine)`.
+
+    Raises:
+        OperatorError: FS-607 when the driver is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    engine = _create(url, isolation_level="SERIALIZABLE", pool_pre_ping=True)
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def writer(engine: Engine) -> Engine:
+    """Return the same engine for transactions that write."""
+    return engine.execution_options(fedsecure_writes=True)
+
+
+def reader(engine: Engine) -> Engine:
+    """Return the same engine for transactions that read one state of the store."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(
+        isolation_level="REPEATABLE READ", postgresql_readonly=True
+    )
+
+
+def open_for_reading(url: URL) -> Engine:
+    """Return an engine that can only read, and leaves no file behind.
+
+    Raises:
+        OperatorError: FS-607 when the driver is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        connect = partial(_connect_read_only, Path(url.database or ""))
+        return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    return _create(
+        url,
+        isolation_level="REPEATABLE READ",
+        execution_options={"postgresql_readonly": True},
+    )
+
+
+def open_for_holding(url: URL, name: str) -> Engine:
+    """Return an engine for one connection that lasts, and is not pooled.
+
+    Args:
+        url: Of a PostgreSQL server.
+        name: Of who holds it, for others to see there.
+
+    Raises:
+        OperatorError: FS-607 when the driver is not installed.
+    """
+    asked = url.update_query_dict({"application_name": f"fedsecure {name}"[:63]})
+    return _create(asked, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+
+
+@contextmanager
+def reading(url: URL, migrations: Path, failed: str) -> Iterator[Session]:
+    """Read a store of this version's form; whoever writes to it is not held up.
+
+    Args:
+        url: Of the store.
+        migrations: The folder of its Alembic scripts.
+        failed: The code when the database fails, also within the block.
+
+    Raises:
+        OperatorError: `failed`; FS-603, FS-607 or FS-608 when it is another version's
+            or something else.
+    """
+    where = shown(url)
+    engine = open_for_reading(url)
+    try:
+        with Session(engine) as session:
+            require_current(session.connection(), where, migrations)
+            yield session
+    except SQLAlchemyError as error:
+        raise OperatorError(failed, f"{where}: {cause(error)}") from error
+    finally:
+        engine.dispose()
+
+
+def upgrade(engine: Engine, migrations: Path) -> None:
+    """Bring a database to this version's schema; an empty one gets all of it.
+
+    Args:
+        engine: Of the store.
+        migrations: The folder of the store's Alembic scripts.
+
+    Raises:
+        OperatorError: FS-603 when another version wrote it, FS-607 when it is
+            something else.
+    """
+    with engine.connect() as connection:
+        if _is_current(connection, migrations):
+            return
+    with writer(engine).begin() as connection:
+        # Another process may have been quicker.
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")
+        if not _is_current(connection, migrations):
+            _require_ours(connection, shown(engine.url), migrations)
+            config = _config(migrations)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def prepare(engine: Engine, migrations: Path, command: str) -> None:
+    """Make the tables of an empty database; refuse one of another form.
+
+    Args:
+        engine: Of the store.
+        migrations: The folder of the store's Alembic scripts.
+        command: What migrates a store of an older form; people make a backup before.
+
+    Raises:
+        OperatorError: FS-603 when a newer version wrote it, FS-607 when it is
+            something else, FS-608 when it has an older form.
+    """
+    with engine.connect() as connection:
+        if _is_current(connection, migrations):
+            return
+        where, found = shown(engine.url), _revision(connection)
+        _require_ours(connection, where, migrations)
+    if found is not None:
+        raise OlderFormError("FS-608", f"{where} has form {found!r}; type: {command}")
+    upgrade(engine, migrations)
+
+
+def migrate(url: URL, migrations: Path, failed: str) -> str:
+    """Bring a database to this version's form, and say so; run by a person.
+
+    Raises:
+        OperatorError: FS-603 or FS-607 as `prepare`; `failed` when the database does.
+    """
+    engine = open_for_writing(url)
+    try:
+        with engine.connect() as connection:
+            before = _revision(connection)
+        upgrade(engine, migrations)
+        with engine.connect() as connection:
+            after = _revision(connection)
+    except SQLAlchemyError as error:
+        raise OperatorError(failed, f"{shown(url)}: {cause(error)}") from error
+    finally:
+        engine.dispose()
+    if before == after:
+        return f"{shown(url)} has form {after} already"
+    return f"{shown(url)}: {before or 'empty'} -> {after}"
+
+
+def failure(error: SQLAlchemyError) -> str:
+    """Return the code of a server's failing database; what lacks has its own."""
+    if is_out_of_files():
+        return "FS-536"
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    if code is None:
+        return "FS-525"
+    return _DISK_FAILURES.get(code & 0xFF, "FS-525")
+
+
+def require_durable(connection: Connection) -> None:
+    """Check that a commit is on the disk once it returned.
+
+    Raises:
+        OperatorError: FS-544 when the PostgreSQL server does not flush.
+    """
+    if connection.dialect.name == "postgresql":
+        raw: Any = connection.connection.dbapi_connection
+        _require_flushes(raw)
+
+
+def require_current(connection: Connection, where: str, migrations: Path) -> None:
+    """Check that this version can read a store.
+
+    Raises:
+        OperatorError: FS-603 when a newer version wrote it, FS-607 when it is
+            something else, FS-608 when it has an older form.
+    """
+    if not _is_current(connection, migrations):
+        _require_ours(connection, where, migrations)
+        raise OlderFormError("FS-608", f"{where} has form {_revision(connection)!r}")
+
+
+def _create(url: URL, **options: Any) -> Engine:
+    try:
+        return create_engine(url, connect_args=CONNECT_ARGUMENTS, **options)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise OperatorError("FS-607", f"{shown(url)}: {error}") from error
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
+    record.info["file"] = _file_of(connection)
+    connection.isolation_level = None  # transactions begin in _begin_sqlite
+    _use_wal(connection)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    try:
+        _require_flushes(connection)
+    except BaseException:
+        connection.close()
+        raise
+    with connection.cursor() as cursor:
+        cursor.execute(_ASK_FOR_COMMITS)
+    connection.commit()  # or the setting would end with the transaction
+
+
+def _require_flushes(connection: Any) -> None:
+    """Check a connection of the driver, as `require_durable`."""
+    for name in _FLUSHES:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SHOW {name}")
+            (value,) = cursor.fetchone()
+        if value != "on":
+            raise OperatorError("FS-544", f"{name} is {value}")
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    return (
+        isinstance(error, sqlite3.OperationalError)
+        # The error that is made here when the file was moved has no such code.
+        and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    )
+
+
+def _lacks_a_table(error: BaseException | None) -> bool:
+    """Tell whether a table, view or column is not there that every store has."""
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error).startswith("no such ") or " has no column named " in str(
+            error
+        )
+    return getattr(error, "sqlstate", None) in _LACKS
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(_is_busy),
+    wait=tenacity.wait_random(0.0, 0.05),
+    stop=tenacity.stop_after_delay(BUSY_SECONDS),
+    reraise=True,
+)
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # SQLite itself does not wait for the lock that the first change of mode needs.
+    connection.execute("PRAGMA journal_mode = WAL").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("fedsecure_writes", False)
+    if writes:
+        require_in_place(connection)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def require_in_place(connection: Connection) -> None:
+    """Check that an SQLite file is still the one that was opened for writing.
+
+    SQLite would go on with a file that was deleted or put aside.
+
+    Raises:
+        OperationalError: It is not.
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    raw = connection.connection
+    held = cast("sqlite3.Connection", raw.dbapi_connection)
+    if raw.info.get("file") != _file_of(held):
+        lost = sqlite3.OperationalError("its file was moved or deleted")
+        raise OperationalError("BEGIN", None, lost)
+
+
+def _file_of(connection: sqlite3.Connection) -> tuple[int, int] | None:
+    """Return device and number of the file; None in memory or when it is gone."""
+    (_, _, name) = connection.execute("PRAGMA database_list").fetchone()
+    try:
+        found = os.stat(name)  # noqa: PTH116 - as SQLite names it
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    # A store in use has a file "-wal" beside it. Without it nobody has it open, and
+    # `immutable` keeps SQLite from creating that file just to read (it would stay).
+    in_use = path.with_name(path.name + "-wal").exists()
+    mode = "mode=ro" if in_use else "mode=ro&immutable=1"
+    uri = f"file:{quote(str(path.absolute()))}?{mode}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
+
+
+@cache
+def _scripts(migrations: Path) -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(migrations))
+
+
+def _config(migrations: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    return config
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _is_current(connection: Connection, migrations: Path) -> bool:
+    return _revision(connection) == _scripts(migrations).get_current_head()
+
+
+def _require_ours(connection: Connection, where: str, migrations: Path) -> None:
+    found = _revision(connection)
+    known = {script.revision for script in _scripts(migrations).walk_revisions()}
+    if found is not None and found not in known:
+        theirs, ours = _kind(found), _kind(next(iter(known)))
+        if theirs is not None and theirs != ours:
+            raise OperatorError("FS-828", f"{where} is {theirs}, not {ours}")
+        raise OperatorError("FS-603", f"{where} has revision {found!r}")
+    if found is None and inspect(connection).get_table_names():
+        raise OperatorError("FS-607", f"{where} holds other tables")
+
+
+def _kind(revision: str) -> str | None:
+    """Return whose store a revision is of: it begins with its kind's name."""
+    return KINDS.get(revision.rpartition("_")[0])
+
+
+@compiles(CreateColumn, "sqlite")
+def _column_with_comment(
+    element: CreateColumn, compiler: DDLCompiler, **options: Any
+) -> str:
+    # SQLite knows no COMMENT, but keeps the text of CREATE TABLE.
+    text: str = compiler.visit_create_column(  # type: ignore[no-untyped-call]
+        element, **options
+    )
+    comment = element.element.comment
+    return f"{text} /* {comment} */" if text and comment else text

@@ -1,0 +1,1 @@
+"""Keras models as data: which parts may travel, and whether nothing was lost."""

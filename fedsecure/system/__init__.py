@@ -1,0 +1,1 @@
+"""What a program asks of its machine: settings, files, services, how it ends."""

@@ -1,0 +1,1 @@
+"""Bytes between parties: the client of an aggregator, TLS, proxies, limits."""
