@@ -2,8 +2,8 @@
 
 import sys
 
-from fedsecure.cli import report
 from fedsecure.errors import FedsecureError
+from fedsecure.terminal.problem import report
 from fedsecure_aggregator.operations.cli import app
 
 

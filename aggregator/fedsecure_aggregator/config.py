@@ -36,7 +36,7 @@ from fedsecure.protocol.identity import Federation, Name, Role, load_federation
 from fedsecure.protocol.signing import Author
 from fedsecure.system.settings import RelativePath, Settings
 from fedsecure.transport.connection_limits import Limits, canonical
-from fedsecure_aggregator.rounds.context import STILL_SECONDS, TIDY_SECONDS
+from fedsecure_aggregator.rules.limits import STILL_SECONDS, TIDY_SECONDS
 from fedsecure_aggregator.rules.policy import Policy
 
 

@@ -1,14 +1,19 @@
 """What an audit found, for a terminal."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from rich.console import Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn
 from rich.text import Text
 
 from fedsecure.audit.findings import CHECKS, Finding, Pair, Report, Store
-from fedsecure.review.terminal.tables import plain
+from fedsecure.audit.verify import Progress
+from fedsecure.terminal.console import Console
 from fedsecure.terminal.tables import Column, table
+from fedsecure.terminal.values import plain
 
 SHOWN: Final = 20  # findings; `--json` has more
 
@@ -105,3 +110,20 @@ CHECK_COLUMNS: Final[tuple[Column[Check], ...]] = (
     Column("looked at", lambda row: plain(f"{row.looked_at:,}"), "right", rank=1),
     Column("", _outcome),
 )
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show how far an audit is; on a terminal alone."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
+        tasks = []
+
+        def begin(what: str, total: int) -> None:
+            tasks.append(bar.add_task(Path(what).name, total=total or None))
+
+        def step(number: int) -> None:
+            bar.advance(tasks[-1], number)
+
+        yield Progress(begin, step)

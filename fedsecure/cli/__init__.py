@@ -17,6 +17,7 @@ import typer
 
 from fedsecure.errors import FedsecureError
 from fedsecure.terminal.console import Console
+from fedsecure.terminal.problem import report
 
 GROUP: Final = "fedsecure.commands"
 STOPPED: Final = 130  # what shells expect of a command that Ctrl-C ended
@@ -76,16 +77,6 @@ def main() -> None:
     if code == STOPPED:
         Console(stderr=True).print("stopped")
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def report(error: FedsecureError) -> None:
-    """Print an error for a person."""
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(
-        f"[bold red]{error.code}[/] [bold]{error.problem.title}[/]", markup=True
-    )
-    console.print(f"  {error.detail}", markup=False)
-    console.print(f"  -> {error.problem.remedy}", markup=False)
 
 
 def _mount() -> None:

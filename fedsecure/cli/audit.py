@@ -1,21 +1,17 @@
 """`fedsecure audit`: do the records of a federation agree?"""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn
 
 from fedsecure.audit import exports, owner as owners, verify as audits
 from fedsecure.audit.federations import load_federations
-from fedsecure.audit.page import audit_page
+from fedsecure.audit.page import audit_page, progress
 from fedsecure.audit.sources import snapshot
 from fedsecure.errors import OperatorError
 from fedsecure.review.reading import usual_place
-from fedsecure.terminal.console import Console
 from fedsecure.terminal.tables import screen
 
 app = typer.Typer(
@@ -107,20 +103,3 @@ def export(
         telling.begin(str(output), exports.count(connection, owners.KIND))
         rows = exports.write(connection, owners.KIND, output, telling.step)
     typer.echo(f"{output}: {rows:,} entries")
-
-
-@contextmanager
-def progress() -> Iterator[audits.Progress]:
-    """Show how far an audit is; on a terminal alone."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
-        tasks = []
-
-        def begin(what: str, total: int) -> None:
-            tasks.append(bar.add_task(Path(what).name, total=total or None))
-
-        def step(number: int) -> None:
-            bar.advance(tasks[-1], number)
-
-        yield audits.Progress(begin, step)

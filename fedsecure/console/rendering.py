@@ -15,6 +15,7 @@ from rich.text import Text
 
 from fedsecure.review.grid import MARKS
 from fedsecure.review.terminal import tables
+from fedsecure.terminal import values
 from fedsecure.terminal.tables import Column
 
 TONES: Final = ("green", "red", "yellow", "cyan", "dim")
@@ -39,11 +40,11 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters |= {
-            "moment": tables.moment,
-            "number": tables.number,
-            "percent": tables.percent,
-            "size": tables.size,
-            "digest": tables.digest,
+            "moment": values.moment,
+            "number": values.number,
+            "percent": values.percent,
+            "size": values.size,
+            "digest": values.digest,
             "tone": tone,
             "segment": segment,
         }
@@ -68,7 +69,7 @@ def tone(value: Text | str | None) -> str:
     if isinstance(value, Text):
         styles = [str(value.style), *(str(span.style) for span in value.spans)]
     else:
-        styles = [tables.STYLES.get(value or "", "")]
+        styles = [values.STYLES.get(value or "", "")]
     words = " ".join(styles).split()
     return next((one for one in TONES if one in words), "")
 
@@ -87,7 +88,7 @@ def when(at: float) -> str:
 def lines(text: str) -> Markup:
     """Return a text of several lines, escaped."""
     return Markup("\n").join(
-        escape(tables.plain(one).plain) for one in text.split("\n")
+        escape(values.plain(one).plain) for one in text.split("\n")
     )
 
 
@@ -102,4 +103,4 @@ def _shown(value: object) -> object:
         return value
     if isinstance(value, Text):
         return value.plain
-    return tables.plain(value).plain
+    return values.plain(value).plain

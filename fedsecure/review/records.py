@@ -2,30 +2,22 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
-from sqlalchemy import ColumnElement, TableClause, column, func, select, table
+from sqlalchemy import ColumnElement, TableClause, func, select
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
 from fedsecure.owner.store.models import Event, Round
 from fedsecure.review.choosing import Choice, Page
+from fedsecure.storage.view_rows import read, read_in, view_of
 from fedsecure.study.remarks import Figures, over_all
 
 _ROUND: Final = re.compile(r"(?P<number>\d{1,7})(?:\.(?P<attempt>\d{1,7}))?")
 _DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
 FINAL: Final = "final"
 EVERY: Final = Choice()
-
-
-class _Row(Protocol):
-    VIEW: ClassVar[str]
-    ORDER: ClassVar[tuple[str, ...]]
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-R = TypeVar("R", bound=_Row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +187,7 @@ def rounds(
         choice: Which of them.
         page: A part of them only.
     """
-    view = _view(RoundRow)
+    view = view_of(RoundRow)
     # First which ones, from indexes alone; then all about them.
     which = select(Round.entry).where(Round.run == run, *choice.conditions())
     if page is not None:
@@ -238,7 +230,7 @@ def find_round(session: Session, run: str, which: str) -> RoundRow:
     Raises:
         OperatorError: FS-862 when there is no such round.
     """
-    view = _view(RoundRow)
+    view = view_of(RoundRow)
     meant = _meant(view, which)
     if meant is not None:
         chosen = select(view).where(view.c.run == run, *meant)
@@ -286,16 +278,6 @@ def events(session: Session, row: RoundRow) -> Sequence[EventRow]:
     return read(session, EventRow, spec_digest=row.spec_digest)
 
 
-def read_in(
-    session: Session, kind: type[R], name: str, values: Sequence[object]
-) -> list[R]:
-    """Return the rows of a view of which a column has one of these values."""
-    view = _view(kind)
-    query = select(view).where(view.c[name].in_(values))
-    ordered = query.order_by(*(view.c[name] for name in kind.ORDER))
-    return [kind(*row) for row in session.execute(ordered)]
-
-
 def _meant(view: TableClause, which: str) -> Sequence[ColumnElement[bool]] | None:
     """Return the conditions of what a person wrote, if it can be a round."""
     if which == FINAL or which.startswith(f"{FINAL}."):
@@ -314,15 +296,3 @@ def _meant(view: TableClause, which: str) -> Sequence[ColumnElement[bool]] | Non
         after = which + "g"  # the letter after the last hexadecimal digit
         return [view.c.spec_digest >= which, view.c.spec_digest < after]
     return None
-
-
-def _view(kind: type[R]) -> TableClause:
-    return table(kind.VIEW, *(column(field.name) for field in fields(kind)))
-
-
-def read(session: Session, kind: type[R], **equal: object) -> list[R]:
-    """Return the rows of a view, those alone whose columns have these values."""
-    view = _view(kind)
-    chosen = select(view).where(*(view.c[name] == equal[name] for name in equal))
-    ordered = chosen.order_by(*(view.c[name] for name in kind.ORDER))
-    return [kind(*row) for row in session.execute(ordered)]

@@ -13,6 +13,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.review.plots.figure import picture
 from fedsecure.review.records import ParticipationRow, RoundRow, RunRow, strange
 from fedsecure.review.terminal import tables
+from fedsecure.terminal import values
 
 IN_SET: Final = "in set"
 STYLE: Final = """
@@ -119,7 +120,7 @@ def _head(run: RunRow, rounds: Sequence[RoundRow]) -> Iterator[str]:
         "weights": run.weighting,
         "clip": f"{run.clip:g}",
         "smallest sum": f"{run.min_cohort:,} data owners",
-        "sent to both aggregators": tables.size(sent).plain,
+        "sent to both aggregators": values.size(sent).plain,
         "first model": origin,
         "newest model (SHA-256)": run.model,
     }
@@ -158,13 +159,13 @@ def _round(row: RoundRow) -> Iterator[str]:
     yield f"<b>{_text(row.label)}</b>"
     yield _moment(row.proposed_at)
     yield f"{'-' if row.in_set is None else row.in_set}/{row.cohort}"
-    yield tables.number(row.total_weight, 0).plain
-    yield tables.percent(row.clip_rate).plain
+    yield values.number(row.total_weight, 0).plain
+    yield values.percent(row.clip_rate).plain
     yield tables.metric(row, row.loss, 4).plain
     yield tables.metric(row, row.accuracy, 3).plain
     yield tables.metric(row, row.auc, 3).plain
-    yield tables.number(row.seconds, 1).plain
-    yield tables.size(row.bytes_up).plain
+    yield values.number(row.seconds, 1).plain
+    yield values.size(row.bytes_up).plain
     yield _coloured(row.verdict or "-")
     colour = "warn" if row.missing or row.undefined else COLOURS.get(row.state, "")
     yield f'<span class="{colour}">{_text(tables.outcome(row).plain)}</span>'
@@ -184,8 +185,8 @@ def _models(rounds: Iterable[RoundRow]) -> Iterator[Iterator[str]]:
 
 def _model(row: RoundRow) -> Iterator[str]:
     yield f"<b>{_text(row.label)}</b>"
-    yield _code(row.started_from[: tables.SHORT])
-    yield _code((row.made or "-")[: tables.SHORT])
+    yield _code(row.started_from[: values.SHORT])
+    yield _code((row.made or "-")[: values.SHORT])
     yield _code(row.model_file or "-")
     yield _coloured(row.verdict or "-")
     yield _text(f"{row.verdict_by}: {row.verdict_note}" if row.verdict else "-")
@@ -228,8 +229,8 @@ def _code(words: str) -> str:
 
 
 def _moment(value: str | None) -> str:
-    return _text(tables.moment(value).plain)
+    return _text(values.moment(value).plain)
 
 
 def _text(words: str) -> str:
-    return escape(tables.plain(words).plain)
+    return escape(values.plain(words).plain)

@@ -21,9 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
-from fedsecure.review.terminal.tables import plain
 from fedsecure.storage import database
 from fedsecure.terminal.tables import Column, table
+from fedsecure.terminal.values import plain
 
 READING: Final = frozenset(
     {

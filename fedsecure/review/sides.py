@@ -21,7 +21,7 @@ from fedsecure.protocol.statements import (
     Void,
 )
 from fedsecure.protocol.stored_statements import stored
-from fedsecure.review.terminal.tables import SHORT
+from fedsecure.terminal.values import SHORT
 
 S = TypeVar("S", bound=Statement)
 

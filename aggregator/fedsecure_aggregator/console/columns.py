@@ -5,8 +5,8 @@ from typing import Final
 from rich.text import Text
 
 from fedsecure.errors import PROBLEMS
-from fedsecure.review.terminal.tables import digest, moment, plain, size, stated
 from fedsecure.terminal.tables import Column
+from fedsecure.terminal.values import digest, moment, plain, size, stated
 from fedsecure_aggregator.console.reading import RefusalRow, ReportRow, RoundRow
 
 

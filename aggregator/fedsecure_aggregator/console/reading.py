@@ -9,10 +9,10 @@ from typing import ClassVar, Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from fedsecure.console.paging import Part, part_of
 from fedsecure.errors import OperatorError
-from fedsecure.review.paging import Part, part_of
-from fedsecure.review.records import read, read_in
 from fedsecure.storage import database
+from fedsecure.storage.view_rows import read, read_in
 from fedsecure_aggregator.rules.round_states import UNDECIDED, RoundState
 from fedsecure_aggregator.storage import tables
 from fedsecure_aggregator.storage.store import MIGRATIONS, count_states

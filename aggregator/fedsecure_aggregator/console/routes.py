@@ -18,7 +18,7 @@ from fedsecure.console.rendering import segment
 from fedsecure.console.shell import Console
 from fedsecure.protocol.statements import RoundSpec
 from fedsecure.protocol.stored_statements import stored
-from fedsecure.review.terminal.tables import moment, plain, size
+from fedsecure.terminal.values import moment, plain, size
 from fedsecure_aggregator.console import columns, reading
 from fedsecure_aggregator.console.reading import Detail, RoundRow
 from fedsecure_aggregator.rules.policy import Policy

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -11,15 +11,13 @@ from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author
 from fedsecure.protocol.statements import LedgerHead
 from fedsecure_aggregator.rounds.fold import Fold
+from fedsecure_aggregator.rules.limits import STILL_SECONDS, TIDY_SECONDS
 from fedsecure_aggregator.rules.policy import Policy
 from fedsecure_aggregator.storage.grant_cache import GrantedRounds
 from fedsecure_aggregator.storage.spool import Spool
 from fedsecure_aggregator.storage.store import Store
 
 T = TypeVar("T")
-
-STILL_SECONDS: Final = 60
-TIDY_SECONDS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)

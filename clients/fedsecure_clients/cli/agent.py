@@ -78,8 +78,7 @@ def verify_receipts(
     --aggregator south.jsonl
     """
     # Here, so that the agent itself does not load what audits need.
-    from fedsecure.audit.page import audit_page  # noqa: PLC0415
-    from fedsecure.cli.audit import progress  # noqa: PLC0415
+    from fedsecure.audit.page import audit_page, progress  # noqa: PLC0415
     from fedsecure_clients.agent import receipts as proofs  # noqa: PLC0415
 
     with progress() as telling:

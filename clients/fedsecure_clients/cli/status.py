@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fedsecure.membership import versions
-from fedsecure.review.terminal.tables import plain
 from fedsecure.terminal.tables import Column, screen, table
+from fedsecure.terminal.values import plain
 from fedsecure_clients.agent.config import load_agent_settings
 from fedsecure_clients.consent.review_page import refusal_table
 from fedsecure_clients.state.agent_state import AgentState

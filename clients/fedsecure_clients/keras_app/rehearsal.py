@@ -10,11 +10,11 @@ these sites would get, bit by bit, as long as nobody is missing.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 
 import numpy as np
 from flwr.app import ArrayRecord, Message
 
-from fedsecure.core.mask import SPEC_DIGEST_BYTES
 from fedsecure.core.params import Params
 from fedsecure.core.scheme import (
     EXPANSION_BYTES,
@@ -155,7 +155,7 @@ def _opened(
     params: Params, measurements: Sequence[Measurement], rand: Callable[[int], bytes]
 ) -> Mean:
     """Run all stages of a sum in one place."""
-    spec, memory = bytes(SPEC_DIGEST_BYTES), np.empty(EXPANSION_BYTES, np.uint8)
+    spec, memory = bytes(sha256().digest_size), np.empty(EXPANSION_BYTES, np.uint8)
     seeds, vectors = AggregateShare.empty(params), AggregateShare.empty(params)
     for number, measurement in enumerate(measurements):
         name = str(number)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from rich.text import Text
 from sqlalchemy.orm import Session
 
+from fedsecure.console.paging import Part, part_of
 from fedsecure.owner.store.models import Round
 from fedsecure.owner.store.states import RunState
 from fedsecure.review import grid as grids, records, sides as both, stages
 from fedsecure.review.choosing import Choice, Judged, Page
 from fedsecure.review.details import RoundDetail, read_detail
 from fedsecure.review.grid import Grid
-from fedsecure.review.paging import Part, part_of
 from fedsecure.review.records import RoundRow, RunRow
 from fedsecure.review.sides import Sides
 from fedsecure.review.stages import Spent

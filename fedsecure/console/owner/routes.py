@@ -21,13 +21,13 @@ from starlette.concurrency import run_in_threadpool
 from fedsecure.console.common import OwnForm
 from fedsecure.console.owner import reading
 from fedsecure.console.owner.pictures import Pictures
+from fedsecure.console.paging import part_of
 from fedsecure.console.rendering import present, segment
 from fedsecure.console.shell import Console
 from fedsecure.errors import PeerError
 from fedsecure.owner.store.records import Verdict
 from fedsecure.review import records
 from fedsecure.review.choosing import Judged
-from fedsecure.review.paging import part_of
 from fedsecure.review.reading import open_round_store
 from fedsecure.review.terminal import round_page, tables
 

@@ -21,7 +21,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.review.plots import panels
 from fedsecure.review.plots.curves import Curves, curves
 from fedsecure.review.records import RoundRow, RunRow
-from fedsecure.review.terminal import tables
+from fedsecure.terminal import values
 
 Form: TypeAlias = Literal["png", "svg"]
 
@@ -152,7 +152,7 @@ def draw(run: RunRow, shown: Curves, *, titled: bool = True) -> Figure:
 
 
 def _title(run: RunRow) -> list[str]:
-    words = tables.plain(run.title).plain
+    words = values.plain(run.title).plain
     return textwrap.wrap(words, 62, max_lines=2, placeholder=" ...")
 
 

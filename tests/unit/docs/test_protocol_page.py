@@ -50,8 +50,8 @@ from fedsecure.transport.aggregator_client import PASSING, Patience
 from fedsecure.transport.bounded_connection import MAX_HEAD, MAX_LINE, MAX_WAITING
 from fedsecure_aggregator.http.app import MAX_SPEC, MAX_VOID, Routes, _router
 from fedsecure_aggregator.http.intake import SLOWEST
-from fedsecure_aggregator.rounds.context import STILL_SECONDS
 from fedsecure_aggregator.rounds.openings import BYTES_PER_MEMBER
+from fedsecure_aggregator.rules.limits import STILL_SECONDS
 from fedsecure_aggregator.storage.projection import Happened
 from tests.unit.docs import page
 from tests.vectors import reference

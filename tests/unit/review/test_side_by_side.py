@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from round_story import HOSPITALS, RUN, SERVERS, spec
 
+from fedsecure.console.paging import part_of
 from fedsecure.errors import OperatorError
 from fedsecure.owner.store.records import Status
 from fedsecure.review import grid as grids, records, sides, stages
 from fedsecure.review.grid import MARKS
-from fedsecure.review.paging import part_of
 from fedsecure.review.plots import figure
 from fedsecure.review.reading import open_round_store
 
