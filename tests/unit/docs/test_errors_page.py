@@ -15,7 +15,7 @@ from fedsecure.errors import PROBLEMS
 from tests.unit.docs import page
 
 CODE: Final = re.compile(r"FS-\d{3}")
-PROGRAMS: Final = ("fedsecure", "clients", "aggregator")
+PROGRAMS: Final = ("fedsecure", "clients", "aggregator", "bench")
 TABLE: Final = "fedsecure/errors/"  # it names all
 
 

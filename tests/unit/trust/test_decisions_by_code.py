@@ -11,7 +11,7 @@ import pytest
 from fedsecure import errors
 
 ROOT: Final = Path(__file__).parents[3]
-PROGRAMS: Final = ("fedsecure", "clients", "aggregator")
+PROGRAMS: Final = ("fedsecure", "clients", "aggregator", "bench")
 TABLE: Final = Path(errors.__file__).parent
 A_CODE: Final = re.compile(r"FS-[0-9]{3}")
 LOOKED_INTO: Final = {"startswith", "endswith", "removeprefix", "partition", "find"}

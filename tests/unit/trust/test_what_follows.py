@@ -288,7 +288,7 @@ BY_TYPE: Final = {
 def raised() -> dict[str, set[str]]:
     """Return with which types the programs raise each code."""
     found: dict[str, set[str]] = defaultdict(set)
-    for folder in ("fedsecure", "clients", "aggregator"):
+    for folder in ("fedsecure", "clients", "aggregator", "bench"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Call) and len(node.args) == 2:
