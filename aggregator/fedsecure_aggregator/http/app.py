@@ -42,6 +42,7 @@ from fedsecure_aggregator.http.metrics import Metrics, Stage
 from fedsecure_aggregator.http.problems import add_handlers
 from fedsecure_aggregator.http.rate_limit import Pace
 from fedsecure_aggregator.http.readiness import Readiness
+from fedsecure_aggregator.http.shared_answers import Shared
 from fedsecure_aggregator.rounds import grants, openings, reads
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.fold import Worker
@@ -81,6 +82,8 @@ class Routes:
         self._intake = Intake(context, worker, pace)
         self._holding = Holding(MAX_TOKEN)
         self._repeated = asyncio.Semaphore(1)
+        self._fault = Shared(self._look_for_fault, context.monotonic)
+        self._page = Shared(self._measured, context.monotonic)
 
     async def grant(self, round_id: RoundId, request: Request) -> Response:
         """Consent to a round."""
@@ -183,14 +186,15 @@ class Routes:
 
         With it comes how long ago, in seconds, each task in the background was done.
         """
-        await run_in_threadpool(self._readiness.require)
+        fault = await self._fault.get()
+        if fault is not None:
+            raise OperatorError(fault.code, fault.detail)
         ages = {task.name: round(task.age, 1) for task in self._readiness.tasks}
         return {"status": "ready", "done_before": ages}
 
     async def metrics(self) -> Response:
         """Return the metrics, which tell nothing about who takes part."""
-        await run_in_threadpool(self._measure)
-        return Response(self._metrics.page(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await self._page.get(), media_type=CONTENT_TYPE_LATEST)
 
     async def _verified(
         self, request: Request, limit: int, kind: type[S]
@@ -219,7 +223,14 @@ class Routes:
                 decide, self._context, said, change, round_id, said
             )
 
-    def _measure(self) -> None:
+    def _look_for_fault(self) -> OperatorError | None:
+        try:
+            self._readiness.require()
+        except OperatorError as error:
+            return error
+        return None
+
+    def _measured(self) -> bytes:
         """Look at what no request changes; the page comes whatever fails."""
         self._metrics.watch_tasks(self._readiness.tasks)
         if self._lines is not None:
@@ -233,6 +244,7 @@ class Routes:
             self._metrics.ready.set(0)
         else:
             self._metrics.ready.set(1)
+        return self._metrics.page()
 
     def _require_ticket(
         self, request: Request, authorization: str | None, reader: str
