@@ -47,24 +47,26 @@ class Peer:
             request that a party had signed was answered.
         vouched: Whether a party has signed the request that is answered now.
         due: When all that no party was charged for is paid off; kept by who counts.
+        rest: Seconds for which nothing is read from it after the answer under way.
     """
 
     address: str
     quiet_since: float
     vouched: bool = False
     due: float | None = None
+    rest: float = 0.0
 
 
 class _Flow(FlowControl):
-    """Reading, which does not go on while requests wait, nor after a refusal."""
+    """Reading: not while requests wait or it rests, nor after a refusal."""
 
     def __init__(self, transport: asyncio.Transport, waiting: "deque[Any]") -> None:
         super().__init__(transport)
         self._waiting = waiting
-        self.deaf = False
+        self.deaf = self.resting = False
 
     def resume_reading(self) -> None:
-        if not self._waiting and not self.deaf:
+        if not (self._waiting or self.deaf or self.resting):
             super().resume_reading()
 
 
@@ -86,6 +88,7 @@ class Bounded(HttpToolsProtocol):
         self._fields = 0  # bytes of its parts that the parser has found
         self._timer: TimerHandle | None = None
         self._unread: TimerHandle | None = None
+        self._rested: TimerHandle | None = None
         self._refusal: tuple[str, str] | None = None
 
     def attend(self, peer: Peer, lost: Callable[[], None]) -> None:
@@ -108,6 +111,7 @@ class Bounded(HttpToolsProtocol):
         """Stop waiting."""
         self._stop_waiting()
         self._stop_watching()
+        self._stop_resting()
         super().connection_lost(exc)
         self.pipeline.clear()
         lost, self._on_lost = self._on_lost, None
@@ -176,6 +180,8 @@ class Bounded(HttpToolsProtocol):
         if self.idle:
             self._wait()
             self._say_refusal()
+        if self.peer is not None and self.peer.rest:
+            self._rest(self.peer)
 
     def pause_writing(self) -> None:
         """Watch whether the client takes its answer."""
@@ -256,6 +262,26 @@ class Bounded(HttpToolsProtocol):
             self._say_refusal()
         else:  # between two requests, or behind one that is answered already
             self.transport.close()
+
+    def _rest(self, peer: Peer) -> None:
+        """Read nothing for a while; the time for the next head begins afterwards."""
+        seconds, peer.rest = peer.rest, 0.0
+        self._stop_waiting()
+        self._stop_resting()
+        self.flow.resting = True
+        self.flow.pause_reading()
+        self._rested = self.loop.call_later(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        self.flow.resting = False
+        self.flow.resume_reading()
+        if self.idle and not self.flow.deaf:
+            self._wait()
+
+    def _stop_resting(self) -> None:
+        if self._rested is not None:
+            self._rested.cancel()
+            self._rested = None
 
     def _watch(self) -> None:
         self._stop_watching()

@@ -1,12 +1,21 @@
-"""What stands before every route: a connection that asks too often hears so at once."""
+"""What stands before every route: a connection that asks too often hears so at once.
+
+Then it rests: answered as fast as it asks, it would take more of the server by being
+refused than others do by being served. Whoever waits as `Retry-After` says loses
+nothing.
+"""
+
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fedsecure.errors import RoundStateError
-from fedsecure.transport.bounded_connection import peer_of
+from fedsecure.transport.bounded_connection import Peer, peer_of
 from fedsecure_aggregator.http.metrics import Metrics
 from fedsecure_aggregator.http.problems import document
 from fedsecure_aggregator.http.rate_limit import Pace
+
+REST: Final = 1.0  # seconds
 
 
 class Entrance:
@@ -18,12 +27,15 @@ class Entrance:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count one request, and pass it on or refuse it."""
         peer = peer_of(scope)
+        refused = None if peer is None else self._entered(peer)
+        await (refused or self._app)(scope, receive, send)
+
+    def _entered(self, peer: Peer) -> ASGIApp | None:
+        """Count one request of a connection, and return its refusal, if it is one."""
         try:
-            if peer is not None:
-                self._pace.enter(peer)
+            self._pace.enter(peer)
         except RoundStateError as error:
             self._metrics.refused.labels(error.code).inc()
-            answer = document(error.problem, error.detail, error.problem.status)
-            await answer(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            peer.rest = REST
+            return document(error.problem, error.detail, error.problem.status)
+        return None

@@ -9,6 +9,7 @@ import re
 import tomllib
 from base64 import urlsafe_b64decode
 from typing import Any, cast
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -48,6 +49,7 @@ from fedsecure.study.task import Layer, model_digest, task_digest
 from fedsecure.study.terms import Terms, study_digest
 from fedsecure.transport.aggregator_client import PASSING, Patience
 from fedsecure.transport.bounded_connection import MAX_HEAD, MAX_LINE, MAX_WAITING
+from fedsecure_aggregator.http.admission import REST
 from fedsecure_aggregator.http.app import MAX_SPEC, MAX_VOID, Routes, _router
 from fedsecure_aggregator.http.intake import SLOWEST
 from fedsecure_aggregator.rounds.openings import BYTES_PER_MEMBER
@@ -137,7 +139,7 @@ def test_no_statement_is_described_that_does_not_exist() -> None:
 def test_every_route_is_there() -> None:
     rows = page.table(page.section(PAGE, "HTTP of an aggregator"))
     described = {page.code(row[0]).replace("{id}", "{round_id}") for row in rows}
-    nothing = (None,) * len(inspect.signature(Routes).parameters)
+    nothing = [Mock() for _ in inspect.signature(Routes).parameters]
     router = _router(Routes(*cast(Any, nothing)))
     assert described == {
         f"{method} {route.path}"
@@ -159,6 +161,7 @@ def test_the_limits_of_http_are_there() -> None:
         f"A spec has at most {MAX_SPEC // 2**20} MiB, a void {MAX_VOID // 2**10} KiB, "
         f"a fold and an opening {BYTES_PER_MEMBER} bytes",
         f"token in a frame has at most {MAX_HEADER // 2**10} KiB",
+        f"a connection that asked too often is not read for {REST:.0f} s",
     ):
         assert said in words
     answers = " or ".join(", ".join(map(str, sorted(PASSING))).rsplit(", ", 1))
