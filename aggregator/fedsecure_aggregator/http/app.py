@@ -52,6 +52,7 @@ from fedsecure_aggregator.storage import store
 WARN_SECONDS: Final = 86400.0
 MAX_SPEC: Final = 4 * 2**20  # bytes; 10,000 names and 1,024 scalars take 1.2 MiB
 MAX_VOID: Final = 16 * 2**10  # bytes
+SHORT: Final = 4 * 2**10  # bytes of a token that is checked sooner than a thread begins
 
 S = TypeVar("S", bound=Statement)
 T = TypeVar("T")
@@ -205,7 +206,10 @@ class Routes:
         """
         federation, still = self._context.federation, self._context.still_seconds
         async with reading(request, limit, still, self._holding) as token:
-            said = await run_in_threadpool(verify, token, kind, federation)
+            if len(token) <= SHORT:
+                said = verify(token, kind, federation)
+            else:
+                said = await run_in_threadpool(verify, token, kind, federation)
         peer = peer_of(request.scope)
         vouch(peer)
         return said, self._pace.charge(said.signer, said.digest, peer)
@@ -279,7 +283,8 @@ def create_app(
     add_handlers(app, metrics)
     app.add_middleware(Entrance, pace=pace, metrics=metrics)
     routes = Routes(context, worker, metrics, pace, ready, lines)
-    app.include_router(_router(routes))
+    # As they are: included, each request would go through a router of its own.
+    app.router.routes.extend(_router(routes).routes)
     return app
 
 

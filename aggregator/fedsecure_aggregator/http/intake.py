@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Final
@@ -198,6 +199,14 @@ def require_length(request: Request, limit: int) -> int:
     return int(length)
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Why a report is not expected, and whether that is still to be recorded."""
+
+    error: PeerError | RoundStateError
+    is_new: bool
+
+
 class Intake:
     """Takes reports in. One for each server."""
 
@@ -221,19 +230,12 @@ class Intake:
         body = Body(request, self._context.still_seconds)
         async with body.within(framing.MAX_HEADER):
             token = await _header(body)
-        header = await run_in_threadpool(
-            verify, token, ReportHeader, self._context.federation
-        )
+        # Short, and so checked here: a thread would cost more than it takes away.
+        header = verify(token, ReportHeader, self._context.federation)
         peer = peer_of(request.scope)
         vouch(peer)
         self._pace.charge(header.signer, header.digest, peer)
-        try:
-            expected = await run_in_threadpool(
-                reports.expect, self._context, digest, reporter, header
-            )
-        except (PeerError, RoundStateError) as error:
-            await self._record(header, error)
-            raise
+        expected = await self._expected(digest, reporter, header)
         offset = framing.offset_after(token)
         _require_exact(length, offset, expected)
         # Not before the header is verified, or strangers could take all the slots.
@@ -251,13 +253,25 @@ class Intake:
                 partial(reports.accept, expected=expected, path=path, offset=offset),
             )
 
-    async def _record(
-        self, header: Signed[ReportHeader], error: PeerError | RoundStateError
-    ) -> None:
-        """Record a refusal, unless it is: then nobody waits for the worker."""
-        context = self._context
-        if await run_in_threadpool(refusals.is_new, context, header, error):
+    async def _expected(
+        self, digest: str, reporter: str, header: Signed[ReportHeader]
+    ) -> Expected:
+        """Check a report's header; who is refused again waits for no worker."""
+        found = await run_in_threadpool(self._look, digest, reporter, header)
+        if isinstance(found, Expected):
+            return found
+        if found.is_new:
+            context, error = self._context, found.error
             await self._worker.run(refusals.record, context, header, error)
+        raise found.error
+
+    def _look(
+        self, digest: str, reporter: str, header: Signed[ReportHeader]
+    ) -> Expected | _Refused:
+        try:
+            return reports.expect(self._context, digest, reporter, header)
+        except (PeerError, RoundStateError) as error:
+            return _Refused(error, refusals.is_new(self._context, header, error))
 
     async def _longest(self, digest: str) -> int:
         """Return how long a payload of a round can be; the store is asked once."""

@@ -29,7 +29,10 @@ log = structlog.get_logger()
 
 
 def add_handlers(app: FastAPI, metrics: Metrics) -> None:
-    """Answer every error of an app with a problem document, and count it."""
+    """Answer every error of an app with a problem document, and count it.
+
+    The handlers are coroutines, or each refusal would take a thread.
+    """
 
     def answer(
         request: Request, code: str, detail: str, status: int | None = None
@@ -39,21 +42,21 @@ def add_handlers(app: FastAPI, metrics: Metrics) -> None:
             log.info("refused", code=code, round=request.path_params.get("round_id"))
         return document(PROBLEMS[code], detail, status or PROBLEMS[code].status)
 
-    def ours(request: Request, error: Exception) -> JSONResponse:
+    async def ours(request: Request, error: Exception) -> JSONResponse:
         return answer(request, *_told(error))
 
-    def validation(request: Request, error: Exception) -> JSONResponse:
+    async def validation(request: Request, error: Exception) -> JSONResponse:
         return answer(request, "FS-532", _first(error))
 
-    def http(request: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> JSONResponse:
         status = error.status_code if isinstance(error, HTTPException) else 400
         code = _HTTP.get(HTTPStatus(status), "FS-532")
         return answer(request, code, HTTPStatus(status).phrase, status)
 
-    def cut_off(request: Request, _: Exception) -> JSONResponse:
+    async def cut_off(request: Request, _: Exception) -> JSONResponse:
         return answer(request, "FS-313", "the connection was cut")
 
-    def unforeseen(request: Request, _: Exception) -> JSONResponse:
+    async def unforeseen(request: Request, _: Exception) -> JSONResponse:
         return answer(request, "FS-540", UNSAID)
 
     app.add_exception_handler(FedsecureError, ours)

@@ -1,5 +1,6 @@
 """What every request is answered with: identity, policy, storage, clock, randomness."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -40,6 +41,7 @@ class Context:
         receipted: Of each round, how long the ledger was at each receipt that this
             process gave: a database that loses the row does not lose that.
         unexplained: Report files without a row, as far as the log told of them.
+        recorded: Refusals that are in the ledger, the last that were looked for.
     """
 
     author: Author
@@ -56,6 +58,9 @@ class Context:
     versions: Federations | None = field(default=None, repr=False)
     receipted: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
     unexplained: set[tuple[str, str]] = field(default_factory=set, repr=False)
+    recorded: OrderedDict[tuple[str, str], None] = field(
+        default_factory=OrderedDict, repr=False
+    )
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ change what its signature does not cover.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import structlog
@@ -40,6 +41,7 @@ from fedsecure_aggregator.storage.projection import Happened
 HOUR: Final = 3600.0  # seconds
 ONE_RECORD: Final = sealed_length(CHUNK)  # bytes of a payload, at most
 MOST: Final = 60  # refusals of one party in an hour that are recorded
+MOST_RECORDED: Final = 2**12  # that are kept in mind, 0.2 kB each
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,15 +87,19 @@ def is_new(context: Context, said: Signed[Any], error: FedsecureError) -> bool:
     """Tell whether a refusal is one to record; reads only."""
     if not _tells(said.statement, error.problem):
         return False
+    if (said.digest, error.code) in context.recorded:
+        return False
     try:
         with context.store.reading("find refusal") as session:
-            return _is_new(session, said, error.code, context.clock())
+            return _is_new(context, session, said, error.code)
     except OperatorError:
         return True  # `record` will say so
 
 
-def _is_new(session: Session, said: Signed[Any], code: str, now: float) -> bool:
+def _is_new(context: Context, session: Session, said: Signed[Any], code: str) -> bool:
+    now = context.clock()
     if store.find_refusal(session, said.digest, code) is not None:
+        _remember(context, said.digest, code)
         return False
     if not store.refusals_between(session, said.signer, now - HOUR, now) < MOST:
         log.warning("too many refusals to record", signer=said.signer, code=code)
@@ -101,11 +107,19 @@ def _is_new(session: Session, said: Signed[Any], code: str, now: float) -> bool:
     return True
 
 
+def _remember(context: Context, digest: str, code: str) -> None:
+    """Keep in mind that a refusal is in the ledger, where it stays."""
+    context.recorded[digest, code] = None
+    while len(context.recorded) > MOST_RECORDED:
+        with suppress(KeyError):  # another thread was here
+            context.recorded.popitem(last=False)
+
+
 def _append(context: Context, said: Signed[Any], code: str) -> None:
     now = context.clock()
 
     def work(session: Session) -> None:
-        if not _is_new(session, said, code, now):
+        if not _is_new(context, session, said, code):
             return
         body = {
             "signer": said.signer,

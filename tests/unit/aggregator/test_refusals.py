@@ -1,4 +1,5 @@
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import text
@@ -111,6 +112,32 @@ def test_what_is_recorded_already_or_never_is_is_not_new(pair: Pair) -> None:
         refuse(pair.north, pair.world.propose(run=f"run-{number}"), "FS-400")
     late = pair.world.propose(run="one-more").spec
     assert not refusals.is_new(context, late, PeerError("FS-400", "a test"))
+
+
+def test_what_is_known_to_be_recorded_is_not_looked_up_again(
+    pair: Pair,
+) -> None:
+    asked = pair.world.propose()
+    header = pair.world.report(asked, pair.grant(asked), "basel")["north"].header
+    context, stranger = pair.north.context, PeerError("FS-311", "a test")
+    refusals.record(context, header, stranger)
+    assert not refusals.is_new(context, header, stranger)
+    without_store = replace(context, store=cast("Any", None))
+    assert not refusals.is_new(without_store, header, stranger)
+    with pytest.raises(AttributeError):  # another one is
+        refusals.is_new(without_store, header, PeerError("FS-404", "a test"))
+
+
+def test_it_keeps_a_bounded_number_of_recorded_refusals_in_mind(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "MOST_RECORDED", 2)
+    tries = [pair.world.propose(run=f"run-{number}") for number in range(4)]
+    for one in tries:
+        refuse(pair.north, one, "FS-400")
+        refuse(pair.north, one, "FS-400")
+    digests = [one.spec.digest for one in tries[-2:]]
+    assert list(pair.north.context.recorded) == [(one, "FS-400") for one in digests]
 
 
 def test_receipts_given_before_and_after_a_refusal_are_the_same(pair: Pair) -> None:
