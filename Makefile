@@ -73,7 +73,7 @@ mutants: setup  ## Change the security checks in every small way: a test must no
 
 pictures: setup  ## Draw the pictures of README and docs from a real run
 	test -f runs/demo/owner/rounds.db || $(BIN)/fedsecure demo
-	PYTHONPATH=. $(BIN)/python docs/pictures.py runs/demo
+	PYTHONPATH=. $(BIN)/python tools/pictures.py runs/demo
 
 bench: setup  ## How fast, as ratios measured here: ten minutes or more
 	mkdir -p runs
@@ -82,7 +82,7 @@ bench: setup  ## How fast, as ratios measured here: ten minutes or more
 benchmarks: setup  ## Measure all of docs/benchmarks.md anew: twenty minutes
 	mkdir -p runs
 	$(BIN)/fedsecure bench all --disk runs --json docs/benchmarks.json
-	PYTHONPATH=. $(BIN)/python docs/benchmarks.py
+	PYTHONPATH=. $(BIN)/python tools/benchmarks.py
 
 lock:  ## Compile the hashed locks anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --all-extras --group dev pyproject.toml -o requirements.lock

@@ -24,5 +24,5 @@ def test_its_commands_load_without_what_its_image_leaves_out() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "fedsecure_aggregator" in done.stdout.split()
+    assert "aggregator" in done.stdout.split()
     assert "agent" not in done.stdout.split()

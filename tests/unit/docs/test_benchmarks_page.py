@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from docs import benchmarks
 from fedsecure_bench import core
 from fedsecure_bench.results import Result, load
 from fedsecure_bench.rounds import whole_rounds
 from fedsecure_bench.rounds.model import NODES
 from fedsecure_bench.servers import scale, service
+from tools import benchmarks
 
 REPORT, RESULTS = load(benchmarks.FILE)
 README = benchmarks.PAGE.parents[1] / "README.md"
@@ -19,7 +19,7 @@ README = benchmarks.PAGE.parents[1] / "README.md"
 
 def test_the_page_is_what_the_report_gives() -> None:
     assert benchmarks.PAGE.read_text("utf-8") == benchmarks.page(), (
-        "type: PYTHONPATH=. .venv/bin/python docs/benchmarks.py"
+        "type: PYTHONPATH=. .venv/bin/python tools/benchmarks.py"
     )
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData, select
 
-from docs import data_model
 from fedsecure.owner.store import models
 from fedsecure.owner.store.records import KINDS
 from fedsecure.owner.store.rounds import MIGRATIONS as AT_THE_MODEL_OWNER
@@ -32,6 +31,7 @@ from tests.protocol.federation import (
 )
 from tests.unit.docs import page
 from tests.unit.store import round_story
+from tools import data_model
 
 PAGE = page.read("data-model.md")
 NOTHING = {
@@ -126,7 +126,7 @@ def memory(
 
 
 def test_the_tables_of_the_page_are_those_of_the_schemas() -> None:
-    assert data_model.page() == PAGE, "type: python docs/data_model.py"
+    assert data_model.page() == PAGE, "type: python tools/data_model.py"
     assert {name for _, name, _ in data_model.PART.findall(PAGE)} == set(
         data_model.PARTS
     )

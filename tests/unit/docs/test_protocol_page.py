@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi.routing import APIRoute
 
-from docs import protocol_examples
 from fedsecure.contributor import settlement
 from fedsecure.core import domains, scheme
 from fedsecure.core.params import COUNTS, MAX_SCALARS as MAX_WORDS
@@ -57,6 +56,7 @@ from fedsecure_aggregator.rules.limits import STILL_SECONDS
 from fedsecure_aggregator.storage.projection import Happened
 from tests.unit.docs import page
 from tests.vectors import reference
+from tools import protocol_examples
 
 VECTORS = page.ROOT / "tests" / "vectors"
 PAGE = page.read("protocol.md")
@@ -476,4 +476,4 @@ def test_the_limits_of_a_message_through_flower_are_there() -> None:
 
 
 def test_the_examples_are_those_of_the_vectors() -> None:
-    assert protocol_examples.page() == PAGE, "type: python docs/protocol_examples.py"
+    assert protocol_examples.page() == PAGE, "type: python tools/protocol_examples.py"

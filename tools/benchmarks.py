@@ -1,7 +1,7 @@
 """Write docs/benchmarks.md from docs/benchmarks.json, which `fedsecure bench` wrote.
 
-    python docs/benchmarks.py           write it anew
-    python docs/benchmarks.py --check   fail where the page differs
+    python tools/benchmarks.py           write it anew
+    python tools/benchmarks.py --check   fail where the page differs
 
 Everything on the page comes from here: a number that is no measurement cannot get in.
 """
@@ -19,14 +19,14 @@ from fedsecure_bench.progress import headline, number
 from fedsecure_bench.results import Result, load
 from fedsecure_bench.servers import service
 
-PAGE: Final = Path(__file__).with_name("benchmarks.md")
+PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 FILE: Final = PAGE.with_suffix(".json")
 
 INTRODUCTION: Final = """\
 # Benchmarks
 
-What protection costs, and what one would use instead. Written by
-`python docs/benchmarks.py` from [benchmarks.json](benchmarks.json). On your own machine
+What protection costs, and what one would use instead. Written from
+[benchmarks.json](benchmarks.json) by `python tools/benchmarks.py`. On your own machine
 
 ```
 make bench

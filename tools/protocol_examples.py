@@ -1,7 +1,7 @@
 """Write the examples of docs/protocol.md from the test vectors.
 
-    python docs/protocol_examples.py           write them anew
-    python docs/protocol_examples.py --check   fail where the page differs
+    python tools/protocol_examples.py           write them anew
+    python tools/protocol_examples.py --check   fail where the page differs
 
 A block behind `<!-- example: FILE "case" -->` has lines `name = value`. The page says
 which names are shown and which values are cut (`..."`); the values come from
@@ -15,7 +15,7 @@ from base64 import urlsafe_b64decode
 from pathlib import Path
 from typing import Any, Final
 
-PAGE: Final = Path(__file__).with_name("protocol.md")
+PAGE: Final = Path(__file__).parents[1] / "docs" / "protocol.md"
 VECTORS: Final = Path(__file__).parents[1] / "tests" / "vectors"
 BLOCK: Final = re.compile(
     r"(<!-- example: (?P<file>\w+\.json)(?: (?P<case>[^\n]+?))? -->\n```text\n)"
@@ -87,4 +87,4 @@ if __name__ == "__main__":
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(page(), "utf-8")
     elif PAGE.read_text("utf-8") != page():
-        sys.exit("docs/protocol.md differs; run docs/protocol_examples.py")
+        sys.exit("docs/protocol.md differs; run tools/protocol_examples.py")

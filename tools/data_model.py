@@ -1,7 +1,7 @@
 """Write the tables of docs/data-model.md from the schemas' own comments.
 
-    python docs/data_model.py           write them anew
-    python docs/data_model.py --check   fail where the page differs
+    python tools/data_model.py           write them anew
+    python tools/data_model.py --check   fail where the page differs
 
 What stands between `<!-- generated: name -->` and `<!-- end -->` comes from here; the
 rest of the page is written by hand.
@@ -31,7 +31,7 @@ import fedsecure_clients.state.tables
 from fedsecure.owner.store import models
 from fedsecure.storage.views import View
 
-PAGE: Final = Path(__file__).with_name("data-model.md")
+PAGE: Final = Path(__file__).parents[1] / "docs" / "data-model.md"
 PART: Final = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -1,6 +1,6 @@
 """Photograph the consoles over the stores that `fedsecure demo` left.
 
-Run by docs/pictures.py. The consoles are the users' own commands, and the browser is
+Run by tools/pictures.py. The consoles are the users' own commands, and the browser is
 this machine's.
 """
 

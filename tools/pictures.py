@@ -1,6 +1,6 @@
 """Make the pictures of README.md and docs/ from a real run: `make pictures`.
 
-    python docs/pictures.py [runs/demo]
+    python tools/pictures.py [runs/demo]
 
 Reads the stores that `fedsecure demo` left, with the users' own commands. Pages are
 drawn by Chromium, if there is one; without it their pictures are left as they are, and
@@ -17,7 +17,6 @@ from typing import Final
 from rich.console import Console, RenderableType
 from rich.terminal_theme import TerminalTheme
 
-from docs.console_pictures import photograph_consoles
 from fedsecure.audit.federations import load_federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.page import audit_page
@@ -27,8 +26,9 @@ from fedsecure.review import records
 from fedsecure.review.details import read_detail
 from fedsecure.review.reading import open_round_store
 from fedsecure.review.terminal import round_page, tables
+from tools.console_pictures import photograph_consoles
 
-IMAGES: Final = Path(__file__).with_name("images")
+IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
 WIDTH: Final = 108  # characters
 SHOWN: Final = "3"  # the round that is shown in full
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
