@@ -50,7 +50,8 @@ from fedsecure.protocol.statements import (
 from fedsecure.protocol.stored_statements import stored
 from fedsecure.study.terms import SUITE
 from fedsecure.system.crash_points import Point, reached
-from fedsecure.transport.aggregator_client import AggregatorClient, UnreachableError
+from fedsecure.transport.aggregator_client import AggregatorClient
+from fedsecure.transport.retries import UnreachableError
 
 TICKET_SECONDS: Final = 300
 T = TypeVar("T")

@@ -6,13 +6,11 @@ this aggregator's signed word never leaves this module.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, TypeVar
 
 import httpx
-import tenacity
 from pydantic import BaseModel, ValidationError
 
 from fedsecure import PROTOCOL_VERSION
@@ -41,6 +39,7 @@ from fedsecure.transport.response_limits import (
     tls_context,
     tls_failure,
 )
+from fedsecure.transport.retries import Patience, UnreachableError, seconds_to_wait
 
 JOSE: Final = {"Content-Type": "application/jose"}
 PASSING: Final = {
@@ -49,14 +48,8 @@ PASSING: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-TRIES: Final = 3  # at least: a machine that slept has used up all time with one
-
 S = TypeVar("S", bound=Statement)
 Result = TypeVar("Result")
-
-
-class UnreachableError(PeerError):
-    """An aggregator does not answer, or says that it cannot just now."""
 
 
 class Introduction(BaseModel):
@@ -84,25 +77,6 @@ class Losses(BaseModel):
     """Whose reports of a set an aggregator has lost."""
 
     lost: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to go on trying an aggregator that does not answer (seconds).
-
-    `told` hears why, before each new attempt.
-    """
-
-    seconds: float = 60.0
-    longest_pause: float = 5.0
-    sleep: Callable[[float], None] = tenacity.nap.sleep
-    told: Callable[[str], None] | None = None
-
-    def stop(self) -> tenacity.stop.stop_base:
-        """Return when to stop trying; without any patience after one try."""
-        over = tenacity.stop_after_delay(self.seconds)
-        tries = TRIES if self.seconds > 0 else 1
-        return over & tenacity.stop_after_attempt(tries)
 
 
 class AggregatorClient:
@@ -311,21 +285,8 @@ class AggregatorClient:
 
     def _retried(self, call: Callable[[], Result]) -> Result:
         """Repeat a request while the aggregator is away or busy."""
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(UnreachableError),
-            wait=tenacity.wait_random_exponential(0.1, self._patience.longest_pause),
-            stop=self._patience.stop(),
-            sleep=self._patience.sleep,
-            before_sleep=self._tell,
-            reraise=True,
-        )
-        result: Result = retrying(self._translated, call)
+        result: Result = self._patience.retrying()(self._translated, call)
         return result
-
-    def _tell(self, state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        if self._patience.told is not None and isinstance(error, PeerError):
-            self._patience.told(f"{error.detail}; trying again")
 
     def _translated(self, call: Callable[[], Result]) -> Result:
         where = f"{self.party.name} at {self.party.url}"
@@ -348,8 +309,12 @@ class AggregatorClient:
             code, detail = "FS-552", f"{code} {detail}"
         # What is wrong with a server, or a proxy before it, may be mended meanwhile.
         passing = response.is_server_error or response.status_code in PASSING
-        error = UnreachableError if passing else PeerError
-        return error(code, f"{self.party.name} says: {printable(detail)}")
+        said = f"{self.party.name} says: {printable(detail)}"
+        if not passing:
+            return PeerError(code, said)
+        error = UnreachableError(code, said)
+        error.retry_after = seconds_to_wait(response.headers.get("retry-after"))
+        return error
 
     def _refused(self, code: str, what: str) -> PeerError:
         return PeerError(code, f"{self.party.name} at {self.party.url}: {what}")

@@ -31,7 +31,8 @@ from fedsecure.protocol.encodings import base64url
 from fedsecure.study.config import load_study
 from fedsecure.study.schema.features import load_schema
 from fedsecure.system.durability import with_checksum
-from fedsecure.transport.aggregator_client import AggregatorClient, Patience
+from fedsecure.transport.aggregator_client import AggregatorClient
+from fedsecure.transport.retries import Patience
 from fedsecure_aggregator.config import load as load_aggregator_settings
 from fedsecure_aggregator.storage.spool import open_spool
 from fedsecure_clients.agent.config import load_agent_settings

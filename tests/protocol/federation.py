@@ -40,7 +40,8 @@ from fedsecure.protocol.statements import (
     Weighting,
 )
 from fedsecure.storage import database
-from fedsecure.transport.aggregator_client import AggregatorClient, Patience
+from fedsecure.transport.aggregator_client import AggregatorClient
+from fedsecure.transport.retries import Patience
 from fedsecure_aggregator.http.app import create_app
 from fedsecure_aggregator.rounds import grants
 from fedsecure_aggregator.rounds.context import Context

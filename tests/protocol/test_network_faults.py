@@ -8,7 +8,8 @@ from typing import Final
 import httpx
 import pytest
 
-from fedsecure.transport.aggregator_client import AggregatorClient, Patience
+from fedsecure.transport.aggregator_client import AggregatorClient
+from fedsecure.transport.retries import Patience
 from tests.protocol.federation import Fault, Handler, MemoryFederation, federate
 from tests.protocol.test_resume import Owner
 

@@ -89,6 +89,24 @@ def test_only_what_one_aggregator_lacks_is_sent(memory: MemoryFederation) -> Non
     assert counts == {"north": 1, "south": 1}
 
 
+def test_an_aggregator_that_is_busy_says_when_it_is_asked_again(
+    memory: MemoryFederation,
+) -> None:
+    def busy(_request: httpx.Request, _deliver: Handler) -> httpx.Response:
+        content = {"code": "FS-523", "detail": "its disk is full"}
+        return httpx.Response(503, json=content, headers={"Retry-After": "20"})
+
+    proposal = memory.owner.propose(memory.request())
+    hospital = memory.hospitals["basel"]
+    hospital.contributor.contribute(hospital.accept(proposal), measurement_of("basel"))
+    delivery = deliver(memory, "basel")
+    memory.wires["south"].fault = busy
+    assert delivery.run() == 20.0
+    memory.wires["south"].fault = None
+    assert delivery.run() == 0.0
+    assert sorted(pairs(memory.owner.held(proposal))) == ["basel"]
+
+
 def test_a_report_that_is_refused_is_not_sent_again_and_again(
     memory: MemoryFederation,
 ) -> None:

@@ -12,7 +12,7 @@ from fedsecure.errors import FedsecureError
 from fedsecure.owner.proposal import Proposal
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Purpose, RoundGrant, Weighting
-from fedsecure.transport.aggregator_client import UnreachableError
+from fedsecure.transport.retries import UnreachableError
 from fedsecure_clients.consent.policy import Policy
 from tests.protocol.federation import (
     HOSPITALS,

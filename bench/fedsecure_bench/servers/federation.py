@@ -50,8 +50,9 @@ from fedsecure.protocol.statements import (
     RoundSpec,
     Weighting,
 )
-from fedsecure.transport.aggregator_client import AggregatorClient, Patience
+from fedsecure.transport.aggregator_client import AggregatorClient
 from fedsecure.transport.certificates import Authority
+from fedsecure.transport.retries import Patience
 from fedsecure_bench.progress import Told
 from fedsecure_bench.usage import Usage
 

@@ -12,7 +12,7 @@ import structlog
 
 from fedsecure.contributor.contribution import Contributor
 from fedsecure.errors import FedsecureError
-from fedsecure.transport.aggregator_client import UnreachableError
+from fedsecure.transport.retries import UnreachableError
 from fedsecure_clients.state.agent_state import AgentState
 
 log = structlog.get_logger("agent")
@@ -27,20 +27,27 @@ class Delivery:
     clock: Callable[[], float]
     refused: set[str] = field(default_factory=set)
 
-    def run(self) -> None:
-        """Send every report that still can count; nothing is made anew."""
-        for spec in self.state.undelivered(self.clock()):
-            if spec not in self.refused:
-                self._send(spec)
+    def run(self) -> float:
+        """Send every report that still can count; nothing is made anew.
 
-    def _send(self, spec: str) -> None:
+        Returns:
+            Seconds that an aggregator asked to wait before the next time.
+        """
+        specs = self.state.undelivered(self.clock())
+        return max(
+            (self._send(spec) for spec in specs if spec not in self.refused),
+            default=0.0,
+        )
+
+    def _send(self, spec: str) -> float:
         try:
             self.contributor.send_stored(spec)
-        except UnreachableError:
-            return  # the next time
+        except UnreachableError as error:
+            return error.retry_after  # the next time
         except FedsecureError as error:
             self.refused.add(spec)
             said = f"{error.problem.title}: {error.detail}"
             log.warning("not delivered", round=spec[:12], code=error.code, error=said)
         else:
             log.info("delivered from the outbox", round=spec[:12])
+        return 0.0

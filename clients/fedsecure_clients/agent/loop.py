@@ -34,12 +34,9 @@ from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import RoundSpec
 from fedsecure.study.keras.tensorflow import import_quietly
 from fedsecure.system.crash_points import Point, reached
-from fedsecure.transport.aggregator_client import (
-    AggregatorClient,
-    Patience,
-    UnreachableError,
-)
+from fedsecure.transport.aggregator_client import AggregatorClient
 from fedsecure.transport.proxies import way_to
+from fedsecure.transport.retries import Patience, UnreachableError
 from fedsecure_clients.agent.config import (
     AgentSettings,
     require_pinned,
@@ -101,10 +98,15 @@ class Agent:
             self.stop.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def between_tasks(self) -> None:
-        """Send what is left in the outbox, and ask what became of the rest."""
-        self.delivery.run()
-        self.settle()
+    def between_tasks(self) -> float:
+        """Send what is left in the outbox, and ask what became of the rest.
+
+        Returns:
+            Seconds until the next time: more if an aggregator asked for more.
+        """
+        asked = self.delivery.run()
+        # One that is busy is not asked something else at once.
+        return max(SETTLE_SECONDS, asked or self.settle())
 
     @contextmanager
     def _joined(self) -> Iterator[Fleet]:
@@ -122,7 +124,8 @@ class Agent:
             yield link
 
     def _serve(self, link: Fleet) -> None:
-        settled, pace = time.monotonic(), Pace(self.settings.poll_seconds)
+        settled, pause = time.monotonic(), SETTLE_SECONDS
+        pace = Pace(self.settings.poll_seconds)
         while not self.stop.is_set():
             try:
                 message = link.receive()
@@ -135,26 +138,31 @@ class Agent:
                     continue
             except RoundStateError as error:
                 log.info("run is over", **_told(error))
-            if time.monotonic() - settled > SETTLE_SECONDS:
-                self.between_tasks()
+            if time.monotonic() - settled > pause:
+                pause = self.between_tasks()
                 settled = time.monotonic()
             self.stop.wait(pace.pause())
 
-    def settle(self) -> None:
-        """Ask what became of rounds that were answered, as far as it is decided."""
+    def settle(self) -> float:
+        """Ask what became of rounds that were answered, as far as it is decided.
+
+        Returns:
+            Seconds that an aggregator asked to wait before the next time.
+        """
         for spec in self.state.unsettled():
             try:
                 reports = self.state.reports(spec)
                 fate = self.settlement.settle(
                     {report.header.statement.aggregator: report for report in reports}
                 )
-            except UnreachableError:
-                return  # the next time
+            except UnreachableError as error:
+                return error.retry_after  # the next time
             except FedsecureError as error:
                 if not error.problem.undecided:
                     log.warning("not settled", round=spec[:12], **_told(error))
             else:
                 log.info("settled", round=spec[:12], fate=fate.value)
+        return 0.0
 
     def answer(self, message: Message, node_id: int) -> Message:
         """Answer one task; every failure gives the same reply."""

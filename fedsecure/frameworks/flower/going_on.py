@@ -14,7 +14,7 @@ from flwr.app import ArrayRecord
 from fedsecure.errors import FedsecureError
 from fedsecure.frameworks.flower.pauses import Pausing
 from fedsecure.frameworks.flower.resume import Past
-from fedsecure.transport.aggregator_client import UnreachableError
+from fedsecure.transport.retries import UnreachableError
 
 
 def may_pass(error: BaseException) -> bool:

@@ -50,7 +50,8 @@ from fedsecure.study.config import Study, build_model
 from fedsecure.study.metrics import read_means
 from fedsecure.study.terms import StudyRequest
 from fedsecure.system.durability import sync
-from fedsecure.transport.aggregator_client import AggregatorClient, Patience
+from fedsecure.transport.aggregator_client import AggregatorClient
+from fedsecure.transport.retries import Patience
 
 if TYPE_CHECKING:
     import keras

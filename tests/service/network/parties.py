@@ -12,7 +12,8 @@ from fedsecure.core import scheme
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Receipt
-from fedsecure.transport.aggregator_client import AggregatorClient, Patience
+from fedsecure.transport.aggregator_client import AggregatorClient
+from fedsecure.transport.retries import Patience
 from fedsecure_clients.state.agent_state import AgentState
 from tests.service.aggregator.conftest import Federation, Process
 from tests.unit.aggregator.world import WEIGHT, Round

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from fedsecure.transport.aggregator_client import UnreachableError
 from fedsecure.transport.certificates import Authority
+from fedsecure.transport.retries import UnreachableError
 from tests.service.aggregator.conftest import Federation
 from tests.service.network.conftest import Admit
 from tests.service.network.parties import client

@@ -25,7 +25,8 @@ from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.signing import Author, verify
 from fedsecure.protocol.statements import Opening, ReportHeader, RoundSpec
-from fedsecure.transport.aggregator_client import AggregatorClient, Patience
+from fedsecure.transport.aggregator_client import AggregatorClient
+from fedsecure.transport.retries import Patience
 from fedsecure_aggregator.http.app import create_app
 from fedsecure_aggregator.rounds import grants
 from fedsecure_aggregator.rounds.context import Context

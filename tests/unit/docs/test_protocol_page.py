@@ -46,8 +46,9 @@ from fedsecure.protocol.statements import (
 from fedsecure.study.handover import StudyFile
 from fedsecure.study.task import Layer, model_digest, task_digest
 from fedsecure.study.terms import Terms, study_digest
-from fedsecure.transport.aggregator_client import PASSING, Patience
+from fedsecure.transport.aggregator_client import PASSING
 from fedsecure.transport.bounded_connection import MAX_HEAD, MAX_LINE, MAX_WAITING
+from fedsecure.transport.retries import Patience
 from fedsecure_aggregator.http.admission import REST
 from fedsecure_aggregator.http.app import MAX_SPEC, MAX_VOID, Routes, _router
 from fedsecure_aggregator.http.intake import SLOWEST

@@ -11,11 +11,8 @@ import tenacity
 from fedsecure.errors import PeerError
 from fedsecure.frameworks.flower.runtime import calls
 from fedsecure.frameworks.flower.runtime.calls import Caller
-from fedsecure.transport.aggregator_client import (
-    AggregatorClient,
-    Patience,
-    UnreachableError,
-)
+from fedsecure.transport.aggregator_client import AggregatorClient
+from fedsecure.transport.retries import Patience, UnreachableError
 from tests.protocol.federation import federate
 
 SLEPT = 100.0  # seconds

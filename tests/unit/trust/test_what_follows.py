@@ -40,7 +40,7 @@ from fedsecure.owner.rounds import (
 )
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Fold, Opening, ReportHeader, Void
-from fedsecure.transport.aggregator_client import UnreachableError
+from fedsecure.transport.retries import UnreachableError
 from fedsecure_aggregator.http.problems import document
 from fedsecure_aggregator.rounds.refusals import ONE_RECORD, _tells
 from fedsecure_clients.agent.loop import Agent
