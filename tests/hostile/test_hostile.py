@@ -3,7 +3,12 @@
     Guarantee: every honest round opens to the exact mean; memory is flat; what has
     expired is deleted on time; nobody honest hears that it asked too often.
 
-Two minutes of it are part of the gate, one hour of `make slow`.
+Two minutes of it are part of the gate, one hour of `make slow`. How long an honest
+upload takes beside them is printed; attackers have a lower priority (`attackers` says
+why).
+
+    pytest tests/hostile -m slow                                      the hour alone
+    FEDSECURE_HOSTILE_MINUTES=5 pytest tests/hostile -m slow          or as long as this
 """
 
 import json
@@ -26,7 +31,7 @@ from tests.organisations import ROOT
 from tests.service.aggregator.conftest import Federation, Process
 from tests.unit.aggregator.world import HOSPITALS, SERVERS, Report, Round, World
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(4500)]
+pytestmark = [pytest.mark.service, pytest.mark.timeout(5400)]
 
 FILES: Final = 256  # descriptors of each server: 96 connections
 TIDY: Final = 2  # seconds
@@ -231,13 +236,16 @@ def withstand(federation: Federation, seconds: float) -> dict[str, Any]:
     end = time.monotonic() + max(15.0, seconds / 10)
     while time.monotonic() < end:
         quiet.round()
-    done = []
+    done, begin = [], time.monotonic()
+    before = {name: busy(server) for name, server in federation.servers.items()}
     with attacked(federation, quiet, seconds) as attackers:
         while all(one.poll() is None for one in attackers):
             honest.round()
             watch.abandoned.append(honest.abandon())
             watch.look()
         done = [json.loads(one.communicate(timeout=60)[0]) for one in attackers]
+    took = time.monotonic() - begin
+    used = {name: busy(server) for name, server in federation.servers.items()}
     watch.require_all_gone()
     return {
         "honest": honest,
@@ -248,7 +256,7 @@ def withstand(federation: Federation, seconds: float) -> dict[str, Any]:
         "p50": percentile(honest.uploads, 0.5),
         "quiet p99": percentile(quiet.uploads, 0.99),
         "quiet p50": percentile(quiet.uploads, 0.5),
-        "cpu": {n: busy(s) for n, s in federation.servers.items()},
+        "busy": {name: (used[name] - before[name]) / took for name in used},
     }
 
 
@@ -286,13 +294,14 @@ def require_withstood(federation: Federation, found: dict[str, Any]) -> None:
 
 def told(found: dict[str, Any]) -> str:
     honest, watch = found["honest"], found["watch"]
+    found["busy"] = {name: round(part, 2) for name, part in found["busy"].items()}
     most = {name: max(one[name] for one in watch.memory) for name in SERVERS}
     return (
         f"\nhostile suite: {honest.rounds} rounds exact, {len(honest.uploads)} uploads;"
         f" p99 {1000 * found['p99']:.0f} ms, quiet {1000 * found['quiet p99']:.0f} ms"
         f" ({found['p99'] / found['quiet p99']:.1f} x, target 3);"
         f" p50 {1000 * found['p50']:.0f} ms, quiet {1000 * found['quiet p50']:.0f} ms;"
-        f" quiet rounds {found['quiet'].rounds}; processor {found['cpu']} s;"
+        f" quiet rounds {found['quiet'].rounds}; of a processor {found['busy']};"
         f" memory at most {most} MB; deleted at most {watch.latest:.1f} s late;"
         f" put off: {len(honest.refused)}; attackers: {found['done']}"
     )
@@ -323,7 +332,8 @@ def test_two_minutes_of_attacks(
 def test_an_hour_of_attacks(
     besieged: Federation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = withstand(besieged, 3600.0)
+    minutes = float(os.environ.get("FEDSECURE_HOSTILE_MINUTES", "60"))
+    found = withstand(besieged, 60 * minutes)
     with capsys.disabled():
         print(told(found))  # noqa: T201
     require_withstood(besieged, found)
