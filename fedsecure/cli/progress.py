@@ -8,7 +8,7 @@ from typing import Final, Self
 from rich.padding import Padding
 from rich.text import Text
 
-from fedsecure.frameworks.flower.recorder import RoundReport
+from fedsecure.owner.recorder import RoundReport
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.remarks import Figures, Kind, over_all, remarks
 from fedsecure.terminal.console import Console

@@ -74,10 +74,10 @@ def command(
 
     settings = load_owner_settings(config)
     study = replace(load_study(settings.study), weights_seed=weights_seed)
-    from fedsecure.frameworks.flower import training  # noqa: PLC0415
-    from fedsecure.frameworks.flower.rollback import Beginning  # noqa: PLC0415
     from fedsecure.frameworks.flower.runtime import quiet  # noqa: PLC0415
     from fedsecure.frameworks.flower.strategies import build_strategy  # noqa: PLC0415
+    from fedsecure.owner.jobs import train  # noqa: PLC0415
+    from fedsecure.owner.jobs.rollback import Beginning  # noqa: PLC0415
     from fedsecure.study.keras.tensorflow import import_quietly  # noqa: PLC0415
 
     build_strategy(study)
@@ -86,9 +86,9 @@ def command(
     with (
         interruptible(),
         RoundTable(study.title, again=f"--config {config} ") as table,
-        training.open_owner(settings, table.stage) as owner,
+        train.open_owner(settings, table.stage) as owner,
     ):
-        progress = training.Progress(
+        progress = train.Progress(
             table.study,
             table.stage,
             table.row,
@@ -101,5 +101,5 @@ def command(
             beginning = Beginning(from_round, forced=force)
             if force:
                 table.stage(f"starting from round {from_round}, accepted or not")
-        model = training.train(owner, study, rounds, progress, resume, beginning)
+        model = train.train(owner, study, rounds, progress, resume, beginning)
         table.done(model)

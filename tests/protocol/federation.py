@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from fedsecure.contributor.contribution import Accepted, Contributor, Offer, TaskFacts
 from fedsecure.core.scheme import Measurement
 from fedsecure.errors import FedsecureError
-from fedsecure.owner.proposal import Proposal, RoundRequest
-from fedsecure.owner.rounds import RoundOwner
+from fedsecure.owner.rounds.proposal import Proposal, RoundRequest
+from fedsecure.owner.rounds.round_owner import RoundOwner
 from fedsecure.owner.store.files import save_array
 from fedsecure.owner.store.records import ModelKind, RunStarted, StoredModel
 from fedsecure.owner.store.rounds import RoundStore

@@ -9,7 +9,7 @@ import pytest
 
 from fedsecure.core.scheme import Measurement
 from fedsecure.errors import FedsecureError
-from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.owner.store.records import RoundVoided
 from fedsecure.protocol.statements import Purpose, ScalarField, Weighting
 from fedsecure.study.config import load_study

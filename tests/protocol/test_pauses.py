@@ -11,12 +11,12 @@ from flwr.app import ArrayRecord, Context, Message
 from flwr.serverapp.strategy import FedAdam, FedAvg
 
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
-from fedsecure.frameworks.flower.going_on import keep_going
-from fedsecure.frameworks.flower.pauses import LOOK_EVERY, Pauses, Pausing
-from fedsecure.frameworks.flower.recorder import Recorder, RoundReport
-from fedsecure.frameworks.flower.resume import NOTHING, Past, read_past
 from fedsecure.frameworks.flower.runtime import task_identity
-from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
+from fedsecure.owner.recorder import Recorder, RoundReport
+from fedsecure.owner.run.loop import SecureAggregation
+from fedsecure.owner.run.pauses import LOOK_EVERY, Pauses, Pausing
+from fedsecure.owner.run.recovery import keep_going
+from fedsecure.owner.run.resume import NOTHING, Past, read_past
 from tests.protocol.federation import (
     Handler,
     MemoryFederation,

@@ -9,7 +9,7 @@ import pytest
 
 from fedsecure.contributor.contribution import Offer, TaskFacts
 from fedsecure.errors import FedsecureError
-from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Purpose, RoundGrant, Weighting
 from fedsecure.transport.retries import UnreachableError

@@ -11,11 +11,11 @@ import pytest
 from flwr.app import ArrayRecord, Context, Message
 
 from fedsecure.errors import OperatorError
-from fedsecure.frameworks.flower.plan import Plan
 from fedsecure.frameworks.flower.runtime import task_identity
-from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
-from fedsecure.frameworks.flower.soundness import DivergedError
 from fedsecure.frameworks.flower.strategies import build_strategy, parts_of
+from fedsecure.owner.run.loop import SecureAggregation
+from fedsecure.owner.run.plan import Plan
+from fedsecure.owner.run.soundness import DivergedError
 from fedsecure.protocol.statements import Weighting
 from fedsecure.study.config import Study, build_model, load_study
 from fedsecure_clients.data.dataset import Dataset, load

@@ -11,10 +11,10 @@ from flwr.serverapp.strategy import FedAdam, FedAvg, FedAvgM
 
 from fedsecure.errors import OperatorError
 from fedsecure.frameworks.flower import wire
-from fedsecure.frameworks.flower.recorder import Recorder, RoundReport
-from fedsecure.frameworks.flower.resume import Past, read_past
 from fedsecure.frameworks.flower.runtime import task_identity
-from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
+from fedsecure.owner.recorder import Recorder, RoundReport
+from fedsecure.owner.run.loop import SecureAggregation
+from fedsecure.owner.run.resume import Past, read_past
 from fedsecure.owner.store.files import load_array
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import RoundSpec
@@ -347,11 +347,11 @@ def test_a_round_passes_every_point_in_the_order_of_the_list(
         "fedsecure_aggregator.rounds.grants",
         "fedsecure_aggregator.rounds.reports",
         "fedsecure_aggregator.rounds.openings",
-        "fedsecure.owner.rounds",
+        "fedsecure.owner.rounds.round_owner",
         "fedsecure.contributor.contribution",
         "fedsecure.frameworks.flower.mod",
-        "fedsecure.frameworks.flower.recorder",
-        "fedsecure.frameworks.flower.secure_aggregation",
+        "fedsecure.owner.recorder",
+        "fedsecure.owner.run.loop",
     ):
         monkeypatch.setattr(f"{module}.reached", note)
     owner.run()

@@ -8,7 +8,7 @@ import pytest
 from flwr.app import Array, ArrayRecord
 
 from fedsecure.frameworks.flower import wire
-from fedsecure.frameworks.flower.rollback import Beginning, read_start
+from fedsecure.owner.jobs.rollback import Beginning, read_start
 from fedsecure.owner.store.records import Origin, RoundJudged, Verdict
 from fedsecure.owner.store.rounds import RoundStore
 from tests.protocol.federation import refused

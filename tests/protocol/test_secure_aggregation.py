@@ -31,12 +31,12 @@ from flwr.serverapp.strategy import (
 from flwr.serverapp.strategy.fedopt import FedOpt
 
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
-from fedsecure.frameworks.flower.cohort import Node
 from fedsecure.frameworks.flower.linear import LINEAR, NOT_LINEAR
 from fedsecure.frameworks.flower.mod import secret_sharing_mod
-from fedsecure.frameworks.flower.plan import Outcome, Plan
 from fedsecure.frameworks.flower.runtime import task_identity
-from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
+from fedsecure.owner.run.cohort import Node
+from fedsecure.owner.run.loop import SecureAggregation
+from fedsecure.owner.run.plan import Outcome, Plan
 from fedsecure.owner.store.records import RoundResult, RoundVoided, Status
 from fedsecure.owner.store.states import RoundState
 from fedsecure.protocol.statements import Weighting

@@ -4,7 +4,7 @@ import httpx
 from structlog.testing import capture_logs
 
 from fedsecure.contributor.settlement import Fate, Settlement
-from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol.signing import Signed, verify
 from fedsecure.protocol.statements import Inclusion, Receipt
 from tests.protocol.federation import (

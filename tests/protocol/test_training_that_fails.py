@@ -10,11 +10,11 @@ from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordD
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedAvgM, FedYogi, Strategy
 
 from fedsecure.errors import OperatorError
-from fedsecure.frameworks.flower.resume import Past, read_past
 from fedsecure.frameworks.flower.runtime import task_identity
-from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
-from fedsecure.frameworks.flower.soundness import DivergedError, Measured
 from fedsecure.frameworks.flower.wrapped import Parts
+from fedsecure.owner.run.loop import SecureAggregation
+from fedsecure.owner.run.resume import Past, read_past
+from fedsecure.owner.run.soundness import DivergedError, Measured
 from fedsecure.protocol.statements import Purpose, StatisticsField
 from tests.protocol.federation import HOSPITALS, MemoryFederation
 from tests.protocol.test_secure_aggregation import (

@@ -17,12 +17,12 @@ from flwr.serverapp.strategy import FedAvg
 from fedsecure.core.params import Params
 from fedsecure.core.seal import sealed_length
 from fedsecure.errors import OperatorError
-from fedsecure.frameworks.flower.cohort import RosterFleet
-from fedsecure.frameworks.flower.plan import Outcome, Plan
-from fedsecure.frameworks.flower.recorder import Recorder
 from fedsecure.frameworks.flower.runtime import OwnedRun, Superlink, owned_run
-from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
-from fedsecure.frameworks.flower.training import round_owner
+from fedsecure.owner.jobs.train import round_owner
+from fedsecure.owner.recorder import Recorder
+from fedsecure.owner.run.cohort import RosterFleet
+from fedsecure.owner.run.loop import SecureAggregation
+from fedsecure.owner.run.plan import Outcome, Plan
 from fedsecure.owner.store.records import RunStarted
 from fedsecure.protocol.statements import Purpose, Weighting
 from fedsecure_bench.rounds.model import NODES, layers

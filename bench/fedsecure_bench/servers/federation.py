@@ -39,8 +39,8 @@ from fedsecure.membership.accepted import (
     save_accepted,
 )
 from fedsecure.membership.issuing import FEDERATION
-from fedsecure.owner.proposal import Proposal, RoundRequest
-from fedsecure.owner.rounds import RoundOwner
+from fedsecure.owner.rounds.proposal import Proposal, RoundRequest
+from fedsecure.owner.rounds.round_owner import RoundOwner
 from fedsecure.protocol.identity import Federation, public_key_text, save_signing_key
 from fedsecure.protocol.signing import Author, Signed
 from fedsecure.protocol.statements import (

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedsecure.contributor.contribution import Accepted
 from fedsecure.core.scheme import Measurement
-from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.signing import verify

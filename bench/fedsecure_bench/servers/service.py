@@ -29,7 +29,7 @@ from fedsecure.contributor.contribution import StoredReport
 from fedsecure.core.scheme import Measurement
 from fedsecure.demo.processes import Processes
 from fedsecure.demo.provision import HOST, free_ports
-from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.transport.aggregator_client import AggregatorClient
 from fedsecure_bench.progress import Told
 from fedsecure_bench.results import Result, Turns, compare, median_and_spread

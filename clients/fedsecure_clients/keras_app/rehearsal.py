@@ -30,13 +30,13 @@ from fedsecure.core.scheme import (
 )
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.frameworks.flower import wire
-from fedsecure.frameworks.flower.cohort import Node
 from fedsecure.frameworks.flower.mod import for_app, measured
-from fedsecure.frameworks.flower.recorder import figures_of
 from fedsecure.frameworks.flower.runtime import task_identity
-from fedsecure.frameworks.flower.soundness import Measured, Soundness
 from fedsecure.frameworks.flower.strategies import build_strategy
 from fedsecure.frameworks.flower.wrapped import Parts, Wrapped, task_in
+from fedsecure.owner.recorder import figures_of
+from fedsecure.owner.run.cohort import Node
+from fedsecure.owner.run.soundness import Measured, Soundness
 from fedsecure.protocol.parameters import scalars_of, statistics_of
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.config import Study

@@ -22,7 +22,7 @@ from flwr.serverapp.strategy import Strategy
 from fedsecure.core.encoding import MeanScalars, MeanUpdate
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.frameworks.flower import wire
-from fedsecure.frameworks.flower.cohort import Node
+from fedsecure.owner.run.cohort import Node
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.task import ConfigValue
 

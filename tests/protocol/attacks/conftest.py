@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds.proposal import Proposal
 from tests.protocol.attacks.forging import Receipts, propose, report_all
 from tests.protocol.attacks.promises import require_promises
 from tests.protocol.federation import MemoryFederation, federate

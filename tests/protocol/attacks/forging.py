@@ -9,7 +9,7 @@ import httpx
 
 from fedsecure.core.scheme import Mean, Measurement
 from fedsecure.core.seal import PayloadDigest
-from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol.encodings import base64url
 from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.signing import Author, Signed, digest_of, verify

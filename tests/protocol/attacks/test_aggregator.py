@@ -14,7 +14,7 @@ import pytest
 from fedsecure.contributor.contribution import Offer, TaskFacts
 from fedsecure.core import scheme, seal
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol.encodings import base64url, from_base64url
 from fedsecure.protocol.fingerprints import fingerprint
 from fedsecure.protocol.identity import Federation, public_key_text

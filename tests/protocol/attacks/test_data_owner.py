@@ -12,7 +12,7 @@ from fedsecure.core.payload_digest import RECORD_BYTES
 from fedsecure.core.scheme import Mean, Measurement
 from fedsecure.core.sealing_key import SEALED_KEY_BYTES
 from fedsecure.errors import PeerError
-from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author

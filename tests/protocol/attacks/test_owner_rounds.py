@@ -4,7 +4,7 @@ import pytest
 
 from fedsecure.contributor.contribution import Offer, TaskFacts
 from fedsecure.core import seal
-from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol import signing
 from fedsecure.protocol.encodings import base64url
 from fedsecure.protocol.identity import public_key_text

@@ -10,7 +10,7 @@ import pytest
 
 from fedsecure.core import scheme, seal
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol import signing
 from fedsecure.protocol.encodings import from_base64url
 from fedsecure.protocol.identity import load_federation

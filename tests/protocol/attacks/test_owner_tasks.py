@@ -7,7 +7,7 @@ import pytest
 
 from fedsecure.contributor.contribution import Offer, TaskFacts
 from fedsecure.errors import PeerError
-from fedsecure.owner.proposal import Proposal
+from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol import signing
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.task import ConfigValue, Layer, model_digest, task_digest

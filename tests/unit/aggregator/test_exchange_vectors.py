@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedsecure.contributor.contribution import Contributor, StoredReport
 from fedsecure.errors import PROBLEMS, FedsecureError
-from fedsecure.owner.proposal import Proposal
-from fedsecure.owner.rounds import RoundOwner
+from fedsecure.owner.rounds.proposal import Proposal
+from fedsecure.owner.rounds.round_owner import RoundOwner
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.signing import Author, verify

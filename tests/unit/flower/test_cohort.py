@@ -6,14 +6,9 @@ from dataclasses import dataclass, field
 import pytest
 from flwr.app import Message
 
-from fedsecure.frameworks.flower.cohort import (
-    LONGEST_PAUSE,
-    SHORTEST_PAUSE,
-    Cohorts,
-    Node,
-)
-from fedsecure.frameworks.flower.plan import Plan
 from fedsecure.frameworks.flower.runtime import LEASE
+from fedsecure.owner.run.cohort import LONGEST_PAUSE, SHORTEST_PAUSE, Cohorts, Node
+from fedsecure.owner.run.plan import Plan
 from fedsecure.protocol.statements import Weighting
 
 ROSTER = ("basel", "bern", "chur", "genf")

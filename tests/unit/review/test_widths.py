@@ -26,8 +26,8 @@ from fedsecure.cli.progress import RoundTable
 from fedsecure.cli.rounds import app
 from fedsecure.demo import sights as demo
 from fedsecure.doctor.findings import Finding, State
-from fedsecure.frameworks.flower.recorder import RoundReport
 from fedsecure.membership.changes import Change
+from fedsecure.owner.recorder import RoundReport
 from fedsecure.protocol.identity import AggregatorParty, Role
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.remarks import Figures

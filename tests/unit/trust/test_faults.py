@@ -17,7 +17,10 @@ from fedsecure.system.crash_points import VARIABLE, Point, reached
 ROOT = Path(__file__).parents[3]
 FILES = {
     "aggregator": ("aggregator",),
-    "owner": ("fedsecure/owner/rounds.py", "fedsecure/frameworks/flower"),
+    "owner": (
+        "fedsecure/owner/rounds/round_owner/round_owner.py",
+        "fedsecure/frameworks/flower",
+    ),
     "agent": (
         "clients",
         "fedsecure/contributor/contribution.py",

@@ -30,14 +30,14 @@ from fedsecure.errors import (
     Stands,
     family,
 )
-from fedsecure.frameworks.flower.going_on import may_pass
-from fedsecure.owner.rounds import (
+from fedsecure.owner.rounds.round_owner import (
     RoundOwner,
     _void_at,
     is_hopeless,
     is_refusal,
     is_worth_another_attempt,
 )
+from fedsecure.owner.run.recovery import may_pass
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Fold, Opening, ReportHeader, Void
 from fedsecure.transport.retries import UnreachableError

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from flwr.app import ArrayRecord
 
 from fedsecure.errors import FedsecureError
-from fedsecure.frameworks.flower.pauses import Pausing
-from fedsecure.frameworks.flower.resume import Past
+from fedsecure.owner.run.pauses import Pausing
+from fedsecure.owner.run.resume import Past
 from fedsecure.transport.retries import UnreachableError
 
 

@@ -30,17 +30,11 @@ from flwr.serverapp.strategy import Strategy
 
 from fedsecure.contributor.contribution import Offer
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
-from fedsecure.frameworks.flower import absences, wire
-from fedsecure.frameworks.flower.cohort import Cohorts, Fleet, Node
-from fedsecure.frameworks.flower.going_on import may_pass
+from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.linear import require_linear
-from fedsecure.frameworks.flower.pauses import Pausing, Tell
-from fedsecure.frameworks.flower.plan import WAIT, Outcome, Plan, Recorder
-from fedsecure.frameworks.flower.resume import NOTHING, OpenedRound, Past
-from fedsecure.frameworks.flower.soundness import Measured, Soundness
 from fedsecure.frameworks.flower.wrapped import WHOLE, Parts, Wrapped, task_in
-from fedsecure.owner.proposal import Proposal, ReceiptPair, RoundRequest
-from fedsecure.owner.rounds import (
+from fedsecure.owner.rounds.proposal import Proposal, ReceiptPair, RoundRequest
+from fedsecure.owner.rounds.round_owner import (
     RoundOwner,
     is_hopeless,
     is_refusal,
@@ -48,6 +42,13 @@ from fedsecure.owner.rounds import (
     pairs,
     receipts_in,
 )
+from fedsecure.owner.run import absences
+from fedsecure.owner.run.cohort import Cohorts, Fleet, Node
+from fedsecure.owner.run.pauses import Pausing, Tell
+from fedsecure.owner.run.plan import WAIT, Outcome, Plan, Recorder
+from fedsecure.owner.run.recovery import may_pass
+from fedsecure.owner.run.resume import NOTHING, OpenedRound, Past
+from fedsecure.owner.run.soundness import Measured, Soundness
 from fedsecure.owner.store.records import Participation, RoundRecord, Status
 from fedsecure.protocol import signing
 from fedsecure.protocol.signing import Signed

@@ -16,8 +16,8 @@ from fedsecure.core.mask import SEED_BYTES
 from fedsecure.core.seal import sealed_length
 from fedsecure.core.shares import Mean
 from fedsecure.frameworks.flower import wire
-from fedsecure.frameworks.flower.plan import WAIT, Outcome
-from fedsecure.owner.proposal import Opened
+from fedsecure.owner.rounds.proposal import Opened
+from fedsecure.owner.run.plan import WAIT, Outcome
 from fedsecure.owner.store.files import save_array
 from fedsecure.owner.store.records import (
     ModelKind,

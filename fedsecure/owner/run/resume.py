@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fedsecure.core.encoding import MeanScalars, MeanUpdate
 from fedsecure.errors import OperatorError
-from fedsecure.frameworks.flower.soundness import Measured
+from fedsecure.owner.run.soundness import Measured
 from fedsecure.owner.store.files import load_array
 from fedsecure.owner.store.records import RoundRecord, StoredModel
 from fedsecure.owner.store.rounds import RoundStore

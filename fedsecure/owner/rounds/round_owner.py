@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params
 from fedsecure.errors import Finality, OperatorError, PeerError, Spoiled, Stands
-from fedsecure.owner.proposal import (
+from fedsecure.owner.rounds.proposal import (
     Opened,
     Proposal,
     ReceiptPair,

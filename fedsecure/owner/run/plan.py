@@ -6,8 +6,8 @@ from typing import Final
 
 from flwr.app import ArrayRecord
 
-from fedsecure.frameworks.flower.pauses import Pauses
-from fedsecure.owner.proposal import Opened, Proposal, ReceiptPair
+from fedsecure.owner.rounds.proposal import Opened, Proposal, ReceiptPair
+from fedsecure.owner.run.pauses import Pauses
 from fedsecure.owner.store.records import Participation
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import ScalarField, StatisticsField, Void, Weighting

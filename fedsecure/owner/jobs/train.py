@@ -17,13 +17,6 @@ from flwr.app import ArrayRecord
 
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.frameworks.flower import wire
-from fedsecure.frameworks.flower.cohort import RosterFleet
-from fedsecure.frameworks.flower.going_on import keep_going
-from fedsecure.frameworks.flower.pauses import Pauses, Pausing, Tell
-from fedsecure.frameworks.flower.plan import Plan
-from fedsecure.frameworks.flower.recorder import Recorder, RoundReport, model_file
-from fedsecure.frameworks.flower.resume import NOTHING, Past, read_past
-from fedsecure.frameworks.flower.rollback import Beginning, Start, read_start
 from fedsecure.frameworks.flower.runtime import (
     Superlink,
     TlsFiles,
@@ -32,11 +25,18 @@ from fedsecure.frameworks.flower.runtime import (
     require_free,
     superlink,
 )
-from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
-from fedsecure.frameworks.flower.soundness import DivergedError
 from fedsecure.frameworks.flower.strategies import build_strategy, parts_of
 from fedsecure.membership.accepted import open_membership
-from fedsecure.owner.rounds import RoundOwner
+from fedsecure.owner.jobs.rollback import Beginning, Start, read_start
+from fedsecure.owner.recorder import Recorder, RoundReport, model_file
+from fedsecure.owner.rounds.round_owner import RoundOwner
+from fedsecure.owner.run.cohort import RosterFleet
+from fedsecure.owner.run.loop import SecureAggregation
+from fedsecure.owner.run.pauses import Pauses, Pausing, Tell
+from fedsecure.owner.run.plan import Plan
+from fedsecure.owner.run.recovery import keep_going
+from fedsecure.owner.run.resume import NOTHING, Past, read_past
+from fedsecure.owner.run.soundness import DivergedError
 from fedsecure.owner.settings import OwnerSettings
 from fedsecure.owner.store.files import load_array
 from fedsecure.owner.store.records import RunFinished, RunRecord, RunStarted

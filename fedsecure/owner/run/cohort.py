@@ -14,9 +14,9 @@ from typing import Final, Protocol
 from flwr.app import Message
 
 from fedsecure.errors import PeerError
-from fedsecure.frameworks.flower.pauses import Tell
-from fedsecure.frameworks.flower.plan import Plan
 from fedsecure.frameworks.flower.runtime import LEASE, OwnedRun, node_public_bytes
+from fedsecure.owner.run.pauses import Tell
+from fedsecure.owner.run.plan import Plan
 from fedsecure.protocol.identity import Federation
 
 LOOK_EVERY: Final = 0.1  # seconds

@@ -1,0 +1,1 @@
+"""What a model owner has rounds for."""
