@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from fedsecure.errors import OperatorError
-from fedsecure.owner.rounds.round_owner import pairs
+from fedsecure.owner.rounds.receipts import pairs
 from fedsecure_clients.agent.delivery import Delivery
 from tests.protocol.federation import (
     NOW,

@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
-from fedsecure.owner.rounds.round_owner import pairs
+from fedsecure.owner.rounds.receipts import pairs
 from fedsecure.owner.store.records import RoundVoided
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import RoundSpec

@@ -10,16 +10,16 @@ Each step is written to the round store before it can be seen outside. Knows nei
 Flower nor a framework; clock, randomness, storage and network come in from outside.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from fedsecure.core import scheme, seal
-from fedsecure.core.params import Params
-from fedsecure.errors import Finality, OperatorError, PeerError, Spoiled, Stands
+from fedsecure.errors import OperatorError, PeerError, Spoiled, Stands
+from fedsecure.owner.rounds import aggregate_shares, receipts
+from fedsecure.owner.rounds.files import RoundFiles
 from fedsecure.owner.rounds.proposal import (
     Opened,
     Proposal,
@@ -28,32 +28,23 @@ from fedsecure.owner.rounds.proposal import (
     RoundRequest,
     Voided,
 )
+from fedsecure.owner.rounds.specs import fold_of, opening_of, spec_of, ticket_for
 from fedsecure.owner.store.records import RoundRecord
 from fedsecure.owner.store.states import RoundState
-from fedsecure.protocol import identity, signing
-from fedsecure.protocol.encodings import base64url
-from fedsecure.protocol.identity import Federation, Party
-from fedsecure.protocol.parameters import params_of, scalars_of, statistics_of
+from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.signing import Author, Signed
 from fedsecure.protocol.statements import (
     AggregateShareHeader,
-    Fold,
-    Member,
     Opening,
-    Purpose,
-    Read,
     Receipt,
     RoundGrant,
     RoundSpec,
     Void,
 )
 from fedsecure.protocol.stored_statements import stored
-from fedsecure.study.terms import SUITE
 from fedsecure.system.crash_points import Point, reached
 from fedsecure.transport.aggregator_client import AggregatorClient
-from fedsecure.transport.retries import UnreachableError
 
-TICKET_SECONDS: Final = 300
 T = TypeVar("T")
 
 
@@ -85,9 +76,10 @@ class RoundOwner:
                 aggregator refuses, answers wrongly (FS-351) or not at all.
         """
         key = seal.SealingKey.from_seed(self.rand(seal.SEED_BYTES))
-        spec = self.author.sign(self._spec(request, key))
+        federation = self.author.federation.digest
+        spec = self.author.sign(spec_of(request, federation, key, self.clock()))
         params = params_of(spec.statement)
-        identity.write_private(self._key_file(spec.digest), key.to_bytes())
+        self._files.save_key(spec.digest, key)
         self.log.propose(spec)
         reached(Point.SPEC_RECORDED)
         return Proposal(spec, params, self._granted(spec), key)
@@ -118,19 +110,8 @@ class RoundOwner:
         grants = {
             name: stored(token, RoundGrant) for name, token in left.grants.items()
         }
-        return Proposal(spec, params_of(spec.statement), grants, self._key_of(spec))
-
-    def _key_of(self, spec: Signed[RoundSpec]) -> seal.SealingKey | None:
-        """Return a round's key; None when it is gone, or is not that key any more."""
-        file = self._key_file(spec.digest)
-        if not file.exists():
-            return None
-        try:
-            key = seal.SealingKey.from_bytes(identity.read_private(file))
-        except PeerError:  # it has another length
-            return None
-        whole = base64url(key.public_bytes) == spec.statement.sealing_key
-        return key if whole else None
+        key = self._files.read_key(spec)
+        return Proposal(spec, params_of(spec.statement), grants, key)
 
     def _granted(self, spec: Signed[RoundSpec]) -> dict[str, Signed[RoundGrant]]:
         grants = self._both(lambda client: client.propose(spec))
@@ -150,22 +131,10 @@ class RoundOwner:
             PeerError: FS-352 unless they are one receipt of each aggregator, for one
                 report of this data owner in this round; FS-7xx for signatures.
         """
-        receipts = {
-            signed.signer: signed
-            for signed in (
-                signing.verify(token, Receipt, self.author.federation)
-                for token in tokens
-            )
-        }
-        said = [signed.statement for signed in receipts.values()]
-        if (
-            set(receipts) != set(self.aggregators)
-            or {r.spec for r in said} != {proposal.spec.digest}
-            or {r.reporter for r in said} != {reporter}
-            or len({r.report_id for r in said}) != 1
-        ):
-            raise PeerError("FS-352", f"{reporter} sent receipts that do not match")
-        return receipts
+        spec, federation = proposal.spec.digest, self.author.federation
+        return receipts.require_pair(
+            tokens, spec, reporter, federation, self.aggregators
+        )
 
     def held(self, proposal: Proposal) -> dict[str, dict[str, Signed[Receipt]]]:
         """Ask both aggregators who reported: for replies that were lost on the way.
@@ -173,22 +142,15 @@ class RoundOwner:
         Returns:
             For each aggregator, its receipt for each data owner whose report it holds.
         """
-        spec = proposal.spec.digest
+        spec, federation = proposal.spec.digest, self.author.federation
         tokens = self._both(lambda client: self._receipts(client, proposal))
         return {
-            name: {
-                signed.statement.reporter: signed
-                for signed in (
-                    signing.verify(token, Receipt, self.author.federation)
-                    for token in receipts
-                )
-                if (signed.signer, signed.statement.spec) == (name, spec)
-            }
-            for name, receipts in tokens.items()
+            name: receipts.by_reporter(said, spec, name, federation)
+            for name, said in tokens.items()
         }
 
     def lost(
-        self, proposal: Proposal, receipts: Mapping[str, ReceiptPair]
+        self, proposal: Proposal, reported: Mapping[str, ReceiptPair]
     ) -> dict[str, str]:
         """Have both aggregators add a set up, before it is fixed.
 
@@ -198,35 +160,30 @@ class RoundOwner:
         Raises:
             PeerError: An aggregator's refusal.
         """
-        statement = Fold(
-            federation=self.author.federation.digest,
-            spec=proposal.spec.digest,
-            set=_members(receipts),
-        )
-        signed = self.author.sign(statement)
+        signed = self.author.sign(fold_of(proposal, reported))
         answers = self._both(lambda client: client.fold(signed))
         return {
             name: server
             for server in sorted(answers, reverse=True)
             for name in answers[server]
-            if name in receipts
+            if name in reported
         }
 
-    def open(self, proposal: Proposal, receipts: Mapping[str, ReceiptPair]) -> Opened:
+    def open(self, proposal: Proposal, reported: Mapping[str, ReceiptPair]) -> Opened:
         """Open the sum over exactly these reporters; once in the life of a round.
 
         Args:
             proposal: The round.
-            receipts: For each member of the set, the receipts of both aggregators.
+            reported: For each member of the set, the receipts of both aggregators.
 
         Raises:
             PeerError: FS-353 below min_cohort; FS-354 when the shares do not belong
                 together; an aggregator's refusal.
         """
-        return self.open_again(proposal, self.fix_set(proposal, receipts))
+        return self.open_again(proposal, self.fix_set(proposal, reported))
 
     def fix_set(
-        self, proposal: Proposal, receipts: Mapping[str, ReceiptPair]
+        self, proposal: Proposal, reported: Mapping[str, ReceiptPair]
     ) -> Signed[Opening]:
         """Record which sum is opened; nothing is sent. From now on there is no other.
 
@@ -234,11 +191,11 @@ class RoundOwner:
             PeerError: FS-353 below min_cohort.
         """
         spec = proposal.spec.statement
-        if not len(receipts) >= spec.min_cohort:
+        if not len(reported) >= spec.min_cohort:
             raise PeerError(
-                "FS-353", f"{len(receipts)} reported, {spec.min_cohort} needed"
+                "FS-353", f"{len(reported)} reported, {spec.min_cohort} needed"
             )
-        opening = self.author.sign(self._opening(proposal, receipts))
+        opening = self.author.sign(opening_of(proposal, reported, self.aggregators))
         self.log.opening(opening)
         reached(Point.OPENING_RECORDED)
         return opening
@@ -291,79 +248,18 @@ class RoundOwner:
 
     def forget(self, spec: str) -> None:
         """Delete the round's key and sealed shares, once its result is recorded."""
-        self._key_file(spec).unlink(missing_ok=True)
-        for party in self.author.federation.aggregators:
-            self._share_file(spec, party).unlink(missing_ok=True)
-
-    def _spec(self, request: RoundRequest, key: seal.SealingKey) -> RoundSpec:
-        if (request.purpose is Purpose.TRAIN) != (request.dimension > 0):
-            raise OperatorError(
-                "FS-200", f"{request.dimension} parameters to {request.purpose}"
-            )
-        params = Params.derive(
-            dimension=request.dimension,
-            scalars=scalars_of(request.scalars),
-            max_reports=len(request.cohort),
-            clip=request.clip,
-            weight_cap=request.weight_cap,
-            statistics=statistics_of(request.statistics, request.dimension),
-        )
-        return RoundSpec(
-            federation=self.author.federation.digest,
-            run=request.run,
-            round=request.round,
-            purpose=request.purpose,
-            attempt=request.attempt,
-            task=request.task,
-            model=request.model,
-            dimension=request.dimension,
-            scalars=list(request.scalars),
-            suite=SUITE,
-            fraction_bits=params.fraction_bits,
-            clip=request.clip,
-            statistics=request.statistics,
-            weight_cap=request.weight_cap,
-            weighting=request.weighting,
-            cohort=sorted(request.cohort),
-            min_cohort=request.min_cohort,
-            deadline=int(self.clock() + request.seconds),
-            sealing_key=base64url(key.public_bytes),
-        )
-
-    def _opening(
-        self, proposal: Proposal, receipts: Mapping[str, ReceiptPair]
-    ) -> Opening:
-        names = sorted(receipts)
-        return Opening(
-            federation=self.author.federation.digest,
-            spec=proposal.spec.digest,
-            set=_members(receipts),
-            receipts={
-                server: [receipts[name][server].token for name in names]
-                for server in sorted(self.aggregators)
-            },
-        )
+        self._files.forget(spec, self.author.federation.aggregators)
 
     def _receipts(self, client: AggregatorClient, proposal: Proposal) -> list[str]:
-        ticket = Read(
-            federation=self.author.federation.digest,
-            aggregator=client.party.name,
-            reader=self.author.name,
-            method="GET",
-            path=f"/v1/rounds/{proposal.spec.digest}",
-            expires=int(self.clock()) + TICKET_SECONDS,
-        )
+        name, now = client.party.name, self.clock()
+        ticket = ticket_for(proposal, name, self.author.name, now)
         return client.standing(proposal.spec.digest, self.author.sign(ticket)).receipts
 
     def _fetch(
         self, client: AggregatorClient, proposal: Proposal, opening: Signed[Opening]
     ) -> Signed[AggregateShareHeader]:
-        length = seal.sealed_length(proposal.params.layout.plaintext_bytes)
-        file = self._share_file(proposal.spec.digest, client.party)
-        try:
-            share = client.open(opening, file, length)
-        except OSError as error:
-            raise OperatorError("FS-606", f"{file}: {error.strerror}") from error
+        file = self._files.share(proposal.spec.digest, client.party)
+        share = aggregate_shares.fetch(client, proposal, opening, file)
         first = client.party.name == self.author.federation.pair[0].name
         reached(Point.SHARE_A_FETCHED if first else Point.SHARE_B_FETCHED)
         return share
@@ -374,33 +270,11 @@ class RoundOwner:
         opening: Signed[Opening],
         share: Signed[AggregateShareHeader],
     ) -> scheme.AggregateShare:
-        said, params = share.statement, proposal.params
-        path = self._share_file(proposal.spec.digest, self._party(share.signer))
-        # (1) Summed over the very set that was asked for.
-        expected = (opening.digest, signing.set_digest(opening.statement.set))
-        if (said.opening, said.set) != expected or said.count != len(
-            opening.statement.set
-        ):
-            raise PeerError("FS-354", f"{share.signer} opened another set")
-        # (2) The bytes are those that it signed for.
-        if (path.stat().st_size, _sha256(path)) != (said.length, said.digest):
-            raise PeerError("FS-354", f"{share.signer} sent other bytes than it signed")
-        # (3) They open with this round's key, for this opening.
-        info = seal.share_info(
-            bytes.fromhex(self.author.federation.digest),
-            bytes.fromhex(proposal.spec.digest),
-            share.signer,
-            self.author.name,
-            bytes.fromhex(opening.digest),
-        )
         if proposal.key is None:
-            raise OperatorError("FS-355", f"{self._key_file(proposal.spec.digest)}")
-        plaintext = bytearray(params.layout.plaintext_bytes)
-        with path.open("rb") as file:
-            seal.open_sealed(
-                proposal.key, info, file, said.length, memoryview(plaintext)
-            )
-        return scheme.AggregateShare.from_plaintext(params, plaintext, said.count)
+            raise OperatorError("FS-355", f"{self._files.key(proposal.spec.digest)}")
+        party = self.author.federation.find(share.signer)[1]
+        file = self._files.share(proposal.spec.digest, party)
+        return aggregate_shares.unseal(proposal, opening, share, file, proposal.key)
 
     def _both(self, call: Callable[[AggregatorClient], T]) -> dict[str, T]:
         """Ask both aggregators at the same time; fails if either fails."""
@@ -409,66 +283,9 @@ class RoundOwner:
             answers = pool.map(lambda name: call(self.aggregators[name]), names)
             return dict(zip(names, answers, strict=True))
 
-    def _party(self, name: str) -> Party:
-        return self.author.federation.find(name)[1]
-
-    def _key_file(self, spec: str) -> Path:
-        return self.folder / f"{spec}.key"
-
-    def _share_file(self, spec: str, party: Party) -> Path:
-        return self.folder / f"{spec}.{party.name}.share"
-
-
-def pairs(
-    held: Mapping[str, Mapping[str, Signed[Receipt]]],
-) -> dict[str, dict[str, Signed[Receipt]]]:
-    """Return, for each data owner that both aggregators hold the report of, both.
-
-    Receipts for two different reports of one data owner make no pair.
-    """
-    reporters = set.intersection(*(set(found) for found in held.values()))
-    found = {
-        reporter: {name: receipts[reporter] for name, receipts in held.items()}
-        for reporter in sorted(reporters)
-    }
-    return {
-        reporter: pair
-        for reporter, pair in found.items()
-        if len({signed.statement.report_id for signed in pair.values()}) == 1
-    }
-
-
-def is_refusal(error: BaseException) -> bool:
-    """Tell whether an aggregator has refused, and will refuse again."""
-    return _settles(error) in {Finality.ATTEMPT, Finality.ROUND}
-
-
-def is_worth_another_attempt(error: BaseException) -> bool:
-    """Tell whether an aggregator has a round no more that it can be asked for anew."""
-    return _settles(error) is Finality.ATTEMPT
-
-
-def is_hopeless(error: BaseException) -> bool:
-    """Tell whether a fixed set will never be opened, however often it is asked for."""
-    return _settles(error) is not Finality.NOTHING
-
-
-def _settles(error: BaseException) -> Finality:
-    if isinstance(error, UnreachableError) or not isinstance(error, PeerError):
-        return Finality.NOTHING
-    return error.problem.final
-
-
-def receipts_in(opening: Opening, federation: Federation) -> dict[str, ReceiptPair]:
-    """Return, for each member of an opened set, the receipts of both aggregators."""
-    said = {
-        server: [signing.verify(token, Receipt, federation) for token in tokens]
-        for server, tokens in opening.receipts.items()
-    }
-    return {
-        member.reporter: {server: said[server][place] for server in said}
-        for place, member in enumerate(opening.set)
-    }
+    @property
+    def _files(self) -> RoundFiles:
+        return RoundFiles(self.folder)
 
 
 def _void_at(client: AggregatorClient, void: Signed[Void]) -> Signed[Void] | Stands:
@@ -479,19 +296,3 @@ def _void_at(client: AggregatorClient, void: Signed[Void]) -> Signed[Void] | Sta
         if error.problem.stands is None:
             raise
         return error.problem.stands
-
-
-def _members(receipts: Mapping[str, ReceiptPair]) -> list[Member]:
-    return [
-        Member(reporter=name, report_id=_report_id(receipts[name]))
-        for name in sorted(receipts)
-    ]
-
-
-def _report_id(receipts: ReceiptPair) -> str:
-    return next(iter(receipts.values())).statement.report_id
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

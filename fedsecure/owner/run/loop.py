@@ -34,14 +34,13 @@ from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.linear import require_linear
 from fedsecure.frameworks.flower.wrapped import WHOLE, Parts, Wrapped, task_in
 from fedsecure.owner.rounds.proposal import Proposal, ReceiptPair, RoundRequest
-from fedsecure.owner.rounds.round_owner import (
-    RoundOwner,
+from fedsecure.owner.rounds.receipts import pairs, receipts_in
+from fedsecure.owner.rounds.refusals import (
     is_hopeless,
     is_refusal,
     is_worth_another_attempt,
-    pairs,
-    receipts_in,
 )
+from fedsecure.owner.rounds.round_owner import RoundOwner
 from fedsecure.owner.run import absences
 from fedsecure.owner.run.cohort import Cohorts, Fleet, Node
 from fedsecure.owner.run.pauses import Pausing, Tell

@@ -27,7 +27,7 @@ from fedsecure.core.params import COUNTS, MAX_SCALARS as MAX_WORDS
 from fedsecure.core.sealing_key import SealingKey
 from fedsecure.errors import PROBLEMS
 from fedsecure.frameworks.flower import wire
-from fedsecure.owner.rounds.round_owner import round_owner
+from fedsecure.owner.rounds import specs
 from fedsecure.owner.store.records import KINDS
 from fedsecure.protocol.framing import MAX_HEADER
 from fedsecure.protocol.identity import Federation, Role
@@ -175,8 +175,8 @@ def test_the_patience_of_the_clients_is_there() -> None:
     usual = Patience()
     pauses = f"pauses that grow to {usual.longest_pause:.0f} s"
     assert f"{pauses}, for {usual.seconds:.0f} s" in words
-    assert round_owner.TICKET_SECONDS == settlement.TICKET_SECONDS
-    assert f"the clients here set {round_owner.TICKET_SECONDS} s" in words
+    assert specs.TICKET_SECONDS == settlement.TICKET_SECONDS
+    assert f"the clients here set {specs.TICKET_SECONDS} s" in words
 
 
 def test_the_limits_of_statements_are_there() -> None:

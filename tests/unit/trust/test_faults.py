@@ -17,10 +17,7 @@ from fedsecure.system.crash_points import VARIABLE, Point, reached
 ROOT = Path(__file__).parents[3]
 FILES = {
     "aggregator": ("aggregator",),
-    "owner": (
-        "fedsecure/owner/rounds/round_owner/round_owner.py",
-        "fedsecure/frameworks/flower",
-    ),
+    "owner": ("fedsecure/owner",),
     "agent": (
         "clients",
         "fedsecure/contributor/contribution.py",

@@ -30,13 +30,12 @@ from fedsecure.errors import (
     Stands,
     family,
 )
-from fedsecure.owner.rounds.round_owner import (
-    RoundOwner,
-    _void_at,
+from fedsecure.owner.rounds.refusals import (
     is_hopeless,
     is_refusal,
     is_worth_another_attempt,
 )
+from fedsecure.owner.rounds.round_owner import RoundOwner, _void_at
 from fedsecure.owner.run.recovery import may_pass
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Fold, Opening, ReportHeader, Void
