@@ -1,6 +1,7 @@
 """`fedsecure train`: the model owner's command."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -74,10 +75,17 @@ def command(
 
     settings = load_owner_settings(config)
     study = replace(load_study(settings.study), weights_seed=weights_seed)
+    from fedsecure.frameworks.flower.framework import flower  # noqa: PLC0415
     from fedsecure.frameworks.flower.runtime import quiet  # noqa: PLC0415
     from fedsecure.frameworks.flower.strategies import build_strategy  # noqa: PLC0415
-    from fedsecure.owner.jobs import train  # noqa: PLC0415
+    from fedsecure.frameworks.keras.model_source import keras_model  # noqa: PLC0415
     from fedsecure.owner.jobs.rollback import Beginning  # noqa: PLC0415
+    from fedsecure.owner.jobs.train import (  # noqa: PLC0415
+        Progress,
+        TrainingJob,
+        Wanted,
+    )
+    from fedsecure.owner.process import open_owner  # noqa: PLC0415
     from fedsecure.study.keras.tensorflow import import_quietly  # noqa: PLC0415
 
     build_strategy(study)
@@ -86,9 +94,9 @@ def command(
     with (
         interruptible(),
         RoundTable(study.title, again=f"--config {config} ") as table,
-        train.open_owner(settings, table.stage) as owner,
+        open_owner(settings, table.stage) as owner,
     ):
-        progress = train.Progress(
+        progress = Progress(
             table.study,
             table.stage,
             table.row,
@@ -101,5 +109,7 @@ def command(
             beginning = Beginning(from_round, forced=force)
             if force:
                 table.stage(f"starting from round {from_round}, accepted or not")
-        model = train.train(owner, study, rounds, progress, resume, beginning)
+        framework, build = flower(owner, study), partial(keras_model, study)
+        job = TrainingJob(owner, study, build, framework, progress)
+        model = job.run(Wanted(rounds, resume, beginning))
         table.done(model)

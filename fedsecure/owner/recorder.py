@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from flwr.app import ArrayRecord
 
 from fedsecure.core.encoding import MeanUpdate
 from fedsecure.core.mask import SEED_BYTES
 from fedsecure.core.seal import sealed_length
 from fedsecure.core.shares import Mean
-from fedsecure.frameworks.flower import wire
 from fedsecure.owner.rounds.proposal import Opened
-from fedsecure.owner.run.plan import WAIT, Outcome
+from fedsecure.owner.run.outcome import WAIT, Outcome
 from fedsecure.owner.store.files import save_array
 from fedsecure.owner.store.records import (
     ModelKind,
@@ -31,7 +29,7 @@ from fedsecure.owner.store.records import (
 from fedsecure.owner.store.rounds import RoundStore
 from fedsecure.protocol.statements import Purpose, RoundSpec
 from fedsecure.study.remarks import Figures
-from fedsecure.study.task import model_digest
+from fedsecure.study.round_task import GlobalModel
 from fedsecure.system.crash_points import Point, reached
 
 MeanMetrics = Mapping[str, float | None]
@@ -75,12 +73,11 @@ class Recorder:
     read_metrics: Callable[[Mapping[str, Sequence[float] | None]], MeanMetrics]
     show: Callable[[RoundReport], None] = field(repr=False)
 
-    def save_model(self, run: str, number: int, arrays: ArrayRecord) -> StoredModel:
+    def save_model(self, run: str, number: int, model: GlobalModel) -> StoredModel:
         """Store a global model, flat."""
-        layers, flat = wire.flatten(arrays)
         name = model_file(run, number)
-        digest = model_digest(layers, flat).hex()
-        return save_array(self.folder, name, flat, ModelKind.MODEL, digest)
+        kind, weights = ModelKind.MODEL, model.weights
+        return save_array(self.folder, name, weights, kind, model.digest)
 
     def record(self, outcome: Outcome) -> None:
         """Record one attempt, in one commit."""
@@ -95,7 +92,7 @@ class Recorder:
         mean, model = None, None
         if spec.purpose is Purpose.TRAIN:
             mean = self._save_mean(spec, opened.mean.update)
-            model = self.save_model(spec.run, spec.round, outcome.arrays)
+            model = self.save_model(spec.run, spec.round, outcome.model)
             reached(Point.MEAN_ON_DISK)
         result = RoundResult(
             spec_digest=outcome.proposal.spec.digest,

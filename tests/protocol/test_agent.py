@@ -13,13 +13,14 @@ from fedsecure.contributor.contribution import Offer
 from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.runtime import task_identity
 from fedsecure.protocol.statements import Purpose
+from fedsecure.study.round_task import RoundTask
 from fedsecure.study.task import Layer
 from fedsecure_clients.agent.loop import Agent
 from fedsecure_clients.consent.policy import Policy
 from tests.protocol.agents import agent_of
 from tests.protocol.federation import MemoryFederation, offer_of
 
-TASK = wire.Task(
+TASK = RoundTask(
     Purpose.TRAIN,
     (Layer("0", (500,)),),
     {"mine": "a toy", "server-round": 1},

@@ -19,6 +19,7 @@ from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.runtime import task_identity
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.config import Study, build_model, load_study
+from fedsecure.study.round_task import RoundTask
 from fedsecure.study.task import MAX_TASK, Layer, Task
 from fedsecure_clients.agent.loop import ERROR_CODE, NOT_REPORTED, Agent
 from fedsecure_clients.keras_app.app import app
@@ -55,7 +56,7 @@ def agent(memory: MemoryFederation) -> Iterator[Agent]:
 
 def asked(memory: MemoryFederation, text: str) -> tuple[Message, str]:
     """Propose a round of this task in good order: the message, and the round."""
-    task = wire.Task(
+    task = RoundTask(
         Purpose.TRAIN,
         (Layer("0", (DIMENSION,)),),
         {"study": text, "server-round": 1},

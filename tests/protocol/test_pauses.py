@@ -12,8 +12,8 @@ from flwr.serverapp.strategy import FedAdam, FedAvg
 
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.frameworks.flower.runtime import task_identity
+from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
 from fedsecure.owner.recorder import Recorder, RoundReport
-from fedsecure.owner.run.loop import SecureAggregation
 from fedsecure.owner.run.pauses import LOOK_EVERY, Pauses, Pausing
 from fedsecure.owner.run.recovery import keep_going
 from fedsecure.owner.run.resume import NOTHING, Past, read_past
@@ -153,7 +153,7 @@ def test_who_joins_anew_is_not_kept_waiting(scene: Scene) -> None:
             return online()
         restarted.append(scene.now)
         return {
-            name: type(node)(node.node_id, "2" if name == "bern" else "1")
+            name: type(node)(node.address, "2" if name == "bern" else "1")
             for name, node in online().items()
         }
 

@@ -12,8 +12,9 @@ from flwr.app import ArrayRecord, Context, Message
 
 from fedsecure.errors import OperatorError
 from fedsecure.frameworks.flower.runtime import task_identity
-from fedsecure.frameworks.flower.strategies import build_strategy, parts_of
-from fedsecure.owner.run.loop import SecureAggregation
+from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
+from fedsecure.frameworks.flower.strategies import build_strategy
+from fedsecure.frameworks.keras.model_source import parts_of
 from fedsecure.owner.run.plan import Plan
 from fedsecure.owner.run.soundness import DivergedError
 from fedsecure.protocol.statements import Weighting
@@ -132,7 +133,7 @@ def test_a_rehearsal_gets_the_model_of_the_real_run_bit_by_bit(
     rehearsal = rehearsal_of(study, learners)
     got = rehearsal.run(model.get_weights(), 2)
     real = really(memory, study, learners)
-    last = real.outcomes[-1].arrays.to_numpy_ndarrays()
+    last = real.outcomes[-1].model.arrays()
     for ours, theirs in zip(got, last, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert any(

@@ -12,8 +12,8 @@ from flwr.serverapp.strategy import FedAdam, FedAvg, FedAvgM
 from fedsecure.errors import OperatorError
 from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.runtime import task_identity
+from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
 from fedsecure.owner.recorder import Recorder, RoundReport
-from fedsecure.owner.run.loop import SecureAggregation
 from fedsecure.owner.run.resume import Past, read_past
 from fedsecure.owner.store.files import load_array
 from fedsecure.protocol.signing import verify
@@ -351,7 +351,7 @@ def test_a_round_passes_every_point_in_the_order_of_the_list(
         "fedsecure.contributor.contribution",
         "fedsecure.frameworks.flower.mod",
         "fedsecure.owner.recorder",
-        "fedsecure.owner.run.loop",
+        "fedsecure.owner.run.asking",
     ):
         monkeypatch.setattr(f"{module}.reached", note)
     owner.run()

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flwr.app import Array, ArrayRecord
 
-from fedsecure.frameworks.flower import wire
 from fedsecure.owner.jobs.rollback import Beginning, read_start
 from fedsecure.owner.store.records import Origin, RoundJudged, Verdict
 from fedsecure.owner.store.rounds import RoundStore
+from fedsecure.study.round_task import GlobalModel, joined
 from tests.protocol.federation import refused
 from tests.unit.store import round_story
 from tests.unit.store.round_story import RUN, spec
@@ -25,8 +24,8 @@ def store(tmp_path: Path) -> Iterator[RoundStore]:
         yield store
 
 
-def built(*shape: int) -> ArrayRecord:
-    return ArrayRecord({"0": Array(np.zeros(shape, np.float32))})
+def built(*shape: int) -> GlobalModel:
+    return joined([("0", np.zeros(shape, np.float32))])
 
 
 def judge(store: RoundStore, number: int, verdict: Verdict) -> None:
@@ -40,10 +39,9 @@ def test_an_accepted_round_gives_its_model_and_its_name(
     judge(store, 2, Verdict.ACCEPTED)
     start = read_start(store, tmp_path, Beginning(written), built(2, 4))
     assert start.origin == Origin(spec(2).digest, forced=False)
-    _, flat = wire.flatten(start.arrays)
     recorded = np.load(tmp_path / RUN / "model-2.npy")
-    assert flat.tobytes() == recorded.tobytes()
-    assert start.arrays["0"].shape == (2, 4)
+    assert start.model.weights.tobytes() == recorded.tobytes()
+    assert [array.shape for array in start.model.arrays()] == [(2, 4)]
 
 
 @pytest.mark.parametrize("verdict", [None, Verdict.REJECTED])

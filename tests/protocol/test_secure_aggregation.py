@@ -34,9 +34,10 @@ from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.frameworks.flower.linear import LINEAR, NOT_LINEAR
 from fedsecure.frameworks.flower.mod import secret_sharing_mod
 from fedsecure.frameworks.flower.runtime import task_identity
-from fedsecure.owner.run.cohort import Node
-from fedsecure.owner.run.loop import SecureAggregation
-from fedsecure.owner.run.plan import Outcome, Plan
+from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
+from fedsecure.owner.run.outcome import Outcome
+from fedsecure.owner.run.participants import Agent
+from fedsecure.owner.run.plan import Plan
 from fedsecure.owner.store.records import RoundResult, RoundVoided, Status
 from fedsecure.owner.store.states import RoundState
 from fedsecure.protocol.statements import Weighting
@@ -102,9 +103,9 @@ class Fleet:
     silent: set[str] = field(default_factory=set)
     seen: list[Message] = field(default_factory=list)
 
-    def online(self) -> Mapping[str, Node]:
+    def online(self) -> Mapping[str, Agent]:
         return {
-            name: Node(number, "1")
+            name: Agent(number, "1")
             for name, number in NODES.items()
             if name not in self.silent
         }
@@ -360,7 +361,7 @@ def test_a_round_below_min_cohort_is_void_and_the_model_unchanged(
     void, opened, _ = training.outcomes
     assert void.opened is None
     assert void.reason == "2 reported, 3 needed"
-    np.testing.assert_array_equal(flat(void.arrays), flat(initial()))
+    np.testing.assert_array_equal(void.model.weights, flat(initial()))
     assert opened.opened is not None
     assert opened.proposal.spec.statement.attempt == 2
 

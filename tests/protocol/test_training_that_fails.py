@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from flwr.serverapp.strategy import FedAdam, FedAvg, FedAvgM, FedYogi, Strategy
 
 from fedsecure.errors import OperatorError
 from fedsecure.frameworks.flower.runtime import task_identity
-from fedsecure.frameworks.flower.wrapped import Parts
-from fedsecure.owner.run.loop import SecureAggregation
+from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
+from fedsecure.owner.jobs.model_source import Parts
 from fedsecure.owner.run.resume import Past, read_past
 from fedsecure.owner.run.soundness import DivergedError, Measured
 from fedsecure.protocol.statements import Purpose, StatisticsField
+from fedsecure.study.round_task import GlobalModel
 from tests.protocol.federation import HOSPITALS, MemoryFederation
 from tests.protocol.test_secure_aggregation import (
     EXAMPLES,
@@ -138,9 +140,8 @@ def test_long_statistics_do_not_take_from_what_is_trained(training: Training) ->
 def test_what_layers_declare_holds_after_the_servers_step(training: Training) -> None:
     training.fleet.app = app(lambda _key, array: array - 0.1)
 
-    def not_negative(arrays: ArrayRecord) -> ArrayRecord:
-        kept = [np.maximum(array, 0) for array in arrays.to_numpy_ndarrays()]
-        return ArrayRecord(kept)
+    def not_negative(model: GlobalModel) -> GlobalModel:
+        return replace(model, weights=np.maximum(model.weights, 0))
 
     trained = run(training, FedAvg(**options()), Parts(keep=not_negative), rounds=2)
     assert flat(trained).min() == 0

@@ -17,12 +17,13 @@ from flwr.serverapp.strategy import FedAvg
 from fedsecure.core.params import Params
 from fedsecure.core.seal import sealed_length
 from fedsecure.errors import OperatorError
+from fedsecure.frameworks.flower import wire
+from fedsecure.frameworks.flower.fleet import RosterFleet
 from fedsecure.frameworks.flower.runtime import OwnedRun, Superlink, owned_run
-from fedsecure.owner.jobs.train import round_owner
+from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
 from fedsecure.owner.recorder import Recorder
-from fedsecure.owner.run.cohort import RosterFleet
-from fedsecure.owner.run.loop import SecureAggregation
-from fedsecure.owner.run.plan import Outcome, Plan
+from fedsecure.owner.run.outcome import Outcome
+from fedsecure.owner.run.plan import Plan
 from fedsecure.owner.store.records import RunStarted
 from fedsecure.protocol.statements import Purpose, Weighting
 from fedsecure_bench.rounds.model import NODES, layers
@@ -113,7 +114,7 @@ class Kinds:
             self.present.owner.store.start_run(_started(name, rounds, recorder, start))
             secure = SecureAggregation(
                 FedAvg(fraction_evaluate=0.0),
-                round_owner(self.present.owner),
+                self.present.owner.rounds(),
                 RosterFleet(running, self.present.owner.federation),
                 _plan(name, rounds),
                 record=record,
@@ -219,7 +220,7 @@ def _started(
         min_cohort=NODES,
         clip=CLIP,
         settings={},
-        initial_model=recorder.save_model(name, 0, start),
+        initial_model=recorder.save_model(name, 0, wire.model_of(start)),
     )
 
 

@@ -24,7 +24,7 @@ from fedsecure.frameworks.flower.runtime import (
     node_public_bytes,
     superlink,
 )
-from fedsecure.owner.jobs.train import Owner, open_owner
+from fedsecure.owner.process import Owner, open_owner
 from fedsecure.owner.settings import SuperlinkSettings, load_owner_settings
 from fedsecure.protocol.identity import write_private
 from fedsecure.protocol.node_keys import generate_node_key

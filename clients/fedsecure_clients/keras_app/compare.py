@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.frameworks.flower.strategies import parts_of
+from fedsecure.frameworks.keras.model_source import parts_of
 from fedsecure.study.config import Study, build_model
 from fedsecure.study.task import Layer, Task
 from fedsecure_clients.data.dataset import Dataset, load, split

@@ -3,7 +3,7 @@
 All that decides the outcome is the real run's own code: the strategy and what it may
 see (`flower.wrapped`), what an agent answers (`keras_app.app`) and makes of it
 (`flower.mod`), clip, fixed point, weights and both shares (`core.scheme`), and when a
-run has diverged (`flower.soundness`). So its model is the one that a federation of
+run has diverged (`owner.run.soundness`). So its model is the one that a federation of
 these sites would get, bit by bit, as long as nobody is missing.
 """
 
@@ -13,7 +13,7 @@ from functools import partial
 from hashlib import sha256
 
 import numpy as np
-from flwr.app import ArrayRecord, Message
+from flwr.app import Message
 
 from fedsecure.core.params import Params
 from fedsecure.core.scheme import (
@@ -29,18 +29,21 @@ from fedsecure.core.scheme import (
     unshard,
 )
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.mod import for_app, measured
 from fedsecure.frameworks.flower.runtime import task_identity
 from fedsecure.frameworks.flower.strategies import build_strategy
-from fedsecure.frameworks.flower.wrapped import Parts, Wrapped, task_in
+from fedsecure.frameworks.flower.wrapped import Wrapped
+from fedsecure.frameworks.keras.model_source import from_keras
+from fedsecure.owner.jobs.evaluate import evaluation
+from fedsecure.owner.jobs.model_source import Parts
 from fedsecure.owner.recorder import figures_of
-from fedsecure.owner.run.cohort import Node
+from fedsecure.owner.run.participants import stand_ins
 from fedsecure.owner.run.soundness import Measured, Soundness
 from fedsecure.protocol.parameters import scalars_of, statistics_of
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.config import Study
 from fedsecure.study.remarks import Figures, over_all
+from fedsecure.study.round_task import GlobalModel, RoundTask
 from fedsecure.study.terms import StudyRequest
 from fedsecure_clients.keras_app.app import evaluated, trained
 from fedsecure_clients.keras_app.training import Learner, Weights
@@ -95,35 +98,35 @@ class Rehearsal:
         strategy = build_strategy(replace(self.study, aggregation=aggregation))
         wrapped = Wrapped(strategy, self.request.config, self.parts)
         soundness = Soundness(self.min_cohort)
-        arrays = ArrayRecord(weights)
+        model = from_keras(weights)
         steps = [(number, Purpose.TRAIN) for number in range(1, rounds + 1)]
         for number, purpose in [*steps, (rounds, Purpose.EVALUATE)]:
             with task_identity(1):  # Flower's messages belong to a run
-                arrays, mean = self._round(wrapped, number, purpose, arrays)
+                model, mean = self._round(wrapped, number, purpose, model)
             soundness.note(Measured(number, purpose, mean.count, mean.undefined))
             soundness.require()
-            soundness.require_finite(arrays)
-        trained_: Weights = arrays.to_numpy_ndarrays()
-        return trained_
+            soundness.require_finite(model)
+        return model.arrays()
 
     def _round(
-        self, wrapped: Wrapped, number: int, purpose: Purpose, arrays: ArrayRecord
-    ) -> tuple[ArrayRecord, Mean]:
-        nodes = {name: Node(at, "") for at, name in enumerate(self.learners, 1)}
-        names = {node.node_id: name for name, node in nodes.items()}
-        messages = wrapped.configure(number, purpose, arrays, nodes)
-        task = task_in(purpose, messages)
-        asked = sorted(names[one.metadata.dst_node_id] for one in messages)
-        mean = self._mean(task, asked)
+        self, wrapped: Wrapped, number: int, purpose: Purpose, model: GlobalModel
+    ) -> tuple[GlobalModel, Mean]:
+        agents = stand_ins(list(self.learners))
         train = purpose is Purpose.TRAIN
+        assignment = (
+            wrapped.configure(number, model, agents)
+            if train
+            else evaluation(number, self.request.config, model, agents)
+        )
+        asked = sorted(assignment.asked)
+        mean = self._mean(assignment.task, asked)
         apart = self.request.terms.statistics is not None
         self.figures.append(figures_of(mean, train=train, apart=apart))
-        if train:
-            means = mean.update, mean.scalars
-            arrays = wrapped.apply(number, task, messages, len(asked), means)
-        return arrays, mean
+        if assignment.step is not None:
+            model = assignment.step(len(asked), mean.update, mean.scalars)
+        return model, mean
 
-    def _mean(self, task: wire.Task, asked: Sequence[str]) -> Mean:
+    def _mean(self, task: RoundTask, asked: Sequence[str]) -> Mean:
         """Return what the model owner would open."""
         terms, train = self.request.terms, task.purpose is Purpose.TRAIN
         dimension = task.weights.size if train else 0
@@ -141,7 +144,7 @@ class Rehearsal:
         mean = _opened(params, measurements, self.rand)
         return mean.over_at_least(self.min_cohort)
 
-    def _answer(self, task: wire.Task, name: str) -> Message:
+    def _answer(self, task: RoundTask, name: str) -> Message:
         """Let a site's app answer, as its agent would."""
         message = Message(for_app(task), dst_node_id=1, message_type=task.purpose.value)
         answer = trained if task.purpose is Purpose.TRAIN else evaluated

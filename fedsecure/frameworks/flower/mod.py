@@ -20,6 +20,7 @@ from fedsecure.core.scheme import Measurement
 from fedsecure.errors import PeerError
 from fedsecure.frameworks.flower import wire
 from fedsecure.protocol.statements import Purpose
+from fedsecure.study.round_task import RoundTask
 from fedsecure.study.terms import Terms, terms_of
 from fedsecure.system.crash_points import Point, reached
 
@@ -64,7 +65,7 @@ def secret_sharing_mod(contributor: Contributor, until: Limit = _without_end) ->
     return mod
 
 
-def for_app(task: wire.Task) -> RecordDict:
+def for_app(task: RoundTask) -> RecordDict:
     """Return what a ClientApp gets to see of a task. Run by an agent."""
     return RecordDict(
         {
@@ -74,7 +75,7 @@ def for_app(task: wire.Task) -> RecordDict:
     )
 
 
-def measured(terms: Terms, task: wire.Task, reply: Message) -> Measurement:
+def measured(terms: Terms, task: RoundTask, reply: Message) -> Measurement:
     """Turn a ClientApp's reply into what is shared. Run by an agent.
 
     Raises:
@@ -112,7 +113,7 @@ def _declared(
     return {field.name: metrics[field.name] for field in terms.scalars}
 
 
-def _update(task: wire.Task, content: RecordDict) -> NDArray[np.float32]:
+def _update(task: RoundTask, content: RecordDict) -> NDArray[np.float32]:
     records = list(content.array_records.values())
     if len(records) != 1:
         raise PeerError("FS-367", f"the reply has {len(records)} ArrayRecords, not 1")

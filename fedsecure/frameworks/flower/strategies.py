@@ -1,23 +1,15 @@
-"""The Flower strategy of a study, and what its server's step leaves alone."""
+"""The Flower strategy that a study names."""
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import flwr.serverapp.strategy
-from flwr.app import Array, ArrayRecord
 from flwr.serverapp.strategy import Strategy
 
 from fedsecure.errors import OperatorError
 from fedsecure.frameworks.flower.linear import LINEAR, require_linear
-from fedsecure.frameworks.flower.wrapped import Parts
 from fedsecure.study.config import Study, load_own
-from fedsecure.study.keras.architecture import ModelData
-from fedsecure.study.keras.statistics import as_declared
 from fedsecure.system.wording import suggestion
-
-if TYPE_CHECKING:
-    import keras
 
 
 def build_strategy(study: Study) -> Strategy:
@@ -59,16 +51,3 @@ def _require_options(kind: type[Strategy], options: Mapping[str, object]) -> Non
         if name not in parameters:
             known = suggestion(name, parameters)
             raise OperatorError("FS-823", f"{kind.__name__} has no {name!r}{known}")
-
-
-def parts_of(model: "keras.Model", data: ModelData) -> Parts:
-    """Tell the server's step what it leaves alone, by the names of a model's arrays."""
-    names = [name for name, apart in enumerate(data.statistics) if apart]
-
-    def keep(arrays: ArrayRecord) -> ArrayRecord:
-        kept = as_declared(model, arrays.to_numpy_ndarrays())
-        return ArrayRecord(
-            {name: Array(a) for name, a in zip(arrays, kept, strict=True)}
-        )
-
-    return Parts(frozenset(map(str, names)), keep)

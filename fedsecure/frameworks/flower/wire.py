@@ -15,26 +15,28 @@ An agent measures all records before it copies, parses or hashes any of them.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Collection, Sequence
 from itertools import islice
 from typing import Annotated, Final
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
-from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
 from fedsecure.contributor.contribution import Offer
 from fedsecure.errors import PeerError
 from fedsecure.protocol.statements import MAX_DIMENSION, Purpose
+from fedsecure.study.round_task import (
+    GlobalModel,
+    RoundTask,
+    Weights,
+    joined,
+    laid_out,
+)
 from fedsecure.study.task import (
     MAX_TASK,
     ConfigValue,
     Layer,
-    model_digest,
-    task_digest,
 )
 from fedsecure.system.settings import explain
 
@@ -52,7 +54,6 @@ MAX_AXES: Final = 16
 MAX_GRANTS: Final = 2
 
 Length = Annotated[int, Field(ge=0, le=MAX_DIMENSION)]
-Weights = NDArray[np.float32]  # shape (dimension,), the layers one after the other
 
 _layers = TypeAdapter(
     Annotated[
@@ -64,41 +65,23 @@ _tokens = TypeAdapter(list[str])
 _grants = TypeAdapter(Annotated[list[str], Field(max_length=MAX_GRANTS)])
 
 
-@dataclass(frozen=True)
-class Task:
-    """Everything that a ClientApp gets to see in a round."""
-
-    purpose: Purpose
-    layers: tuple[Layer, ...]
-    config: Mapping[str, ConfigValue]
-    weights: Weights = field(repr=False)
-
-    @cached_property
-    def model(self) -> str:
-        """SHA-256, in hex, over layers and weights."""
-        return model_digest(self.layers, self.weights).hex()
-
-    def digest(self) -> str:
-        """SHA-256, in hex, over all of it."""
-        model = bytes.fromhex(self.model)
-        return task_digest(self.purpose, model, self.config).hex()
-
-
 def flatten(arrays: ArrayRecord) -> tuple[tuple[Layer, ...], Weights]:
     """Lay the layers of a model one after the other.
 
     Raises:
         PeerError: FS-361 naming the first layer that is not float32.
     """
-    layers, parts = [], []
-    for name, array in arrays.items():
-        values = array.numpy()
-        if values.dtype != np.float32:
-            raise PeerError("FS-361", f"layer {name!r} is {values.dtype}")
-        layers.append(Layer(name, values.shape))
-        parts.append(values.ravel())
-    flat = np.concatenate(parts) if parts else np.empty(0, np.float32)
-    return tuple(layers), flat
+    model = model_of(arrays)
+    return model.layers, model.weights
+
+
+def model_of(arrays: ArrayRecord) -> GlobalModel:
+    """Return Flower's arrays, float32, as a global model.
+
+    Raises:
+        PeerError: FS-361 naming the first layer that is not float32.
+    """
+    return joined((name, array.numpy()) for name, array in arrays.items())
 
 
 def as_float32(arrays: ArrayRecord) -> ArrayRecord:
@@ -117,21 +100,14 @@ def restore(layers: Sequence[Layer], flat: Weights) -> ArrayRecord:
     Raises:
         PeerError: FS-362 when the lengths do not agree.
     """
-    sizes = [int(np.prod(layer.shape)) for layer in layers]
-    if sum(sizes) != flat.size:
-        raise PeerError(
-            "FS-362", f"layers of {sum(sizes)} weights, model of {flat.size}"
-        )
-    ends = np.cumsum(sizes)
+    arrays = laid_out(layers, flat).arrays()
+    names = [layer.name for layer in layers]
     return ArrayRecord(
-        {
-            layer.name: Array(flat[end - size : end].reshape(layer.shape))
-            for layer, size, end in zip(layers, sizes, ends, strict=True)
-        }
+        {name: Array(array) for name, array in zip(names, arrays, strict=True)}
     )
 
 
-def pack_task(task: Task, offer: Offer) -> RecordDict:
+def pack_task(task: RoundTask, offer: Offer) -> RecordDict:
     """Build the content of a task message. Run by the model owner."""
     layers = [(layer.name, list(layer.shape)) for layer in task.layers]
     first, *others = _pieces(task.weights)
@@ -148,7 +124,7 @@ def pack_task(task: Task, offer: Offer) -> RecordDict:
     return RecordDict({name: ConfigRecord(held) for name, held in records.items()})
 
 
-def unpack_task(message: Message) -> tuple[Task, Offer]:
+def unpack_task(message: Message) -> tuple[RoundTask, Offer]:
     """Read a task message. Run by an agent; nothing in it is believed yet.
 
     Raises:
@@ -177,7 +153,7 @@ def unpack_task(message: Message) -> tuple[Task, Offer]:
         grants = _grants.validate_python(ours["grants"], strict=True)
     except ValidationError as error:
         raise PeerError("FS-363", f"{OURS}: {explain(error)}") from error
-    task = Task(Purpose(kind), layers, dict(config), _joined(pieces, layers))
+    task = RoundTask(Purpose(kind), layers, dict(config), _joined(pieces, layers))
     return task, Offer(str(ours["spec"]), grants)
 
 

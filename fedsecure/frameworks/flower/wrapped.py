@@ -1,7 +1,7 @@
 """The wrapped strategy: what it is asked, and what it is told.
 
 It chooses nodes and writes its settings (`configure`), and gets replies that all hold
-the same arrays, global model plus mean update, and the mean metrics (`apply`). It
+the same arrays, global model plus mean update, and the mean metrics (the step). It
 never sees who is online beyond those that may be asked, nor a single update.
 
 It never sees statistics either, such as the moving averages of a batch normalization:
@@ -10,9 +10,10 @@ are averaged, and no more. What a layer declares about its weights holds for the
 after the step too (`keep`), as it does after every step at a data owner.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import cycle, islice
 from typing import Final
 
 import numpy as np
@@ -22,26 +23,21 @@ from flwr.serverapp.strategy import Strategy
 from fedsecure.core.encoding import MeanScalars, MeanUpdate
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.frameworks.flower import wire
-from fedsecure.owner.run.cohort import Node
+from fedsecure.owner.jobs.model_source import WHOLE, Parts
+from fedsecure.owner.run.participants import Agent, Assignment
 from fedsecure.protocol.statements import Purpose
+from fedsecure.study.round_task import GlobalModel, RoundTask
 from fedsecure.study.task import ConfigValue
 
 EXAMPLES: Final = "num-examples"
 MOST_LOOKS: Final = 3  # Flower's strategies look twice when there are enough nodes
 
 
-Keep = Callable[[ArrayRecord], ArrayRecord]
-
-
-def _as_it_is(arrays: ArrayRecord) -> ArrayRecord:
-    return arrays
-
-
 class _Sample:
     """Stands in for Flower's Grid while a strategy chooses nodes."""
 
-    def __init__(self, nodes: Mapping[str, Node]) -> None:
-        self._ids = [node.node_id for node in nodes.values()]
+    def __init__(self, agents: Mapping[str, Agent]) -> None:
+        self._ids = [agent.address for agent in agents.values()]
         self._looks = 0
 
     def get_node_ids(self) -> list[int]:
@@ -55,22 +51,6 @@ class _Sample:
         if self._looks > MOST_LOOKS:
             raise PeerError("FS-372", f"{len(self._ids)} can be asked")
         return self._ids
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the server's step must not touch, and what it must leave as declared.
-
-    Args:
-        statistics: Names of the arrays that are averaged alone.
-        keep: Brings a model back into what its layers declare.
-    """
-
-    statistics: frozenset[str] = frozenset()
-    keep: Keep = _as_it_is
-
-
-WHOLE: Final = Parts()  # of a model of which nothing is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,60 +68,58 @@ class Wrapped:
     parts: Parts = WHOLE
 
     def configure(
-        self,
-        number: int,
-        purpose: Purpose,
-        arrays: ArrayRecord,
-        nodes: Mapping[str, Node],
-    ) -> list[Message]:
-        """Return a message for each node that is asked in a round."""
-        config = ConfigRecord(dict(self.config))
-        if purpose is Purpose.TRAIN:
-            trained = self._trained(arrays)
-            sample = _Sample(nodes)
-            asked = self.strategy.configure_train(number, trained, config, sample)
-            return self._completed(list(asked), arrays)
-        config["server-round"] = number
-        content = RecordDict({wire.ARRAYS: arrays, wire.CONFIG: config})
-        return [
-            Message(content, dst_node_id=node.node_id, message_type=purpose.value)
-            for node in nodes.values()
-        ]
+        self, number: int, model: GlobalModel, agents: Mapping[str, Agent]
+    ) -> Assignment:
+        """Return what a round asks of those that the strategy chooses.
 
-    def apply(
+        Raises:
+            OperatorError: FS-368 when it sends more than one model and one config.
+            PeerError: FS-372 when it wants more nodes than there are.
+        """
+        arrays = wire.restore(model.layers, model.weights)
+        config = ConfigRecord(dict(self.config))
+        chosen = list(
+            self.strategy.configure_train(
+                number, self._trained(arrays), config, _Sample(agents)
+            )
+        )
+        messages = self._completed(chosen, arrays)
+        task = _task_in(messages)
+        addresses = {message.metadata.dst_node_id for message in messages}
+        asked = {name for name, one in agents.items() if one.address in addresses}
+        return Assignment(task, asked, partial(self._step, number, task, messages))
+
+    def _step(
         self,
         number: int,
-        task: wire.Task,
-        messages: Iterable[Message],
+        task: RoundTask,
+        messages: Sequence[Message],
         included: int,
-        mean: tuple[MeanUpdate, MeanScalars],
-    ) -> ArrayRecord:
+        update: MeanUpdate,
+        scalars: MeanScalars,
+    ) -> GlobalModel:
         """Hand the strategy the average, as each of `included` members' reply.
+
+        `update` is of shape (dimension,), float64. A replay may have had more members
+        than the strategy chooses today: their replies are alike.
 
         Raises:
             OperatorError: FS-371 when it returns no arrays.
         """
-        update, scalars = mean
         average = (task.weights.astype(np.float64) + update).astype(np.float32)
-        metrics: dict[str, int | float | list[float]] = {
-            name: list(value) if isinstance(value, Sequence) else value
-            for name, value in scalars.items()
-            if value is not None  # nobody could measure it
-        }
         averages = wire.restore(task.layers, average)
         content = RecordDict(
-            {
-                wire.ARRAYS: self._trained(averages),
-                "metrics": MetricRecord({**metrics, EXAMPLES: 1}),
-            }
+            {wire.ARRAYS: self._trained(averages), "metrics": _metrics(scalars)}
         )
         replies = [
-            Message(content, reply_to=message) for message in islice(messages, included)
+            Message(content, reply_to=message)
+            for message in islice(cycle(messages), included)
         ]
         arrays, _ = self.strategy.aggregate_train(number, replies)
         if arrays is None:
             raise OperatorError("FS-371", f"{type(self.strategy).__name__}")
-        return self.parts.keep(_merged(averages, wire.as_float32(arrays)))
+        stepped = _merged(averages, wire.as_float32(arrays))
+        return self.parts.keep(wire.model_of(stepped))
 
     def _trained(self, arrays: ArrayRecord) -> ArrayRecord:
         if not self.parts.statistics:
@@ -162,14 +140,7 @@ class Wrapped:
         for message in messages:
             sent = message.content
             if id(sent) not in whole:
-                whole[id(sent)] = RecordDict(
-                    {
-                        name: _merged(arrays, record)
-                        if isinstance(record, ArrayRecord)
-                        else record
-                        for name, record in sent.items()
-                    }
-                )
+                whole[id(sent)] = _with_statistics(sent, arrays)
         return [
             Message(
                 whole[id(message.content)],
@@ -180,12 +151,30 @@ class Wrapped:
         ]
 
 
+def _metrics(scalars: MeanScalars) -> MetricRecord:
+    metrics: dict[str, int | float | list[float]] = {
+        name: list(value) if isinstance(value, Sequence) else value
+        for name, value in scalars.items()
+        if value is not None  # nobody could measure it
+    }
+    return MetricRecord({**metrics, EXAMPLES: 1})
+
+
+def _with_statistics(sent: RecordDict, arrays: ArrayRecord) -> RecordDict:
+    return RecordDict(
+        {
+            name: _merged(arrays, record) if isinstance(record, ArrayRecord) else record
+            for name, record in sent.items()
+        }
+    )
+
+
 def _merged(whole: ArrayRecord, part: ArrayRecord) -> ArrayRecord:
     """Return the arrays of `whole`, in its order, with those of `part` instead."""
     return ArrayRecord({name: part.get(name, array) for name, array in whole.items()})
 
 
-def task_in(purpose: Purpose, messages: Sequence[Message]) -> wire.Task:
+def _task_in(messages: Sequence[Message]) -> RoundTask:
     """Read the one model and the one ConfigRecord that a strategy sends.
 
     Raises:
@@ -198,4 +187,5 @@ def task_in(purpose: Purpose, messages: Sequence[Message]) -> wire.Task:
             "FS-368", "it sends more than one ArrayRecord and one ConfigRecord"
         )
     layers, weights = wire.flatten(next(iter(arrays.values())))
-    return wire.Task(purpose, layers, dict(next(iter(configs.values()))), weights)
+    config = dict(next(iter(configs.values())))
+    return RoundTask(Purpose.TRAIN, layers, config, weights)

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from flwr.app import ArrayRecord
-
 from fedsecure.errors import OperatorError, PeerError, RoundStateError
-from fedsecure.frameworks.flower import wire
 from fedsecure.owner.store.files import load_array
 from fedsecure.owner.store.records import Origin, RoundRecord, StoredModel, Verdict
 from fedsecure.owner.store.rounds import RoundStore
 from fedsecure.protocol.statements import Purpose
+from fedsecure.study.round_task import GlobalModel, laid_out
 
 WRITTEN: Final = re.compile(r"(?:(?P<run>[a-z0-9][a-z0-9-]{0,62}):)?(?P<round>\d{1,7})")
 
@@ -34,13 +32,13 @@ class Beginning:
 class Start:
     """The model that a run starts from, where it lies, and where it came from."""
 
-    arrays: ArrayRecord
-    model: StoredModel
+    model: GlobalModel
+    stored: StoredModel
     origin: Origin | None  # None: the study's own first model
 
 
 def read_start(
-    store: RoundStore, folder: Path, beginning: Beginning, built: ArrayRecord
+    store: RoundStore, folder: Path, beginning: Beginning, built: GlobalModel
 ) -> Start:
     """Read the model of an earlier round.
 
@@ -56,19 +54,18 @@ def read_start(
             FS-605 or FS-606 for its file.
         RoundStateError: FS-646 when it is not accepted, and not forced.
     """
-    record, model = _found(store, beginning.written)
+    record, stored = _found(store, beginning.written)
     accepted = record.verdict is Verdict.ACCEPTED
     if not (accepted or beginning.forced):
         said = record.verdict or "not judged"
         raise RoundStateError(
             "FS-646", f"round {record.round} of {record.run} is {said}"
         )
-    layers, _ = wire.flatten(built)
     try:
-        arrays = wire.restore(layers, load_array(folder, model))
+        model = laid_out(built.layers, load_array(folder, stored))
     except PeerError as error:
         raise OperatorError("FS-356", f"{record.run}: {error.detail}") from error
-    return Start(arrays, model, Origin(record.spec_digest, forced=not accepted))
+    return Start(model, stored, Origin(record.spec_digest, forced=not accepted))
 
 
 def _found(store: RoundStore, written: str) -> tuple[RoundRecord, StoredModel]:

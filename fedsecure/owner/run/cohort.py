@@ -2,91 +2,40 @@
 
 A data owner is eligible when its agent is online and answered in the last round that
 it was asked in, be it that it does not report. One that did not answer is left out,
-for a node that was killed counts as online for some time yet. It is asked again when
+for an agent that was killed counts as online for some time yet. It is asked again when
 its agent joins anew, and else after a pause, which doubles each time it is silent
 again: its agent may only have been slow, or never have got the question.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
-
-from flwr.app import Message
+from typing import Final
 
 from fedsecure.errors import PeerError
-from fedsecure.frameworks.flower.runtime import LEASE, OwnedRun, node_public_bytes
+from fedsecure.owner.run.participants import Agent, Participants
 from fedsecure.owner.run.pauses import Tell
 from fedsecure.owner.run.plan import Plan
-from fedsecure.protocol.identity import Federation
 
 LOOK_EVERY: Final = 0.1  # seconds
 QUIET: Final = 5.0  # seconds of waiting of which nothing is said
-SHORTEST_PAUSE: Final = 2 * LEASE  # seconds; who is dead is offline by then
+SHORTEST_PAUSE: Final = 60.0  # seconds; who is dead is offline by then
 LONGEST_PAUSE: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """A data owner's agent at the SuperLink; `activation` changes when it rejoins."""
-
-    node_id: int
-    activation: str
-
-
-@dataclass(frozen=True, slots=True)
 class Missed:
-    """A node that did not answer: it is left out until `until` (seconds)."""
+    """An agent that did not answer: it is left out until `until` (seconds)."""
 
-    activation: str
+    session: str
     until: float
     pause: float
-
-
-class Fleet(Protocol):
-    """The agents of a run, by roster name."""
-
-    def online(self) -> Mapping[str, Node]:
-        """Return who is online now."""
-
-    def ask(
-        self, messages: Sequence[Message], seconds: float, enough: Callable[[], bool]
-    ) -> Iterable[Message]:
-        """Send messages and return the replies that came within the time.
-
-        Or before, when nobody else is needed: `enough` is asked now and then.
-        """
-
-
-class RosterFleet:
-    """The agents of Flower's SuperLink whose keys stand in `federation.toml`."""
-
-    def __init__(self, run: OwnedRun, federation: Federation) -> None:
-        self._run = run
-        self._names = {
-            node_public_bytes(party.flower_key): party.name
-            for party in federation.data_owners
-        }
-
-    def online(self) -> Mapping[str, Node]:
-        """Return who is online now."""
-        return {
-            self._names[key]: Node(state.node_id, state.activated_at)
-            for key, state in self._run.nodes().items()
-            if state.online and key in self._names
-        }
-
-    def ask(
-        self, messages: Sequence[Message], seconds: float, enough: Callable[[], bool]
-    ) -> Iterable[Message]:
-        """Send messages and return the replies that came within the time."""
-        return self._run.grid.send_and_receive(messages, timeout=seconds, enough=enough)
 
 
 class Cohorts:
     """Gathers the cohort of each round.
 
     Args:
-        fleet: The agents.
+        participants: The agents.
         roster: Everybody who may take part.
         plan: Of the run. All of the roster is waited for `join_seconds`, and then as
             long again for `min_cohort` of it; once a round was under way as long as
@@ -99,7 +48,7 @@ class Cohorts:
 
     def __init__(
         self,
-        fleet: Fleet,
+        participants: Participants,
         *,
         roster: Sequence[str],
         plan: Plan,
@@ -108,7 +57,7 @@ class Cohorts:
         tell: Tell = lambda _what, _seconds: None,
     ) -> None:
         self._tell = tell
-        self._fleet = fleet
+        self._participants = participants
         self._roster = frozenset(roster)
         self._min_cohort = plan.min_cohort
         self._patience = plan.join_seconds
@@ -121,7 +70,7 @@ class Cohorts:
         self._missed: dict[str, Missed] = {}
         self._given_up: frozenset[str] = frozenset()  # waited for once, in vain
 
-    def gather(self) -> dict[str, Node]:
+    def gather(self) -> dict[str, Agent]:
         """Wait for everybody who can be expected, and return them.
 
         Raises:
@@ -130,20 +79,20 @@ class Cohorts:
         started = self._clock()
         longest = self._later if self._gathered else self._at_start
         while True:
-            nodes = self._eligible()
+            agents = self._eligible()
             waited = self._clock() - started
-            if len(nodes) >= self._min_cohort and (
-                waited > self._patience or not self._awaited(nodes)
+            if len(agents) >= self._min_cohort and (
+                waited > self._patience or not self._awaited(agents)
             ):
-                self._given_up = self._roster - set(nodes)
+                self._given_up = self._roster - set(agents)
                 self._gathered = True
-                return nodes
+                return agents
             if waited > self._patience:
                 self._missed.clear()  # who missed a round may be there after all
             if waited > longest:
-                raise self._too_few(nodes)
+                raise self._too_few(agents)
             if waited > QUIET:
-                self._tell_absent(nodes, longest - waited)
+                self._tell_absent(agents, longest - waited)
             self._sleep(LOOK_EVERY)
 
     def away(self, cohort: Iterable[str]) -> frozenset[str]:
@@ -152,52 +101,52 @@ class Cohorts:
 
     def arrivals(self) -> Callable[[], bool]:
         """Return what tells whether anybody has joined, or joined anew, since now."""
-        before = set(self._fleet.online().items())
-        return lambda: bool(set(self._fleet.online().items()) - before)
+        before = set(self._participants.online().items())
+        return lambda: bool(set(self._participants.online().items()) - before)
 
-    def _too_few(self, nodes: Mapping[str, Node]) -> PeerError:
-        here = ", ".join(nodes) or "nobody"
-        absent = ", ".join(sorted(self._roster - set(nodes)))
+    def _too_few(self, agents: Mapping[str, Agent]) -> PeerError:
+        here = ", ".join(agents) or "nobody"
+        absent = ", ".join(sorted(self._roster - set(agents)))
         needed = f"{self._min_cohort} are needed"
         return PeerError("FS-370", f"{here} joined, {needed}; {absent} did not")
 
-    def _tell_absent(self, nodes: Mapping[str, Node], left: float) -> None:
-        absent = ", ".join(sorted(self._roster - set(nodes)))
+    def _tell_absent(self, agents: Mapping[str, Agent], left: float) -> None:
+        absent = ", ".join(sorted(self._roster - set(agents)))
         self._tell(f"waiting for {absent} to join", left)
 
-    def note(self, cohort: Mapping[str, Node], silent: Sequence[str]) -> None:
+    def note(self, cohort: Mapping[str, Agent], silent: Sequence[str]) -> None:
         """Remember who of a cohort did not answer at all.
 
         When nobody did, this machine slept, or its line broke: nobody is left out.
         """
         if set(cohort) <= set(silent):
             return
-        for name, node in cohort.items():
+        for name, agent in cohort.items():
             before = self._missed.pop(name, None)
             if name in silent:
-                self._missed[name] = self._left_out(node.activation, before)
+                self._missed[name] = self._left_out(agent.session, before)
 
-    def _left_out(self, activation: str, before: Missed | None) -> Missed:
+    def _left_out(self, session: str, before: Missed | None) -> Missed:
         pause = self._pause
-        if before is not None and before.activation == activation:
+        if before is not None and before.session == session:
             pause = min(2 * before.pause, max(LONGEST_PAUSE, self._pause))
-        return Missed(activation, self._clock() + pause, pause)
+        return Missed(session, self._clock() + pause, pause)
 
-    def _eligible(self) -> dict[str, Node]:
+    def _eligible(self) -> dict[str, Agent]:
         return {
-            name: node
-            for name, node in sorted(self._fleet.online().items())
-            if name in self._roster and self._may_answer(name, node)
+            name: agent
+            for name, agent in sorted(self._participants.online().items())
+            if name in self._roster and self._may_answer(name, agent)
         }
 
-    def _may_answer(self, name: str, node: Node) -> bool:
+    def _may_answer(self, name: str, agent: Agent) -> bool:
         missed = self._missed.get(name)
         return (
             missed is None
-            or missed.activation != node.activation
+            or missed.session != agent.session
             or missed.until <= self._clock()
         )
 
-    def _awaited(self, nodes: Mapping[str, Node]) -> frozenset[str]:
+    def _awaited(self, agents: Mapping[str, Agent]) -> frozenset[str]:
         """Tell who is worth waiting for: not those who were waited for before."""
-        return self._roster - set(nodes) - set(self._missed) - self._given_up
+        return self._roster - set(agents) - set(self._missed) - self._given_up

@@ -8,13 +8,14 @@ An error that passes voids nothing: the round under way is taken up as it was.
 """
 
 from collections.abc import Callable
-
-from flwr.app import ArrayRecord
+from typing import TypeVar
 
 from fedsecure.errors import FedsecureError
 from fedsecure.owner.run.pauses import Pausing
 from fedsecure.owner.run.resume import Past
 from fedsecure.transport.retries import UnreachableError
+
+T = TypeVar("T")
 
 
 def may_pass(error: BaseException) -> bool:
@@ -25,15 +26,15 @@ def may_pass(error: BaseException) -> bool:
 
 
 def keep_going(
-    drive: Callable[[Past], ArrayRecord],
+    drive: Callable[[Past], T],
     past: Past,
     read: Callable[[], Past],
     pausing: Pausing,
-) -> ArrayRecord:
+) -> T:
     """Drive a run to its end; run by the model owner.
 
     Args:
-        drive: Goes on from there and returns the last model.
+        drive: Goes on from there and returns what came of it.
         past: What the run did before.
         read: Reads anew what it did.
         pausing: Waits in between.

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from flwr.app import ArrayRecord
-
 from fedsecure.core.encoding import MeanUpdate
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.statements import Purpose
+from fedsecure.study.round_task import GlobalModel
 
 LARGEST: Final = 2.0**60  # of a weight; squares of few such are infinite in float32
 
@@ -90,13 +89,15 @@ class Soundness:
         if self.opened and not self.moved:
             raise OperatorError("FS-235", f"all {self.opened} opened means are zero")
 
-    def require_finite(self, arrays: ArrayRecord) -> None:
+    def require_finite(self, model: GlobalModel) -> None:
         """Refuse a model that no data owner can train: nobody would report why.
 
         Raises:
             DivergedError: FS-232, a weight is NaN or beyond `LARGEST`.
         """
-        if not all((abs(array.numpy()) <= LARGEST).all() for array in arrays.values()):
+        weights = model.weights
+        # NaN is neither: it spreads to both ends.
+        if weights.size and not -LARGEST <= weights.min() <= weights.max() <= LARGEST:
             self.wrong = f"{_model_of(self.newest)} holds NaN or huge numbers"
             self.require()
 

@@ -1,13 +1,13 @@
 """Who is asked: an agent that once did not answer is not forgotten."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from flwr.app import Message
 
 from fedsecure.frameworks.flower.runtime import LEASE
-from fedsecure.owner.run.cohort import LONGEST_PAUSE, SHORTEST_PAUSE, Cohorts, Node
+from fedsecure.owner.run.cohort import LONGEST_PAUSE, SHORTEST_PAUSE, Cohorts
+from fedsecure.owner.run.participants import Agent, Answer, Question
 from fedsecure.owner.run.plan import Plan
 from fedsecure.protocol.statements import Weighting
 
@@ -20,9 +20,9 @@ class World:
     """A clock, and the agents that are online."""
 
     now: float = 0.0
-    nodes: dict[str, Node] = field(
+    nodes: dict[str, Agent] = field(
         default_factory=lambda: {
-            name: Node(number, "first") for number, name in enumerate(ROSTER)
+            name: Agent(number, "first") for number, name in enumerate(ROSTER)
         }
     )
 
@@ -32,12 +32,16 @@ class World:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def online(self) -> Mapping[str, Node]:
+    def online(self) -> Mapping[str, Agent]:
         return dict(self.nodes)
 
     def ask(
-        self, messages: Sequence[Message], seconds: float, enough: Callable[[], bool]
-    ) -> Iterable[Message]:
+        self,
+        question: Question,
+        asked: Mapping[str, Agent],
+        seconds: float,
+        enough: Callable[[], bool],
+    ) -> Sequence[Answer]:
         raise NotImplementedError
 
 
@@ -92,7 +96,7 @@ def test_nobody_is_left_out_when_nobody_answered(
 
 def test_who_joins_anew_is_asked_at_once(world: World, cohorts: Cohorts) -> None:
     miss(cohorts, "genf")
-    world.nodes["genf"] = Node(3, "second")
+    world.nodes["genf"] = Agent(3, "second")
     assert "genf" in cohorts.gather()
 
 

@@ -9,8 +9,9 @@ import typer.testing
 
 from fedsecure.cli.train import command
 from fedsecure.errors import OperatorError
-from fedsecure.owner.jobs import train
-from fedsecure.owner.jobs.train import Owner
+from fedsecure.owner import process
+from fedsecure.owner.jobs import start
+from fedsecure.owner.process import Owner
 from fedsecure.owner.store.records import (
     ModelKind,
     RunFinished,
@@ -49,7 +50,7 @@ def owner(tmp_path: Path, study: Study) -> Any:
                 planned_rounds=3,
                 min_cohort=3,
                 clip=2.0,
-                settings=train._settings(study),
+                settings=start.settings_of(study),
                 initial_model=StoredModel("m", "0" * 64, 1, ModelKind.MODEL),
             )
         )
@@ -59,10 +60,10 @@ def owner(tmp_path: Path, study: Study) -> Any:
 def test_a_run_that_was_killed_failed_or_stopped_may_go_on(
     owner: Owner, study: Study
 ) -> None:
-    assert train._resumable(owner, study, RUN).run == RUN
+    assert start.resumable(owner, study, RUN).run == RUN
     for outcome in (RunState.FAILED, RunState.STOPPED):
         owner.store.finish_run(RunFinished(RUN, outcome))
-        assert train._resumable(owner, study, RUN).planned_rounds == 3
+        assert start.resumable(owner, study, RUN).planned_rounds == 3
         owner.store.resume_run(RUN)
 
 
@@ -71,9 +72,9 @@ def test_a_completed_run_and_one_that_nobody_knows_may_not(
 ) -> None:
     owner.store.finish_run(RunFinished(RUN, RunState.COMPLETED))
     with pytest.raises(OperatorError, match=r"FS-357.*completed"):
-        train._resumable(owner, study, RUN)
+        start.resumable(owner, study, RUN)
     with pytest.raises(OperatorError, match="FS-861"):
-        train._resumable(owner, study, "heart-2")
+        start.resumable(owner, study, "heart-2")
 
 
 def test_a_study_whose_settings_were_changed_is_refused_with_their_names(
@@ -82,7 +83,7 @@ def test_a_study_whose_settings_were_changed_is_refused_with_their_names(
     changed = study.training.model_copy(update={"batch_size": 99})
     other = cast("Study", _replaced(study, training=changed))
     with pytest.raises(OperatorError, match=r"FS-356.*\[training\] batch_size$"):
-        train._resumable(owner, other, RUN)
+        start.resumable(owner, other, RUN)
 
 
 def _replaced(study: Study, **changes: object) -> object:
@@ -93,12 +94,12 @@ def _replaced(study: Study, **changes: object) -> object:
 
 def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
-        train._alone(tmp_path / "owner"),
+        process._alone(tmp_path / "owner"),
         pytest.raises(OperatorError, match="FS-609"),
-        train._alone(tmp_path / "owner"),
+        process._alone(tmp_path / "owner"),
     ):
         pass
-    with train._alone(tmp_path / "owner"):
+    with process._alone(tmp_path / "owner"):
         pass
 
 

@@ -15,6 +15,7 @@ from fedsecure.errors import PeerError
 from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.runtime import task_identity
 from fedsecure.protocol.statements import Purpose
+from fedsecure.study.round_task import RoundTask
 from fedsecure.study.task import MAX_TASK, Layer
 
 MEGABYTE = 2**20
@@ -75,7 +76,7 @@ IN_ONE = wire.PIECE // 4
 def test_a_model_of_any_size_arrives_as_it_was_sent(size: int) -> None:
     weights = np.random.default_rng(size).standard_normal(size, np.float32)
     layers = (Layer("a", (1, size // 2)), Layer("b", (size - size // 2,)))
-    sent = wire.Task(Purpose.TRAIN, layers, {"study": "text"}, weights)
+    sent = RoundTask(Purpose.TRAIN, layers, {"study": "text"}, weights)
     content = wire.pack_task(sent, Offer("s", ["a", "b"]))
     assert len(content) == 2 + max(0, size - 1) // IN_ONE
     got, _ = wire.unpack_task(Message(content, dst_node_id=1, message_type="train"))
