@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from fedsecure.errors import OperatorError
-from fedsecure.study.config import build_model, load_study
+from fedsecure.study.config import load_study
 from fedsecure.study.handover import StudyFile
+from fedsecure.study.keras.building import build_model
 from fedsecure.study.task import STUDY
 
 app = typer.Typer(help="Hand a study to data owners (model owner).")

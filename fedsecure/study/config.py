@@ -12,33 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from fedsecure.errors import OperatorError, PeerError
+from fedsecure.errors import OperatorError
 from fedsecure.protocol.statements import Weighting
-from fedsecure.study.keras.architecture import (
-    MisfitError,
-    ModelData,
-    model_from_data,
-    model_to_data,
-    require_fit,
-    require_probabilities,
-    require_range,
-)
-from fedsecure.study.keras.fidelity import require_same
-from fedsecure.study.keras.statistics import statistics_field
 from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
+from fedsecure.study.model_data import ModelData, statistics_field
 from fedsecure.study.schema.features import AnySchema, load_schema
 from fedsecure.study.strict import Strict, read_strict
 from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, STUDY, Task
 from fedsecure.study.terms import SUITE, StudyRequest, Terms, scalar_fields
 from fedsecure.system.wording import form
-
-if TYPE_CHECKING:
-    import keras
 
 STUDY_FILE: Final = "study.toml"
 MAX_ROUNDS: Final = 100_000
@@ -179,47 +165,6 @@ def declared_scalars(study: Study) -> tuple[ScalarDeclaration, ...]:
     return declare(study.metrics, len(study.features.class_names))
 
 
-def build_model(study: Study) -> tuple["keras.Model", ModelData]:
-    """Run the study's model.py; only ever run by the model owner, whose file it is.
-
-    The initial weights follow from the study's seed, or from `weights_seed`: then it is
-    the same study, which begins elsewhere.
-
-    Returns:
-        The compiled model with its initial weights, and the model as data.
-
-    Raises:
-        OperatorError: FS-841, model.py is missing or raises; FS-842, it returns no
-            compiled Keras model; FS-843, the model does not fit the schema; FS-425,
-            FS-845, its loss does not fit its outputs; FS-420, FS-422, FS-434, data
-            owners would refuse the model; FS-433, it fails on values that the schema
-            allows; FS-234, there is nothing to train; FS-236, data owners would build
-            another model.
-    """
-    import keras  # noqa: PLC0415, slow: loaded when needed
-
-    build = load_own(study, study.model)
-    seed = study.training.seed if study.weights_seed is None else study.weights_seed
-    keras.utils.set_random_seed(seed % 2**32)
-    model = _run(f"{study.folder}, {study.model}", build)
-    if not isinstance(model, keras.Model):
-        kind = type(model).__name__
-        raise OperatorError("FS-842", f"{study.model} returned a {kind}")
-    data = model_to_data(model)
-    try:
-        require_fit(model, study.features)
-    except MisfitError as error:
-        raise OperatorError("FS-843", error.detail) from error
-    except PeerError as error:
-        raise OperatorError(error.code, error.detail) from error
-    require_range(model, study.features)
-    require_probabilities(model, np.random.default_rng(study.training.seed))
-    require_same(model, model_from_data(data.model, data.compilation))
-    # Else Keras warns whoever loads the trained model of variables that it lacks.
-    model.optimizer.build(model.trainable_variables)
-    return model, data
-
-
 def load_own(study: Study, reference: str) -> Any:
     """Return what a Python file of the study folder defines; run by the model owner.
 
@@ -239,14 +184,19 @@ def load_own(study: Study, reference: str) -> Any:
         raise OperatorError("FS-841", f"{path} is not a Python file")
     module: ModuleType = importlib.util.module_from_spec(spec)
     loader = spec.loader
-    _run(f"{study.folder}, {reference}", lambda: loader.exec_module(module))
+    run_own(f"{study.folder}, {reference}", lambda: loader.exec_module(module))
     found = getattr(module, name, None)
     if not callable(found):
         raise OperatorError("FS-841", f"{path} defines no function or class {name}")
     return found
 
 
-def _run(where: str, step: Callable[[], Any]) -> Any:
+def run_own(where: str, step: Callable[[], Any]) -> Any:
+    """Run what a file of the study folder holds.
+
+    Raises:
+        OperatorError: FS-841 with `where` and what it raised.
+    """
     try:
         return step()
     except Exception as error:

@@ -21,7 +21,8 @@ from fedsecure.frameworks.flower.runtime import (
 )
 from fedsecure.owner.settings import load_owner_settings
 from fedsecure.protocol.identity import load_federation
-from fedsecure.study.config import build_model, load_study
+from fedsecure.study.config import load_study
+from fedsecure.study.keras.building import build_model
 from fedsecure.study.sites import find_sites
 from tests.e2e.conftest import ROUNDS
 from tests.e2e.federation import HEART, ROOT, Federation, federation

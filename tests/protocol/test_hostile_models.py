@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.runtime import task_identity
 from fedsecure.protocol.statements import Purpose
-from fedsecure.study.config import Study, build_model, load_study
+from fedsecure.study.config import Study, load_study
+from fedsecure.study.keras.building import build_model
 from fedsecure.study.round_task import RoundTask
 from fedsecure.study.task import MAX_TASK, Layer, Task
 from fedsecure_clients.agent.loop import ERROR_CODE, NOT_REPORTED, Agent

@@ -18,7 +18,8 @@ from fedsecure.frameworks.keras.model_source import parts_of
 from fedsecure.owner.run.plan import Plan
 from fedsecure.owner.run.soundness import DivergedError
 from fedsecure.protocol.statements import Weighting
-from fedsecure.study.config import Study, build_model, load_study
+from fedsecure.study.config import Study, load_study
+from fedsecure.study.keras.building import build_model
 from fedsecure_clients.data.dataset import Dataset, load
 from fedsecure_clients.keras_app.app import evaluated, trained
 from fedsecure_clients.keras_app.rehearsal import Rehearsal

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.frameworks.keras.model_source import parts_of
-from fedsecure.study.config import Study, build_model
+from fedsecure.study.config import Study
+from fedsecure.study.keras.building import build_model
 from fedsecure.study.task import Layer, Task
 from fedsecure_clients.data.dataset import Dataset, load, split
 from fedsecure_clients.keras_app.comparison import Comparison, Kind, Scored, Values

@@ -17,7 +17,8 @@ from fedsecure.frameworks.flower.runtime.superlink import PortTakenError, requir
 from fedsecure.frameworks.flower.strategies import build_strategy
 from fedsecure.owner.settings import OwnerSettings, load_owner_settings
 from fedsecure.owner.store.rounds import MIGRATIONS
-from fedsecure.study.config import build_model, load_study
+from fedsecure.study.config import load_study
+from fedsecure.study.keras.building import build_model
 from fedsecure.study.keras.tensorflow import import_quietly
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from fedsecure.errors import OperatorError
 from fedsecure.owner.jobs.model_source import Parts
-from fedsecure.study.config import Study, build_model
-from fedsecure.study.keras.architecture import ModelData
+from fedsecure.study.config import Study
+from fedsecure.study.keras.building import build_model
 from fedsecure.study.keras.statistics import as_declared
+from fedsecure.study.model_data import ModelData
 from fedsecure.study.round_task import GlobalModel, Weights, joined
 from fedsecure.study.terms import StudyRequest
 from fedsecure.system.durability import sync

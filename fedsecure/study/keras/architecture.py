@@ -11,7 +11,6 @@ a study shares is declared in study.toml (module `metrics`).
 import json
 import re
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.study.keras.allowlist import MalformedError, parse_allowed
 from fedsecure.study.keras.statistics import statistics_in
+from fedsecure.study.model_data import ModelData
 from fedsecure.study.schema.extremes import extremes
 from fedsecure.study.schema.features import AnySchema
 from fedsecure.study.task import Layer
@@ -36,21 +36,6 @@ SPARSE: Final = frozenset(
 PROBED: Final = 32  # random rows
 MAX_WHY: Final = 300  # characters of what TensorFlow says
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m|\{\{.*?\}\}")  # and its names of nodes
-
-
-@dataclass(frozen=True, slots=True)
-class ModelData:
-    """A model without its weights, as it travels."""
-
-    model: str
-    compilation: str
-    layers: tuple[Layer, ...]
-    statistics: tuple[bool, ...]  # which of the layers are not trained
-
-    @property
-    def size(self) -> int:
-        """How many parameters the model has."""
-        return sum(layer.size for layer in self.layers)
 
 
 def model_to_data(model: "keras.Model") -> ModelData:

@@ -7,14 +7,10 @@ of the data, squared. So they have a clip of their own, and are averaged and no 
 What is not trained because it is frozen counts as well; its updates are zero.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-from fedsecure.protocol.statements import StatisticsField
-from fedsecure.study.task import Layer
 
 if TYPE_CHECKING:
     import keras
@@ -28,22 +24,6 @@ def statistics_in(model: "keras.Model") -> tuple[bool, ...]:
     """Tell of each of `model.weights` whether it is not trained."""
     trained = {id(variable) for variable in model.trainable_variables}
     return tuple(id(variable) not in trained for variable in model.weights)
-
-
-def statistics_field(
-    layers: Sequence[Layer], statistics: Sequence[bool], clip: float
-) -> StatisticsField | None:
-    """Return where statistics lie in a flat update, and their clip; None: nowhere."""
-    ranges: list[list[int]] = []
-    start = 0
-    for layer, apart in zip(layers, statistics, strict=True):
-        end = start + layer.size
-        if apart and ranges and ranges[-1][1] == start:
-            ranges[-1][1] = end
-        elif apart and layer.size:
-            ranges.append([start, end])
-        start = end
-    return StatisticsField(clip=clip, ranges=ranges) if ranges else None
 
 
 def as_declared(model: "keras.Model", weights: Weights) -> Weights:

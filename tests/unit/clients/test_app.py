@@ -18,7 +18,8 @@ from flwr.app import (
 
 from fedsecure.errors import FedsecureError
 from fedsecure.frameworks.flower.runtime import task_identity
-from fedsecure.study.config import build_model, declared_scalars, load_study
+from fedsecure.study.config import declared_scalars, load_study
+from fedsecure.study.keras.building import build_model
 from fedsecure_clients.data.dataset import load
 from fedsecure_clients.keras_app.app import app
 from tests.studies.sites import copy_study

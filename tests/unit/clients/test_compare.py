@@ -16,8 +16,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from fedsecure.errors import OperatorError
-from fedsecure.study.config import Study, build_model, load_study
+from fedsecure.study.config import Study, load_study
 from fedsecure.study.keras.architecture import model_to_data
+from fedsecure.study.keras.building import build_model
 from fedsecure.study.task import Layer, Task
 from fedsecure_clients.cli.agent import app
 from fedsecure_clients.data.dataset import Dataset

@@ -7,7 +7,8 @@ import pytest
 
 from fedsecure.contributor.contribution import weight_of
 from fedsecure.protocol.statements import Weighting
-from fedsecure.study.config import Study, build_model, load_study
+from fedsecure.study.config import Study, load_study
+from fedsecure.study.keras.building import build_model
 from fedsecure.study.metrics import MeanMetrics, read_means
 from fedsecure.study.sites import find_sites
 from fedsecure_clients.data.dataset import Dataset, load

@@ -9,8 +9,9 @@ import pytest
 from keras import layers
 
 from fedsecure.errors import PeerError
-from fedsecure.study.config import Study, build_model, load_study
+from fedsecure.study.config import Study, load_study
 from fedsecure.study.keras.architecture import model_to_data
+from fedsecure.study.keras.building import build_model
 from fedsecure.study.metrics import read_means
 from fedsecure.study.schema.tables import TableSchema
 from fedsecure.study.task import Task

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fedsecure.errors import OperatorError
-from fedsecure.study.config import build_model, load_study
+from fedsecure.study.config import load_study
+from fedsecure.study.keras.building import build_model
 from fedsecure.study.schema.extremes import ends, extremes
 from fedsecure.study.schema.features import load_schema
 from tests.protocol.federation import refused

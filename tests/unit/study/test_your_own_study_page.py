@@ -23,8 +23,9 @@ from fedsecure.errors import PROBLEMS
 from fedsecure.frameworks.flower.linear import LINEAR, NOT_LINEAR
 from fedsecure.owner.store.views import V_ROUND
 from fedsecure.protocol.statements import Weighting
-from fedsecure.study.config import build_model, load_study
+from fedsecure.study.config import load_study
 from fedsecure.study.keras import allowlist
+from fedsecure.study.keras.building import build_model
 from fedsecure.study.schema.features import KINDS, load_schema
 from fedsecure_clients.agent.config import AgentSettings
 from fedsecure_clients.consent.policy import Policy
