@@ -12,9 +12,9 @@ randomness, storage and network come in from outside.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
+from fedsecure.contributor.outbox import Outbox, StoredReport
 from fedsecure.core import scheme, seal
 from fedsecure.core.params import Params
 from fedsecure.errors import OperatorError, PeerError, Spoiled
@@ -37,7 +37,6 @@ from fedsecure.study.terms import study_digest, terms_of
 from fedsecure.system.crash_points import Point, reached
 from fedsecure.transport.aggregator_client import AggregatorClient
 
-PIECE: Final = 2**20  # bytes read at once
 MAX_PAYLOAD_PIECES: Final = 2  # a report has two input shares, one per aggregator
 
 
@@ -68,41 +67,6 @@ class Accepted:
     grants: Mapping[str, Signed[RoundGrant]]
     params: Params
     study: str  # digest of what this data owner agreed to
-
-
-@dataclass(frozen=True, slots=True)
-class StoredReport:
-    """One sealed input share as it lies in the outbox."""
-
-    header: Signed[ReportHeader]
-    payload: Path
-    receipt: Signed[Receipt] | None = None
-
-    @property
-    def spec(self) -> str:
-        """The digest of the round's spec."""
-        return self.header.statement.spec
-
-
-class Outbox(Protocol):
-    """Durable storage of sealed reports and receipts."""
-
-    def reports(self, spec: str) -> Sequence[StoredReport]:
-        """Return the stored reports of a spec: none, or both."""
-
-    def answered(self, spec: RoundSpec) -> str | None:
-        """Return the digest of the spec answered for this very attempt, if any."""
-
-    def payload_path(self, spec: str, aggregator: str) -> Path:
-        """Return where to write a payload before `store`."""
-
-    def store(
-        self, spec: Signed[RoundSpec], study: str, reports: Sequence[StoredReport]
-    ) -> None:
-        """Make both reports of a round of a study durable, in one step."""
-
-    def receive(self, receipt: Signed[Receipt]) -> None:
-        """Keep a receipt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +191,14 @@ class Contributor:
             return report.receipt
         said = report.header.statement
         first = said.aggregator == self.author.federation.pair[0].name
-        _require_length(report)
+        report.require_length()
         try:
             receipt = self.aggregators[said.aggregator].report(
                 report.header, report.payload
             )
         except PeerError as error:
             if error.problem.spoiled is Spoiled.UPLOAD:  # on its way, or here?
-                _require_whole(report)
+                report.require_whole()
             raise
         got = receipt.statement
         if (got.reporter, got.report_id, got.digest) != (
@@ -321,41 +285,6 @@ def weight_of(examples: int, weighting: Weighting, cap: int) -> int:
         below = 1 << (examples.bit_length() - 1)
         examples = below if examples - below < 2 * below - examples else 2 * below
     return min(examples, cap)
-
-
-def _require_length(report: StoredReport) -> None:
-    """Check that a stored payload is there: one that is cut off looks like a bad line.
-
-    Raises:
-        OperatorError: FS-543 with the file.
-    """
-    expected = report.header.statement.length
-    try:
-        length = report.payload.stat().st_size
-    except OSError as error:
-        raise OperatorError("FS-543", f"{report.payload}: {error.strerror}") from error
-    if length != expected:
-        raise OperatorError(
-            "FS-543", f"{report.payload} has {length} bytes, not {expected}"
-        )
-
-
-def _require_whole(report: StoredReport) -> None:
-    """Check a payload's digest, as far as it can be without its key.
-
-    Raises:
-        OperatorError: FS-543 with the file.
-    """
-    said = report.header.statement
-    digest = seal.PayloadDigest(said.length)
-    try:
-        with report.payload.open("rb") as file:
-            while piece := file.read(PIECE):
-                digest.update(piece)
-    except OSError as error:
-        raise OperatorError("FS-543", f"{report.payload}: {error.strerror}") from error
-    if digest.digest().hex() != said.digest:
-        raise OperatorError("FS-543", f"{report.payload} has other bytes than it had")
 
 
 def _require_task(said: RoundSpec, task: TaskFacts) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-from fedsecure.contributor.contribution import StoredReport
+from fedsecure.contributor.outbox import StoredReport
 from fedsecure.errors import PeerError
 from fedsecure.protocol.signing import Author, Signed
 from fedsecure.protocol.statements import Inclusion, Read

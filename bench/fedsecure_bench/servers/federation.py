@@ -22,12 +22,8 @@ import tomli_w
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from fedsecure.contributor.contribution import (
-    Accepted,
-    Contributor,
-    StoredReport,
-    TaskFacts,
-)
+from fedsecure.contributor.contribution import Accepted, Contributor, TaskFacts
+from fedsecure.contributor.outbox import StoredReport
 from fedsecure.core import scheme
 from fedsecure.core.mask import REPORT_ID_BYTES, SEED_BYTES
 from fedsecure.demo.processes import Processes

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from fedsecure.contributor.contribution import StoredReport
+from fedsecure.contributor.outbox import StoredReport
 from fedsecure.core.scheme import Measurement
 from fedsecure.demo.processes import Processes
 from fedsecure.demo.provision import HOST, free_ports

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from fedsecure.contributor.contribution import StoredReport
+from fedsecure.contributor.outbox import StoredReport
 from fedsecure.errors import PeerError
 from fedsecure.protocol import framing
 from fedsecure.protocol.framing import PIECE

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from sqlalchemy import func, select
 
-from fedsecure.contributor.contribution import StoredReport
+from fedsecure.contributor.outbox import StoredReport
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Inclusion, Receipt, ReportHeader, RoundSpec

@@ -17,7 +17,8 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedsecure.contributor.contribution import Contributor, StoredReport
+from fedsecure.contributor.contribution import Contributor
+from fedsecure.contributor.outbox import StoredReport
 from fedsecure.errors import PROBLEMS, FedsecureError
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.owner.rounds.round_owner import RoundOwner
