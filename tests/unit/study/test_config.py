@@ -156,7 +156,8 @@ def test_importing_and_checking_a_study_needs_neither_tensorflow_nor_flower(
 ) -> None:
     program = (
         "import sys; from pathlib import Path\n"
-        "from fedsecure.study import allowlist, architecture, config, metrics, task\n"
+        "from fedsecure.study import config, metrics, task\n"
+        "from fedsecure.study.keras import allowlist, architecture, building\n"
         "config.load_study(Path(sys.argv[1]))\n"
         "print(*sorted({'tensorflow', 'keras', 'flwr'} & sys.modules.keys()))\n"
     )
