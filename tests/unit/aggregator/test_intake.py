@@ -8,9 +8,10 @@ from starlette.requests import Request
 from fedsecure.errors import FedsecureError
 from fedsecure.transport.bounded_connection import PEER, Peer
 from fedsecure.transport.held_bodies import Holding
-from fedsecure_aggregator.http import intake
-from fedsecure_aggregator.http.intake import Body, Intake, reading
+from fedsecure_aggregator.http import request_body
+from fedsecure_aggregator.http.intake import Intake
 from fedsecure_aggregator.http.rate_limit import Pace
+from fedsecure_aggregator.http.request_body import Body, reading
 from fedsecure_aggregator.rounds.fold import Worker
 from fedsecure_aggregator.storage import store
 from tests.unit.aggregator.conftest import Pair
@@ -114,7 +115,7 @@ async def read_whole(sent: Request, holding: Holding, still: float = 60) -> str:
 
 def test_a_statement_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte in time, all of them too long: a stranger holds nothing by that."""
-    monkeypatch.setattr(intake, "SLOWEST", 100)
+    monkeypatch.setattr(request_body, "SLOWEST", 100)
     sent = slow_request(pieces=100, pause=0.05)
     sent.scope["headers"] = [(b"content-length", b"10")]
     assert refused(lambda: read_whole(sent, Holding(10**6), still=0.2)) == "FS-319"

@@ -50,8 +50,9 @@ from fedsecure.transport.aggregator_client import PASSING
 from fedsecure.transport.bounded_connection import MAX_HEAD, MAX_LINE, MAX_WAITING
 from fedsecure.transport.retries import Patience
 from fedsecure_aggregator.http.admission import REST
-from fedsecure_aggregator.http.app import MAX_SPEC, MAX_VOID, Routes, _router
-from fedsecure_aggregator.http.intake import SLOWEST
+from fedsecure_aggregator.http.app import _router
+from fedsecure_aggregator.http.request_body import SLOWEST
+from fedsecure_aggregator.http.routes import MAX_SPEC, MAX_VOID, Routes
 from fedsecure_aggregator.rounds.openings import BYTES_PER_MEMBER
 from fedsecure_aggregator.rules.limits import STILL_SECONDS
 from fedsecure_aggregator.storage.projection import Happened
