@@ -15,7 +15,8 @@ from fedsecure.storage import database
 from fedsecure.storage.view_rows import read, read_in
 from fedsecure_aggregator.rules.round_states import UNDECIDED, RoundState
 from fedsecure_aggregator.storage import tables
-from fedsecure_aggregator.storage.store import MIGRATIONS, count_states
+from fedsecure_aggregator.storage.queries import count_states
+from fedsecure_aggregator.storage.store import MIGRATIONS
 
 PER_PAGE: Final = 25  # rounds
 REFUSALS: Final = 10  # on the first page

@@ -19,8 +19,9 @@ from fedsecure.protocol.identity import AggregatorParty
 from fedsecure.storage import database
 from fedsecure_aggregator.config import AggregatorSettings, load
 from fedsecure_aggregator.operations.health import NotRunningError, require_ready
+from fedsecure_aggregator.storage.queries import require_own
 from fedsecure_aggregator.storage.spool import require_writable
-from fedsecure_aggregator.storage.store import MIGRATIONS, require_own
+from fedsecure_aggregator.storage.store import MIGRATIONS
 
 
 def checks(config: Path, _schema: Path | None) -> Iterator[Check]:

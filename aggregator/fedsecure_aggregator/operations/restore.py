@@ -28,7 +28,7 @@ from fedsecure_aggregator.operations.backup import (
     keep_aside,
     opened,
 )
-from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage import queries, store
 from fedsecure_aggregator.storage.spool import RestoreNote, open_spool
 from fedsecure_aggregator.storage.store import MIGRATIONS
 from fedsecure_aggregator.storage.tables import Base, EventRow
@@ -139,7 +139,7 @@ def _source(place: str | Path | URL, member: Member) -> Iterator[Connection]:
         engine.connect() as reading,
     ):
         database.require_current(reading, database.shown(url), MIGRATIONS)
-        store.require_own(Session(reading), member.name, member.keys)
+        queries.require_own(Session(reading), member.name, member.keys)
         yield reading
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.statements import LedgerHead
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.journal import OpenedSet
 from fedsecure_aggregator.storage.projection import Happened, members_of
 from fedsecure_aggregator.storage.spool import RestoreNote, disk
@@ -47,7 +47,7 @@ def recognise(context: Context) -> RestoreNote | None:
     said = context.spool.restore_note()
     with context.store.reading("recognise the database") as session:
         found = context.store.head(session)
-        store.require_own(session, context.name, context.keys)  # (1)
+        queries.require_own(session, context.name, context.keys)  # (1)
         if said is None:
             _require_seen(context, session, noted)  # (2)
             _require_held(session, noted, found)
@@ -58,10 +58,10 @@ def recognise(context: Context) -> RestoreNote | None:
 
 def close_runs(context: Context, session: Session, said: RestoreNote) -> None:
     """Close every run that was begun before a restore, and say what was lost."""
-    runs = sorted({*store.known_runs(session), *context.spool.runs()})
+    runs = sorted({*queries.known_runs(session), *context.spool.runs()})
     found, noted = context.store.head(session), context.spool.ledger_head()
     lost: dict[str, Any] | None = None
-    if noted is not None and store.head_at(session, noted.entries) != noted:
+    if noted is not None and queries.head_at(session, noted.entries) != noted:
         lost = {"entries": noted.entries, "hash": noted.hash}
     body = {
         "runs": runs,
@@ -86,13 +86,13 @@ def remember_opened(context: Context, digest: str) -> None:
 
 
 def _require_seen(context: Context, session: Session, noted: LedgerHead | None) -> None:
-    unseen = {*store.known_runs(session)} - {*context.spool.runs()}
+    unseen = {*queries.known_runs(session)} - {*context.spool.runs()}
     lacking = None
     if unseen:
         lacking = f"never saw run {min(unseen)}"
     elif noted is None and context.store.head(session).entries:
         lacking = "has no note of the ledger"
-    elif not context.spool.journal.exists and store.was_restored(session):
+    elif not context.spool.journal.exists and queries.was_restored(session):
         lacking = "has no list of opened sets any more"
     if lacking:
         raise OperatorError("FS-546", f"{context.spool.folder} {lacking}")
@@ -101,7 +101,7 @@ def _require_seen(context: Context, session: Session, noted: LedgerHead | None) 
 def _require_held(
     session: Session, noted: LedgerHead | None, found: LedgerHead
 ) -> None:
-    if noted is not None and store.head_at(session, noted.entries) != noted:
+    if noted is not None and queries.head_at(session, noted.entries) != noted:
         raise OperatorError(
             "FS-545",
             f"its ledger has {found.entries} entries up to {found.hash[:12]}, and "
@@ -116,16 +116,16 @@ def _compare_sets(context: Context, session: Session, said: RestoreNote | None) 
             if said is not None:
                 said.require_sets(context.spool.folder)
             journal.begin()
-        for spec in journal.compare(store.opened_specs(session)):
+        for spec in journal.compare(queries.opened_specs(session)):
             _note(context, session, spec)
 
 
 def _note(context: Context, session: Session, digest: str) -> None:
-    opening = store.find_opening(session, digest)
+    opening = queries.find_opening(session, digest)
     if opening is None:
         return
     members = tuple(name for name, _, _ in members_of(opening))
-    least = store.find_round(session, digest).min_cohort
+    least = queries.find_round(session, digest).min_cohort
     opened = OpenedSet(spec=digest, model=opening.model, least=least, members=members)
     with disk("the list of opened sets"):
         context.spool.journal.add(opened)

@@ -32,7 +32,7 @@ from fedsecure_aggregator.rules.round_states import (
     require_not_void,
     require_round,
 )
-from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.projection import Happened, spec_of
 from fedsecure_aggregator.storage.spool import RestoreNote
 from fedsecure_aggregator.storage.tables import OpeningRow, RoundRow
@@ -96,7 +96,7 @@ def void(context: Context, digest: str, said: Signed[Void]) -> str:
         raise PeerError("FS-703", f"{said.signer} voids a round of the model owner")
 
     def work(session: Session) -> str:
-        row = store.find_round(session, digest)
+        row = queries.find_round(session, digest)
         if row.state is not RoundState.VOID:
             _give_up(context, session, row, said.statement.reason, said.token)
         return _void_token(context, row)
@@ -132,10 +132,10 @@ def recover(context: Context) -> None:
 def _settle(context: Context, session: Session, restored: RestoreNote | None) -> None:
     if restored is not None:  # (2)
         continuity.close_runs(context, session, restored)
-        for run in store.known_runs(session):
+        for run in queries.known_runs(session):
             context.spool.remember_run(run)
     context.store.enter_version(session, context.clock())
-    for row in store.undecided_rounds(session):  # (3)
+    for row in queries.undecided_rounds(session):  # (3)
         reason = _why_hopeless(context, session, row)
         if reason:
             _give_up(context, session, row, reason)
@@ -184,15 +184,15 @@ def _require_grantable(
     policy.require_acceptable(said, context.policy, context.federation, now)
     policy.require_body(reports.longest_payload(params), context.policy)
     # (4) Nothing is known to be forgotten about the run.
-    if store.is_closed(session, said.run):
+    if queries.is_closed(session, said.run):
         raise RoundStateError("FS-334", f"run {said.run}")
     # (5) One spec per attempt, one attempt at a time, and never after an opening.
-    earlier = store.earlier_attempts(session, said, spec.signer)
+    earlier = queries.earlier_attempts(session, said, spec.signer)
     require_next_attempt(spec.digest, said, earlier)
     # (6) There is room.
     policy.require_room(
-        len(store.undecided_rounds(session)),
-        store.rounds_between(session, spec.signer, now - HOUR, now),
+        len(queries.undecided_rounds(session)),
+        queries.rounds_between(session, spec.signer, now - HOUR, now),
         context.policy,
     )
 
@@ -214,7 +214,7 @@ def _grant(context: Context, session: Session, spec: Signed[RoundSpec]) -> Round
     }
     context.store.append(session, Happened.GRANTED, body, context.clock())
     log.info("round granted", round=spec.digest, cohort=len(said.cohort))
-    return store.find_round(session, spec.digest)
+    return queries.find_round(session, spec.digest)
 
 
 def _grant_token(context: Context, session: Session, row: RoundRow) -> str:
@@ -224,7 +224,7 @@ def _grant_token(context: Context, session: Session, row: RoundRow) -> str:
         aggregator=context.name,
         sealing_key=row.sealing_key,
         expires=row.expires,
-        head=store.head_at(session, row.granted_entry),
+        head=queries.head_at(session, row.granted_entry),
     )
     return context.author.sign(statement).token
 
@@ -273,11 +273,11 @@ def _found(context: Context, digest: str) -> tuple[RoundRow | None, OpeningRow |
     """
     with context.store.reading("tidy round") as session:
         context.store.transactions.require_continued(session)
-        return session.get(RoundRow, digest), store.find_opening(session, digest)
+        return session.get(RoundRow, digest), queries.find_opening(session, digest)
 
 
 def _expire(context: Context, digest: str, session: Session) -> None:
-    row = store.find_round(session, digest)
+    row = queries.find_round(session, digest)
     if row.state in UNDECIDED:
         _give_up(context, session, row, EXPIRED)
 
@@ -289,7 +289,7 @@ def _forget(context: Context, digest: str) -> None:
 
 
 def _why_hopeless(context: Context, session: Session, row: RoundRow) -> str | None:
-    if store.is_closed(session, row.run):
+    if queries.is_closed(session, row.run):
         return RESTORED
     if not context.spool.has_key(row.spec):
         return LOST_KEY

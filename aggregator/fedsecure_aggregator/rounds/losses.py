@@ -18,7 +18,7 @@ from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.statements import ReportHeader
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.fold import Upload
-from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.projection import Happened, spec_of
 from fedsecure_aggregator.storage.tables import ReportRow, RoundRow
 
@@ -54,7 +54,7 @@ def add_up(
 
 def _known(context: Context, spec: str) -> dict[str, str]:
     with context.store.reading("find losses") as session:
-        return store.losses_of(session, spec)
+        return queries.losses_of(session, spec)
 
 
 def _record(
@@ -73,7 +73,7 @@ def _record(
 
     def work(session: Session) -> None:
         for body in bodies:
-            if body["reporter"] not in store.losses_of(session, body["spec"]):
+            if body["reporter"] not in queries.losses_of(session, body["spec"]):
                 context.store.append(session, Happened.LOST, body, context.clock())
 
     context.change("report lost", work)

@@ -36,7 +36,7 @@ from fedsecure_aggregator.rounds.reports import rebuild
 from fedsecure_aggregator.rules.opening import Facts, require_openable
 from fedsecure_aggregator.rules.policy import CompareSets
 from fedsecure_aggregator.rules.round_states import Step, advance, require_round
-from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.projection import Happened, spec_of
 from fedsecure_aggregator.storage.spool import disk, durable, is_of_one_file
 from fedsecure_aggregator.storage.tables import OpeningRow, ReportRow, RoundRow
@@ -62,7 +62,7 @@ def most_bytes(context: Context, digest: str) -> int:
         RoundStateError: FS-300.
     """
     with context.store.reading("find round") as session:
-        members = store.find_round(session, digest).cohort
+        members = queries.find_round(session, digest).cohort
     return min(MAX_TOKEN, (members + 1) * BYTES_PER_MEMBER)
 
 
@@ -79,9 +79,9 @@ def fold(context: Context, digest: str, asked: Signed[Fold]) -> list[str]:
     require_round(digest, asked.statement.spec)
     rebuild(context, digest)
     with context.store.reading("find round") as session:
-        row = store.find_round(session, digest)
+        row = queries.find_round(session, digest)
         _require_openable_now(context, row)
-        reports = store.reports_of(session, digest)
+        reports = queries.reports_of(session, digest)
     return sorted(losses.add_up(context, row, _chosen(reports, asked.statement.set)))
 
 
@@ -99,8 +99,8 @@ def open_round(context: Context, digest: str, opening: Signed[Opening]) -> Seale
     require_round(digest, opening.statement.spec)
     rebuild(context, digest)
     with context.store.reading("find opening") as session:
-        row = store.find_round(session, digest)
-        known = store.find_opening(session, digest)
+        row = queries.find_round(session, digest)
+        known = queries.find_opening(session, digest)
         _require_same(known, opening)
         if known is None:
             reports = _require_openable(context, session, row, opening)
@@ -124,7 +124,7 @@ def answered(
     """
     require_round(digest, opening.statement.spec)
     with context.store.reading("find opening") as session:
-        known = store.find_opening(session, digest)
+        known = queries.find_opening(session, digest)
     if known is None or known.opening != opening.digest:
         return None
     if not context.spool.journal.has(digest):
@@ -153,7 +153,7 @@ def _require_openable(
 ) -> list[ReportRow]:
     """Check everything about a set that can be known before it is added up."""
     _require_openable_now(context, row)
-    reports = store.reports_of(session, row.spec)
+    reports = queries.reports_of(session, row.spec)
     facts = Facts(
         name=context.name,
         federation=context.federation,
@@ -217,7 +217,7 @@ def _commit(
     share = {"spec": row.spec, "digest": sealed.digest.hex(), "length": sealed.length}
 
     def work(session: Session) -> None:
-        known = store.find_opening(session, row.spec)
+        known = queries.find_opening(session, row.spec)
         _require_same(known, opening)
         if known is not None:  # the answer to the commit was lost
             return
@@ -236,7 +236,7 @@ def _compared(
     """Return the sets opened before with which a new one is compared."""
     all_rounds = context.policy.compare_sets is CompareSets.ALL_ROUNDS
     model = None if all_rounds else row.model
-    sets = store.sets_opened(session, model)
+    sets = queries.sets_opened(session, model)
     for members, least in context.spool.journal.forgotten(model).items():
         sets[members] = max(least, sets.get(members, 0))
     return sets
@@ -307,7 +307,7 @@ def _stored_share(context: Context, digest: str) -> SealedShare:
             count=row.count,
             length=row.share_length or 0,
             digest=row.share_digest or "",
-            head=store.head_at(session, row.share_entry or 0),
+            head=queries.head_at(session, row.share_entry or 0),
         )
     path = context.spool.share_file(digest)
     return SealedShare(context.author.sign(header).token, path, header.length)

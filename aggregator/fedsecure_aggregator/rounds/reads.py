@@ -14,7 +14,7 @@ from fedsecure.protocol.statements import Inclusion, Read
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.reports import receipt_of, require_report
 from fedsecure_aggregator.rules.round_states import UNDECIDED
-from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.projection import members_of, spec_of
 from fedsecure_aggregator.storage.tables import OpeningRow, ReportRow
 
@@ -62,9 +62,9 @@ def standing(context: Context, digest: str) -> dict[str, object]:
         RoundStateError: FS-300.
     """
     with context.store.reading("read round") as session:
-        row = store.find_round(session, digest)
-        reports = store.reports_of(session, digest)
-        lost = store.losses_of(session, digest)
+        row = queries.find_round(session, digest)
+        reports = queries.reports_of(session, digest)
+        lost = queries.losses_of(session, digest)
         if spec_of(row.token).federation != context.federation.digest:
             reports = []
         receipts = [
@@ -82,11 +82,11 @@ def inclusion(context: Context, digest: str, reporter: str) -> str:
         RoundStateError: FS-300, FS-330 until the round is decided, FS-331.
     """
     with context.store.reading("read inclusion") as session:
-        row = store.find_round(session, digest)
+        row = queries.find_round(session, digest)
         report = require_report(session, digest, reporter)
         if row.state in UNDECIDED:
             raise RoundStateError("FS-330", f"round {digest[:12]} is {row.state}")
-        opening = store.find_opening(session, digest)
+        opening = queries.find_opening(session, digest)
         statement = _inclusion(context, session, report, opening)
     return context.author.sign(statement).token
 

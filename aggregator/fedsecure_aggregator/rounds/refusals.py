@@ -35,7 +35,7 @@ from fedsecure.protocol.statements import (
     Void,
 )
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.projection import Happened
 
 HOUR: Final = 3600.0  # seconds
@@ -98,10 +98,10 @@ def is_new(context: Context, said: Signed[Any], error: FedsecureError) -> bool:
 
 def _is_new(context: Context, session: Session, said: Signed[Any], code: str) -> bool:
     now = context.clock()
-    if store.find_refusal(session, said.digest, code) is not None:
+    if queries.find_refusal(session, said.digest, code) is not None:
         _remember(context, said.digest, code)
         return False
-    if not store.refusals_between(session, said.signer, now - HOUR, now) < MOST:
+    if not queries.refusals_between(session, said.signer, now - HOUR, now) < MOST:
         log.warning("too many refusals to record", signer=said.signer, code=code)
         return False
     return True

@@ -30,11 +30,11 @@ from fedsecure_aggregator.rules.round_states import (
     require_not_void,
     require_round,
 )
-from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.grant_cache import Granted
 from fedsecure_aggregator.storage.projection import Happened
+from fedsecure_aggregator.storage.queries import Standing
 from fedsecure_aggregator.storage.spool import disk
-from fedsecure_aggregator.storage.store import Standing
 from fedsecure_aggregator.storage.tables import ReportRow, RoundRow
 
 log = structlog.get_logger()
@@ -96,7 +96,7 @@ def _expect_now(context: Context, header: Signed[ReportHeader]) -> Expected:
         granted = context.granted.find(session, said.spec)
         _require_member(context, granted, said.reporter)  # (3)
         _require_length(granted.params, said)  # (4)
-        standing = store.standing(session, said.spec, said.reporter)
+        standing = queries.standing(session, said.spec, said.reporter)
         if standing.header is None:
             _require_open(context, said.spec, standing)  # (6)
         else:
@@ -138,7 +138,7 @@ def receipt(context: Context, digest: str, reporter: str) -> str:
 
 def receipt_of(context: Context, session: Session, row: ReportRow) -> str:
     """Sign the receipt of a row; the same bytes each time."""
-    return _receipt_token(context, row, store.head_at(session, row.receipt_entry))
+    return _receipt_token(context, row, queries.head_at(session, row.receipt_entry))
 
 
 def require_report(session: Session, digest: str, reporter: str) -> ReportRow:
@@ -147,7 +147,7 @@ def require_report(session: Session, digest: str, reporter: str) -> ReportRow:
     Raises:
         RoundStateError: FS-331.
     """
-    row = store.find_report(session, digest, reporter)
+    row = queries.find_report(session, digest, reporter)
     if row is None:
         raise RoundStateError("FS-331", f"{reporter} in round {digest[:12]}")
     return row
@@ -166,7 +166,7 @@ def rebuild(context: Context, digest: str) -> None:
         return
     with context.store.reading("look for lost rows") as session:
         row = session.get(RoundRow, digest)
-        known = store.reporters_of(session, digest)
+        known = queries.reporters_of(session, digest)
     if row is None or row.state not in UNDECIDED:
         return
     for reporter in sorted({*stored} - known):
@@ -233,7 +233,7 @@ def _keep(context: Context, report: Expected, upload: Upload) -> str:
 def _commit(context: Context, report: Expected) -> tuple[ReportRow, LedgerHead]:
     def work(session: Session) -> tuple[ReportRow, LedgerHead]:
         row = _put_row(context, session, report.header)
-        return row, store.head_at(session, row.receipt_entry)
+        return row, queries.head_at(session, row.receipt_entry)
 
     row, head = context.change("put report", work)
     context.receipted.setdefault(row.spec, {})[row.reporter] = head.entries
@@ -244,7 +244,7 @@ def _put_row(
     context: Context, session: Session, header: Signed[ReportHeader]
 ) -> ReportRow:
     said = header.statement
-    standing = store.standing(session, said.spec, said.reporter)
+    standing = queries.standing(session, said.spec, said.reporter)
     if standing.header is not None:  # the answer to the commit was lost
         return require_report(session, said.spec, said.reporter)
     if standing.state is RoundState.GRANTED:
@@ -261,7 +261,7 @@ def _put_row(
         receipt_entry=_receipt_entry(context, session, said),
         stored_at=context.clock(),
     )
-    store.add_report(session, row)
+    queries.add_report(session, row)
     return row
 
 
@@ -320,7 +320,7 @@ def _require_same(
 
 
 def _require_kept(session: Session, said: ReportHeader) -> None:
-    why = store.losses_of(session, said.spec).get(said.reporter)
+    why = queries.losses_of(session, said.spec).get(said.reporter)
     if why is not None:
         raise RoundStateError("FS-328", f"{said.reporter} ({why})")
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from fedsecure.core.params import Params
 from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.statements import RoundSpec
-from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.projection import spec_of
 
 MOST: Final = 16  # rounds
@@ -52,7 +52,7 @@ class GrantedRounds:
         kept = self.known(digest)
         if kept is not None:
             return kept
-        spec = spec_of(store.find_round(session, digest).token)
+        spec = spec_of(queries.find_round(session, digest).token)
         found = Granted(spec, params_of(spec), frozenset(spec.cohort))
         with self._lock:
             self._kept[digest] = found

@@ -17,7 +17,7 @@ from fedsecure_aggregator.operations import backup, restore
 from fedsecure_aggregator.operations.cli import app
 from fedsecure_aggregator.rounds import grants, openings
 from fedsecure_aggregator.rules.round_states import RoundState
-from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.projection import Happened
 from fedsecure_aggregator.storage.tables import EventRow
 from tests.postgres import Cluster, cluster
@@ -404,7 +404,7 @@ def test_a_file_that_is_no_report_is_named_and_kept_until_its_round_is_over(
     assert pair.north.report_files(asked) == list(HOSPITALS)
     assert capsys.readouterr().out.count("kept until the round is over") == 3
     with pair.north.context.store.reading("test") as session:
-        assert store.reporters_of(session, asked.digest) == {"basel"}
+        assert queries.reporters_of(session, asked.digest) == {"basel"}
     pair.north.void(asked, pair.world.void(asked))
     assert pair.north.report_files(asked) == []
 

@@ -13,7 +13,7 @@ from fedsecure.system.crash_points import Point
 from fedsecure_aggregator.rounds import grants
 from fedsecure_aggregator.rules.policy import DAY
 from fedsecure_aggregator.rules.round_states import RoundState
-from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.spool import RestoreNote
 from fedsecure_aggregator.storage.tables import Base, EventRow
 from tests.unit.aggregator.conftest import Pair, Server, with_policy
@@ -22,7 +22,7 @@ from tests.unit.aggregator.world import HOSPITALS, NOW, OWNER, Round, World
 
 def state_of(server: Server, asked: Round) -> RoundState:
     with server.context.store.reading("test") as session:
-        return store.find_round(session, asked.digest).state
+        return queries.find_round(session, asked.digest).state
 
 
 def kinds_in(server: Server) -> list[str]:

@@ -13,7 +13,7 @@ from fedsecure_aggregator.http.intake import Intake
 from fedsecure_aggregator.http.rate_limit import Pace
 from fedsecure_aggregator.http.request_body import Body, reading
 from fedsecure_aggregator.rounds.fold import Worker
-from fedsecure_aggregator.storage import store
+from fedsecure_aggregator.storage import queries
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import Clock, Report
 
@@ -195,7 +195,7 @@ def test_a_header_that_nobody_here_signed_leaves_no_trace(pair: Pair) -> None:
     sent = request(body, headers={"content-length": str(len(body))})
     assert refused(lambda: desk.receive(sent, asked.digest, "basel")).startswith("FS-7")
     with pair.north.context.store.reading("look") as session:
-        assert store.refusals_between(session, "basel", 0, 2**40) == 0
+        assert queries.refusals_between(session, "basel", 0, 2**40) == 0
     worker.stop()
 
 
