@@ -19,6 +19,7 @@ from fedsecure.audit.verify import _say_who_may_be_old
 from fedsecure.cli import explain
 from fedsecure.console.app import status_of
 from fedsecure.contributor.contribution import Contributor
+from fedsecure.contributor.outbox import StoredReport
 from fedsecure.core.seal import sealed_length
 from fedsecure.doctor import own
 from fedsecure.errors import (
@@ -183,9 +184,8 @@ def test_a_stored_report_is_checked_when_an_aggregator_got_other_bytes(
     header = ReportHeader.model_construct(
         aggregator="north", length=length, digest="0" * 64
     )
-    report: Any = SimpleNamespace(
-        receipt=None, payload=payload, header=SimpleNamespace(statement=header)
-    )
+    signed: Any = SimpleNamespace(statement=header)
+    report = StoredReport(signed, payload)
     federation = SimpleNamespace(pair=[SimpleNamespace(name="north")])
     checked = set()
     for code in PROBLEMS:
