@@ -21,6 +21,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[2]
 STEPS: Final = Path(__file__).with_name("steps.toml")
 NOTICED: Final = {"killed", "caught by type check", "timeout"}
+MEMBERS: Final = ("aggregator", "clients", "bench")
 COPIED: Final = ("docs", "studies", "README.md", "Makefile")
 
 
@@ -75,14 +76,21 @@ def copy_tree(folder: Path) -> None:
     )
     for file in filter(None, listed.stdout.split("\0")):
         if (ROOT / file).is_file():
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / file, folder / file)
+            place = folder / importable(file)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, place)
+
+
+def importable(file: str) -> str:
+    """Return where a file lies in the copy: packages at the top, as mutmut wants it."""
+    member, _, rest = file.partition("/")
+    return rest if member in MEMBERS and rest.startswith("fedsecure_") else file
 
 
 def configure(folder: Path, group: dict[str, Any]) -> None:
     """Write mutmut's settings; it takes those of setup.cfg if pyproject has none."""
     settings = {
-        "source_paths": ["fedsecure", "aggregator", "clients"],
+        "source_paths": ["fedsecure", "fedsecure_aggregator", "fedsecure_clients"],
         "only_mutate": group["modules"],
         "also_copy": COPIED,
         "pytest_add_cli_args": ["-p", "no:cacheprovider", "-x", "-q"],
