@@ -14,13 +14,14 @@ from typing import Final
 
 from sqlalchemy import text
 
-from fedsecure.audit import across, files, owner as owners, sets
-from fedsecure.audit.across import Newer
+from fedsecure.audit.checks import across, files, sets
+from fedsecure.audit.checks.across import Newer
+from fedsecure.audit.checks.walk import Walked, count_entries, walk
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
-from fedsecure.audit.kinds import Kind, aggregator_kind
-from fedsecure.audit.sources import Source, open_source, snapshot
-from fedsecure.audit.walk import Walked, count_entries, walk
+from fedsecure.audit.stores import owner as owners
+from fedsecure.audit.stores.kinds import Kind, aggregator_kind
+from fedsecure.audit.stores.sources import Source, open_source, snapshot
 from fedsecure.errors import PROBLEMS, OperatorError
 
 UNDECIDED: Final = text(

@@ -164,9 +164,9 @@ def export(
 
     It may run on. The file holds what others have signed or seen: no key, no report.
     """
-    from fedsecure.audit import exports  # noqa: PLC0415
     from fedsecure.audit.page import progress  # noqa: PLC0415
-    from fedsecure.audit.sources import snapshot  # noqa: PLC0415
+    from fedsecure.audit.stores import exports  # noqa: PLC0415
+    from fedsecure.audit.stores.sources import snapshot  # noqa: PLC0415
     from fedsecure_aggregator.config import load  # noqa: PLC0415
     from fedsecure_aggregator.storage.audit import KIND  # noqa: PLC0415
 

@@ -25,9 +25,9 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.orm import Session
 
 from fedsecure.audit.federations import Federations
-from fedsecure.audit.kinds import Deed, Evidence, Fault, Kind, Restore, Spec
 from fedsecure.audit.naming import named
-from fedsecure.audit.owner import receipts_of, require, said_receipt
+from fedsecure.audit.stores.kinds import Deed, Evidence, Fault, Kind, Restore, Spec
+from fedsecure.audit.stores.owner import receipts_of, require, said_receipt
 from fedsecure.errors import PeerError
 from fedsecure.protocol.signing import set_digest
 from fedsecure.protocol.statements import Event, Opening, ReportHeader, RoundSpec, Void

@@ -7,10 +7,10 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from fedsecure.audit.checks.receipts import Kept, Reader
 from fedsecure.audit.federations import Federations, load_federations
 from fedsecure.audit.findings import Report
-from fedsecure.audit.kinds import aggregator_kind
-from fedsecure.audit.receipts import Kept, Reader
+from fedsecure.audit.stores.kinds import aggregator_kind
 from fedsecure.audit.verify import Progress, alone
 from fedsecure.errors import OperatorError
 from fedsecure.storage import database

@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from fedsecure.audit import owner as owners
+from fedsecure.audit.checks.walk import Walked, walk
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
-from fedsecure.audit.kinds import Kind, aggregator_kind
-from fedsecure.audit.sources import open_source
+from fedsecure.audit.stores import owner as owners
+from fedsecure.audit.stores.kinds import Kind, aggregator_kind
+from fedsecure.audit.stores.sources import open_source
 from fedsecure.audit.verify import conclude
-from fedsecure.audit.walk import Walked, walk
 from fedsecure.errors import FedsecureError
 from fedsecure.owner.store.models import Event as OwnerEvent
 from fedsecure.owner.store.projection import project as project_owner

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from fedsecure.audit import exports, sets
+from fedsecure.audit.checks import sets
+from fedsecure.audit.checks.walk import count_entries, walk
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
-from fedsecure.audit.sources import open_source, snapshot
+from fedsecure.audit.stores import exports
+from fedsecure.audit.stores.sources import open_source, snapshot
 from fedsecure.audit.verify import conclude
-from fedsecure.audit.walk import count_entries, walk
 from fedsecure.errors import OperatorError
 from fedsecure.owner.store.records import ModelKind, RunStarted, StoredModel
 from tests.protocol.audit.harm import Auditor, Entry, kind_of, opened, rewrite

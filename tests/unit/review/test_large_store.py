@@ -24,7 +24,7 @@ from round_story import (
 
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report, Store
-from fedsecure.audit.owner import KIND
+from fedsecure.audit.stores.owner import KIND
 from fedsecure.audit.verify import Progress, alone
 from fedsecure.review import details, records, shell
 from fedsecure.review.choosing import Choice, Judged, Page, instant

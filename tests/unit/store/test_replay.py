@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
-from fedsecure.audit.owner import KIND
+from fedsecure.audit.stores.owner import KIND
 from fedsecure.audit.verify import Progress, alone
 from fedsecure.errors import OperatorError, RoundStateError
 from fedsecure.owner.store import models

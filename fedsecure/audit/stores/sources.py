@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from fedsecure.audit import exports
-from fedsecure.audit.kinds import Kind
+from fedsecure.audit.stores import exports
+from fedsecure.audit.stores.kinds import Kind
 from fedsecure.errors import OperatorError
 from fedsecure.storage import database
 

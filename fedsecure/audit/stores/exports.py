@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, func, select
 
-from fedsecure.audit.kinds import Kind
+from fedsecure.audit.stores.kinds import Kind
 from fedsecure.errors import OperatorError
 
 VERSION: Final = 1

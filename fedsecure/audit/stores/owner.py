@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from fedsecure.audit.federations import Federations
-from fedsecure.audit.kinds import Deed, Evidence, Kind, Said, Spec
+from fedsecure.audit.stores.kinds import Deed, Evidence, Kind, Said, Spec
 from fedsecure.errors import PeerError
 from fedsecure.owner.store.models import Base, Event as EventRow, Round
 from fedsecure.owner.store.projection import project

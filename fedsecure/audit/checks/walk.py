@@ -16,10 +16,11 @@ from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from fedsecure.audit import compare
+from fedsecure.audit.checks import compare
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Finding, Report, Store
-from fedsecure.audit.kinds import (
+from fedsecure.audit.naming import named
+from fedsecure.audit.stores.kinds import (
     DEEDS,
     EVIDENCE,
     RESTORES,
@@ -31,8 +32,7 @@ from fedsecure.audit.kinds import (
     Restore,
     Spec,
 )
-from fedsecure.audit.naming import named
-from fedsecure.audit.sources import Source, fast_engine
+from fedsecure.audit.stores.sources import Source, fast_engine
 from fedsecure.errors import FedsecureError
 from fedsecure.protocol.ledger import Link, read_links
 from fedsecure.storage import database

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from fedsecure.audit.checks.restores import lost_with, tell
 from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Finding, Report
-from fedsecure.audit.restores import lost_with, tell
 from fedsecure.contributor.settlement import Fate
 from fedsecure.errors import PeerError
 from fedsecure.protocol.statements import Inclusion, LedgerHead, Receipt, ReportHeader

@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import text
 
+from fedsecure.audit.checks.walk import Walked
 from fedsecure.audit.findings import Finding, Report
-from fedsecure.audit.walk import Walked
 
 _FILES: Final = text("SELECT path, sha256, bytes FROM models ORDER BY path")
 

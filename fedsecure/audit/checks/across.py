@@ -14,10 +14,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from fedsecure.audit.checks.restores import IS_LOST, lost_rounds, tell
+from fedsecure.audit.checks.walk import Walked
 from fedsecure.audit.findings import Finding, Report
 from fedsecure.audit.naming import named
-from fedsecure.audit.restores import IS_LOST, lost_rounds, tell
-from fedsecure.audit.walk import Walked
 
 
 @dataclass(frozen=True, slots=True)
