@@ -17,11 +17,11 @@ from typing import Final
 from rich.console import Console, RenderableType
 from rich.terminal_theme import TerminalTheme
 
-from fedsecure.audit.federations import load_federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.page import audit_page
 from fedsecure.audit.verify import Progress, audit
 from fedsecure.demo.provision import AGGREGATORS
+from fedsecure.membership.versions import load_federations
 from fedsecure.review import records
 from fedsecure.review.details import read_detail
 from fedsecure.review.reading import open_round_store

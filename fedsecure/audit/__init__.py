@@ -4,18 +4,11 @@ Given are the model owner's store and one or both aggregators', each as a databa
 an export; a data owner's receipts can be held against them as well. Nothing is believed
 but the federation's public keys.
 
-    federations  the versions of federation.toml with whose keys is checked
-    sources      a database (one snapshot of it) or an export, read as rows
-    exports      a ledger as a file
-    kinds        what each kind of store adds; found by `fedsecure.stores`
-    owner        the model owner's: what its entries hold
-    walk         one store: chain, statements, projection, tables   (checks 1 to 6)
-    across       several stores against each other                  (checks 7 to 13)
-    restores     what a store lost when it was put back             (check 12)
-    sets         sums that tell a few data owners apart             (checks 14, 15)
-    files        models beside the round store                      (check 16)
-    receipts     a data owner's own evidence                        (checks 17 to 20)
-    verify       all of it, in order, and what came out
+    stores    where the stores are read from, and what each kind holds
+    checks    what is checked, by number
+    verify    all of it, in order
+    findings  what came out
+    page      the same for a terminal
 
 The checks. Each names the first entry or row that is wrong:
 

@@ -17,12 +17,12 @@ from sqlalchemy import text
 from fedsecure.audit.checks import across, files, sets
 from fedsecure.audit.checks.across import Newer
 from fedsecure.audit.checks.walk import Walked, count_entries, walk
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.stores import owner as owners
 from fedsecure.audit.stores.kinds import Kind, aggregator_kind
 from fedsecure.audit.stores.sources import Source, open_source, snapshot
 from fedsecure.errors import PROBLEMS, OperatorError
+from fedsecure.protocol.federation_versions import Federations
 
 UNDECIDED: Final = text(
     "SELECT spec_digest FROM rounds WHERE state NOT IN ('opened', 'void')"

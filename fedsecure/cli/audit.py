@@ -7,11 +7,11 @@ from typing import Annotated, Final
 import typer
 
 from fedsecure.audit import verify as audits
-from fedsecure.audit.federations import load_federations
 from fedsecure.audit.page import audit_page, progress
 from fedsecure.audit.stores import exports, owner as owners
 from fedsecure.audit.stores.sources import snapshot
 from fedsecure.errors import OperatorError
+from fedsecure.membership.versions import load_federations
 from fedsecure.review.reading import usual_place
 from fedsecure.terminal.tables import screen
 

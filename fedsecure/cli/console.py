@@ -70,7 +70,7 @@ def command(  # noqa: PLR0913 - each is an option of the command
     except ModuleNotFoundError as error:
         raise OperatorError("FS-589", f"there is no {error.name} here") from error
 
-    from fedsecure.audit.federations import load_federations  # noqa: PLC0415
+    from fedsecure.membership.versions import load_federations  # noqa: PLC0415
     from fedsecure.owner.settings import load_owner_settings  # noqa: PLC0415
     from fedsecure.review.reading import usual_place  # noqa: PLC0415
 

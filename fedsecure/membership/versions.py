@@ -9,7 +9,7 @@ name. A file's name is the digest of its content, so one that was changed is not
 Nothing here is secret, and nothing is ever deleted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -116,3 +116,18 @@ def _issue(path: Path) -> str | None:
         return path.with_name(ISSUE).read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def load_federations(paths: Sequence[Path]) -> Federations:
+    """Read the versions of federation.toml that an auditor holds.
+
+    Args:
+        paths: Of federation.toml; the versions that were accepted before it are found
+            in the folder beside it.
+
+    Raises:
+        OperatorError: FS-760, FS-801 to FS-803, FS-636.
+    """
+    return Federations(
+        [version for path in paths for version in (load_federation(path), *read(path))]
+    )

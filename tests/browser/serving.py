@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import httpx
 
-from fedsecure.audit.federations import Federations
 from fedsecure.console.owner.start import OwnerConsole
 from fedsecure.console.server import Options, listen, place_of
 from fedsecure.console.start import Parts, assemble
+from fedsecure.protocol.federation_versions import Federations
 from tests.browser.stores import story
 
 SECONDS: Final = 30

@@ -18,11 +18,11 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.verify import Progress, audit
 from fedsecure.demo.processes import Processes
 from fedsecure.demo.provision import AGGREGATORS, OWNER, provision
 from fedsecure.protocol import identity
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.storage import database
 from fedsecure.study.sites import find_sites
 from fedsecure.system.crash_points import VARIABLE

@@ -7,11 +7,11 @@ import httpx
 import pytest
 from flwr.serverapp.strategy import FedAvg
 
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.verify import audit
 from fedsecure.errors import PeerError
 from fedsecure.owner.store.records import Status
+from fedsecure.protocol.federation_versions import Federations
 from tests.protocol.audit.story import QUIET
 from tests.protocol.federation import (
     HOSPITALS,

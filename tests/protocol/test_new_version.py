@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedsecure.audit.federations import Federations
 from fedsecure.contributor.settlement import Fate, Settlement
 from fedsecure.owner.store.records import RunFinished
 from fedsecure.owner.store.states import RunState
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.statements import Inclusion, Read, Receipt
 from fedsecure.system.crash_points import Point
 from fedsecure_clients.agent import receipts

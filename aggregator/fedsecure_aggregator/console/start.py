@@ -7,12 +7,12 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.verify import Progress, alone
 from fedsecure.console.auditing import Audits
 from fedsecure.console.start import Parts
 from fedsecure.membership import versions
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.storage import database
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.console.reading import entries, mark, open_aggregator_store

@@ -24,11 +24,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.orm import Session
 
-from fedsecure.audit.federations import Federations
-from fedsecure.audit.naming import named
-from fedsecure.audit.stores.kinds import Deed, Evidence, Fault, Kind, Restore, Spec
+from fedsecure.audit.stores.evidence import Deed, Evidence, Restore, Spec, named
+from fedsecure.audit.stores.kinds import Fault, Kind
 from fedsecure.audit.stores.owner import receipts_of, require, said_receipt
 from fedsecure.errors import PeerError
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.signing import set_digest
 from fedsecure.protocol.statements import Event, Opening, ReportHeader, RoundSpec, Void
 from fedsecure_aggregator.storage.projection import Happened, project, spec_of

@@ -7,12 +7,14 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from fedsecure.audit.checks.receipts import Kept, Reader
-from fedsecure.audit.federations import Federations, load_federations
+from fedsecure.audit.checks.receipts import Reader
 from fedsecure.audit.findings import Report
 from fedsecure.audit.stores.kinds import aggregator_kind
+from fedsecure.audit.stores.receipts import Kept
 from fedsecure.audit.verify import Progress, alone
 from fedsecure.errors import OperatorError
+from fedsecure.membership.versions import load_federations
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.storage import database
 from fedsecure_clients.agent.config import AgentSettings
 from fedsecure_clients.state.storage import DATABASE, MIGRATIONS

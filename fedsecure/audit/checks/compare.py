@@ -9,7 +9,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, String, Table, literal_column, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    String,
+    Table,
+    func,
+    literal_column,
+    select,
+    text,
+)
+
+from fedsecure.audit.findings import Finding, Report
+from fedsecure.audit.stores.evidence import named
+from fedsecure.audit.stores.kinds import Kind
+from fedsecure.audit.stores.sources import BATCH, Source
+from fedsecure.protocol.federation_versions import Federations
 
 SHOWN: Final = 60  # characters of a value
 READ_AHEAD: Final = 256  # rows
@@ -130,3 +145,81 @@ def _same(a: Any, b: Any) -> bool:
 def _schema(connection: Connection) -> dict[str, Any]:
     query = text("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
     return {f"{row.type} {row.name}": row.sql for row in connection.execute(query)}
+
+
+def look_at_tables(
+    source: Source,
+    kind: Kind,
+    engine: Engine,
+    party: str,
+    keys: Federations,
+    report: Report,
+) -> None:
+    """Check a walked store's tables against what its ledger says: (4) to (6).
+
+    Args:
+        source: The store.
+        kind: What it is.
+        engine: Of the database that its ledger was projected to.
+        party: Whose store it is.
+        keys: Of everybody.
+        report: Takes what is found.
+    """
+    with engine.connect() as projected:
+        if source.whole:
+            _compare(source.connection, kind, projected, party, report)
+        _copy(source.connection, kind, projected)
+        if kind.look is not None:
+            report.look(5, _count(projected, kind.working))
+            for where, what in kind.look(projected, party, keys):
+                report.add(Finding(5, "FS-623", party, where, what))
+        projected.commit()
+
+
+def _compare(
+    recorded: Connection, kind: Kind, projected: Connection, party: str, report: Report
+) -> None:
+    if recorded.dialect.name == "sqlite":
+        for what in _our_definitions(recorded, projected):
+            report.add(Finding(6, "FS-624", party, "its database", what))
+        report.look(6)
+    for table in kind.metadata.sorted_tables:
+        if table in kind.working or table is kind.events.__table__:
+            continue
+        report.look(4, _count(projected, (table,)))
+        for one in differences(table, recorded, projected):
+            where = f"{_about(projected, table, one.key)}{one.where}"
+            report.add(Finding(4, "FS-622", party, where, one.what))
+
+
+def _about(projected: Connection, table: Table, key: tuple[Any, ...]) -> str:
+    """Name the round that a row is about, where its key says it."""
+    names = [column.name for column in table.primary_key.columns]
+    for name, value in zip(names, key, strict=True):
+        if name in {"spec", "spec_digest"}:
+            return f"{named(projected, value)}, "
+    return ""
+
+
+def _our_definitions(recorded: Connection, projected: Connection) -> Iterator[str]:
+    ours = {"table audit_", "index ix_deeds", "index ix_said"}
+    return (
+        what
+        for what in definitions(recorded, projected)
+        if not what.startswith(tuple(ours))
+    )
+
+
+def _copy(recorded: Connection, kind: Kind, projected: Connection) -> None:
+    """Take over the rows that are no projection, to be looked at with the others."""
+    for table in kind.working:
+        query = select(table).execution_options(yield_per=BATCH)
+        for rows in recorded.execute(query).mappings().partitions():
+            projected.execute(table.insert(), [dict(row) for row in rows])
+
+
+def _count(connection: Connection, tables: tuple[Table, ...]) -> int:
+    return sum(
+        connection.execute(select(func.count()).select_from(table)).scalar_one()
+        for table in tables
+    )

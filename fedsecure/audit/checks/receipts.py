@@ -9,50 +9,18 @@ prove it. Against an aggregator's store or export it is seen in its ledger, too.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from fedsecure.audit.checks.receipts_in_ledgers import contradicted_head, contradictions
 from fedsecure.audit.checks.restores import lost_with, tell
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Finding, Report
+from fedsecure.audit.stores.receipts import Kept, Proof
 from fedsecure.contributor.settlement import Fate
 from fedsecure.errors import PeerError
-from fedsecure.protocol.statements import Inclusion, LedgerHead, Receipt, ReportHeader
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What a data owner keeps of one report to one aggregator, as it is stored."""
-
-    spec: str
-    aggregator: str
-    run: str
-    round: int
-    purpose: str
-    attempt: int
-    deadline: int
-    kind: str
-    length: int
-    header: str
-    receipt: str | None
-    inclusion: str | None
-    fate: str | None
-
-    @property
-    def where(self) -> str:
-        """The report, for people."""
-        return f"{self.run} {self.purpose} round {self.round} at {self.aggregator}"
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """The statements of one report, with signatures that hold."""
-
-    kept: Kept
-    header: ReportHeader
-    receipt: Receipt | None
-    inclusion: Inclusion | None
+from fedsecure.protocol.federation_versions import Federations
+from fedsecure.protocol.statements import Inclusion, Receipt, ReportHeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +135,14 @@ class Reader:
         if self._was_lost(proof, ledger):
             return
         self.report.look(19)
-        for what in _contradictions(proof, ledger, self.name):
+        for what in contradictions(proof, ledger, self.name):
             self._add(19, "FS-644", kept, what)
         for statement in (proof.receipt, proof.inclusion):
             if statement is not None:
                 self.report.look(20)
-                for code, what in _head(statement.head, ledger, statement.typ):
+                for code, what in contradicted_head(
+                    statement.head, ledger, statement.typ
+                ):
                     self._add(20, code, kept, what)
 
     def _was_lost(self, proof: Proof, ledger: Connection) -> bool:
@@ -241,74 +211,3 @@ def _fate(inclusion: Inclusion | None) -> Fate:
     if inclusion is None or inclusion.opening is None:
         return Fate.VOID
     return Fate.INCLUDED if inclusion.included else Fate.LEFT_OUT
-
-
-_SPEC: Final = text("SELECT * FROM audit_specs WHERE spec = :spec")
-_DEED: Final = text(
-    "SELECT content, number FROM audit_deeds "
-    "WHERE kind = :kind AND spec = :spec AND reporter = :reporter"
-)
-_REPORT: Final = text(
-    "SELECT digest, receipt_entry FROM reports "
-    "WHERE spec = :spec AND reporter = :reporter"
-)
-_HASH: Final = text("SELECT hash FROM events WHERE entry = :entry")
-_LAST: Final = text("SELECT max(entry) FROM events")
-
-
-def _contradictions(proof: Proof, ledger: Connection, name: str) -> Iterator[str]:
-    kept = proof.kept
-    spec = ledger.execute(_SPEC, {"spec": kept.spec}).first()
-    if spec is None:
-        yield "it never granted the round"
-        return
-    for column in ("run", "round", "purpose", "attempt", "deadline"):
-        if getattr(kept, column) != getattr(spec, column):
-            here, there = getattr(kept, column), getattr(spec, column)
-            yield f"{column} is {here!r} here and {there!r} there"
-    stored = ledger.execute(_REPORT, {"spec": kept.spec, "reporter": name}).first()
-    if proof.receipt is not None and (
-        stored is None
-        or (stored.digest, stored.receipt_entry)
-        != (proof.header.digest, proof.receipt.head.entries)
-    ):
-        there = "no report" if stored is None else f"report {stored.digest[:12]}"
-        yield (
-            f"its receipt is for report {proof.header.digest[:12]} after entry "
-            f"{proof.receipt.head.entries}, it has {there}"
-        )
-    if proof.inclusion is not None:
-        yield from _fate_there(proof.inclusion, ledger, name)
-
-
-def _fate_there(inclusion: Inclusion, ledger: Connection, name: str) -> Iterator[str]:
-    def deed(kind: str, reporter: str = "") -> Any:
-        values = {"kind": kind, "spec": inclusion.spec, "reporter": reporter}
-        return ledger.execute(_DEED, values).first()
-
-    opening, member, void = deed("opening"), deed("member", name), deed("void")
-    if (opening and opening.content) != inclusion.opening:
-        there = opening.content[:12] if opening else "none"
-        said = (inclusion.opening or "none")[:12]
-        yield f"it spoke of the opening {said}, its ledger has {there}"
-    if inclusion.included != (member is not None and member[0] == inclusion.report):
-        there = f"report {member[0][:12]}" if member else "none of this data owner"
-        said = "counted" if inclusion.included else "not counted"
-        yield f"it said {said} of {inclusion.report[:12]}, its ledger has {there}"
-    if inclusion.opening is None and void is None:
-        yield "it said void, and the round is not"
-
-
-def _head(head: LedgerHead, ledger: Connection, typ: str) -> Iterator[tuple[str, str]]:
-    if head.entries == 0:
-        return
-    found = ledger.execute(_HASH, {"entry": head.entries}).scalar()
-    if found is None:
-        last = ledger.execute(_LAST).scalar() or 0
-        yield "FS-630", f"its {typ} was given after {head.entries} entries, of {last}"
-    elif found != head.hash:
-        yield (
-            "FS-629",
-            f"its {typ} has hash {head.hash[:12]} of entry {head.entries}, its ledger "
-            f"{found[:12]}",
-        )

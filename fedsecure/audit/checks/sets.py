@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, text
 
 from fedsecure.audit.checks.walk import Walked
 from fedsecure.audit.findings import Finding, Pair, Report
-from fedsecure.audit.naming import label
+from fedsecure.audit.stores.evidence import label
 
 _OPENED: Final = (
     "audit_deeds d JOIN audit_specs s ON s.spec = d.spec WHERE d.kind = 'opening' "

@@ -16,11 +16,9 @@ from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from fedsecure.audit.checks import compare
-from fedsecure.audit.federations import Federations
+from fedsecure.audit.checks.compare import look_at_tables
 from fedsecure.audit.findings import Finding, Report, Store
-from fedsecure.audit.naming import named
-from fedsecure.audit.stores.kinds import (
+from fedsecure.audit.stores.evidence import (
     DEEDS,
     EVIDENCE,
     RESTORES,
@@ -28,16 +26,16 @@ from fedsecure.audit.stores.kinds import (
     SPECS,
     Deed,
     Evidence,
-    Kind,
     Restore,
     Spec,
 )
-from fedsecure.audit.stores.sources import Source, fast_engine
+from fedsecure.audit.stores.kinds import Kind
+from fedsecure.audit.stores.sources import BATCH, Source, fast_engine
 from fedsecure.errors import FedsecureError
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.ledger import Link, read_links
 from fedsecure.storage import database
 
-BATCH: Final = 128  # entries
 NOBODY: Final = "?"
 # What an entry that was written by somebody else's program can lead to.
 _WRONG: Final = (FedsecureError, SQLAlchemyError, ValueError, TypeError, LookupError)
@@ -134,7 +132,7 @@ def _walked(
     store = Store(party, kind.name, source.place, entries, sound, source.whole)
     report.stores.append(store)
     if sound == entries:
-        _look_at_tables(source, kind, engine, party, keys, report)
+        look_at_tables(source, kind, engine, party, keys, report)
     else:
         report.notes.append(
             f"{source.place}: not compared with others, for its ledger is broken at "
@@ -253,71 +251,3 @@ def database_free(error: Exception) -> str:
     if isinstance(error, SQLAlchemyError):
         return database.cause(error)
     return str(error).partition("\n")[0]
-
-
-def _look_at_tables(
-    source: Source,
-    kind: Kind,
-    engine: Engine,
-    party: str,
-    keys: Federations,
-    report: Report,
-) -> None:
-    with engine.connect() as projected:
-        if source.whole:
-            _compare(source.connection, kind, projected, party, report)
-        _copy(source.connection, kind, projected)
-        if kind.look is not None:
-            report.look(5, _count(projected, kind.working))
-            for where, what in kind.look(projected, party, keys):
-                report.add(Finding(5, "FS-623", party, where, what))
-        projected.commit()
-
-
-def _compare(
-    recorded: Connection, kind: Kind, projected: Connection, party: str, report: Report
-) -> None:
-    if recorded.dialect.name == "sqlite":
-        for what in _definitions(recorded, projected):
-            report.add(Finding(6, "FS-624", party, "its database", what))
-        report.look(6)
-    for table in kind.metadata.sorted_tables:
-        if table in kind.working or table is kind.events.__table__:
-            continue
-        report.look(4, _count(projected, (table,)))
-        for one in compare.differences(table, recorded, projected):
-            where = f"{_about(projected, table, one.key)}{one.where}"
-            report.add(Finding(4, "FS-622", party, where, one.what))
-
-
-def _about(projected: Connection, table: Table, key: tuple[Any, ...]) -> str:
-    """Name the round that a row is about, where its key says it."""
-    names = [column.name for column in table.primary_key.columns]
-    for name, value in zip(names, key, strict=True):
-        if name in {"spec", "spec_digest"}:
-            return f"{named(projected, value)}, "
-    return ""
-
-
-def _definitions(recorded: Connection, projected: Connection) -> Iterator[str]:
-    ours = {"table audit_", "index ix_deeds", "index ix_said"}
-    return (
-        what
-        for what in compare.definitions(recorded, projected)
-        if not what.startswith(tuple(ours))
-    )
-
-
-def _copy(recorded: Connection, kind: Kind, projected: Connection) -> None:
-    """Take over the rows that are no projection, to be looked at with the others."""
-    for table in kind.working:
-        query = select(table).execution_options(yield_per=BATCH)
-        for rows in recorded.execute(query).mappings().partitions():
-            projected.execute(table.insert(), [dict(row) for row in rows])
-
-
-def _count(connection: Connection, tables: tuple[Table, ...]) -> int:
-    return sum(
-        connection.execute(select(func.count()).select_from(table)).scalar_one()
-        for table in tables
-    )

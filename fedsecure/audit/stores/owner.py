@@ -13,12 +13,13 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from fedsecure.audit.federations import Federations
-from fedsecure.audit.stores.kinds import Deed, Evidence, Kind, Said, Spec
+from fedsecure.audit.stores.evidence import Deed, Evidence, Said, Spec
+from fedsecure.audit.stores.kinds import Kind
 from fedsecure.errors import PeerError
 from fedsecure.owner.store.models import Base, Event as EventRow, Round
 from fedsecure.owner.store.projection import project
 from fedsecure.owner.store.rounds import MIGRATIONS
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import (
     AggregateShareHeader,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import SQLAlchemyError
@@ -138,3 +138,6 @@ def _read_any_text(connection: sqlite3.Connection, _record: Any) -> None:
 def _forget_after_a_crash(connection: sqlite3.Connection, _record: Any) -> None:
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+BATCH: Final = 128  # entries

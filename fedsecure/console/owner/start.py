@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from fedsecure.audit import verify as audits
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.console.auditing import Audits
 from fedsecure.console.owner.routes import Routes
 from fedsecure.console.start import Parts
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.signing import Author
 from fedsecure.review import records
 from fedsecure.review.judging import judge

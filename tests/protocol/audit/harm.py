@@ -14,7 +14,6 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from fedsecure.audit.checks.walk import Walked, walk
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.stores import owner as owners
 from fedsecure.audit.stores.kinds import Kind, aggregator_kind
@@ -24,6 +23,7 @@ from fedsecure.errors import FedsecureError
 from fedsecure.owner.store.models import Event as OwnerEvent
 from fedsecure.owner.store.projection import project as project_owner
 from fedsecure.owner.store.rounds import MIGRATIONS as AT_THE_OWNER
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.ledger import Ledger, read_chain
 from fedsecure.protocol.signing import Author
 from fedsecure.protocol.statements import Event

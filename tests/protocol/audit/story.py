@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.verify import Progress, audit
 from fedsecure.contributor.settlement import Settlement
@@ -33,6 +32,7 @@ from fedsecure.owner.store.records import (
     Verdict,
 )
 from fedsecure.owner.store.states import RunState
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author
 from fedsecure.protocol.statements import Purpose

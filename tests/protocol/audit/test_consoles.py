@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedsecure.audit.federations import Federations
 from fedsecure.console.owner.start import OwnerConsole
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.console.start import parts_of
 from fedsecure_aggregator.rules.policy import Policy

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from fedsecure.audit import verify as audits
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.errors import OperatorError
+from fedsecure.protocol.federation_versions import Federations
 from tests.protocol.audit.harm import opened
 from tests.protocol.audit.story import QUIET, STORES, Records, hold
 from tests.protocol.federation import MemoryFederation

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.errors import FedsecureError
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.storage import database
 from fedsecure_clients.agent import receipts
 from fedsecure_clients.state.storage import DATABASE, MIGRATIONS

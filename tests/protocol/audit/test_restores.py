@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, text
 
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.operations import restore
 from fedsecure_aggregator.operations.backup import backup

@@ -14,13 +14,13 @@ import pytest
 
 from fedsecure.audit.checks import sets
 from fedsecure.audit.checks.walk import count_entries, walk
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.stores import exports
 from fedsecure.audit.stores.sources import open_source, snapshot
 from fedsecure.audit.verify import conclude
 from fedsecure.errors import OperatorError
 from fedsecure.owner.store.records import ModelKind, RunStarted, StoredModel
+from fedsecure.protocol.federation_versions import Federations
 from tests.protocol.audit.harm import Auditor, Entry, kind_of, opened, rewrite
 from tests.protocol.audit.story import QUIET, Records, hold, model_after, told
 

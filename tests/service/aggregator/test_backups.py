@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.verify import Progress, alone
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure_aggregator.storage.audit import KIND
 from tests.service.aggregator.conftest import Federation, Process
 from tests.unit.aggregator.world import HOSPITALS, SERVERS

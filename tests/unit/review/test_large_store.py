@@ -22,10 +22,10 @@ from round_story import (
     train,
 )
 
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report, Store
 from fedsecure.audit.stores.owner import KIND
 from fedsecure.audit.verify import Progress, alone
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.review import details, records, shell
 from fedsecure.review.choosing import Choice, Judged, Page, instant
 from fedsecure.review.plots.curves import curves

@@ -21,7 +21,6 @@ from round_story import (
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from fedsecure.audit.federations import Federations
 from fedsecure.audit.findings import Report
 from fedsecure.audit.stores.owner import KIND
 from fedsecure.audit.verify import Progress, alone
@@ -39,6 +38,7 @@ from fedsecure.owner.store.records import (
 )
 from fedsecure.owner.store.rounds import MIGRATIONS, RoundStore
 from fedsecure.owner.store.states import RunState
+from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.ledger import read_chain
 from fedsecure.protocol.signing import Author, Signed

@@ -1,0 +1,143 @@
+"""What a walked store is evidence of: the same small tables for every kind of store.
+
+While a ledger is walked, what it says is written down in them, so that stores can be
+compared without knowing each other's schema:
+
+    specs     the rounds that it knows, and how many data owners each needs
+    deeds     what the store's owner says that it did: proposed, granted, opening,
+              member, share, opened, void, lost
+    said      what others signed and the store's owner holds: grant, receipt, share,
+              void, each with the ledger head of who said it
+    restores  when its operator put it back to an earlier state
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+from fedsecure.protocol.statements import LedgerHead, RoundSpec
+
+EVIDENCE: Final = MetaData()
+SPECS: Final = Table(
+    "audit_specs",
+    EVIDENCE,
+    Column("spec", Text, primary_key=True),
+    *(Column(name, Text) for name in ("owner", "run", "purpose", "model")),
+    *(Column(name, BigInteger) for name in ("round", "attempt", "least", "deadline")),
+    Column("entry", Integer),
+)
+DEEDS: Final = Table(
+    "audit_deeds",
+    EVIDENCE,
+    Column("entry", Integer),
+    *(Column(name, Text) for name in ("kind", "spec", "reporter", "content")),
+    Column("number", BigInteger),
+    Index("ix_deeds", "kind", "spec", "reporter"),
+)
+SAID: Final = Table(
+    "audit_said",
+    EVIDENCE,
+    Column("entry", Integer),
+    *(Column(name, Text) for name in ("kind", "signer", "spec", "reporter", "content")),
+    Column("number", BigInteger),
+    Column("head_entries", BigInteger),
+    Column("head_hash", Text),
+    Index("ix_said", "kind", "spec", "signer", "reporter"),
+    Index("ix_said_head", "signer", "head_entries"),
+)
+RESTORES: Final = Table(
+    "audit_restores",
+    EVIDENCE,
+    Column("entry", Integer, primary_key=True),
+    *(Column(name, BigInteger) for name in ("kept", "lost")),
+    Column("hash", Text),
+    Column("at", Float),
+    Column("forgotten", Boolean),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A round that an entry tells of. `least`: fewest members of its set."""
+
+    digest: str
+    owner: str
+    said: RoundSpec
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something that the store's owner says that it did."""
+
+    kind: str
+    spec: str
+    reporter: str = ""
+    content: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something that somebody signed and the store's owner holds."""
+
+    kind: str
+    signer: str
+    spec: str
+    reporter: str = ""
+    content: str = ""
+    number: int = 0
+    head: LedgerHead | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """The store was put back to an earlier state.
+
+    `kept` entries are left of those up to `lost`, which had this hash; `lost` is 0 if
+    none was. `at`: seconds since 1970. `forgotten`: so were the sets opened before.
+    """
+
+    kept: int
+    lost: int
+    hash: str
+    at: float
+    forgotten: bool
+
+
+Evidence: TypeAlias = Spec | Deed | Said | Restore
+
+
+def label(row: Any) -> str:
+    """Say which attempt at a round a row of specs is."""
+    attempt = "" if row.attempt == 1 else f", attempt {row.attempt}"
+    return f"{row.run} {row.purpose} round {row.round}{attempt} ({row.spec[:12]})"
+
+
+def named(connection: Connection, spec: object, *stores: str) -> str:
+    """Name a round by its spec's digest, as far as a walked store knows it.
+
+    Args:
+        connection: To tables of evidence.
+        spec: The digest.
+        stores: Under which names databases are attached; without any, the one itself.
+    """
+    for store in stores or ("main",):
+        query = f"SELECT * FROM {store}.audit_specs WHERE spec = :spec"  # noqa: S608
+        row = connection.execute(text(query), {"spec": str(spec)}).first()
+        if row is not None:
+            return label(row)
+    return f"round {str(spec)[:12]}"
