@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
@@ -15,6 +16,7 @@ from fedsecure_clients.state.tables import Base
 from tests.protocol.federation import MemoryFederation
 
 
+@pytest.mark.usefixtures("real_migrations")
 def test_the_migration_makes_the_tables_that_the_program_uses(
     memory: MemoryFederation,
 ) -> None:

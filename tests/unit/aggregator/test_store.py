@@ -39,6 +39,7 @@ def engine_of(pair: Pair) -> Engine:
     return pair.north.context.store.engine
 
 
+@pytest.mark.usefixtures("real_migrations")
 def test_the_migration_makes_exactly_the_models(pair: Pair) -> None:
     with engine_of(pair).connect() as connection:
         context = MigrationContext.configure(connection)

@@ -11,6 +11,8 @@ from fedsecure.storage import database
 from fedsecure_aggregator.storage.store import MIGRATIONS as AGGREGATOR
 from fedsecure_clients.state.storage import MIGRATIONS as AGENT
 
+pytestmark = pytest.mark.usefixtures("real_migrations")
+
 KINDS = {
     "a model owner's round store": ROUNDS,
     "an aggregator's store": AGGREGATOR,

@@ -14,6 +14,8 @@ from fedsecure.owner.store.rounds import MIGRATIONS
 from fedsecure.owner.store.views import VIEWS
 from fedsecure.storage import database
 
+pytestmark = pytest.mark.usefixtures("real_migrations")
+
 
 def schema(path: Path) -> dict[str, list[str]]:
     """Return each table's and view's parts, in an order of their own."""
