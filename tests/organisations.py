@@ -19,6 +19,7 @@ from typing import Final
 from fedsecure.demo.processes import quiet_environment
 
 ROOT: Final = Path(__file__).parents[1]
+ROLES: Final = ROOT / "tests" / "roles"  # on PYTHONPATH: as in a party's own venv
 PATIENCE: Final = 240.0  # seconds
 BIN: Final = Path(sys.executable).parent
 
@@ -50,6 +51,7 @@ def shell() -> dict[str, str]:
         **{k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")},
         **quiet_environment(),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROLES),
         "COLUMNS": "200",
     }
 

@@ -26,10 +26,12 @@ from fedsecure.demo.provision import (
 )
 from fedsecure.study.sites import find_sites
 from tests.e2e.rough_link import RoughLink, rough_link
+from tests.organisations import ROLES
 from tests.tap import Tap, any_tls, ended_tls, tapping
 
 ROOT: Final = Path(__file__).parents[2]
 HEART: Final = ROOT / "studies" / "heart"
+PYTHONPATH: Final = f"{ROLES}{os.pathsep}{ROOT}"  # of parties, and of tests' apps
 NOTES: Final = "FEDSECURE_TEST_NOTES"  # where the tests' own apps write
 PATIENCE: Final = 240.0  # seconds
 
@@ -153,7 +155,7 @@ def federation(
         Processes() as processes,
     ):
         patch.setenv(NOTES, str(notes))
-        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("PYTHONPATH", PYTHONPATH)
         tap = stack.enter_context(superlink_tap(demo)) if tapped else None
         port = superlink_port(demo)
         link = stack.enter_context(rough_link(port)) if rough else None

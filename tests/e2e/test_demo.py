@@ -1,6 +1,7 @@
 """The demo as people use it: interrupted, then run again in the same folder."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.federation import ROOT, wait_until
+from tests.e2e.federation import PYTHONPATH, ROOT, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -23,6 +24,7 @@ def start(folder: Path, rounds: int, output: Path) -> "subprocess.Popen[bytes]":
                 *("--folder", str(folder), "--rounds", str(rounds)),
             ],
             cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": PYTHONPATH},
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -1,5 +1,6 @@
 """Secure training gives the model that plain Flower gives, on the real runtime."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from fedsecure.study.config import load_study
 from fedsecure.study.keras.building import build_model
 from fedsecure.study.sites import find_sites
 from tests.e2e.conftest import ROUNDS
-from tests.e2e.federation import HEART, ROOT, Federation, federation
+from tests.e2e.federation import HEART, PYTHONPATH, ROOT, Federation, federation
 
 pytestmark = pytest.mark.e2e
 
@@ -39,6 +40,7 @@ def plain_agents(folder: DemoFolder, weights: str) -> Iterator[None]:
         subprocess.Popen(
             [*command, str(folder.config(site)), weights],
             cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": PYTHONPATH},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

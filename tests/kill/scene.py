@@ -30,7 +30,7 @@ from tests.e2e.federation import (
     HEART,
     NOTES,
     PATIENCE,
-    ROOT,
+    PYTHONPATH,
     Federation,
     change_toml,
     wait_until,
@@ -248,7 +248,7 @@ def scene(root: Path, place: Callable[[Path], str]) -> Iterator[Scene]:
     change_toml(demo.config(OWNER), OWNER_SETTINGS)
     with pytest.MonkeyPatch.context() as patch, Processes() as processes:
         patch.setenv(NOTES, str(notes))
-        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("PYTHONPATH", PYTHONPATH)
         made = Scene(Federation(demo, notes, processes), databases)
         for name in AGGREGATORS:
             made.start_aggregator(name)
