@@ -32,7 +32,8 @@ def train(running: Federation, *words: str) -> int:
 @pytest.fixture(scope="module")
 def rolled_back(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     """A run of two rounds, and another from the model of its first."""
-    with federation(tmp_path_factory.mktemp("review")) as running:
+    folder, app = tmp_path_factory.mktemp("review"), "tests.e2e.slow_app:app"
+    with federation(folder, app=app) as running:
         running.train(2)
         owner = running.folder.config(OWNER)
         (first,) = ask("rounds", "list", "--db", running.owner_db, "--runs")["runs"]
