@@ -1,4 +1,7 @@
-"""Secure training gives the model that plain Flower gives, on the real runtime."""
+"""Secure training gives the model that plain Flower gives, on the real runtime.
+
+Here with exact weights; with equal ones in test_training.py, where that federation is.
+"""
 
 import os
 import subprocess
@@ -95,12 +98,6 @@ def compare(running: Federation, expected: NDArray[np.float32]) -> None:
     secure = np.load(running.last_model())
     assert np.abs(secure - start).max() > 0.05  # it has learnt something
     np.testing.assert_allclose(secure, expected, rtol=0, atol=TOLERANCE)
-
-
-def test_equal_weights_give_the_model_of_plain_fedavg(
-    trained: Federation, tmp_path: Path
-) -> None:
-    compare(trained, plain_model(tmp_path / "plain", "equal"))
 
 
 @pytest.mark.timeout(500)

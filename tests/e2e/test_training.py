@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from fedsecure.protocol.statements import RoundSpec
 from fedsecure.review.reading import open_round_store
 from tests.e2e.conftest import ROUNDS
 from tests.e2e.federation import Federation
+from tests.e2e.test_same_model import compare, plain_model
 
 pytestmark = pytest.mark.e2e
 
@@ -73,6 +75,12 @@ def test_each_model_is_the_one_before_plus_the_opened_mean(trained: Federation) 
         assert model.dtype == np.float32
         np.testing.assert_allclose(model, expected, rtol=0, atol=1e-6)
         assert np.abs(np.load(owner / row["mean"])).max() > 1e-5
+
+
+def test_equal_weights_give_the_model_of_plain_fedavg(
+    trained: Federation, tmp_path: Path
+) -> None:
+    compare(trained, plain_model(tmp_path / "plain", "equal"))
 
 
 def test_the_same_rounds_stand_in_all_three_stores(trained: Federation) -> None:
