@@ -26,7 +26,7 @@ pytestmark = pytest.mark.e2e
 
 TO_GO_ON = re.compile(r"to go on: (fedsecure train .*)")
 SETTINGS = {
-    "round_seconds": 60.0,
+    "round_seconds": 120.0,  # a round goes on after 30 of them and two starts
     "join_seconds": 60.0,
     "attempts": 1,
     "pause_seconds": 0.0,
