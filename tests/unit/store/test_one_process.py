@@ -17,8 +17,8 @@ from tests.postgres import Cluster
 
 HOLD = """
 import sys
-from fedsecure import database, locking
-held = locking.hold(database.locate(sys.argv[1]), "FS-547")
+from fedsecure.storage import database, locks
+held = locks.hold(database.locate(sys.argv[1]), "FS-547")
 print("held", flush=True)
 sys.stdin.read()
 """
