@@ -38,6 +38,7 @@ from fedsecure_aggregator.storage.store import Store, open_store
 
 STOP_SECONDS: Final = 20  # what is under way may take so long to finish
 BACKLOG: Final = 512  # connections waiting to be accepted
+SWITCH_SECONDS: Final = 0.0005  # that a thread may hold up the loop; usually 0.005
 
 log = structlog.get_logger()
 
@@ -52,6 +53,7 @@ def serve(settings: AggregatorSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)  # until the server listens
     logs.configure()
+    sys.setswitchinterval(SWITCH_SECONDS)
     membership, tls = settings.membership(), _tls(settings)
     author = membership.author
     logs.configure([party.name for party in author.federation.data_owners])
