@@ -7,6 +7,7 @@ to type next, with their stable code; a traceback only with `--debug`.
 """
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import entry_points, version
@@ -61,7 +62,7 @@ def main() -> None:
 
     Exits with 1 after an error of ours, 2 for wrong usage, 130 when it was stopped.
     """
-    _mount()
+    _mount(sys.argv[1:])
     try:
         code = app(standalone_mode=False)
     except FedsecureError as error:
@@ -79,14 +80,23 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _mount() -> None:
-    for name in COMMANDS:
-        module = import_module(f"fedsecure.cli.{name.replace('-', '_')}")
-        if hasattr(module, "app"):
-            app.add_typer(module.app, name=name)
+def _mount(words: Sequence[str] = ()) -> None:
+    """Add the command that was typed, or all: the modules of each take a second."""
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    typed = next((word for word in words if not word.startswith("-")), "")
+    known = (*COMMANDS, *points)
+    for name in [typed] if typed in known else known:
+        if name in points:
+            # An organisation that runs another role has not installed this one's parts.
+            with suppress(ImportError):
+                app.add_typer(points[name].load(), name=name)
         else:
-            app.command(name)(module.command)
-    for point in entry_points(group=GROUP):
-        # An organisation that runs another role has not installed this one's parts.
-        with suppress(ImportError):
-            app.add_typer(point.load(), name=point.name)
+            _add(name)
+
+
+def _add(name: str) -> None:
+    module = import_module(f"fedsecure.cli.{name.replace('-', '_')}")
+    if hasattr(module, "app"):
+        app.add_typer(module.app, name=name)
+    else:
+        app.command(name)(module.command)

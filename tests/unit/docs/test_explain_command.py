@@ -1,6 +1,8 @@
 """`fedsecure explain` says what a code means, for whom, and what to do."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -112,3 +114,17 @@ def test_what_follows_is_told_by_the_command_and_on_the_page(
     assert f"What follows: {follows}." in shown or not follows
     (row,) = [line for line in explain.markdown().splitlines() if f"| {code} |" in line]
     assert not follows or f"| {follows} |" in row
+
+
+def test_a_command_does_not_wait_for_what_others_need() -> None:
+    program = (
+        "import sys\n"
+        "from fedsecure.cli import main\n"
+        "sys.argv = ['fedsecure', 'explain', 'FS-310']\n"
+        "try:\n    main()\n"
+        "finally:\n    print(sorted({'sqlalchemy', 'flwr', 'httpx'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
