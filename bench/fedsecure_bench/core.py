@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from fedsecure.core import buffers, scheme, seal
+from fedsecure.core import buffers, scheme, seal, seal_info, sealing_key
 from fedsecure.core.buffers import carve
 from fedsecure.core.layout import CHUNK, Buffer, cut
 from fedsecure.core.mask import SPILL, KeyStream
@@ -116,7 +116,9 @@ class Workload:
     def __init__(self, size: int) -> None:
         self.params = Params.derive(size, (), max_reports=100, clip=1.0, weight_cap=1)
         self.update = np.random.default_rng(0).standard_normal(size, np.float32)
-        self.key = seal.SealingKey.from_seed(secrets.token_bytes(seal.SEED_BYTES))
+        self.key = sealing_key.SealingKey.from_seed(
+            secrets.token_bytes(sealing_key.SEED_BYTES)
+        )
         self.records = seal.Pieces.allocate()
         (self.expansion,) = carve(scheme.EXPANSION_BYTES)
         self.payloads: dict[str, bytes] = {}
@@ -292,8 +294,10 @@ def _upload(work: Workload) -> Result:
     return Result(NAME, UPLOAD, work.params.dimension, 1, "ratio", sent / plain)
 
 
-def _info(report_id: bytes, kind: str) -> seal.SealInfo:
-    return seal.report_info(bytes(32), _SPEC, _REPORTER, "aggregator", report_id, kind)
+def _info(report_id: bytes, kind: str) -> seal_info.SealInfo:
+    return seal_info.report_info(
+        bytes(32), _SPEC, _REPORTER, "aggregator", report_id, kind
+    )
 
 
 def _input_shares(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fedsecure.contributor.outbox import Outbox, StoredReport
-from fedsecure.core import scheme, seal
+from fedsecure.core import scheme, seal, seal_info
 from fedsecure.core.params import Params
 from fedsecure.errors import OperatorError, PeerError, Spoiled
 from fedsecure.protocol import signing
@@ -237,7 +237,7 @@ class Contributor:
         content_key: bytes,
     ) -> StoredReport:
         spec, federation = accepted.spec, self.author.federation
-        info = seal.report_info(
+        info = seal_info.report_info(
             bytes.fromhex(federation.digest),
             bytes.fromhex(spec.digest),
             self.author.name,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from fedsecure.core import seal
+from fedsecure.core import payload_digest
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Receipt, ReportHeader, RoundSpec
@@ -51,7 +51,7 @@ class StoredReport:
             OperatorError: FS-543 with the file.
         """
         said = self.header.statement
-        digest = seal.PayloadDigest(said.length)
+        digest = payload_digest.PayloadDigest(said.length)
         try:
             with self.payload.open("rb") as file:
                 while piece := file.read(PIECE):

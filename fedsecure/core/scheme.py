@@ -30,9 +30,8 @@ from typing import Final
 
 import numpy as np
 
-from fedsecure.core import encoding
 from fedsecure.core.buffers import Memory, carve
-from fedsecure.core.encoding import TensorEncoder, Update
+from fedsecure.core.encoding import TensorEncoder, Update, decode_tensor
 from fedsecure.core.layout import CHUNK, Buffer
 from fedsecure.core.mask import (
     REPORT_ID_BYTES,
@@ -44,13 +43,14 @@ from fedsecure.core.mask import (
 )
 from fedsecure.core.modulus import SCALARS, Words
 from fedsecure.core.params import Params
-from fedsecure.core.sealing_key import CONTENT_KEY_BYTES
-from fedsecure.core.shares import (
-    AggregateShare,
-    Mean,
-    Measurement,
-    Sharding,
+from fedsecure.core.scalars import (
+    clamp_weight,
+    decode_scalars,
+    encode_scalars,
+    read_totals,
 )
+from fedsecure.core.sealing_key import CONTENT_KEY_BYTES
+from fedsecure.core.shares import AggregateShare, Mean, Measurement, Sharding
 from fedsecure.errors import OperatorError, PeerError
 
 __all__ = [
@@ -94,10 +94,10 @@ def shard(
     """
     seed, report_id, coin, *content_keys = _cut_rand(rand)
     update = _require_update(params, measurement.update)
-    weight = encoding.clamp_weight(params, measurement.weight)
+    weight = clamp_weight(params, measurement.weight)
     scratch, *buffers = _working_memory(params)
     encoder = TensorEncoder(params, update, weight, scratch)
-    scalars = encoding.encode_scalars(
+    scalars = encode_scalars(
         params,
         measurement.weight,
         (encoder.clipped, encoder.statistics_clipped),
@@ -210,12 +210,10 @@ def unshard(params: Params, a: AggregateShare, b: AggregateShare) -> Mean:
             f"the shares hold {a.count} and {b.count} of {params.max_reports} reports",
         )
     # (3) The sums are such as that many reports can have.
-    totals = encoding.read_totals(params, a.scalars + b.scalars, a.count)
+    totals = read_totals(params, a.scalars + b.scalars, a.count)
     return Mean(
-        update=encoding.decode_tensor(
-            params, a.tensor, b.tensor, totals.weight, a.count
-        ),
-        scalars=encoding.decode_scalars(params, totals),
+        update=decode_tensor(params, a.tensor, b.tensor, totals.weight, a.count),
+        scalars=decode_scalars(params, totals),
         count=a.count,
         total_weight=totals.weight,
         clipped=totals.clipped,

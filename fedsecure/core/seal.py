@@ -23,91 +23,20 @@ Works on streams: memory is a few buffers of one record, whatever the payload's 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from fedsecure.core import domains
 from fedsecure.core.buffers import carve
 from fedsecure.core.layout import CHUNK, Buffer
-from fedsecure.core.payload_digest import (
-    TAG_BYTES,
-    PayloadDigest,
-    sealed_length,
-)
-from fedsecure.core.sealing_key import (
-    PUBLIC_KEY_BYTES,
-    SEALED_KEY_BYTES,
-    SEED_BYTES,
-    SealingKey,
-    seal_key,
-)
+from fedsecure.core.payload_digest import TAG_BYTES, sealed_length
+from fedsecure.core.payload_reader import FileReader, MemoryReader, Source, reader_of
+from fedsecure.core.seal_info import SealInfo
+from fedsecure.core.sealing_key import SEALED_KEY_BYTES, SealingKey, seal_key
 from fedsecure.errors import PeerError
 
-__all__ = [
-    "PUBLIC_KEY_BYTES",
-    "SEED_BYTES",
-    "PayloadDigest",
-    "Pieces",
-    "SealInfo",
-    "Sealed",
-    "SealingKey",
-    "Source",
-    "open_sealed",
-    "report_info",
-    "seal",
-    "sealed_length",
-    "share_info",
-]
-
 _INDEX_BYTES: Final = 11
-
-
-@dataclass(frozen=True, slots=True)
-class SealInfo:
-    """What a payload is bound to, and how its digest is taken. Public."""
-
-    encoded: bytes
-    hashed_whole: bool
-
-    @property
-    def additional_data(self) -> bytes:
-        """The records' additional data."""
-        return hashlib.sha256(self.encoded).digest()
-
-
-def report_info(
-    federation_digest: bytes,
-    spec_digest: bytes,
-    sender: str,
-    receiver: str,
-    report_id: bytes,
-    kind: str,
-) -> SealInfo:
-    """Bind a report's payload: data owner to aggregator, one input share."""
-    subject = (report_id, kind.encode())
-    parties = (sender.encode(), receiver.encode())
-    digests = (federation_digest, spec_digest)
-    return SealInfo(
-        _bind(domains.SEAL_REPORT, *digests, *parties, *subject), hashed_whole=False
-    )
-
-
-def share_info(
-    federation_digest: bytes,
-    spec_digest: bytes,
-    sender: str,
-    receiver: str,
-    opening_digest: bytes,
-) -> SealInfo:
-    """Bind an aggregate share's payload: aggregator to model owner, one opening."""
-    parties = (sender.encode(), receiver.encode())
-    digests = (federation_digest, spec_digest)
-    return SealInfo(
-        _bind(domains.SEAL_SHARE, *digests, *parties, opening_digest),
-        hashed_whole=True,
-    )
 
 
 class Sealed(NamedTuple):
@@ -162,7 +91,7 @@ def seal(
 def open_sealed(
     key: SealingKey,
     info: SealInfo,
-    source: "Source | Buffer",
+    source: Source | Buffer,
     length: int,
     out: memoryview,
 ) -> None:
@@ -179,7 +108,7 @@ def open_sealed(
     Raises:
         PeerError: FS-720 when a key or record does not open, FS-721 for a wrong length.
     """
-    reader = _reader(source, _longest(len(out)))
+    reader = reader_of(source, _longest(len(out)))
     places = (out[start : start + CHUNK] for start in range(0, len(out), CHUNK))
     for _ in _opened(key, info, reader, (length, len(out)), places):
         pass
@@ -206,7 +135,7 @@ class Pieces:
         self,
         key: SealingKey,
         info: SealInfo,
-        source: "Source | Buffer",
+        source: Source | Buffer,
         length: int,
         size: int,
     ) -> Iterator[memoryview]:
@@ -225,7 +154,7 @@ class Pieces:
         Raises:
             PeerError: As `open_sealed`.
         """
-        reader = _reader(source, self.record)
+        reader = reader_of(source, self.record)
         sizes = (min(CHUNK, size - start) for start in range(0, size, CHUNK))
         places = (self.plaintext[:piece] for piece in sizes)
         return _opened(key, info, reader, (length, size), places)
@@ -234,7 +163,7 @@ class Pieces:
 def _opened(
     key: SealingKey,
     info: SealInfo,
-    reader: "_File | _Memory",
+    reader: FileReader | MemoryReader,
     lengths: tuple[int, int],
     places: Iterable[memoryview],
 ) -> Iterator[memoryview]:
@@ -270,63 +199,9 @@ def _opened(
         raise PeerError("FS-721", f"the payload goes on after {length} bytes")
 
 
-class Source(Protocol):
-    """An open binary file, or what reads like one."""
-
-    def readinto(self, buffer: memoryview, /) -> int | None:
-        """Fill the buffer's beginning; 0 at the end."""
-
-
-class _File:
-    """Takes a payload's parts from a file, into one buffer."""
-
-    def __init__(self, source: Source, buffer: memoryview) -> None:
-        self._source = source
-        self._buffer = buffer
-
-    def take(self, size: int) -> memoryview:
-        filled = 0
-        while filled < size:
-            got = self._source.readinto(self._buffer[filled:size])
-            if not got:
-                raise PeerError("FS-721", "the payload ends early")
-            filled += got
-        return self._buffer[:size]
-
-    def has_more(self) -> bool:
-        return bool(self._source.readinto(self._buffer[:1]))
-
-
-class _Memory:
-    """Takes a payload's parts from memory, without copying."""
-
-    def __init__(self, payload: Buffer) -> None:
-        self._rest = memoryview(payload)
-
-    def take(self, size: int) -> memoryview:
-        if len(self._rest) < size:
-            raise PeerError("FS-721", "the payload ends early")
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
-
-    def has_more(self) -> bool:
-        return bool(self._rest)
-
-
-def _reader(source: Source | Buffer, memory: memoryview | int) -> _File | _Memory:
-    """Read a file through `memory`, or as many bytes of it; memory as it is."""
-    if isinstance(source, Buffer):
-        return _Memory(source)
-    return _File(source, carve(memory)[0].data if isinstance(memory, int) else memory)
-
-
 def _longest(size: int) -> int:
     """Return the longest part of a payload with so many plaintext bytes."""
     return max(SEALED_KEY_BYTES, min(size, CHUNK) + TAG_BYTES)
-
-
-def _bind(label: bytes, *parts: bytes) -> bytes:
-    return domains.length_prefixed(label, domains.VERSION, *parts)
 
 
 def _mark_last(chunks: Iterable[Buffer]) -> Iterator[tuple[int, Buffer, bool]]:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fedsecure.core import layout
-from fedsecure.core.encoding import MeanScalars, MeanUpdate, Metrics, Update
+from fedsecure.core.encoding import MeanUpdate, Update
 from fedsecure.core.layout import Buffer
 from fedsecure.core.modulus import SCALARS, Words
 from fedsecure.core.params import Params
+from fedsecure.core.scalars import MeanScalars, Metrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from typing import Final
 from fedsecure.doctor.findings import Check, SkippedError
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.membership.accepted import Membership, Own, open_membership
-from fedsecure.protocol.identity import ReadableByOthersError, load_signing_key
 from fedsecure.protocol.node_keys import load_node_key
+from fedsecure.protocol.signing_keys import load_signing_key
 from fedsecure.storage import database
+from fedsecure.system.private_files import ReadableByOthersError
 
 LEAST_FREE: Final = 2**30  # bytes
 

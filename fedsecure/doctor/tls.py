@@ -12,7 +12,7 @@ from shlex import quote
 
 from fedsecure.doctor.findings import Check, SkippedError
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.protocol.identity import ReadableByOthersError, read_private
+from fedsecure.system.private_files import ReadableByOthersError, read_private
 from fedsecure.transport.certificates import LEAST_DAYS, ends_at
 from fedsecure.transport.response_limits import tls_context
 

@@ -29,15 +29,9 @@ from fedsecure.membership.handout import AUTHORITIES, digest, read_authorities
 from fedsecure.protocol.encodings import Digest
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.fingerprints import Fingerprint
-from fedsecure.protocol.identity import (
-    Federation,
-    Name,
-    Role,
-    load_federation,
-    load_signing_key,
-    require_key_of,
-)
+from fedsecure.protocol.identity import Federation, Name, Role, load_federation
 from fedsecure.protocol.signing import Author
+from fedsecure.protocol.signing_keys import load_signing_key, require_key_of
 from fedsecure.system import settings
 from fedsecure.system.settings import RelativePath
 

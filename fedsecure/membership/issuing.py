@@ -21,13 +21,9 @@ from fedsecure.membership.files import write_public
 from fedsecure.membership.handout import Handout
 from fedsecure.membership.identity_file import SUFFIX, Identity
 from fedsecure.membership.own import OwnParty
-from fedsecure.protocol.identity import (
-    Federation,
-    Role,
-    load_signing_key,
-    require_key_of,
-)
+from fedsecure.protocol.identity import Federation, Role
 from fedsecure.protocol.signing import Author
+from fedsecure.protocol.signing_keys import load_signing_key, require_key_of
 from fedsecure.system import settings
 
 IDENTITIES: Final = "identities"

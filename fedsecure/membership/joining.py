@@ -22,15 +22,9 @@ from fedsecure.membership.files import replace
 from fedsecure.membership.handout import Handout
 from fedsecure.membership.own import OwnParty
 from fedsecure.protocol.federation_versions import Federations
-from fedsecure.protocol.identity import (
-    DataOwnerParty,
-    Federation,
-    Party,
-    Role,
-    load_signing_key,
-    require_key_of,
-)
+from fedsecure.protocol.identity import DataOwnerParty, Federation, Party, Role
 from fedsecure.protocol.node_keys import load_node_key, node_key_text
+from fedsecure.protocol.signing_keys import load_signing_key, require_key_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,11 @@ from fedsecure.membership import identity_file, own_tls, starting_config
 from fedsecure.membership.files import write_public
 from fedsecure.membership.identity_file import SUFFIX, Identity
 from fedsecure.membership.own import FILES
-from fedsecure.protocol.identity import (
-    Role,
-    public_key_text,
-    save_signing_key,
-    write_private,
-)
+from fedsecure.protocol.identity import Role
 from fedsecure.protocol.node_keys import generate_node_key
+from fedsecure.protocol.signing_keys import public_key_text, save_signing_key
 from fedsecure.system import settings
+from fedsecure.system.private_files import write_private
 
 SIGNING_KEY: Final = "signing.pem"
 FLOWER_KEY: Final = "flower.key"

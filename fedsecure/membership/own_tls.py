@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from fedsecure.errors import OperatorError
 from fedsecure.membership.files import write_public
-from fedsecure.protocol.identity import read_private, write_private
+from fedsecure.system.private_files import read_private, write_private
 from fedsecure.transport.certificates import Authority
 
 AUTHORITY_LIFETIME: Final = timedelta(days=3650)

@@ -5,9 +5,7 @@ owners with their public keys. The same file lies at every party; its digest is
 in every statement, so two parties with different files find out at once.
 """
 
-import errno
 import hashlib
-import os
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
@@ -17,24 +15,13 @@ from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 import rfc8785
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-)
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from fedsecure.errors import OperatorError, PeerError
-from fedsecure.protocol.encodings import Base64Key, Digest, base64url, from_base64url
+from fedsecure.errors import PeerError
+from fedsecure.protocol.encodings import Base64Key, Digest, from_base64url
 from fedsecure.protocol.fingerprints import fingerprint
 from fedsecure.system import settings
-from fedsecure.system.durability import sync
 from fedsecure.system.wording import form
 
 Name = Annotated[
@@ -99,7 +86,6 @@ FlowerKey = Annotated[
 
 MAX_DATA_OWNERS: Final = 10_000
 MAX_CHANGES: Final = 2**31
-DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Role(StrEnum):
@@ -235,93 +221,3 @@ def load_federation(path: Path) -> Federation:
         OperatorError: FS-801 to FS-803 with the file and the key.
     """
     return settings.load(path, Federation)
-
-
-def public_key_text(key: Ed25519PrivateKey) -> str:
-    """Return the public half as it stands in `federation.toml`."""
-    return base64url(key.public_key().public_bytes_raw())
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Create a file that only this user can read (0600); never overwrites.
-
-    Guarantee: when this returns, the file is on disk; when it raises, there is none.
-
-    Raises:
-        OperatorError: FS-743 when the file exists or cannot be written, FS-523 when
-            the disk is full.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o600)  # the umask may have taken more
-                file.write(content)
-                file.flush()
-                os.fsync(descriptor)
-            sync(path.parent)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        code = "FS-523" if error.errno in DISK_FULL else "FS-743"
-        raise OperatorError(code, f"{path}: {error.strerror}") from error
-
-
-def save_signing_key(path: Path, key: Ed25519PrivateKey) -> None:
-    """Write a signing key as PKCS #8 PEM, readable by this user alone."""
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    write_private(path, pem)
-
-
-class ReadableByOthersError(OperatorError):
-    """A private file's mode lets others in: FS-744."""
-
-
-def read_private(path: Path) -> bytes:
-    """Read a private file, refusing one that others can read.
-
-    Raises:
-        ReadableByOthersError: FS-744 when the mode lets others in.
-        OperatorError: FS-801 when unreadable.
-    """
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read()
-    except OSError as error:
-        raise OperatorError("FS-801", f"{path}: {error.strerror}") from error
-    if mode & 0o077:
-        raise ReadableByOthersError("FS-744", f"{path} has mode {mode & 0o777:04o}")
-    return content
-
-
-def load_signing_key(path: Path) -> Ed25519PrivateKey:
-    """Read a signing key.
-
-    Raises:
-        OperatorError: FS-744, FS-801, or FS-745 when it is no Ed25519 key.
-    """
-    try:
-        key = load_pem_private_key(read_private(path), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise OperatorError("FS-745", f"{path} holds no unencrypted key") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise OperatorError("FS-745", f"{path} holds a {type(key).__name__}")
-    return key
-
-
-def require_key_of(federation: Federation, name: str, key: Ed25519PrivateKey) -> None:
-    """Check that a party's private key is the one in the federation file.
-
-    Raises:
-        OperatorError: FS-741 when `name` is not in the federation, FS-746 when it
-            stands there with another key.
-    """
-    try:
-        _, party = federation.find(name)
-    except PeerError as error:  # here the name is this party's own
-        raise OperatorError(error.code, error.detail) from error
-    if party.key != public_key_text(key):
-        raise OperatorError("FS-746", f"{name} in federation {federation.name}")

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from fedsecure.errors import OperatorError
-from fedsecure.protocol.identity import read_private
+from fedsecure.system.private_files import read_private
 
 
 def generate_node_key() -> tuple[bytes, str]:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import ConfigRecord, Message, RecordDict
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
-from fedsecure.core import seal
+from fedsecure.core import seal, seal_info, sealing_key
 from fedsecure.errors import FedsecureError
 from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.runtime import task_identity
@@ -128,7 +128,7 @@ WORLD: Final = World("fuzz")
 def _signed() -> dict[str, tuple[signing.Signed[Any], str]]:
     """Return a statement of each kind with its signer."""
     asked = WORLD.propose()
-    key = seal.SealingKey.from_seed(bytes(32))
+    key = sealing_key.SealingKey.from_seed(bytes(32))
     head = statements.LedgerHead(entries=3, hash="a" * 64)
     digest, federation = asked.digest, WORLD.federation.digest
     north, basel = SERVERS[0], HOSPITALS[0]
@@ -383,8 +383,10 @@ def note_target(folder: Path) -> Target:
 
 def sealed_target() -> Target:
     """A payload at an aggregator, a share at the model owner."""
-    key = seal.SealingKey.from_seed(bytes(32))
-    info = seal.report_info(bytes(32), bytes(32), "basel", "north", bytes(16), "seed")
+    key = sealing_key.SealingKey.from_seed(bytes(32))
+    info = seal_info.report_info(
+        bytes(32), bytes(32), "basel", "north", bytes(16), "seed"
+    )
     sealed = bytearray()
     seal.seal(key.public_bytes, info, bytes(32), [bytes(64)], sealed.extend)
 

@@ -30,8 +30,9 @@ from fedsecure.owner.store.files import save_array
 from fedsecure.owner.store.records import ModelKind, RunStarted, StoredModel
 from fedsecure.owner.store.rounds import RoundStore
 from fedsecure.protocol.federation_versions import Federations
-from fedsecure.protocol.identity import Federation, public_key_text
+from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author, Signed
+from fedsecure.protocol.signing_keys import public_key_text
 from fedsecure.protocol.statements import (
     Purpose,
     Receipt,

@@ -19,7 +19,8 @@ import pytest
 from numpy.typing import NDArray
 
 from fedsecure.contributor.contribution import Offer, TaskFacts
-from fedsecure.core.encoding import MeanScalars, MeanUpdate
+from fedsecure.core.encoding import MeanUpdate
+from fedsecure.core.scalars import MeanScalars
 from fedsecure.core.scheme import Measurement
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.owner.jobs.training import Training

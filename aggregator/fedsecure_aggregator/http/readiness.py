@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from fedsecure.errors import OperatorError
-from fedsecure.protocol.identity import load_signing_key
+from fedsecure.protocol.signing_keys import load_signing_key
 from fedsecure.storage import database
 from fedsecure.transport.certificates import LEAST_DAYS, ends_at
 from fedsecure_aggregator.config import AggregatorSettings

@@ -22,7 +22,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from fedsecure.core import scheme, seal
+from fedsecure.core import scheme, seal, seal_info, sealing_key
 from fedsecure.core.buffers import Memory, carve
 from fedsecure.core.layout import Buffer
 from fedsecure.core.mask import ReportContext
@@ -53,7 +53,7 @@ class Upload:
 
 @dataclass(slots=True)
 class _Sum:
-    key: seal.SealingKey
+    key: sealing_key.SealingKey
     share: scheme.AggregateShare = field(repr=False)
     members: set[tuple[str, str]] = field(default_factory=set)
 
@@ -161,12 +161,16 @@ class Fold:
         return None
 
     def _output_share(
-        self, params: Params, upload: Upload, key: seal.SealingKey, file: BufferedReader
+        self,
+        params: Params,
+        upload: Upload,
+        key: sealing_key.SealingKey,
+        file: BufferedReader,
     ) -> Iterator[Buffer]:
         """Return an upload's output share, in pieces, from its beginning."""
         header = upload.header
         memory = self._memory = self._memory or _Memory()
-        info = seal.report_info(
+        info = seal_info.report_info(
             bytes.fromhex(header.federation),
             bytes.fromhex(header.spec),
             header.reporter,

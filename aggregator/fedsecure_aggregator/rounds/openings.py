@@ -23,7 +23,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from fedsecure.core import scheme, seal
+from fedsecure.core import scheme, seal, seal_info
 from fedsecure.core.sealing_key import CONTENT_KEY_BYTES
 from fedsecure.errors import OperatorError, RoundStateError
 from fedsecure.protocol.encodings import from_base64url
@@ -250,7 +250,7 @@ def _seal_share(
 ) -> seal.Sealed:
     """Seal a sum to the owner's key of this round; on disk when this returns."""
     spec = spec_of(row.token)
-    info = seal.share_info(
+    info = seal_info.share_info(
         bytes.fromhex(spec.federation),
         bytes.fromhex(row.spec),
         context.name,

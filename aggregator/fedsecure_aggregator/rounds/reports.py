@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy.orm import Session
 
-from fedsecure.core import scheme, seal
+from fedsecure.core import payload_digest, scheme
 from fedsecure.core.params import Params
 from fedsecure.core.payload_digest import PayloadDigest
 from fedsecure.errors import FedsecureError, PeerError, RoundStateError
@@ -62,7 +62,7 @@ def most_bytes(context: Context, digest: str) -> int:
 def longest_payload(params: Params) -> int:
     """Return how many bytes the longest payload of a round's reports has."""
     return max(
-        seal.sealed_length(scheme.input_share_bytes(params, kind))
+        payload_digest.sealed_length(scheme.input_share_bytes(params, kind))
         for kind in ("seed", "vector")
     )
 
@@ -302,7 +302,7 @@ def _require_member(context: Context, granted: Granted, reporter: str) -> None:
 
 def _require_length(params: Params, said: ReportHeader) -> None:
     plaintext = scheme.input_share_bytes(params, said.kind)
-    length = seal.sealed_length(plaintext)
+    length = payload_digest.sealed_length(plaintext)
     if said.length != length:
         raise PeerError(
             "FS-310",

@@ -30,9 +30,8 @@ from typing import IO, Final
 import structlog
 from pydantic import ValidationError
 
-from fedsecure.core.seal import SealingKey
+from fedsecure.core.sealing_key import SealingKey
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.protocol.identity import DISK_FULL, read_private, write_private
 from fedsecure.protocol.statements import LedgerHead, Strict
 from fedsecure.storage import locks
 from fedsecure.system.durability import (
@@ -42,6 +41,7 @@ from fedsecure.system.durability import (
     with_checksum,
     without_checksum,
 )
+from fedsecure.system.private_files import DISK_FULL, read_private, write_private
 from fedsecure_aggregator.storage.journal import Journal
 
 ONE_FILE: Final = frozenset(

@@ -26,8 +26,8 @@ from fedsecure.frameworks.flower.runtime import (
 )
 from fedsecure.owner.process import Owner, open_owner
 from fedsecure.owner.settings import SuperlinkSettings, load_owner_settings
-from fedsecure.protocol.identity import write_private
 from fedsecure.protocol.node_keys import generate_node_key
+from fedsecure.system.private_files import write_private
 from fedsecure_bench.progress import Told
 from fedsecure_bench.rounds import agent, idle
 from fedsecure_bench.rounds.model import NODES

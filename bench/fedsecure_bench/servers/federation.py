@@ -37,8 +37,9 @@ from fedsecure.membership.accepted import (
 from fedsecure.membership.issuing import FEDERATION
 from fedsecure.owner.rounds.proposal import Proposal, RoundRequest
 from fedsecure.owner.rounds.round_owner import RoundOwner
-from fedsecure.protocol.identity import Federation, public_key_text, save_signing_key
+from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author, Signed
+from fedsecure.protocol.signing_keys import public_key_text, save_signing_key
 from fedsecure.protocol.statements import (
     Opening,
     Purpose,

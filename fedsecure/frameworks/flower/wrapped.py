@@ -20,7 +20,8 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import Strategy
 
-from fedsecure.core.encoding import MeanScalars, MeanUpdate
+from fedsecure.core.encoding import MeanUpdate
+from fedsecure.core.scalars import MeanScalars
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.frameworks.flower import wire
 from fedsecure.owner.jobs.model_source import WHOLE, Parts

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from fedsecure.core import scheme, seal
+from fedsecure.core import payload_digest, scheme, seal, seal_info, sealing_key
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol import signing
@@ -21,7 +21,7 @@ def fetch(
         PeerError: The aggregator's refusal.
         OperatorError: FS-606 when the file cannot be written.
     """
-    length = seal.sealed_length(proposal.params.layout.plaintext_bytes)
+    length = payload_digest.sealed_length(proposal.params.layout.plaintext_bytes)
     try:
         return client.open(opening, file, length)
     except OSError as error:
@@ -33,7 +33,7 @@ def unseal(
     opening: Signed[Opening],
     share: Signed[AggregateShareHeader],
     file: Path,
-    key: seal.SealingKey,
+    key: sealing_key.SealingKey,
 ) -> scheme.AggregateShare:
     """Check an aggregator's share of a sum and open it; run by the model owner.
 
@@ -50,7 +50,7 @@ def unseal(
     if (file.stat().st_size, _sha256(file)) != (said.length, said.digest):
         raise PeerError("FS-354", f"{share.signer} sent other bytes than it signed")
     # (3) They open with this round's key, for this opening.
-    info = seal.share_info(
+    info = seal_info.share_info(
         bytes.fromhex(opening.statement.federation),
         bytes.fromhex(proposal.spec.digest),
         share.signer,

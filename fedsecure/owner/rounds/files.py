@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsecure.core import seal
+from fedsecure.core import sealing_key
 from fedsecure.errors import PeerError
-from fedsecure.protocol import identity
 from fedsecure.protocol.encodings import base64url
 from fedsecure.protocol.identity import Party
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import RoundSpec
+from fedsecure.system import private_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,17 @@ class RoundFiles:
         """Return where an aggregator's sealed share lies."""
         return self.folder / f"{spec}.{aggregator.name}.share"
 
-    def save_key(self, spec: str, key: seal.SealingKey) -> None:
+    def save_key(self, spec: str, key: sealing_key.SealingKey) -> None:
         """Write a round's key."""
-        identity.write_private(self.key(spec), key.to_bytes())
+        private_files.write_private(self.key(spec), key.to_bytes())
 
-    def read_key(self, spec: Signed[RoundSpec]) -> seal.SealingKey | None:
+    def read_key(self, spec: Signed[RoundSpec]) -> sealing_key.SealingKey | None:
         """Return a round's key; None when it is gone, or is not that key any more."""
         file = self.key(spec.digest)
         if not file.exists():
             return None
         try:
-            key = seal.SealingKey.from_bytes(identity.read_private(file))
+            key = sealing_key.SealingKey.from_bytes(private_files.read_private(file))
         except PeerError:  # it has another length
             return None
         whole = base64url(key.public_bytes) == spec.statement.sealing_key

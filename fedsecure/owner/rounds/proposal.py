@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fedsecure.core import scheme, seal
+from fedsecure.core import scheme, sealing_key
 from fedsecure.core.params import Params
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import (
@@ -49,7 +49,7 @@ class Proposal:
     spec: Signed[RoundSpec]
     params: Params
     grants: Mapping[str, Signed[RoundGrant]]
-    key: seal.SealingKey | None = field(repr=False)
+    key: sealing_key.SealingKey | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from fedsecure.core import scheme, seal
+from fedsecure.core import scheme, sealing_key
 from fedsecure.errors import OperatorError, PeerError, Spoiled, Stands
 from fedsecure.owner.rounds import aggregate_shares, receipts
 from fedsecure.owner.rounds.files import RoundFiles
@@ -75,7 +75,7 @@ class RoundOwner:
             FedsecureError: FS-2xx when the numbers do not fit, PeerError when an
                 aggregator refuses, answers wrongly (FS-351) or not at all.
         """
-        key = seal.SealingKey.from_seed(self.rand(seal.SEED_BYTES))
+        key = sealing_key.SealingKey.from_seed(self.rand(sealing_key.SEED_BYTES))
         federation = self.author.federation.digest
         spec = self.author.sign(spec_of(request, federation, key, self.clock()))
         params = params_of(spec.statement)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from fedsecure.core import seal
+from fedsecure.core import sealing_key
 from fedsecure.core.params import Params
 from fedsecure.errors import OperatorError
 from fedsecure.owner.rounds.proposal import Proposal, ReceiptPair, RoundRequest
@@ -17,7 +17,7 @@ TICKET_SECONDS: Final = 300
 
 
 def spec_of(
-    request: RoundRequest, federation: str, key: seal.SealingKey, now: float
+    request: RoundRequest, federation: str, key: sealing_key.SealingKey, now: float
 ) -> RoundSpec:
     """Return the spec of a round.
 

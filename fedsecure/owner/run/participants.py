@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from fedsecure.core.encoding import MeanScalars, MeanUpdate
+from fedsecure.core.encoding import MeanUpdate
+from fedsecure.core.scalars import MeanScalars
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.protocol.statements import RoundSpec
 from fedsecure.study.round_task import GlobalModel, RoundTask

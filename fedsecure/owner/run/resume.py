@@ -13,7 +13,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fedsecure.core.encoding import MeanScalars, MeanUpdate
+from fedsecure.core.encoding import MeanUpdate
+from fedsecure.core.scalars import MeanScalars
 from fedsecure.errors import OperatorError
 from fedsecure.owner.run.soundness import Measured
 from fedsecure.owner.store.files import load_array

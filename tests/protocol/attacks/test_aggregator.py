@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from fedsecure.contributor.contribution import Offer, TaskFacts
-from fedsecure.core import scheme, seal
+from fedsecure.core import scheme, seal, seal_info, sealing_key
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol.encodings import base64url, from_base64url
 from fedsecure.protocol.fingerprints import fingerprint
-from fedsecure.protocol.identity import Federation, public_key_text
+from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author, Signed, set_digest, verify
+from fedsecure.protocol.signing_keys import public_key_text
 from fedsecure.protocol.statements import (
     AggregateShareHeader,
     Opening,
@@ -163,7 +164,7 @@ def made_up(
         share.tensor[:] = tensor
         share.count = members
         payload = bytearray()
-        info = seal.share_info(
+        info = seal_info.share_info(
             bytes.fromhex(memory.federation.digest),
             bytes.fromhex(proposal.spec.digest),
             LIAR,
@@ -421,7 +422,7 @@ def test_garbage_for_an_answer_is_refused_by_owner_and_data_owner(
 def test_with_the_round_key_of_one_server_a_report_is_still_noise(
     memory: MemoryFederation, proposal: Proposal
 ) -> None:
-    key = seal.SealingKey.from_seed(bytes(32))
+    key = sealing_key.SealingKey.from_seed(bytes(32))
     said = proposal.grants[LIAR].statement.model_copy(
         update={"sealing_key": base64url(key.public_bytes)}
     )
@@ -433,7 +434,7 @@ def test_with_the_round_key_of_one_server_a_report_is_still_noise(
     for name in HOSPITALS:
         one = sealed_by(memory, name, leaky)[LIAR]
         header = one.header.statement
-        info = seal.report_info(
+        info = seal_info.report_info(
             bytes.fromhex(memory.federation.digest),
             bytes.fromhex(proposal.spec.digest),
             name,

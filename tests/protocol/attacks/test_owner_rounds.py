@@ -3,11 +3,11 @@
 import pytest
 
 from fedsecure.contributor.contribution import Offer, TaskFacts
-from fedsecure.core import seal
+from fedsecure.core import sealing_key
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol import signing
 from fedsecure.protocol.encodings import base64url
-from fedsecure.protocol.identity import public_key_text
+from fedsecure.protocol.signing_keys import public_key_text
 from fedsecure.protocol.statements import RoundGrant
 from tests.protocol.attacks.forging import (
     Receipts,
@@ -39,7 +39,7 @@ from tests.protocol.federation import (
 def test_an_owners_own_sealing_key_in_a_grant_is_refused(
     memory: MemoryFederation, proposal: Proposal
 ) -> None:
-    mine = seal.SealingKey.from_seed(bytes(32))
+    mine = sealing_key.SealingKey.from_seed(bytes(32))
     honest = proposal.grants["south"]
     said = honest.statement.model_copy(
         update={"sealing_key": base64url(mine.public_bytes)}

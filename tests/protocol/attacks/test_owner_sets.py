@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedsecure.core import scheme, seal
+from fedsecure.core import scheme, seal, seal_info
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol import signing
@@ -307,7 +307,7 @@ def unsealed(
     length = int.from_bytes(answer[:4])
     token, payload = answer[4 : 4 + length].decode(), answer[4 + length :]
     said = signing.verify(token, AggregateShareHeader, memory.federation).statement
-    info = seal.share_info(
+    info = seal_info.share_info(
         bytes.fromhex(memory.federation.digest),
         bytes.fromhex(proposal.spec.digest),
         said.aggregator,

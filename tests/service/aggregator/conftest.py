@@ -18,7 +18,7 @@ import pytest
 import tomli_w
 
 from fedsecure.membership.accepted import Accepted, save_accepted
-from fedsecure.protocol.identity import save_signing_key
+from fedsecure.protocol.signing_keys import save_signing_key
 from fedsecure.transport.certificates import Authority
 from tests.unit.aggregator.world import OWNER, SERVERS, Report, Round, World
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedsecure.core import scheme, seal
+from fedsecure.core import scheme, seal, seal_info, sealing_key
 from fedsecure.core.mask import ReportContext
 from fedsecure.errors import PeerError
 from fedsecure.protocol.framing import offset_after
@@ -42,7 +42,7 @@ class Watched:
     on_the_wire: bytes  # of both, without
     sent: dict[str, list[Sent]]
     secrets: dict[str, bytes]
-    round_keys: dict[str, seal.SealingKey]
+    round_keys: dict[str, sealing_key.SealingKey]
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +103,11 @@ def watched(
         )
 
 
-def stored_key(file: Path) -> seal.SealingKey:
+def stored_key(file: Path) -> sealing_key.SealingKey:
     """Read a round's key as it lies at an aggregator."""
-    return seal.SealingKey.from_bytes(without_checksum(file.read_bytes(), file, ""))
+    return sealing_key.SealingKey.from_bytes(
+        without_checksum(file.read_bytes(), file, "")
+    )
 
 
 def known_to(
@@ -219,12 +221,12 @@ def reports(watched: Watched, server: str) -> list[Sent]:
     return [sent for sent in watched.sent[server] if "/reports/" in sent.path]
 
 
-def opened(watched: Watched, report: Sent, key: seal.SealingKey) -> bytes:
+def opened(watched: Watched, report: Sent, key: sealing_key.SealingKey) -> bytes:
     """Open a report as its aggregator does."""
     said = verify(
         report.token.decode(), ReportHeader, watched.federation.world.federation
     ).statement
-    info = seal.report_info(
+    info = seal_info.report_info(
         bytes.fromhex(said.federation),
         bytes.fromhex(said.spec),
         said.reporter,

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import make_url, text
 
 from fedsecure.errors import OperatorError
-from fedsecure.protocol.identity import save_signing_key
+from fedsecure.protocol.signing_keys import save_signing_key
 from fedsecure.storage import database
 from fedsecure.transport.certificates import Authority, ends_at
 from fedsecure_aggregator.config import AggregatorSettings, with_password

@@ -10,7 +10,7 @@ import tomli_w
 
 from fedsecure.errors import PROBLEMS, OperatorError
 from fedsecure.membership.accepted import Accepted, save_accepted
-from fedsecure.protocol.identity import save_signing_key
+from fedsecure.protocol.signing_keys import save_signing_key
 from fedsecure.transport.certificates import Authority
 from fedsecure_aggregator.config import AggregatorSettings, load
 from fedsecure_aggregator.rules.policy import Policy

@@ -11,13 +11,14 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from fedsecure.core import scheme, seal
+from fedsecure.core import scheme, seal, seal_info, sealing_key
 from fedsecure.core.params import Params, Scalar
 from fedsecure.protocol.encodings import base64url, from_base64url
 from fedsecure.protocol.federation_versions import Federations
-from fedsecure.protocol.identity import Federation, public_key_text
+from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.signing import Author, Signed, set_digest, verify
+from fedsecure.protocol.signing_keys import public_key_text
 from fedsecure.protocol.statements import (
     AggregateShareHeader,
     Kind,
@@ -87,7 +88,7 @@ class Round:
     """A spec and the model owner's private key of that round."""
 
     spec: Signed[RoundSpec]
-    key: seal.SealingKey = field(repr=False)
+    key: sealing_key.SealingKey = field(repr=False)
 
     @property
     def digest(self) -> str:
@@ -152,7 +153,7 @@ class World:
 
     def propose(self, signer: str = OWNER, **changes: Any) -> Round:
         """Sign a spec; `changes` replace its fields."""
-        key = seal.SealingKey.from_seed(self.rand(32))
+        key = sealing_key.SealingKey.from_seed(self.rand(32))
         cohort = changes.get("cohort", list(self.hospitals))
         dimension = changes.get("dimension", 1000)
         params = Params.derive(
@@ -231,7 +232,7 @@ class World:
         plaintext: bytes,
     ) -> Report:
         said = verify(grant, RoundGrant, self.federation).statement
-        info = seal.report_info(
+        info = seal_info.report_info(
             bytes.fromhex(self.federation.digest),
             bytes.fromhex(asked.digest),
             reporter,
@@ -317,7 +318,7 @@ class World:
         assert said.opening == opening.digest
         assert said.set == set_digest(opening.statement.set)
         assert said.digest == hashlib.sha256(payload).hexdigest()
-        info = seal.share_info(
+        info = seal_info.share_info(
             bytes.fromhex(self.federation.digest),
             bytes.fromhex(asked.digest),
             said.aggregator,

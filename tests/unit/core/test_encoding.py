@@ -8,17 +8,15 @@ import pytest
 from hypothesis import given, strategies as st
 from numpy.typing import NDArray
 
-from fedsecure.core.encoding import (
+from fedsecure.core.encoding import TensorEncoder, decode_tensor, norm
+from fedsecure.core.params import METRIC_STEPS, Params, Scalar, Statistics
+from fedsecure.core.scalars import (
     Metrics,
-    TensorEncoder,
     Totals,
     decode_scalars,
-    decode_tensor,
     encode_scalars,
-    norm,
     read_totals,
 )
-from fedsecure.core.params import METRIC_STEPS, Params, Scalar, Statistics
 from fedsecure.errors import OperatorError, PeerError
 
 NEITHER = (False, False)  # clipped: neither what is trained nor statistics

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fedsecure.core import scheme, seal
+from fedsecure.core import scheme, seal, seal_info, sealing_key
 from fedsecure.core.buffers import carve
 from fedsecure.core.modulus import Words
 from fedsecure.core.params import Params
@@ -41,8 +41,8 @@ def rand(kind: Kind, update: str, report: int) -> bytes:
 def opened(kind: Kind, update: NDArray[np.float32], rand: bytes) -> Words:
     """Shard, seal for an aggregator, open and prepare there: what it then adds."""
     sharding = scheme.shard(PARAMS, SPEC, "a", Measurement(update, 1, {}), rand)
-    key = seal.SealingKey.from_seed(bytes(seal.SEED_BYTES))
-    info = seal.report_info(FEDERATION, SPEC, "a", "b", sharding.report_id, kind)
+    key = sealing_key.SealingKey.from_seed(bytes(sealing_key.SEED_BYTES))
+    info = seal_info.report_info(FEDERATION, SPEC, "a", "b", sharding.report_id, kind)
     chunks = [sharding.seed] if kind == "seed" else sharding.vector
     sealed = bytearray()
     length, _ = seal.seal(

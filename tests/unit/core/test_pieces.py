@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fedsecure.core import layout, scheme, seal
+from fedsecure.core import layout, scheme, seal, seal_info, sealing_key
 from fedsecure.core.layout import CHUNK, Buffer, cut
 from fedsecure.core.params import Params, Scalar
 from fedsecure.core.scheme import AggregateShare, Measurement
@@ -109,8 +109,8 @@ def test_what_cannot_be_taken_back_is_not_taken_for_a_refusal() -> None:
 @pytest.mark.parametrize("size", [1, CHUNK, CHUNK + 1, 3 * CHUNK])
 def test_records_opened_one_by_one_are_the_payload(size: int) -> None:
     plaintext = secrets.token_bytes(size)
-    key = seal.SealingKey.from_seed(bytes(32))
-    info = seal.report_info(bytes(32), SPEC, "a", "b", bytes(16), "vector")
+    key = sealing_key.SealingKey.from_seed(bytes(32))
+    info = seal_info.report_info(bytes(32), SPEC, "a", "b", bytes(16), "vector")
     payload = bytearray()
     seal.seal(key.public_bytes, info, bytes(32), cut(plaintext), payload.extend)
     memory = seal.Pieces.allocate()

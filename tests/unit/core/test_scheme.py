@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from fedsecure.core import scheme, seal
-from fedsecure.core.encoding import Metrics
+from fedsecure.core import payload_digest, scheme, seal, seal_info, sealing_key
 from fedsecure.core.layout import CHUNK
 from fedsecure.core.params import Params, Scalar
+from fedsecure.core.scalars import Metrics
 from fedsecure.core.scheme import (
     RAND_BYTES,
     AggregateShare,
@@ -368,19 +368,19 @@ def test_protecting_an_update_takes_at_most_16_mib_whatever_its_size(
 ) -> None:
     params = rounds.params(6_000_000)
     measurement = rounds.measurement(6_000_000)  # 24 MB
-    key = seal.SealingKey.from_seed(bytes(32))
+    key = sealing_key.SealingKey.from_seed(bytes(32))
     sink: Callable[[memoryview], object] = len
     tracemalloc.start()
     try:
         sharding = scheme.shard(params, SPEC, "a", measurement, rounds.rand())
-        info = seal.report_info(SPEC, SPEC, "a", "b", sharding.report_id, "vector")
+        info = seal_info.report_info(SPEC, SPEC, "a", "b", sharding.report_id, "vector")
         sealed = seal.seal(
             key.public_bytes, info, sharding.content_keys[0], sharding.vector, sink
         )
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert sealed.length == seal.sealed_length(params.layout.plaintext_bytes)
+    assert sealed.length == payload_digest.sealed_length(params.layout.plaintext_bytes)
     assert peak <= 16 * 2**20
 
 

@@ -8,14 +8,14 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from fedsecure.core import seal
+from fedsecure.core import payload_digest, seal, seal_info, sealing_key
 from fedsecure.core.layout import CHUNK
 from fedsecure.errors import PeerError
 
-KEY = seal.SealingKey.from_seed(b"k" * 32)
+KEY = sealing_key.SealingKey.from_seed(b"k" * 32)
 FACTS = (b"f" * 32, b"s" * 32, "clinic-a", "server-1")
-INFO = seal.report_info(*FACTS, b"r" * 16, "vector")
-SHARE_INFO = seal.share_info(*FACTS, b"o" * 32)
+INFO = seal_info.report_info(*FACTS, b"r" * 16, "vector")
+SHARE_INFO = seal_info.share_info(*FACTS, b"o" * 32)
 RECORD = CHUNK + 16
 CONTENT_KEY = b"c" * 32
 
@@ -24,7 +24,7 @@ def plaintext_of(size: int) -> bytes:
     return hashlib.shake_128(b"plaintext").digest(size)
 
 
-def sealed(size: int, info: seal.SealInfo = INFO) -> tuple[bytes, seal.Sealed]:
+def sealed(size: int, info: seal_info.SealInfo = INFO) -> tuple[bytes, seal.Sealed]:
     """A payload of so many plaintext bytes, from one buffer used by turns."""
     plaintext, payload = plaintext_of(size), bytearray()
     buffers = [bytearray(CHUNK), bytearray(CHUNK)]
@@ -44,10 +44,13 @@ THREE, THREE_SAID = sealed(2 * CHUNK + 5)
 
 
 def opened(
-    payload: bytes, size: int, info: seal.SealInfo = INFO, key: seal.SealingKey = KEY
+    payload: bytes,
+    size: int,
+    info: seal_info.SealInfo = INFO,
+    key: sealing_key.SealingKey = KEY,
 ) -> bytes:
     out = bytearray(size)
-    length = seal.sealed_length(size)
+    length = payload_digest.sealed_length(size)
     seal.open_sealed(key, info, io.BytesIO(payload), length, memoryview(out))
     return bytes(out)
 
@@ -55,7 +58,7 @@ def opened(
 @pytest.mark.parametrize("size", [1, 32, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK])
 def test_what_is_sealed_opens_and_its_length_is_known_before(size: int) -> None:
     payload, said = sealed(size)
-    assert said.length == len(payload) == seal.sealed_length(size)
+    assert said.length == len(payload) == payload_digest.sealed_length(size)
     assert opened(payload, size) == plaintext_of(size)
 
 
@@ -132,16 +135,16 @@ def test_a_payload_that_is_cut_or_goes_on_is_refused(payload: bytes) -> None:
 @pytest.mark.parametrize(
     "info",
     [
-        seal.report_info(b"F" * 32, *FACTS[1:], b"r" * 16, "vector"),
-        seal.report_info(FACTS[0], b"S" * 32, *FACTS[2:], b"r" * 16, "vector"),
-        seal.report_info(*FACTS[:2], "clinic-b", FACTS[3], b"r" * 16, "vector"),
-        seal.report_info(*FACTS[:3], "server-2", b"r" * 16, "vector"),
-        seal.report_info(*FACTS, b"R" * 16, "vector"),
-        seal.report_info(*FACTS, b"r" * 16, "seed"),
+        seal_info.report_info(b"F" * 32, *FACTS[1:], b"r" * 16, "vector"),
+        seal_info.report_info(FACTS[0], b"S" * 32, *FACTS[2:], b"r" * 16, "vector"),
+        seal_info.report_info(*FACTS[:2], "clinic-b", FACTS[3], b"r" * 16, "vector"),
+        seal_info.report_info(*FACTS[:3], "server-2", b"r" * 16, "vector"),
+        seal_info.report_info(*FACTS, b"R" * 16, "vector"),
+        seal_info.report_info(*FACTS, b"r" * 16, "seed"),
         SHARE_INFO,
     ],
 )
-def test_a_payload_opens_for_its_own_purpose_only(info: seal.SealInfo) -> None:
+def test_a_payload_opens_for_its_own_purpose_only(info: seal_info.SealInfo) -> None:
     with pytest.raises(PeerError, match="FS-720"):
         opened(SMALL, 40, info=info)
 
@@ -150,12 +153,12 @@ def test_info_of_a_share_is_bound_to_its_opening() -> None:
     payload, _ = sealed(40, SHARE_INFO)
     assert opened(payload, 40, SHARE_INFO) == plaintext_of(40)
     with pytest.raises(PeerError, match="FS-720"):
-        opened(payload, 40, seal.share_info(*FACTS, b"O" * 32))
+        opened(payload, 40, seal_info.share_info(*FACTS, b"O" * 32))
 
 
 def test_nobody_else_can_open_a_payload() -> None:
     with pytest.raises(PeerError, match="FS-720"):
-        opened(SMALL, 40, key=seal.SealingKey.from_seed(b"K" * 32))
+        opened(SMALL, 40, key=sealing_key.SealingKey.from_seed(b"K" * 32))
 
 
 def test_info_spells_out_every_part_with_its_length() -> None:
@@ -171,20 +174,20 @@ def test_info_spells_out_every_part_with_its_length() -> None:
 
 
 def test_a_private_key_is_stored_as_its_seed_and_not_printed() -> None:
-    again = seal.SealingKey.from_bytes(KEY.to_bytes())
+    again = sealing_key.SealingKey.from_bytes(KEY.to_bytes())
     assert again.public_bytes == KEY.public_bytes
     assert KEY.to_bytes() == b"k" * 32
     assert b"k" * 32 not in repr(KEY).encode()
     for size in (0, 31, 33):
         with pytest.raises(PeerError, match="FS-722"):
-            seal.SealingKey.from_bytes(bytes(size))
+            sealing_key.SealingKey.from_bytes(bytes(size))
 
 
 def test_key_pairs_are_those_of_x_wing() -> None:
     # draft-connolly-cfrg-xwing-kem, appendix C, first vector: seed and public key.
     seed = "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26"
-    public = seal.SealingKey.from_seed(bytes.fromhex(seed)).public_bytes
-    assert len(public) == seal.PUBLIC_KEY_BYTES
+    public = sealing_key.SealingKey.from_seed(bytes.fromhex(seed)).public_bytes
+    assert len(public) == sealing_key.PUBLIC_KEY_BYTES
     assert public[:8].hex() == "e2236b35a8c24b39"
     assert public[-8:].hex() == "c8cd049040ef6534"
     assert hashlib.sha256(public).hexdigest() == (
@@ -218,7 +221,7 @@ def test_chunks_of_other_sizes_are_a_bug_of_the_caller(chunks: list[bytes]) -> N
 
 
 def digest_of(payload: bytes, cuts: list[int], *, hashed_whole: bool = False) -> bytes:
-    digest = seal.PayloadDigest(len(payload), hashed_whole=hashed_whole)
+    digest = payload_digest.PayloadDigest(len(payload), hashed_whole=hashed_whole)
     for start, end in pairwise([0, *sorted(cuts), len(payload)]):
         digest.update(payload[start:end])
     return digest.digest()
@@ -254,19 +257,19 @@ def test_digest_does_not_depend_on_a_split_at_a_boundary(cut: int) -> None:
 )
 def test_a_length_that_no_payload_has_is_refused(length: int) -> None:
     with pytest.raises(PeerError, match="FS-721"):
-        seal.PayloadDigest(length)
+        payload_digest.PayloadDigest(length)
 
 
 def test_a_digest_needs_exactly_the_bytes_that_its_header_states() -> None:
     for payload in (SMALL, THREE):
-        short = seal.PayloadDigest(len(payload))
+        short = payload_digest.PayloadDigest(len(payload))
         short.update(payload[:-1])
         with pytest.raises(PeerError, match=r"FS-721.*shorter"):
             short.digest()
         short.update(payload[-1:])
         with pytest.raises(PeerError, match=r"FS-721.*longer"):
             short.update(b"\0")
-    untouched = seal.PayloadDigest(len(THREE))
+    untouched = payload_digest.PayloadDigest(len(THREE))
     untouched.update(THREE[: 1168 + RECORD])  # ends between two records
     with pytest.raises(PeerError, match=r"FS-721.*shorter"):
         untouched.digest()

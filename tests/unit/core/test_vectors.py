@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from fedsecure.core import scheme, seal
-from fedsecure.core.encoding import TensorEncoder, clamp_weight, encode_scalars
+from fedsecure.core import payload_digest, scheme, seal, seal_info, sealing_key
+from fedsecure.core.encoding import TensorEncoder
 from fedsecure.core.mask import Mask, ReportContext
 from fedsecure.core.params import Params, Scalar, Statistics
+from fedsecure.core.scalars import clamp_weight, encode_scalars
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 
 FOLDER = Path(__file__).parents[2] / "vectors"
@@ -156,7 +157,7 @@ def test_payloads_of_the_vectors_open(case: dict[str, Any]) -> None:
     assert sha256(out).hexdigest() == case["plaintext_sha256"]
     assert sha256(payload).hexdigest() == case["payload_sha256"]
     if case["kind"] != "aggregate share":
-        digest = seal.PayloadDigest(case["length"])
+        digest = payload_digest.PayloadDigest(case["length"])
         digest.update(payload)
         assert digest.digest().hex() == case["digest"]
 
@@ -211,19 +212,19 @@ def context_of(case: dict[str, Any]) -> ReportContext:
     )
 
 
-def key_of(case: dict[str, Any]) -> seal.SealingKey:
-    return seal.SealingKey.from_seed(bytes.fromhex(case["key_seed"]))
+def key_of(case: dict[str, Any]) -> sealing_key.SealingKey:
+    return sealing_key.SealingKey.from_seed(bytes.fromhex(case["key_seed"]))
 
 
-def info_of(case: dict[str, Any]) -> seal.SealInfo:
+def info_of(case: dict[str, Any]) -> seal_info.SealInfo:
     digests = [bytes.fromhex(case[f"{one}_digest"]) for one in ("federation", "spec")]
     parties = (case["sender"], case["receiver"])
     if case["kind"] == "aggregate share":
         opening = bytes.fromhex(case["opening_digest"])
-        info = seal.share_info(*digests, *parties, opening)
+        info = seal_info.share_info(*digests, *parties, opening)
     else:
         report_id = bytes.fromhex(case["report_id"])
-        info = seal.report_info(*digests, *parties, report_id, case["kind"])
+        info = seal_info.report_info(*digests, *parties, report_id, case["kind"])
     assert info.encoded.hex() == case["info"]
     return info
 

@@ -14,8 +14,9 @@ from fedsecure.membership import handout, identity_file, joining
 from fedsecure.membership.changes import Kind
 from fedsecure.membership.issuing import Issuer, authorities
 from fedsecure.membership.own import load_own
-from fedsecure.protocol.identity import Federation, load_federation, load_signing_key
+from fedsecure.protocol.identity import Federation, load_federation
 from fedsecure.protocol.signing import Author
+from fedsecure.protocol.signing_keys import load_signing_key
 from tests.unit.membership.parties import CHUR, NORTH, SOUTH, STUDY, World
 
 Change = Callable[[Path, str, str], None]

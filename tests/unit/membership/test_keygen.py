@@ -9,7 +9,8 @@ from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.membership import identity_file, keygen, own_tls
 from fedsecure.membership.keygen import Wanted
 from fedsecure.membership.own import load_own
-from fedsecure.protocol.identity import Role, load_signing_key
+from fedsecure.protocol.identity import Role
+from fedsecure.protocol.signing_keys import load_signing_key
 from tests.unit.membership.parties import BASEL, EVERYBODY, NORTH, NOW, Party, World
 
 Change = Callable[[Path, str, str], None]

@@ -10,8 +10,9 @@ from fedsecure.errors import OperatorError, PeerError
 from fedsecure.membership import handout, joining, versions
 from fedsecure.membership.changes import Kind
 from fedsecure.membership.own import load_own
-from fedsecure.protocol.identity import Federation, load_federation, load_signing_key
+from fedsecure.protocol.identity import Federation, load_federation
 from fedsecure.protocol.signing import Author, verify
+from fedsecure.protocol.signing_keys import load_signing_key
 from fedsecure.protocol.statements import FederationIssue
 from tests.unit.membership.parties import BERN, CHUR, NORTH, World
 

@@ -35,7 +35,7 @@ from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.membership.accepted import Accepted, save_accepted
 from fedsecure.owner.store.records import RoundJudged, RunFinished, Verdict
 from fedsecure.owner.store.states import RunState
-from fedsecure.protocol.identity import save_signing_key
+from fedsecure.protocol.signing_keys import save_signing_key
 from fedsecure.review import forms, records, report, shell
 from fedsecure.review.reading import open_round_store
 from fedsecure.review.terminal import live

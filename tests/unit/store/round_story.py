@@ -33,10 +33,10 @@ from fedsecure.protocol.identity import (
     DataOwnerParty,
     Federation,
     ModelOwnerParty,
-    public_key_text,
 )
 from fedsecure.protocol.ledger import GENESIS
 from fedsecure.protocol.signing import Author, Signed, set_digest
+from fedsecure.protocol.signing_keys import public_key_text
 from fedsecure.protocol.statements import (
     AggregateShareHeader,
     LedgerHead,

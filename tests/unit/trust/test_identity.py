@@ -11,15 +11,9 @@ from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.protocol.identity import (
-    Federation,
-    Role,
-    fingerprint,
-    load_federation,
-    public_key_text,
-    require_key_of,
-)
+from fedsecure.protocol.identity import Federation, Role, fingerprint, load_federation
 from fedsecure.protocol.signing import Author
+from fedsecure.protocol.signing_keys import public_key_text, require_key_of
 
 CASES = json.loads(
     (Path(__file__).parents[2] / "vectors" / "federation.json").read_text()

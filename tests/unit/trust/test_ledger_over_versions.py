@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.protocol.federation_versions import Federations
-from fedsecure.protocol.identity import Federation, public_key_text
+from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.ledger import (
     CHANGED,
     EventColumns,
@@ -20,6 +20,7 @@ from fedsecure.protocol.ledger import (
     read_chain,
 )
 from fedsecure.protocol.signing import Author
+from fedsecure.protocol.signing_keys import public_key_text
 from fedsecure.protocol.statements import Event, Void
 
 Authors = Callable[[str], Author]

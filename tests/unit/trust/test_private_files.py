@@ -17,12 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings, strategies as st
 
 from fedsecure.errors import OperatorError
-from fedsecure.protocol.identity import (
-    load_signing_key,
-    read_private,
-    save_signing_key,
-    write_private,
-)
+from fedsecure.protocol.signing_keys import load_signing_key, save_signing_key
+from fedsecure.system.private_files import read_private, write_private
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ from fedsecure.frameworks.flower.runtime.environment import (
     require_supported_flower,
 )
 from fedsecure.frameworks.flower.runtime.guard import BARE, GUARDED, OwnerHeader
-from fedsecure.protocol.identity import write_private
+from fedsecure.system.private_files import write_private
 
 PATIENCE: Final = 90.0  # seconds until a SuperLink must be healthy
 GRACE: Final = 8.0  # seconds between SIGTERM and SIGKILL
