@@ -15,9 +15,9 @@ import pytest
 from alembic.config import Config
 from sqlalchemy import Connection, event, inspect
 
-from fedsecure.storage import database
+from fedsecure.storage import revisions
 
-ALEMBIC: Final = database.command.upgrade
+ALEMBIC: Final = revisions.command.upgrade
 LOOKS: Final = ("SELECT", "PRAGMA")
 
 Statements = list[tuple[str, Any]]
@@ -79,7 +79,7 @@ RECORDED: Final = Recorded()
 def _planned_once() -> Iterator[None]:
     """Let every store of the session be made from the recorded statements."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database.command, "upgrade", RECORDED.upgrade)
+        patch.setattr(revisions.command, "upgrade", RECORDED.upgrade)
         yield
 
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from fedsecure.storage import revisions
+
 app = typer.Typer(
     help="Look after the round store (model owner).", no_args_is_help=True
 )
@@ -32,4 +34,4 @@ def migrate(
     from fedsecure.storage import database  # noqa: PLC0415
 
     place = load_owner_settings(config).database_url
-    typer.echo(database.migrate(database.locate(place), MIGRATIONS, "FS-604"))
+    typer.echo(revisions.migrate(database.locate(place), MIGRATIONS, "FS-604"))

@@ -13,7 +13,7 @@ from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.membership.accepted import Membership, Own, open_membership
 from fedsecure.protocol.node_keys import load_node_key
 from fedsecure.protocol.signing_keys import load_signing_key
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure.system.private_files import ReadableByOthersError
 
 LEAST_FREE: Final = 2**30  # bytes
@@ -118,7 +118,7 @@ def store_check(name: str, place: str | Path, migrations: Path, code: str) -> Ch
                 return f"{shown} is made at the start"
             if not os.access(file, os.W_OK):
                 raise OperatorError(code, f"{shown}: this user may not write to it")
-        with database.reading(url, migrations, code) as session:
+        with revisions.reading(url, migrations, code) as session:
             database.require_durable(session.connection())
         return f"{shown} is of this version"
 

@@ -17,7 +17,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.membership.own import FILES
 from fedsecure.owner.store.rounds import MIGRATIONS
 from fedsecure.protocol.identity import Role
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure.system import settings
 from fedsecure.system.settings import RelativePath
 
@@ -48,7 +48,7 @@ def open_round_store(place: str | Path | None = None) -> Iterator[Session]:
     """
     location = database.locate(place or usual_place())
     _require_file(location)
-    with database.reading(location, MIGRATIONS, "FS-604") as session:
+    with revisions.reading(location, MIGRATIONS, "FS-604") as session:
         yield session
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
-from fedsecure.storage import database
+from fedsecure.storage import sql_failures
 from fedsecure.terminal.tables import Column, table
 from fedsecure.terminal.values import plain
 
@@ -63,7 +63,9 @@ def ask(session: Session, query: str) -> Answer:
         answer = asking(connection, query.strip().removesuffix(";"))
     except (SQLAlchemyError, sqlite3.Error) as error:
         session.rollback()
-        cause = database.reply(error) if isinstance(error, SQLAlchemyError) else error
+        cause = (
+            sql_failures.reply(error) if isinstance(error, SQLAlchemyError) else error
+        )
         raise OperatorError("FS-647", str(cause).partition("\n")[0]) from error
     session.rollback()
     return answer

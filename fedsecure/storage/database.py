@@ -13,44 +13,23 @@ that flushes nothing (`fsync = off`) is refused.
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import quote
 
 import tenacity
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import (
-    URL,
-    Connection,
-    Engine,
-    create_engine,
-    event,
-    inspect,
-    make_url,
-)
-from sqlalchemy.exc import (
-    ArgumentError,
-    NoSuchModuleError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.compiler import DDLCompiler
 
 from fedsecure.errors import OperatorError
-from fedsecure.system.durability import is_out_of_files
+from fedsecure.storage.sql_failures import BUSY_SECONDS, is_busy
 from fedsecure.system.settings import is_utf8
 
-BUSY_SECONDS: Final = 30.0
 CONNECT_ARGUMENTS: Final = {  # of libpq: seconds, but for the last one
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -58,19 +37,6 @@ CONNECT_ARGUMENTS: Final = {  # of libpq: seconds, but for the last one
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,  # milliseconds
 }
-_DISK_FAILURES: Final = {
-    sqlite3.SQLITE_FULL: "FS-523",
-    sqlite3.SQLITE_IOERR: "FS-524",
-    sqlite3.SQLITE_READONLY: "FS-526",
-}
-_LACKS: Final = {"42P01", "42703"}  # PostgreSQL: undefined table, undefined column
-KINDS: Final = {
-    "round_store": "a model owner's round store",
-    "aggregator": "an aggregator's store",
-    "agent_state": "a data owner's agent state",
-}
-"""Whose store it is, by how its revisions begin."""
-SCHEMA_LOCK: Final = 0x66656473  # of PostgreSQL, while tables are made
 # `remote_write` and `remote_apply` are an operator's own choice: they wait for more.
 _ASK_FOR_COMMITS: Final = (
     "SELECT set_config('synchronous_commit', 'on', false) "
@@ -80,10 +46,6 @@ _FLUSHES: Final = (
     "fsync",
     "full_page_writes",
 )  # without one, a power cut loses commits
-
-
-class OlderFormError(OperatorError):
-    """An older version wrote a store, so it has to be migrated: FS-608."""
 
 
 def locate(place: str | Path) -> URL:
@@ -112,29 +74,6 @@ def shown(url: URL) -> str:
     if url.get_backend_name() == "sqlite":
         return url.database or "a database in memory"
     return url.set(query={}).render_as_string(hide_password=True)
-
-
-def cause(error: SQLAlchemyError) -> str:
-    """Say what the database said to the program, without statement and values."""
-    said = reply(error)
-    if _lacks_a_table(getattr(error, "orig", None)):
-        return (
-            f"{said}: its tables are not those of the form that it says it has; a "
-            "trial version wrote it, or somebody changed it. Put back a backup of it, "
-            "or move it away if nothing in it counts"
-        )
-    return said
-
-
-def reply(error: SQLAlchemyError) -> str:
-    """Say what the database said to a person's own query."""
-    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    if _is_busy(getattr(error, "orig", None)):
-        return (
-            f"{said}: another program, such as a backup or a database browser, held it "
-            f"for {BUSY_SECONDS:.0f} s; `fuser` and the file's name tell which"
-        )
-    return said
 
 
 def open_for_writing(url: URL) -> Engine:
@@ -197,110 +136,6 @@ def open_for_holding(url: URL, name: str) -> Engine:
     return _create(asked, isolation_level="AUTOCOMMIT", poolclass=NullPool)
 
 
-@contextmanager
-def reading(url: URL, migrations: Path, failed: str) -> Iterator[Session]:
-    """Read a store of this version's form; whoever writes to it is not held up.
-
-    Args:
-        url: Of the store.
-        migrations: The folder of its Alembic scripts.
-        failed: The code when the database fails, also within the block.
-
-    Raises:
-        OperatorError: `failed`; FS-603, FS-607 or FS-608 when it is another version's
-            or something else.
-    """
-    where = shown(url)
-    engine = open_for_reading(url)
-    try:
-        with Session(engine) as session:
-            require_current(session.connection(), where, migrations)
-            yield session
-    except SQLAlchemyError as error:
-        raise OperatorError(failed, f"{where}: {cause(error)}") from error
-    finally:
-        engine.dispose()
-
-
-def upgrade(engine: Engine, migrations: Path) -> None:
-    """Bring a database to this version's schema; an empty one gets all of it.
-
-    Args:
-        engine: Of the store.
-        migrations: The folder of the store's Alembic scripts.
-
-    Raises:
-        OperatorError: FS-603 when another version wrote it, FS-607 when it is
-            something else.
-    """
-    with engine.connect() as connection:
-        if _is_current(connection, migrations):
-            return
-    with writer(engine).begin() as connection:
-        # Another process may have been quicker.
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")
-        if not _is_current(connection, migrations):
-            _require_ours(connection, shown(engine.url), migrations)
-            config = _config(migrations)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-
-
-def prepare(engine: Engine, migrations: Path, command: str) -> None:
-    """Make the tables of an empty database; refuse one of another form.
-
-    Args:
-        engine: Of the store.
-        migrations: The folder of the store's Alembic scripts.
-        command: What migrates a store of an older form; people make a backup before.
-
-    Raises:
-        OperatorError: FS-603 when a newer version wrote it, FS-607 when it is
-            something else, FS-608 when it has an older form.
-    """
-    with engine.connect() as connection:
-        if _is_current(connection, migrations):
-            return
-        where, found = shown(engine.url), _revision(connection)
-        _require_ours(connection, where, migrations)
-    if found is not None:
-        raise OlderFormError("FS-608", f"{where} has form {found!r}; type: {command}")
-    upgrade(engine, migrations)
-
-
-def migrate(url: URL, migrations: Path, failed: str) -> str:
-    """Bring a database to this version's form, and say so; run by a person.
-
-    Raises:
-        OperatorError: FS-603 or FS-607 as `prepare`; `failed` when the database does.
-    """
-    engine = open_for_writing(url)
-    try:
-        with engine.connect() as connection:
-            before = _revision(connection)
-        upgrade(engine, migrations)
-        with engine.connect() as connection:
-            after = _revision(connection)
-    except SQLAlchemyError as error:
-        raise OperatorError(failed, f"{shown(url)}: {cause(error)}") from error
-    finally:
-        engine.dispose()
-    if before == after:
-        return f"{shown(url)} has form {after} already"
-    return f"{shown(url)}: {before or 'empty'} -> {after}"
-
-
-def failure(error: SQLAlchemyError) -> str:
-    """Return the code of a server's failing database; what lacks has its own."""
-    if is_out_of_files():
-        return "FS-536"
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    if code is None:
-        return "FS-525"
-    return _DISK_FAILURES.get(code & 0xFF, "FS-525")
-
-
 def require_durable(connection: Connection) -> None:
     """Check that a commit is on the disk once it returned.
 
@@ -310,18 +145,6 @@ def require_durable(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         raw: Any = connection.connection.dbapi_connection
         _require_flushes(raw)
-
-
-def require_current(connection: Connection, where: str, migrations: Path) -> None:
-    """Check that this version can read a store.
-
-    Raises:
-        OperatorError: FS-603 when a newer version wrote it, FS-607 when it is
-            something else, FS-608 when it has an older form.
-    """
-    if not _is_current(connection, migrations):
-        _require_ours(connection, where, migrations)
-        raise OlderFormError("FS-608", f"{where} has form {_revision(connection)!r}")
 
 
 def _create(url: URL, **options: Any) -> Engine:
@@ -360,25 +183,8 @@ def _require_flushes(connection: Any) -> None:
             raise OperatorError("FS-544", f"{name} is {value}")
 
 
-def _is_busy(error: BaseException | None) -> bool:
-    return (
-        isinstance(error, sqlite3.OperationalError)
-        # The error that is made here when the file was moved has no such code.
-        and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-    )
-
-
-def _lacks_a_table(error: BaseException | None) -> bool:
-    """Tell whether a table, view or column is not there that every store has."""
-    if isinstance(error, sqlite3.OperationalError):
-        return str(error).startswith("no such ") or " has no column named " in str(
-            error
-        )
-    return getattr(error, "sqlstate", None) in _LACKS
-
-
 @tenacity.retry(
-    retry=tenacity.retry_if_exception(_is_busy),
+    retry=tenacity.retry_if_exception(is_busy),
     wait=tenacity.wait_random(0.0, 0.05),
     stop=tenacity.stop_after_delay(BUSY_SECONDS),
     reraise=True,
@@ -429,42 +235,6 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     mode = "mode=ro" if in_use else "mode=ro&immutable=1"
     uri = f"file:{quote(str(path.absolute()))}?{mode}"
     return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
-
-
-@cache
-def _scripts(migrations: Path) -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config(migrations))
-
-
-def _config(migrations: Path) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
-    return config
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _is_current(connection: Connection, migrations: Path) -> bool:
-    return _revision(connection) == _scripts(migrations).get_current_head()
-
-
-def _require_ours(connection: Connection, where: str, migrations: Path) -> None:
-    found = _revision(connection)
-    known = {script.revision for script in _scripts(migrations).walk_revisions()}
-    if found is not None and found not in known:
-        theirs, ours = _kind(found), _kind(next(iter(known)))
-        if theirs is not None and theirs != ours:
-            raise OperatorError("FS-828", f"{where} is {theirs}, not {ours}")
-        raise OperatorError("FS-603", f"{where} has revision {found!r}")
-    if found is None and inspect(connection).get_table_names():
-        raise OperatorError("FS-607", f"{where} holds other tables")
-
-
-def _kind(revision: str) -> str | None:
-    """Return whose store a revision is of: it begins with its kind's name."""
-    return KINDS.get(revision.rpartition("_")[0])
 
 
 @compiles(CreateColumn, "sqlite")

@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationError
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.protocol.statements import MAX_DIMENSION
+from fedsecure.protocol.statement_fields import MAX_DIMENSION
 from fedsecure.study.strict import Strict, canonical
 from fedsecure.study.task import MAX_TASK, STUDY, parse_task
 from fedsecure.study.terms import StudyRequest, Terms, require_declared

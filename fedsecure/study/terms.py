@@ -24,10 +24,8 @@ from pydantic import Field
 
 from fedsecure.core.modulus import suite
 from fedsecure.errors import PeerError
+from fedsecure.protocol.statement_fields import MAX_INTEGER, MAX_SCALARS, Label
 from fedsecure.protocol.statements import (
-    MAX_INTEGER,
-    MAX_SCALARS,
-    Label,
     RoundSpec,
     ScalarField,
     StatisticsField,

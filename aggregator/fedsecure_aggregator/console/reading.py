@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from fedsecure.console.paging import Part, part_of
 from fedsecure.errors import OperatorError
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure.storage.view_rows import read, read_in
 from fedsecure_aggregator.rules.round_states import UNDECIDED, RoundState
 from fedsecure_aggregator.storage import tables
@@ -147,7 +147,7 @@ def open_aggregator_store(place: str | Path) -> Iterator[Session]:
         OperatorError: FS-525 when the database fails or is not there, FS-603, FS-607
             or FS-608 when it is another version's or something else.
     """
-    with database.reading(database.locate(place), MIGRATIONS, "FS-525") as session:
+    with revisions.reading(database.locate(place), MIGRATIONS, "FS-525") as session:
         yield session
 
 

@@ -14,7 +14,7 @@ import structlog
 
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.signing_keys import load_signing_key
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure.transport.certificates import LEAST_DAYS, ends_at
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.http.background import Task
@@ -114,7 +114,7 @@ class Readiness:
         name = database.shown(store.engine.url)
         with store.reading("look at its form") as session:
             database.require_in_place(session.connection())
-            database.require_current(session.connection(), name, MIGRATIONS)
+            revisions.require_current(session.connection(), name, MIGRATIONS)
             store.require_sound(session)
 
 

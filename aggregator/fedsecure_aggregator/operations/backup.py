@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from fedsecure.errors import OperatorError
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions, sql_failures
 from fedsecure.system.durability import sync
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.storage.spool import disk
@@ -50,12 +50,12 @@ def backup(settings: AggregatorSettings, file: Path) -> int:
         opened(database.open_for_reading(source)) as old,
         old.connect() as reading,
     ):
-        database.require_current(reading, database.shown(source), MIGRATIONS)
+        revisions.require_current(reading, database.shown(source), MIGRATIONS)
         with (
             new_file(file) as part,
             opened(database.open_for_writing(database.locate(part))) as new,
         ):
-            database.upgrade(new, MIGRATIONS)
+            revisions.upgrade(new, MIGRATIONS)
             with database.writer(new).begin() as writing:
                 return copy_rows(reading, writing, Base.metadata)
 
@@ -147,8 +147,8 @@ def failing(name: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        code = database.failure(error)
-        raise OperatorError(code, f"{name}: {database.cause(error)}") from error
+        code = sql_failures.failure(error)
+        raise OperatorError(code, f"{name}: {sql_failures.cause(error)}") from error
 
 
 def _as_they_are(connection: Connection) -> MetaData:

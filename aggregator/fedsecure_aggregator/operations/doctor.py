@@ -7,16 +7,12 @@ from urllib.parse import urlsplit
 
 from fedsecure.doctor import own
 from fedsecure.doctor.findings import Check, SkippedError, WaitsError
-from fedsecure.doctor.servers import (
-    Need,
-    aggregator_checks,
-    aggregator_server,
-    clock_check,
-)
+from fedsecure.doctor.server_probe import Need, aggregator_server
+from fedsecure.doctor.servers import aggregator_checks, clock_check
 from fedsecure.doctor.tls import ServerTls, tls_checks, utc_now
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.protocol.identity import AggregatorParty
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure_aggregator.config import AggregatorSettings, load
 from fedsecure_aggregator.operations.health import NotRunningError, require_ready
 from fedsecure_aggregator.storage.queries import require_own
@@ -61,7 +57,7 @@ def _ledger(settings: AggregatorSettings) -> str:
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return "it is begun at the first start"
     versions = own.member(settings).versions
-    with database.reading(url, MIGRATIONS, "FS-525") as session:
+    with revisions.reading(url, MIGRATIONS, "FS-525") as session:
         if not require_own(session, settings.name, versions):
             return "it has no entry yet"
     return f"its last entry is {settings.name}'s, in this federation"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.operations.backup import failing, keep_aside, opened
 from fedsecure_aggregator.storage import store
@@ -31,7 +31,7 @@ def migrate(settings: AggregatorSettings) -> str:
         return f"{database.shown(url)} has the form of this version"
     with open_spool(settings.data) as spool, store.taken(url):
         kept = keep_aside(url, spool.folder, "before-migration")
-        said = database.migrate(url, store.MIGRATIONS, "FS-525")
+        said = revisions.migrate(url, store.MIGRATIONS, "FS-525")
     return said if kept is None else f"{said}; as it was before: {kept}"
 
 
@@ -44,8 +44,8 @@ def _is_current(url: URL) -> bool:
             opened(database.open_for_reading(url)) as engine,
             engine.connect() as connection,
         ):
-            database.require_current(connection, database.shown(url), store.MIGRATIONS)
-    except database.OlderFormError:
+            revisions.require_current(connection, database.shown(url), store.MIGRATIONS)
+    except revisions.OlderFormError:
         return False
     return True
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.federation_versions import Federations
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.operations.backup import (
     copy_rows,
@@ -91,7 +91,7 @@ def restore(settings: AggregatorSettings, member: Member, order: Order) -> Resto
             kept = keep_aside(target, spool.folder, "before-restore")
             spool.note_restore(note)  # before the rows: a crash in between closes runs
             with failing("restore"):
-                database.upgrade(new, MIGRATIONS)
+                revisions.upgrade(new, MIGRATIONS)
                 with database.writer(new).begin() as writing:
                     for table in reversed(Base.metadata.sorted_tables):
                         writing.execute(table.delete())
@@ -138,7 +138,7 @@ def _source(place: str | Path | URL, member: Member) -> Iterator[Connection]:
         opened(database.open_for_reading(url)) as engine,
         engine.connect() as reading,
     ):
-        database.require_current(reading, database.shown(url), MIGRATIONS)
+        revisions.require_current(reading, database.shown(url), MIGRATIONS)
         queries.require_own(Session(reading), member.name, member.keys)
         yield reading
 

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.protocol.identity import Federation, Role
-from fedsecure.protocol.statements import MAX_DIMENSION, RoundSpec
+from fedsecure.protocol.statement_fields import MAX_DIMENSION
+from fedsecure.protocol.statements import RoundSpec
 from fedsecure.system.settings import Settings
 
 DAY: Final = 86_400  # seconds

@@ -19,7 +19,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.protocol.ledger import Ledger
 from fedsecure.protocol.signing import Author
 from fedsecure.protocol.statements import LedgerHead
-from fedsecure.storage import database, locks
+from fedsecure.storage import database, locks, revisions, sql_failures
 from fedsecure.storage.locks import Hold
 from fedsecure.storage.transactions import Patience, Transactions
 from fedsecure_aggregator.storage import migrations
@@ -114,7 +114,7 @@ def open_store(
     with ExitStack() as stack:
         engine, held = _take(database.locate(place), stack)
         with _named("start"):
-            database.prepare(engine, MIGRATIONS, "fedsecure aggregator migrate")
+            revisions.prepare(engine, MIGRATIONS, "fedsecure aggregator migrate")
         stack.pop_all()
     transactions = Transactions(
         engine,
@@ -157,4 +157,6 @@ def _named(name: str) -> Iterator[None]:
 
 
 def _failed(name: str, error: SQLAlchemyError) -> OperatorError:
-    return OperatorError(database.failure(error), f"{name}: {database.cause(error)}")
+    return OperatorError(
+        sql_failures.failure(error), f"{name}: {sql_failures.cause(error)}"
+    )

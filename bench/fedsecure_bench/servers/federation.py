@@ -2,7 +2,7 @@
 
 Everybody's keys lie in this process; the servers are started by the command that
 their operators type, each in its own folder. Data owners are simulated by their real
-end of a round (`rounds.contributor`), with an outbox that forgets.
+end of a round (`fedsecure.contributor`), with an outbox that forgets.
 """
 
 import secrets
@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from fedsecure.contributor.contribution import Accepted, Contributor, TaskFacts
-from fedsecure.contributor.outbox import StoredReport
 from fedsecure.core import scheme
 from fedsecure.core.mask import REPORT_ID_BYTES, SEED_BYTES
 from fedsecure.demo.processes import Processes
@@ -40,17 +39,12 @@ from fedsecure.owner.rounds.round_owner import RoundOwner
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author, Signed
 from fedsecure.protocol.signing_keys import public_key_text, save_signing_key
-from fedsecure.protocol.statements import (
-    Opening,
-    Purpose,
-    Receipt,
-    RoundSpec,
-    Weighting,
-)
+from fedsecure.protocol.statements import Opening, Purpose, RoundSpec, Weighting
 from fedsecure.transport.aggregator_client import AggregatorClient
 from fedsecure.transport.certificates import Authority
 from fedsecure.transport.retries import Patience
 from fedsecure_bench.progress import Told
+from fedsecure_bench.servers.outbox import Outbox
 from fedsecure_bench.usage import Usage
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a file system in memory, on Linux
@@ -78,44 +72,6 @@ class NoLog:
 
     def opening(self, opening: Signed[Opening]) -> None:
         """Forget it."""
-
-
-@dataclass(slots=True)
-class Outbox:
-    """Sealed reports in a folder; a data owner's own outbox survives a crash, too."""
-
-    folder: Path
-    kept: list[StoredReport] = field(default_factory=list)
-
-    def reports(self, spec: str) -> Sequence[StoredReport]:
-        """Return the stored reports of a spec."""
-        return [report for report in self.kept if report.spec == spec]
-
-    def answered(self, spec: RoundSpec) -> str | None:  # noqa: ARG002
-        """Remember nothing."""
-        return None
-
-    def payload_path(self, spec: str, aggregator: str) -> Path:
-        """Return where to write a payload."""
-        return self.folder / f"{spec[:16]}.{aggregator}"
-
-    def store(
-        self,
-        spec: Signed[RoundSpec],  # noqa: ARG002
-        study: str,  # noqa: ARG002
-        reports: Sequence[StoredReport],
-    ) -> None:
-        """Keep both reports of a round, until the next one's."""
-        self.kept = list(reports)
-
-    def receive(self, receipt: Signed[Receipt]) -> None:
-        """Forget a receipt."""
-
-    def clear(self) -> None:
-        """Delete what was sent."""
-        for report in self.kept:
-            report.payload.unlink(missing_ok=True)
-        self.kept = []
 
 
 @dataclass(frozen=True, slots=True)

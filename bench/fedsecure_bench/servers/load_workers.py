@@ -21,7 +21,8 @@ from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import RoundGrant, RoundSpec
 from fedsecure.transport.aggregator_client import AggregatorClient
-from fedsecure_bench.servers.federation import Many, Outbox, accepted, update_of
+from fedsecure_bench.servers.federation import Many, accepted, update_of
+from fedsecure_bench.servers.outbox import Outbox
 
 AT_ONCE: Final = 4  # data owners in one process
 

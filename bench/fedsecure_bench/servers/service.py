@@ -37,7 +37,6 @@ from fedsecure_bench.servers import unprotected
 from fedsecure_bench.servers.federation import (
     READY_SECONDS,
     Many,
-    Outbox,
     accepted,
     in_memory,
     many,
@@ -48,6 +47,7 @@ from fedsecure_bench.servers.federation import (
     update_of,
     warn_without_memory,
 )
+from fedsecure_bench.servers.outbox import Outbox
 from fedsecure_bench.servers.uploads import Sent, Upload, of_report, send_all
 from fedsecure_bench.usage import Usage
 

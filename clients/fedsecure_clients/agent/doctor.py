@@ -7,13 +7,8 @@ from shlex import quote
 
 from fedsecure.doctor import own
 from fedsecure.doctor.findings import Check, SkippedError
-from fedsecure.doctor.servers import (
-    aggregator_checks,
-    aggregator_server,
-    clock_check,
-    superlink_checks,
-    superlink_server,
-)
+from fedsecure.doctor.server_probe import aggregator_server, superlink_server
+from fedsecure.doctor.servers import aggregator_checks, clock_check, superlink_checks
 from fedsecure.doctor.tls import utc_now
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.study.schema.features import load_schema
@@ -59,7 +54,7 @@ def _pinned(settings: AgentSettings) -> str:
 
 
 def _app(settings: AgentSettings) -> str:
-    from fedsecure_clients.agent.loop import load_app  # noqa: PLC0415 - loads TensorFlow
+    from fedsecure_clients.agent.assembly import load_app  # noqa: PLC0415 - loads TensorFlow
 
     load_app(settings.app)
     return f"{settings.app} is installed"

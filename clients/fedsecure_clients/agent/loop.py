@@ -5,49 +5,36 @@ is never fetched. Every reply is built here: two receipts, or `not_reported`. Wh
 went wrong is written to this data owner's own log and goes nowhere else.
 """
 
-import secrets
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import structlog
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedsecure.contributor.contribution import Contributor
 from fedsecure.contributor.settlement import Settlement
 from fedsecure.errors import FedsecureError, OperatorError, RoundStateError
 from fedsecure.frameworks.flower import wire
-from fedsecure.frameworks.flower.mod import Mod, secret_sharing_mod
+from fedsecure.frameworks.flower.mod import Mod
 from fedsecure.frameworks.flower.runtime import Fleet, Pace, fleet, task_identity
-from fedsecure.membership.accepted import Membership, open_membership
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.node_keys import load_node_key
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import RoundSpec
-from fedsecure.study.keras.tensorflow import import_quietly
 from fedsecure.system.crash_points import Point, reached
-from fedsecure.transport.aggregator_client import AggregatorClient
-from fedsecure.transport.proxies import way_to
-from fedsecure.transport.retries import Patience, UnreachableError
-from fedsecure_clients.agent.config import (
-    AgentSettings,
-    require_pinned,
-    require_superlink,
-)
+from fedsecure.transport.retries import UnreachableError
+from fedsecure_clients.agent.config import AgentSettings
 from fedsecure_clients.agent.delivery import Delivery
 from fedsecure_clients.agent.waiting import Waiting
 from fedsecure_clients.agent.watchdog import Watchdog
-from fedsecure_clients.consent.checks import Consent
 from fedsecure_clients.state.agent_state import AgentState
-from fedsecure_clients.state.storage import alone
 
 NOT_REPORTED: Final = "not_reported"
 ERROR_CODE: Final = 1  # one code for every failure, so that it tells nothing
@@ -212,101 +199,6 @@ class Agent:
                 run_config={},
             ),
         )
-
-
-@contextmanager
-def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent]:
-    """Load everything that an agent needs and check it; join nothing yet.
-
-    Raises:
-        OperatorError: FS-8xx settings, FS-7xx keys and versions, FS-821 aggregators'
-            keys, FS-822 the app cannot be loaded, FS-825 no SuperLink, FS-383 its
-            folder cannot be written, FS-653 another agent works with it.
-    """
-    membership = open_membership(settings)
-    author, federation = membership.author, membership.federation
-    require_pinned(settings, federation, membership.accepted.fingerprints)
-    settings = _completed(settings, membership)
-    app = load_app(settings.app)
-    with ExitStack() as stack:
-        stack.enter_context(alone(settings.state))
-        state = stack.enter_context(AgentState(settings.state, membership.versions))
-        aggregators = Waiting("an aggregator")
-        told = Patience(told=lambda why: aggregators.away("FS-551", why))
-        clients = _clients(settings, federation, stack, told)
-        consent = Consent(settings.policy, state, federation, time.time)
-        contributor = Contributor(
-            author=author,
-            aggregators=clients,
-            outbox=state,
-            require_policy=consent.require,
-            clock=time.time,
-            rand=secrets.token_bytes,
-        )
-        # Asked between two tasks, so it may not wait for an aggregator that is away.
-        asking = _clients(settings, federation, stack, Patience(seconds=0.0))
-        settlement = Settlement(author, asking, state, time.time)
-        delivery = Delivery(replace(contributor, aggregators=asking), state, time.time)
-        watchdog = Watchdog(time.time)
-        mod = secret_sharing_mod(contributor, watchdog.until)
-        where = require_superlink(settings, federation)
-        _tell_ways(federation, where)
-        yield Agent(
-            settings=settings,
-            federation=federation,
-            superlink=where,
-            state=state,
-            app=app,
-            mod=mod,
-            settlement=settlement,
-            stop=stop,
-            delivery=delivery,
-            watchdog=watchdog,
-            aggregators=aggregators,
-        )
-
-
-def _tell_ways(federation: Federation, superlink: str) -> None:
-    """Write to the log how each server is reached: through which proxy, and why."""
-    hosts = {party.name: urlsplit(party.url).netloc for party in federation.aggregators}
-    for name, host in {**hosts, "superlink": superlink}.items():
-        log.info("way", to=name, host=host, way=way_to(host))
-
-
-def _completed(settings: AgentSettings, membership: Membership) -> AgentSettings:
-    authorities = settings.authorities or membership.authorities
-    return settings.model_copy(update={"authorities": authorities})
-
-
-def load_app(reference: str) -> ClientApp:
-    """Import the ClientApp that this data owner installed.
-
-    Raises:
-        OperatorError: FS-822 with the cause.
-    """
-    module, _, name = reference.partition(":")
-    try:
-        app = getattr(import_quietly(module), name)
-    except (ImportError, AttributeError) as error:
-        raise OperatorError("FS-822", f"{reference}: {error}") from error
-    if not isinstance(app, ClientApp):
-        raise OperatorError("FS-822", f"{reference} is a {type(app).__name__}")
-    return app
-
-
-def _clients(
-    settings: AgentSettings,
-    federation: Federation,
-    stack: ExitStack,
-    patience: Patience,
-) -> Mapping[str, AggregatorClient]:
-    clients = {
-        party.name: AggregatorClient(party, federation, settings.authorities, patience)
-        for party in federation.aggregators
-    }
-    for client in clients.values():
-        stack.callback(client.close)
-    return clients
 
 
 def _told(error: FedsecureError) -> dict[str, str]:

@@ -15,7 +15,7 @@ from fedsecure.audit.verify import Progress, alone
 from fedsecure.errors import OperatorError
 from fedsecure.membership.versions import load_federations
 from fedsecure.protocol.federation_versions import Federations
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure_clients.agent.config import AgentSettings
 from fedsecure_clients.state.storage import DATABASE, MIGRATIONS
 from fedsecure_clients.state.tables import ReportRow
@@ -75,7 +75,7 @@ def _kept(state: Path) -> Iterator[Iterator[Kept]]:
     path = state / DATABASE
     if not path.is_file():
         raise OperatorError("FS-860", f"{path} is not a file")
-    with database.reading(database.locate(path), MIGRATIONS, "FS-604") as session:
+    with revisions.reading(database.locate(path), MIGRATIONS, "FS-604") as session:
         yield _rows(session.connection())
 
 

@@ -188,7 +188,7 @@ def _study(folder: Path, rounds: int | None, seed: int | None) -> Study:
 def _run(config: Path) -> None:
     # Flower and the app's framework load here, so that `--help` answers at once.
     from fedsecure.frameworks.flower.runtime import quiet  # noqa: PLC0415
-    from fedsecure_clients.agent.loop import open_agent  # noqa: PLC0415
+    from fedsecure_clients.agent.assembly import open_agent  # noqa: PLC0415
 
     quiet()
 

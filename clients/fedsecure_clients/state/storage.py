@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
-from fedsecure.storage import database, locks
+from fedsecure.storage import database, locks, revisions, sql_failures
 
 DATABASE: Final = "agent.db"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -35,7 +35,7 @@ class Storage:
         with guarded(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             engine = database.open_for_writing(database.locate(folder / DATABASE))
-            database.upgrade(engine, MIGRATIONS)
+            revisions.upgrade(engine, MIGRATIONS)
         self._reader, self._writer = engine, database.writer(engine)
 
     @contextmanager
@@ -72,7 +72,7 @@ def guarded(folder: Path) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        where = f"{folder / DATABASE}: {database.cause(error)}"
+        where = f"{folder / DATABASE}: {sql_failures.cause(error)}"
         raise OperatorError("FS-383", where) from error
     except OSError as error:
         where = f"{error.filename or folder}: {error.strerror or error}"

@@ -34,7 +34,7 @@ from fedsecure.audit.stores.sources import BATCH, Source, fast_engine
 from fedsecure.errors import FedsecureError
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.ledger import Link, read_links
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions, sql_failures
 
 NOBODY: Final = "?"
 # What an entry that was written by somebody else's program can lead to.
@@ -99,7 +99,7 @@ def _empty(kind: Kind) -> bytes:
     """Return an SQLite file with the tables of a store, and those of evidence."""
     engine = database.open_for_writing(database.locate("sqlite://"))
     try:
-        database.upgrade(engine, kind.migrations)
+        revisions.upgrade(engine, kind.migrations)
         EVIDENCE.create_all(engine)
         with engine.connect() as connection:
             raw: Any = connection.connection.dbapi_connection
@@ -249,5 +249,5 @@ def _finding(broken: _BrokenError, party: str, source: Source) -> Finding:
 def database_free(error: Exception) -> str:
     """Return an error's text without statement and values."""
     if isinstance(error, SQLAlchemyError):
-        return database.cause(error)
+        return sql_failures.cause(error)
     return str(error).partition("\n")[0]

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from fedsecure.audit.stores import exports
 from fedsecure.audit.stores.kinds import Kind
 from fedsecure.errors import OperatorError
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions, sql_failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,12 @@ def snapshot(place: str, kind: Kind) -> Iterator[Connection]:
         with engine.connect() as connection:
             if engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN")
-            database.require_current(connection, where, kind.migrations)
+            revisions.require_current(connection, where, kind.migrations)
             yield connection
     except SQLAlchemyError as error:
-        raise OperatorError("FS-604", f"{where}: {database.cause(error)}") from error
+        raise OperatorError(
+            "FS-604", f"{where}: {sql_failures.cause(error)}"
+        ) from error
     finally:
         engine.dispose()
 

@@ -5,11 +5,8 @@ from pathlib import Path
 
 from fedsecure.doctor import own
 from fedsecure.doctor.findings import Check, SkippedError, WaitsError
-from fedsecure.doctor.servers import (
-    aggregator_checks,
-    aggregator_server,
-    clock_check,
-)
+from fedsecure.doctor.server_probe import aggregator_server
+from fedsecure.doctor.servers import aggregator_checks, clock_check
 from fedsecure.doctor.tls import ServerTls, tls_checks, utc_now
 from fedsecure.errors import FedsecureError
 from fedsecure.frameworks.flower.runtime.calls import split_address

@@ -25,7 +25,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from fedsecure.contributor.contribution import Offer
 from fedsecure.errors import PeerError
-from fedsecure.protocol.statements import MAX_DIMENSION, Purpose
+from fedsecure.protocol.statement_fields import MAX_DIMENSION
+from fedsecure.protocol.statements import Purpose
 from fedsecure.study.round_task import (
     GlobalModel,
     RoundTask,

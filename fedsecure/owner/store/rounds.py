@@ -42,7 +42,7 @@ from fedsecure.owner.store.records import (
 from fedsecure.protocol.ledger import Ledger
 from fedsecure.protocol.signing import Author, Signed
 from fedsecure.protocol.statements import LedgerHead, Opening, RoundSpec
-from fedsecure.storage import database, locks
+from fedsecure.storage import database, locks, revisions, sql_failures
 from fedsecure.storage.locks import Hold
 from fedsecure.storage.transactions import Patience, Transactions
 
@@ -94,7 +94,7 @@ class RoundStore:
             hold=self._hold.require if self._hold else None,
         )
         try:
-            database.prepare(self._engine, MIGRATIONS, "fedsecure store migrate")
+            revisions.prepare(self._engine, MIGRATIONS, "fedsecure store migrate")
             self._enter()
         except SQLAlchemyError as error:
             self.close()
@@ -250,7 +250,8 @@ class RoundStore:
 
     def _failed(self, name: str, error: SQLAlchemyError) -> OperatorError:
         return OperatorError(
-            "FS-604", f"{self._where}, transaction {name!r}: {database.cause(error)}"
+            "FS-604",
+            f"{self._where}, transaction {name!r}: {sql_failures.cause(error)}",
         )
 
 

@@ -27,7 +27,7 @@ from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.ledger import Ledger, read_chain
 from fedsecure.protocol.signing import Author
 from fedsecure.protocol.statements import Event
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure_aggregator.storage.projection import project as project_aggregator
 from fedsecure_aggregator.storage.store import MIGRATIONS as AT_AGGREGATORS
 from fedsecure_aggregator.storage.tables import EventRow
@@ -93,7 +93,7 @@ def columns(party: str) -> list[tuple[str, str]]:
     """Return every table and column of a store that is made anew."""
     migrations = AT_THE_OWNER if party == "owner" else AT_AGGREGATORS
     engine = database.open_for_writing(database.locate("sqlite://"))
-    database.upgrade(engine, migrations)
+    revisions.upgrade(engine, migrations)
     query = (
         "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c "
         "WHERE m.type = 'table'"

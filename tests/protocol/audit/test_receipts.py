@@ -12,7 +12,7 @@ import pytest
 from fedsecure.audit.findings import Report
 from fedsecure.errors import FedsecureError
 from fedsecure.protocol.federation_versions import Federations
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure_clients.agent import receipts
 from fedsecure_clients.state.storage import DATABASE, MIGRATIONS
 from tests.protocol.audit.harm import change, opened, remove, rewrite
@@ -27,7 +27,7 @@ OF_THE_SPEC = {"run", "round", "purpose", "attempt", "deadline"}
 
 def columns() -> list[tuple[str, str]]:
     engine = database.open_for_writing(database.locate("sqlite://"))
-    database.upgrade(engine, MIGRATIONS)
+    revisions.upgrade(engine, MIGRATIONS)
     query = (
         "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c "
         "WHERE m.type = 'table'"

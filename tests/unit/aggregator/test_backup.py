@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from fedsecure.core.sealing_key import SealingKey
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.operations import backup, restore
 from fedsecure_aggregator.rules.round_states import RoundState
@@ -186,10 +186,10 @@ def test_an_older_store_is_refused_with_the_command_that_migrates_it(
         OperatorError, match=r"FS-608.*aggregator_1.*fedsecure aggregator migrate"
     ):
         open_store(place, author)
-    said = database.migrate(database.locate(place), folder, "FS-525")
+    said = revisions.migrate(database.locate(place), folder, "FS-525")
     assert said.endswith("aggregator_1 -> aggregator_2")
     open_store(place, author).close()
-    said = database.migrate(database.locate(place), folder, "FS-525")
+    said = revisions.migrate(database.locate(place), folder, "FS-525")
     assert "already" in said
 
 

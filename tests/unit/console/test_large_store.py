@@ -15,7 +15,7 @@ import pytest
 
 from fedsecure.console.start import Parts
 from fedsecure.protocol.federation_versions import Federations
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.console.start import parts_of
 from fedsecure_aggregator.rules.policy import Policy
@@ -61,7 +61,7 @@ def aggregator_parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     path = folder / "aggregator.db"
     world = World()
     engine = database.open_for_writing(database.locate(path))
-    database.upgrade(engine, MIGRATIONS)
+    revisions.upgrade(engine, MIGRATIONS)
     engine.dispose()
     token = world.propose().spec.token
     with closing(sqlite3.connect(path)) as store:

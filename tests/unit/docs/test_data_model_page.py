@@ -16,7 +16,7 @@ from fedsecure.owner.store.records import KINDS
 from fedsecure.owner.store.rounds import MIGRATIONS as AT_THE_MODEL_OWNER
 from fedsecure.protocol.statements import Event
 from fedsecure.protocol.stored_statements import stored
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure_aggregator.storage import tables
 from fedsecure_aggregator.storage.projection import Happened
 from fedsecure_aggregator.storage.store import MIGRATIONS as AT_AGGREGATORS
@@ -87,7 +87,7 @@ def copied(request: pytest.FixtureRequest) -> Copied:
         place = server.new_database()
         source = database.open_for_reading(database.locate(path))
         target = database.open_for_writing(database.locate(place))
-        database.upgrade(target, migrations)
+        revisions.upgrade(target, migrations)
         with source.connect() as reading, target.begin() as writing:
             for table in tables.sorted_tables:
                 rows = [dict(row) for row in reading.execute(select(table)).mappings()]

@@ -32,10 +32,9 @@ from fedsecure.owner.store.records import KINDS
 from fedsecure.protocol.framing import MAX_HEADER
 from fedsecure.protocol.identity import Federation, Role
 from fedsecure.protocol.signing import MAX_COMMAS, MAX_TOKEN
+from fedsecure.protocol.statement_fields import MAX_DEPTH, MAX_RANGES
 from fedsecure.protocol.statements import (
     AUTHOR_FIELD,
-    MAX_DEPTH,
-    MAX_RANGES,
     SIGNERS,
     LedgerHead,
     Member,

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from fedsecure.owner.store.rounds import MIGRATIONS
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va")
 RUN = "heart-1"
@@ -30,7 +30,7 @@ def digest(*parts: object) -> str:
 def build(path: Path, rounds: int) -> None:
     """Write a store of a run with so many opened rounds."""
     engine = database.open_for_writing(database.locate(path))
-    database.upgrade(engine, MIGRATIONS)
+    revisions.upgrade(engine, MIGRATIONS)
     engine.dispose()
     with closing(sqlite3.connect(path)) as store:
         store.execute("PRAGMA synchronous = OFF")

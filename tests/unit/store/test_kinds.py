@@ -7,7 +7,7 @@ import pytest
 
 from fedsecure.errors import OperatorError
 from fedsecure.owner.store.rounds import MIGRATIONS as ROUNDS
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure_aggregator.storage.store import MIGRATIONS as AGGREGATOR
 from fedsecure_clients.state.storage import MIGRATIONS as AGENT
 
@@ -21,21 +21,21 @@ KINDS = {
 
 
 def read(path: Path, migrations: Path) -> None:
-    with database.reading(database.locate(path), migrations, "FS-604"):
+    with revisions.reading(database.locate(path), migrations, "FS-604"):
         pass
 
 
 def write(path: Path, migrations: Path) -> None:
-    database.upgrade(database.open_for_writing(database.locate(path)), migrations)
+    revisions.upgrade(database.open_for_writing(database.locate(path)), migrations)
 
 
 def start(path: Path, migrations: Path) -> None:
     engine = database.open_for_writing(database.locate(path))
-    database.prepare(engine, migrations, "fedsecure store migrate")
+    revisions.prepare(engine, migrations, "fedsecure store migrate")
 
 
 def migrate(path: Path, migrations: Path) -> None:
-    database.migrate(database.locate(path), migrations, "FS-604")
+    revisions.migrate(database.locate(path), migrations, "FS-604")
 
 
 @pytest.mark.parametrize("use", [read, write, start, migrate])

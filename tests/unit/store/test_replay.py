@@ -43,7 +43,7 @@ from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.ledger import read_chain
 from fedsecure.protocol.signing import Author, Signed
 from fedsecure.protocol.statements import Event, RoundSpec
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 
 QUIET = Progress(lambda _what, _total: None, lambda _number: None)
 
@@ -52,7 +52,7 @@ QUIET = Progress(lambda _what, _total: None, lambda _number: None)
 def opened(place: str) -> Iterator[Session]:
     engine = database.open_for_writing(database.locate(place))
     try:
-        database.upgrade(engine, MIGRATIONS)
+        revisions.upgrade(engine, MIGRATIONS)
         with Session(database.writer(engine)) as session:
             yield session
     finally:

@@ -12,7 +12,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.owner.store.models import Base
 from fedsecure.owner.store.rounds import MIGRATIONS
 from fedsecure.owner.store.views import VIEWS
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions, sql_failures
 
 pytestmark = pytest.mark.usefixtures("real_migrations")
 
@@ -119,7 +119,7 @@ def test_two_processes_that_open_an_empty_database_at_once_both_succeed(
 
     def start(_number: int) -> None:
         engine = database.open_for_writing(database.locate(place))
-        database.upgrade(engine, MIGRATIONS)
+        revisions.upgrade(engine, MIGRATIONS)
         engine.dispose()
 
     with ThreadPoolExecutor(4) as pool:
@@ -143,7 +143,7 @@ def test_a_store_whose_tables_are_not_those_of_its_form_says_what_to_do(
     assert "v_event" in caught.value.detail
     with (
         pytest.raises(OperatorError, match=r"FS-604.*Put back a backup") as caught,
-        database.reading(database.locate(place), MIGRATIONS, "FS-604") as session,
+        revisions.reading(database.locate(place), MIGRATIONS, "FS-604") as session,
     ):
         look(session)
     assert "v_event" in caught.value.detail
@@ -163,4 +163,4 @@ def test_a_column_that_a_store_lacks_is_said_so_too(place: str) -> None:
 
 def test_a_disk_that_fails_is_not_taken_for_another_store() -> None:
     error = OperationalError("BEGIN", None, sqlite3.OperationalError("disk I/O error"))
-    assert "backup of it" not in database.cause(error)
+    assert "backup of it" not in sql_failures.cause(error)

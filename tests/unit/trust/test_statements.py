@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from fedsecure.protocol.encodings import base64url
 from fedsecure.protocol.signing import Author, canonical, verify
+from fedsecure.protocol.statement_fields import MAX_INTEGER
 from fedsecure.protocol.statements import (
     AUTHOR_FIELD,
-    MAX_INTEGER,
     SIGNERS,
     Event,
     LedgerHead,
