@@ -10,17 +10,23 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import entry_points, version
+from importlib.metadata import EntryPoint, entry_points, version
 from typing import Annotated, Final
 
 import click
 import typer
 
-from fedsecure.errors import FedsecureError
+from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.terminal.console import Console
 from fedsecure.terminal.problem import report
 
 GROUP: Final = "fedsecure.commands"
+MEMBERS: Final = {
+    "agent": "fedsecure-clients",
+    "aggregator": "fedsecure-aggregator",
+    "bench": "fedsecure-bench",
+}
+"""Commands of packages that an organisation may not have installed."""
 STOPPED: Final = 130  # what shells expect of a command that Ctrl-C ended
 # Modules of this package: each has an `app` with commands, or is one `command`.
 COMMANDS: Final = (
@@ -62,8 +68,8 @@ def main() -> None:
 
     Exits with 1 after an error of ours, 2 for wrong usage, 130 when it was stopped.
     """
-    _mount(sys.argv[1:])
     try:
+        _mount(sys.argv[1:])
         code = app(standalone_mode=False)
     except FedsecureError as error:
         if "--debug" in sys.argv:
@@ -81,17 +87,33 @@ def main() -> None:
 
 
 def _mount(words: Sequence[str] = ()) -> None:
-    """Add the command that was typed, or all: the modules of each take a second."""
+    """Add the command that was typed, or all: the modules of each take a second.
+
+    Raises:
+        OperatorError: FS-885 a role's command was typed that is not installed here.
+    """
     points = {point.name: point for point in entry_points(group=GROUP)}
     typed = next((word for word in words if not word.startswith("-")), "")
     known = (*COMMANDS, *points)
     for name in [typed] if typed in known else known:
-        if name in points:
-            # An organisation that runs another role has not installed this one's parts.
-            with suppress(ImportError):
-                app.add_typer(points[name].load(), name=name)
-        else:
+        if name in COMMANDS:
             _add(name)
+        elif not _add_role(points[name]) and typed == name:
+            raise _absent(name)
+    if typed in MEMBERS and typed not in points:
+        raise _absent(typed)
+
+
+def _absent(name: str) -> OperatorError:
+    return OperatorError("FS-885", f"`fedsecure {name}` needs {MEMBERS[name]}")
+
+
+def _add_role(point: EntryPoint) -> bool:
+    """Add a role's command; False if its parts are not installed."""
+    with suppress(ImportError):
+        app.add_typer(point.load(), name=point.name)
+        return True
+    return False
 
 
 def _add(name: str) -> None:

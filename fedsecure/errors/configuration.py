@@ -163,7 +163,7 @@ PROBLEMS: Final = (
     Problem(
         "FS-847",
         "A part that this bench measures is not installed here",
-        "Type `pip install 'fedsecure[owner,aggregator,bench]'`.",
+        "Type `pip install fedsecure-bench`.",
     ),
     Problem(
         "FS-848",
@@ -297,8 +297,8 @@ PROBLEMS: Final = (
     Problem(
         "FS-885",
         "What this role needs is not installed here",
-        "Type `pip install 'fedsecure[aggregator]'`, `fedsecure[agent]` or "
-        "`fedsecure[owner]`.",
+        "Type `pip install fedsecure-aggregator` at an aggregator, `fedsecure-clients` "
+        "at a data owner, `'fedsecure[owner]'` at a model owner.",
     ),
     Problem(
         "FS-890",

@@ -30,7 +30,7 @@ from fedsecure.owner.settings import OwnerSettings
 from fedsecure.owner.store.rounds import MIGRATIONS as OWNER
 from fedsecure.protocol import statements
 from fedsecure.protocol.identity import Federation
-from fedsecure.storage import database
+from fedsecure.storage import database, revisions
 from fedsecure.study.config import StudyFile
 from fedsecure.study.schema.features import KINDS
 from fedsecure.study.terms import Terms
@@ -144,7 +144,7 @@ def _made(migrations: Path) -> list[str]:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "store.db"
         engine = database.open_for_writing(database.locate(file))
-        database.upgrade(engine, migrations)
+        revisions.upgrade(engine, migrations)
         engine.dispose()
         connection = sqlite3.connect(file)
         try:

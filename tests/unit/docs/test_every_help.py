@@ -8,7 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from fedsecure import cli
 from fedsecure.cli import _mount, app
+from fedsecure.errors import OperatorError
 
 _mount()
 WIDTHS = (80, 120)
@@ -54,3 +56,12 @@ def test_every_option_says_what_it_is_for(words: tuple[str, ...]) -> None:
     for one in EVERY[words].params:
         if isinstance(one, click.Option) or type(one).__name__ == "TyperOption":
             assert getattr(one, "help", None), one.name
+
+
+def test_a_command_of_a_role_that_is_not_installed_says_which_package_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cli, "entry_points", lambda **_: ())
+    with pytest.raises(OperatorError, match="needs fedsecure-clients") as caught:
+        cli._mount(["agent", "status"])
+    assert caught.value.code == "FS-885"
