@@ -1,7 +1,6 @@
 """Templates to pages: everything is escaped, and what is not printable is replaced.
 
-Columns, words and numbers are those of the terminal (`review.tables`): a page says what
-`fedsecure rounds` says.
+Columns, words and numbers are those of the terminal: a page says what a command says.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +12,6 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from rich.text import Text
 
-from fedsecure.review.grid import MARKS
-from fedsecure.review.terminal import tables
 from fedsecure.terminal import values
 from fedsecure.terminal.tables import Column
 
@@ -51,8 +48,6 @@ class Pages:
         self._environment.globals |= {
             "when": when,
             "lines": lines,
-            "outcome": tables.outcome,
-            "marks": MARKS,
             **shared,
         }
 

@@ -14,8 +14,10 @@ from fedsecure.console.start import Parts
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.signing import Author
 from fedsecure.review import records
+from fedsecure.review.grid import MARKS
 from fedsecure.review.judging import judge
 from fedsecure.review.reading import open_round_store
+from fedsecure.review.terminal.tables import outcome
 from fedsecure.storage import database
 
 ALONE = (
@@ -64,6 +66,8 @@ class OwnerConsole:
                 "store": shown,
                 "first_page": "Runs",
                 "also": "" if self.aggregators else ALONE,
+                "outcome": outcome,
+                "marks": MARKS,
             },
             mark=lambda: str(self._entries()),
             entries=self._entries,
