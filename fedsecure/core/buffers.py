@@ -31,7 +31,8 @@ _pieces_lock: Final = Lock()
 def carve(*sizes: int) -> tuple[Memory, ...]:
     """Return uninitialised buffers of so many bytes each, cut from one piece.
 
-    They may hold what an earlier job of this process left there.
+    Each has shape (bytes,) and dtype uint8. They may hold what an earlier job of this
+    process left there.
     """
     starts = [0, *accumulate(-(-size // _LINE) * _LINE for size in sizes)]
     total = starts.pop()

@@ -94,7 +94,12 @@ class TensorEncoder:
         return 8 * min(_STEP, params.dimension)
 
     def write(self, start: int, out: Words) -> None:
-        """Write the integers of `out.size` coordinates from `start` to `out`."""
+        """Write the integers of some coordinates. Run by the data owner.
+
+        Args:
+            start: The first coordinate.
+            out: Shape (coordinates,), the modulus' dtype; overwritten.
+        """
         signed = out.view(self._modulus.signed_dtype)
         for done in range(0, out.size, _STEP):
             target = signed[done : done + _STEP]
@@ -122,7 +127,12 @@ class TensorEncoder:
 def norm(update: Update, scratch: NDArray[np.float64]) -> float:
     """Return the L2 norm, accumulated in float64; not finite if the update is not.
 
-    Its relative error is below 2**-40. `scratch` is overwritten.
+    Its relative error is below 2**-40.
+
+    Args:
+        update: Shape (dimension,), float32, model units.
+        scratch: Shape (any,), float64: so many numbers are squared at a time.
+            Overwritten.
     """
     return norm_of(update, [(0, update.size)], scratch)
 
@@ -130,7 +140,13 @@ def norm(update: Update, scratch: NDArray[np.float64]) -> float:
 def norm_of(
     update: Update, ranges: Iterable[Range], scratch: NDArray[np.float64]
 ) -> float:
-    """Return the L2 norm of some coordinates, as `norm`."""
+    """Return the L2 norm of some coordinates, as `norm`.
+
+    Args:
+        update: Shape (dimension,), float32, model units.
+        ranges: Which coordinates.
+        scratch: Shape (any,), float64; overwritten.
+    """
     return math.sqrt(sum(_squares(update[begin:end], scratch) for begin, end in ranges))
 
 
@@ -156,8 +172,15 @@ def decode_tensor(
 ) -> MeanUpdate:
     """Add two aggregate shares and divide once. Run by the model owner.
 
+    Args:
+        params: The round's numbers.
+        a: Shape (dimension,), the modulus' dtype: one aggregator's sum.
+        b: The other's, alike.
+        total_weight: The sum of the weights.
+        count: The number of reports.
+
     Returns:
-        The mean update, shape (dimension,), model units.
+        The mean update, shape (dimension,), float64, model units.
 
     Raises:
         PeerError: FS-725 for a sum that `count` clipped updates cannot have.

@@ -54,6 +54,13 @@ class Piece:
     def split(self, data: Buffer) -> tuple[Words, memoryview]:
         """Read the piece's bytes in place: words of the tensor, bytes of scalars.
 
+        Args:
+            data: The piece, `size` bytes.
+
+        Returns:
+            The tensor's words, shape (tensor.stop - tensor.start,), the modulus' dtype,
+            and the bytes of scalars behind them; both are `data` itself.
+
         Raises:
             PeerError: FS-723 unless there are exactly `size` bytes.
         """

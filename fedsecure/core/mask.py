@@ -99,7 +99,12 @@ class Mask:
 
     @classmethod
     def expand(cls, seed: Buffer, context: ReportContext) -> "Mask":
-        """Derive both keys. Run by the data owner, and by the seed's aggregator."""
+        """Derive both keys. Run by the data owner, and by the seed's aggregator.
+
+        Args:
+            seed: SEED_BYTES bytes.
+            context: What the masks are bound to.
+        """
         return cls(
             KeyStream(_derive(seed, context.info(domains.MASK_TENSOR))),
             KeyStream(_derive(seed, context.info(domains.MASK_SCALARS))),

@@ -57,7 +57,12 @@ class MemoryReader:
 def reader_of(
     source: Source | Buffer, memory: memoryview | int
 ) -> FileReader | MemoryReader:
-    """Read a file through `memory`, or as many bytes of it; memory as it is."""
+    """Read a file through `memory`, or as many bytes of it; memory as it is.
+
+    Args:
+        source: A binary file, or all bytes of a payload.
+        memory: For a file: where its parts are put, or how many bytes to allocate.
+    """
     if isinstance(source, Buffer):
         return MemoryReader(source)
     return FileReader(

@@ -44,7 +44,7 @@ def encode_scalars(
         metrics: A number, or `size` of them, for every declared scalar.
 
     Returns:
-        Shape (scalar_count,), mod 2**64.
+        Shape (scalar_count,), uint64, mod 2**64.
 
     Raises:
         OperatorError: FS-212 when metrics are missing, undeclared or of wrong size.
@@ -93,6 +93,11 @@ class Totals:
 
 def read_totals(params: Params, section: Words, count: int) -> Totals:
     """Take the opened scalars section apart. Run by the model owner.
+
+    Args:
+        params: Which scalars there are.
+        section: Shape (scalar_count,), uint64: both aggregators' sums, added.
+        count: The number of reports.
 
     Raises:
         PeerError: FS-725 for sums that `count` reports cannot have.

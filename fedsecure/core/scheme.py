@@ -168,8 +168,10 @@ def aggregate(
 
     Args:
         params: The round's numbers.
-        accumulator: The sum.
-        share: Begins to give the share's pieces; called again for taking them back.
+        accumulator: The sum: a tensor of shape (dimension,), the modulus' dtype, and
+            scalars of shape (scalar_count,), uint64.
+        share: Begins to give the share's pieces, each as many bytes as the layout says;
+            called again for taking them back.
 
     Raises:
         PeerError: What the pieces raised, or FS-723 when they have other sizes; the

@@ -148,8 +148,8 @@ class Pieces:
             key: The receiver's.
             info: As it was sealed with.
             source: The payload, as for `open_sealed`.
-            length: Of the payload, as its signed header states it.
-            size: Of the plaintext.
+            length: Of the payload, in bytes, as its signed header states it.
+            size: Of the plaintext, in bytes.
 
         Raises:
             PeerError: As `open_sealed`.

@@ -84,6 +84,13 @@ class AggregateShare:
     ) -> "AggregateShare":
         """Read an opened aggregate share, without a copy. Run by the model owner.
 
+        Args:
+            params: The round's numbers.
+            plaintext: The layout's `plaintext_bytes` bytes. The share's arrays are in
+                them: shape (dimension,), the modulus' dtype, and (scalar_count,),
+                uint64.
+            count: How many reports it holds, as its signed header says.
+
         Raises:
             PeerError: FS-723 for the wrong number of bytes.
         """

@@ -87,9 +87,9 @@ def score_histogram(
     Run by a data owner.
 
     Args:
-        scores: Shape (n,), probabilities of the positive class; n > 0. What is outside
-            [0, 1] counts in the nearer bin.
-        chosen: Shape (n,), the rows to count.
+        scores: Shape (n,), float32, probabilities of the positive class; n > 0. What is
+            outside [0, 1] counts in the nearer bin.
+        chosen: Shape (n,), bool, the rows to count.
         bins: Number of equal bins of [0, 1].
 
     Returns:

@@ -112,7 +112,7 @@ def model_digest(layers: Sequence[Layer], weights: NDArray[np.float32]) -> bytes
 
     Args:
         layers: Names and shapes of the weights, in order.
-        weights: Shape (sum of the layers' sizes,).
+        weights: Shape (sum of the layers' sizes,), float32.
 
     Raises:
         PeerError: FS-424, weights do not fill the layers.

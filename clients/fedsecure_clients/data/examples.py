@@ -35,7 +35,7 @@ class Dataset:
         return len(self.labels)
 
     def take(self, rows: NDArray[np.intp]) -> "Dataset":
-        """Return some of the examples."""
+        """Return some of the examples: `rows` has shape (n,), dtype intp."""
         return Dataset(self.features[rows], self.labels[rows], self.class_names)
 
     @property

@@ -49,7 +49,7 @@ class Training:
         return self.learner.examples
 
     def run(self, weights: Weights, rounds: int) -> Weights:
-        """Train from `weights` on.
+        """Train from `weights` on: one float32 array a layer, of its shape.
 
         Raises:
             OperatorError: FS-230 with the name, it left the finite numbers.
@@ -78,6 +78,8 @@ class Everybody(Learner):
 
     def score(self, name: str, kind: Kind, rows: int, weights: Weights) -> Scored:
         """Score a model that was trained on `rows` rows.
+
+        Its weights are one float32 array a layer, of the layer's shape.
 
         Raises:
             PeerError: FS-231 or FS-424, the weights are not a model of this study.
@@ -189,6 +191,9 @@ def load_sites(files: Sequence[Path], study: Study) -> Mapping[str, Dataset]:
 def load_weights(path: Path, layers: Sequence[Layer]) -> Weights:
     """Read a model as the model owner's store keeps it: one flat float32 array.
 
+    Its shape is (dimension,): the layers one after the other. Returned is an array a
+    layer, of the layer's shape and float32.
+
     Raises:
         OperatorError: FS-111, it cannot be read; FS-112, it does not fill the layers.
     """
@@ -220,12 +225,13 @@ def placements(
     negative row in which the positive one scores higher, equal scores counting half.
 
     Args:
-        scores: Shape (n,), higher for the positive class.
-        positive: Shape (n,), which rows are of that class.
+        scores: Shape (n,), float32, higher for the positive class.
+        positive: Shape (n,), bool, which rows are of that class.
 
     Returns:
         For each positive row the share of negative rows below it, and for each negative
-        row the share of positive rows above it; None when either class has no row.
+        row the share of positive rows above it: shapes (positives,) and (negatives,),
+        float64. None when either class has no row.
     """
     up, down = scores[positive], scores[~positive]
     if not len(up) or not len(down):

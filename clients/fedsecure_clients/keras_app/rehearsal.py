@@ -86,7 +86,7 @@ class Rehearsal:
         return min(self.study.aggregation.min_cohort, len(self.learners))
 
     def run(self, weights: Weights, rounds: int) -> Weights:
-        """Train from `weights` on.
+        """Train from `weights` on: one float32 array a layer, of its shape.
 
         Raises:
             OperatorError: FS-230 at a site, FS-232 the model cannot be measured, FS-368

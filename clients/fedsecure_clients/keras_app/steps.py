@@ -87,6 +87,11 @@ class Steps:
 
         The order is a permutation of the whole index, not of a buffer, for files are
         often sorted by label.
+
+        Args:
+            order: Shape (rows,), int64: each row's index once.
+            batch_size: Rows of a step.
+            pull: FedProx's, towards the global model; None without it.
         """
         losses = [self._train(rows, pull) for rows in _batches(order, batch_size)]
         return float(tf.reduce_mean(losses))
@@ -99,7 +104,15 @@ class Steps:
     def score(
         self, features: NDArray[np.float32], labels: NDArray[np.int32]
     ) -> tuple[float, NDArray[np.float32]]:
-        """Return the loss over some rows and the model's outputs, shape (rows, k)."""
+        """Return the loss over some rows, and what the model makes of each.
+
+        Args:
+            features: Shape (rows, *the model's input), float32.
+            labels: Shape (rows,), int32.
+
+        Returns:
+            The mean loss, and the outputs: shape (rows, k), float32.
+        """
         loss, outputs = self._score(features, labels)
         return float(loss), outputs.numpy()
 

@@ -71,6 +71,9 @@ class Learner:
         Where an output is not finite, there is no metric: all are NaN, which the sum
         counts. An error would tell the model owner about one data owner.
 
+        Args:
+            weights: One float32 array a layer, of the shape that the study's model has.
+
         Raises:
             PeerError: FS-231 or FS-424, the weights are not a model of this study.
         """
@@ -84,10 +87,13 @@ class Learner:
         """Fit the training rows for the study's epochs, starting at `weights`.
 
         Args:
-            weights: The global model, one array a layer.
+            weights: The global model: one float32 array a layer, of its shape.
             server_round: Decides, with the study's seed, the order of the rows.
             proximal_mu: FedProx adds mu / 2 * ||w - weights||^2 to the loss, over the
                 trainable weights [LSZ+20].
+
+        Returns:
+            The trained weights: the same shapes and dtype.
 
         Raises:
             PeerError: FS-230, training left the finite numbers; FS-231 or FS-424, the

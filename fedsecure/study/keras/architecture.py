@@ -122,7 +122,7 @@ def layers_of(model: "keras.Model") -> tuple[Layer, ...]:
 
 
 def flat_weights(model: "keras.Model") -> NDArray[np.float32]:
-    """Return the weights as one vector, shape (sum of the layers' sizes,)."""
+    """Return the weights as one vector, float32, shape (sum of layers' sizes,)."""
     arrays = [array.reshape(-1) for array in model.get_weights()]
     return np.concatenate(arrays, dtype=np.float32)
 

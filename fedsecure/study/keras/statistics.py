@@ -34,7 +34,10 @@ def as_declared(model: "keras.Model", weights: Weights) -> Weights:
 
     Args:
         model: Its layers; its own weights are not looked at.
-        weights: One array for each of `model.weights`.
+        weights: One float32 array for each of `model.weights`, of its shape.
+
+    Returns:
+        Arrays of the same shapes and dtype.
     """
     return [
         _declared(variable, array)
