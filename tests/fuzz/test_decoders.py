@@ -34,7 +34,7 @@ from fedsecure.system.durability import with_checksum
 from fedsecure.transport.aggregator_client import AggregatorClient
 from fedsecure.transport.retries import Patience
 from fedsecure_aggregator.config import load as load_aggregator_settings
-from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_clients.agent.config import load_agent_settings
 from tests.unit.aggregator.world import HOSPITALS, OWNER, SERVERS, World
 

@@ -48,7 +48,7 @@ from fedsecure_aggregator.rounds import grants
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.fold import Fold, Worker
 from fedsecure_aggregator.rules.policy import Policy as AggregatorPolicy
-from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.store import open_store
 from fedsecure_clients.consent.checks import Consent
 from fedsecure_clients.consent.policy import Policy

@@ -29,7 +29,7 @@ from fedsecure_aggregator.rounds import refusals, reports
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.fold import Worker
 from fedsecure_aggregator.rounds.reports import Expected
-from fedsecure_aggregator.storage.spool import disk
+from fedsecure_aggregator.storage.folder_spool import disk
 
 UPLOADS_EACH: Final = 2  # of one data owner in one round: one that hangs, one that runs
 

@@ -19,7 +19,7 @@ from fedsecure.transport.certificates import LEAST_DAYS, ends_at
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.http.background import Task
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.storage.spool import require_writable
+from fedsecure_aggregator.storage.folder_spool import require_writable
 from fedsecure_aggregator.storage.store import MIGRATIONS
 
 DAY: Final = 86400.0  # seconds

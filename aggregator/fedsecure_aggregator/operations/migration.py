@@ -12,7 +12,7 @@ from fedsecure.storage import database, revisions
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.operations.backup import failing, keep_aside, opened
 from fedsecure_aggregator.storage import store
-from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_aggregator.storage.folder_spool import open_spool
 
 
 def migrate(settings: AggregatorSettings) -> str:

@@ -29,7 +29,7 @@ from fedsecure_aggregator.operations.backup import (
     opened,
 )
 from fedsecure_aggregator.storage import queries, store
-from fedsecure_aggregator.storage.spool import RestoreNote, open_spool
+from fedsecure_aggregator.storage.folder_spool import RestoreNote, open_spool
 from fedsecure_aggregator.storage.store import MIGRATIONS
 from fedsecure_aggregator.storage.tables import Base, EventRow
 

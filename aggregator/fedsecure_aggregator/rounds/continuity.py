@@ -20,9 +20,9 @@ from fedsecure.errors import OperatorError
 from fedsecure.protocol.statements import LedgerHead
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.storage import queries
+from fedsecure_aggregator.storage.folder_spool import RestoreNote, disk
 from fedsecure_aggregator.storage.journal import OpenedSet
 from fedsecure_aggregator.storage.projection import Happened, members_of
-from fedsecure_aggregator.storage.spool import RestoreNote, disk
 
 log = structlog.get_logger()
 

@@ -29,7 +29,7 @@ from fedsecure.core.mask import ReportContext
 from fedsecure.core.params import Params
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.protocol.statements import ReportHeader
-from fedsecure_aggregator.storage.spool import Spool, disk, is_of_one_file
+from fedsecure_aggregator.storage.folder_spool import Spool, disk, is_of_one_file
 
 SUMS: Final = 2  # rounds whose sums are held in memory: one train, one evaluate
 

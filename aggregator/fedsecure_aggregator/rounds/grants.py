@@ -33,8 +33,8 @@ from fedsecure_aggregator.rules.round_states import (
     require_round,
 )
 from fedsecure_aggregator.storage import queries
+from fedsecure_aggregator.storage.folder_spool import RestoreNote
 from fedsecure_aggregator.storage.projection import Happened, spec_of
-from fedsecure_aggregator.storage.spool import RestoreNote
 from fedsecure_aggregator.storage.tables import OpeningRow, RoundRow
 
 HOUR: Final = 3600.0  # seconds

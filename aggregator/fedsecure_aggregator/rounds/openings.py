@@ -37,8 +37,8 @@ from fedsecure_aggregator.rules.opening import Facts, require_openable
 from fedsecure_aggregator.rules.policy import CompareSets
 from fedsecure_aggregator.rules.round_states import Step, advance, require_round
 from fedsecure_aggregator.storage import queries
+from fedsecure_aggregator.storage.folder_spool import disk, durable, is_of_one_file
 from fedsecure_aggregator.storage.projection import Happened, spec_of
-from fedsecure_aggregator.storage.spool import disk, durable, is_of_one_file
 from fedsecure_aggregator.storage.tables import OpeningRow, ReportRow, RoundRow
 
 BYTES_PER_MEMBER: Final = 4096  # of an opening; two receipts take about 2,750

@@ -31,10 +31,10 @@ from fedsecure_aggregator.rules.round_states import (
     require_round,
 )
 from fedsecure_aggregator.storage import queries
+from fedsecure_aggregator.storage.folder_spool import disk
 from fedsecure_aggregator.storage.grant_cache import Granted
 from fedsecure_aggregator.storage.projection import Happened
 from fedsecure_aggregator.storage.queries import Standing
-from fedsecure_aggregator.storage.spool import disk
 from fedsecure_aggregator.storage.tables import ReportRow, RoundRow
 
 log = structlog.get_logger()

@@ -15,7 +15,7 @@ from fedsecure.protocol import signing
 from fedsecure.protocol.encodings import from_base64url
 from fedsecure.protocol.identity import load_federation
 from fedsecure.protocol.statements import AggregateShareHeader, Member, Opening, Purpose
-from fedsecure_aggregator.storage.spool import RestoreNote, open_spool
+from fedsecure_aggregator.storage.folder_spool import RestoreNote, open_spool
 from fedsecure_clients.consent.policy import Policy
 from tests.protocol.attacks.forging import (
     Receipts,

@@ -13,7 +13,7 @@ from fedsecure_aggregator.rounds import grants, openings, reports
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.fold import Fold
 from fedsecure_aggregator.rules.policy import Policy
-from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.store import open_store
 from tests.conftest import Databases
 from tests.unit.aggregator.world import (

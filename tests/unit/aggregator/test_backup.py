@@ -16,7 +16,7 @@ from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.operations import backup, restore
 from fedsecure_aggregator.rules.round_states import RoundState
 from fedsecure_aggregator.storage import store
-from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.store import open_store
 from fedsecure_aggregator.storage.tables import EventRow, ReportRow
 from tests.conftest import Databases

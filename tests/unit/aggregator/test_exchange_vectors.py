@@ -34,7 +34,7 @@ from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.fold import Fold, Worker
 from fedsecure_aggregator.rules.opening import Facts, require_openable
 from fedsecure_aggregator.rules.policy import Policy
-from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.store import open_store
 from tests.unit.aggregator.world import Clock
 

@@ -8,7 +8,7 @@ from fedsecure.core.sealing_key import SealingKey
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.ledger import GENESIS
 from fedsecure.protocol.statements import LedgerHead
-from fedsecure_aggregator.storage.spool import disk, durable, open_spool
+from fedsecure_aggregator.storage.folder_spool import disk, durable, open_spool
 
 SPEC = "5" * 64
 

@@ -14,7 +14,7 @@ from fedsecure.protocol.signing_keys import save_signing_key
 from fedsecure.transport.certificates import Authority
 from fedsecure_aggregator.config import AggregatorSettings, load
 from fedsecure_aggregator.rules.policy import Policy
-from fedsecure_aggregator.storage.spool import open_spool
+from fedsecure_aggregator.storage.folder_spool import open_spool
 from tests.unit.aggregator.world import World
 
 

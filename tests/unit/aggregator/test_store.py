@@ -10,8 +10,8 @@ from sqlalchemy.schema import Table
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.ledger import read_chain
 from fedsecure.protocol.statements import LedgerHead
+from fedsecure_aggregator.storage.folder_spool import RestoreNote
 from fedsecure_aggregator.storage.projection import project
-from fedsecure_aggregator.storage.spool import RestoreNote
 from fedsecure_aggregator.storage.store import open_store
 from fedsecure_aggregator.storage.tables import (
     Base,
