@@ -375,7 +375,7 @@ def note_target(folder: Path) -> Target:
     def decode(data: bytes) -> object:
         with open_spool(folder) as spool:
             (folder / "ledger-head").write_bytes(data)
-            return spool.ledger_head()
+            return spool.notes.ledger_head()
 
     content = b'{"entries":3,"hash":"' + b"a" * 64 + b'"}'
     return Target(decode, (with_checksum(content),))

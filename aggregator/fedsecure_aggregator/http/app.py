@@ -76,7 +76,7 @@ def _tasks(ready: Readiness, worker: Worker) -> tuple[Task, ...]:
         rounds = await run_in_threadpool(context.spool.rounds)
         # One at a time: nobody waits for the worker until all are tidied.
         failures = [await worker.run(grants.tidied, context, one) for one in rounds]
-        await worker.run(context.spool.mend_note)
+        await worker.run(context.spool.notes.mend_ledger_head)
         for failure in filter(None, failures):
             raise failure
 

@@ -4,14 +4,12 @@ The header is checked before the payload is read, so only a data owner of the ro
 cohort can make this server write, and only as many bytes as its report has.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -29,7 +27,7 @@ from fedsecure_aggregator.rounds import refusals, reports
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.fold import Worker
 from fedsecure_aggregator.rounds.reports import Expected
-from fedsecure_aggregator.storage.folder_spool import disk
+from fedsecure_aggregator.storage.spool import Upload
 
 UPLOADS_EACH: Final = 2  # of one data owner in one round: one that hangs, one that runs
 
@@ -80,12 +78,14 @@ class Intake:
                 return await run_in_threadpool(
                     reports.receipt, self._context, digest, reporter
                 )
-            path = await self._store(body, token, expected)
+            upload = await self._store(body, token, expected)
             return await self._worker.run(
                 refusals.decide,
                 self._context,
                 expected.header,
-                partial(reports.accept, expected=expected, path=path, offset=offset),
+                partial(
+                    reports.accept, expected=expected, upload=upload, offset=offset
+                ),
             )
 
     async def _expected(
@@ -134,22 +134,17 @@ class Intake:
             await body.pour(digest.update)
         _require_digest(digest, expected)
 
-    async def _store(self, body: Body, token: str, expected: Expected) -> Path:
+    async def _store(self, body: Body, token: str, expected: Expected) -> Upload:
         """Write a report to the spool; on disk, and what its header says, on return."""
         self._context.spool.require_space(expected.header.statement.length)
-        path = self._context.spool.incoming()
         digest = PayloadDigest(expected.header.statement.length)
-        try:
-            with disk("incoming report"), path.open("xb") as file:
-                file.write(framing.prefix(token))
-                async with body.moving():
-                    await body.pour(lambda piece: _write(piece, file, digest))
-                _require_digest(digest, expected)
-                await run_in_threadpool(_sync, file)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return path
+        with self._context.spool.uploading("incoming report") as upload:
+            upload.write(framing.prefix(token))
+            async with body.moving():
+                await body.pour(lambda piece: _write(piece, upload, digest))
+            _require_digest(digest, expected)
+            await run_in_threadpool(upload.sync)
+        return upload
 
 
 async def _header(body: Body) -> str:
@@ -174,11 +169,6 @@ def _require_digest(digest: PayloadDigest, expected: Expected) -> None:
         raise PeerError("FS-313", f"payload of report {report}")
 
 
-def _write(piece: Buffer, file: IO[bytes], digest: PayloadDigest) -> None:
+def _write(piece: Buffer, upload: Upload, digest: PayloadDigest) -> None:
     digest.update(piece)
-    file.write(piece)
-
-
-def _sync(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+    upload.write(piece)

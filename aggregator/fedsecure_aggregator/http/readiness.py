@@ -19,7 +19,6 @@ from fedsecure.transport.certificates import LEAST_DAYS, ends_at
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.http.background import Task
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.storage.folder_spool import require_writable
 from fedsecure_aggregator.storage.store import MIGRATIONS
 
 DAY: Final = 86400.0  # seconds
@@ -87,9 +86,9 @@ class Readiness:
                 FS-603, FS-607, FS-608, FS-744, FS-745, FS-801, FS-891.
         """
         self._require_migrated()  # (1)
-        require_writable(self.context.spool.folder)  # (2)
+        self.context.spool.require_writable()  # (2)
         self.context.spool.require_space(0)
-        self.context.spool.require_note()
+        self.context.spool.notes.require_ledger_head()
         if self.files is not None:
             self.files.require_readable()  # (3)
         left = self.seconds_left()

@@ -135,7 +135,7 @@ class Routes:
         length = framing.offset_after(share.header) + share.length
         self._metrics.sent.inc(length)
         return StreamingResponse(
-            framing.framed(share.header, share.path),
+            share.body(),
             media_type="application/octet-stream",
             headers={"Content-Length": str(length)},
         )

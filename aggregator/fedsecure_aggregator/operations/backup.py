@@ -26,7 +26,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.storage import database, revisions, sql_failures
 from fedsecure.system.durability import sync
 from fedsecure_aggregator.config import AggregatorSettings
-from fedsecure_aggregator.storage.folder_spool import disk
+from fedsecure_aggregator.storage.disk import disk
 from fedsecure_aggregator.storage.store import MIGRATIONS
 from fedsecure_aggregator.storage.tables import Base
 

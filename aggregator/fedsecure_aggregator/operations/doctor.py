@@ -15,7 +15,7 @@ from fedsecure.protocol.identity import AggregatorParty
 from fedsecure.storage import database, revisions
 from fedsecure_aggregator.config import AggregatorSettings, load
 from fedsecure_aggregator.operations.health import NotRunningError, require_ready
-from fedsecure_aggregator.storage.folder_spool import require_writable
+from fedsecure_aggregator.storage.disk import require_writable
 from fedsecure_aggregator.storage.queries import require_own
 from fedsecure_aggregator.storage.store import MIGRATIONS
 

@@ -29,7 +29,8 @@ from fedsecure_aggregator.operations.backup import (
     opened,
 )
 from fedsecure_aggregator.storage import queries, store
-from fedsecure_aggregator.storage.folder_spool import RestoreNote, open_spool
+from fedsecure_aggregator.storage.folder_spool import open_spool
+from fedsecure_aggregator.storage.notes import RestoreNote
 from fedsecure_aggregator.storage.store import MIGRATIONS
 from fedsecure_aggregator.storage.tables import Base, EventRow
 
@@ -82,14 +83,15 @@ def restore(settings: AggregatorSettings, member: Member, order: Order) -> Resto
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open_spool(settings.data) as spool, store.taken(target) as new:
         note = RestoreNote(at=order.at, sets_forgotten=order.forget_sets)
-        if not spool.journal.exists:
-            note.require_sets(spool.folder)
+        if not spool.notes.journal.exists:
+            note.require_sets(spool.place)
         with _source(order.file or target, member) as reading:
             if order.file is None:
-                spool.note_restore(note)
+                spool.notes.note_restore(note)
                 return Restored(_count_rows(reading), None)
             kept = keep_aside(target, spool.folder, "before-restore")
-            spool.note_restore(note)  # before the rows: a crash in between closes runs
+            # Before the rows: a crash in between closes runs.
+            spool.notes.note_restore(note)
             with failing("restore"):
                 revisions.upgrade(new, MIGRATIONS)
                 with database.writer(new).begin() as writing:

@@ -33,7 +33,8 @@ from fedsecure_aggregator.operations.colocation import looking_around
 from fedsecure_aggregator.rounds import grants
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.fold import Fold, Worker
-from fedsecure_aggregator.storage.folder_spool import Spool, open_spool
+from fedsecure_aggregator.storage.folder_spool import open_spool
+from fedsecure_aggregator.storage.spool import Spool
 from fedsecure_aggregator.storage.store import Store, open_store
 
 STOP_SECONDS: Final = 20  # what is under way may take so long to finish

@@ -14,8 +14,8 @@ from fedsecure.protocol.statements import LedgerHead
 from fedsecure_aggregator.rounds.fold import Fold
 from fedsecure_aggregator.rules.limits import STILL_SECONDS, TIDY_SECONDS
 from fedsecure_aggregator.rules.policy import Policy
-from fedsecure_aggregator.storage.folder_spool import Spool
 from fedsecure_aggregator.storage.grant_cache import GrantedRounds
+from fedsecure_aggregator.storage.spool import Spool
 from fedsecure_aggregator.storage.store import Store
 
 T = TypeVar("T")
@@ -90,5 +90,5 @@ class Context:
             return work(session), self.store.head(session)
 
         result, head = self.store.change(name, noted)
-        self.spool.note_ledger_head(head)
+        self.spool.notes.note_ledger_head(head)
         return result

@@ -20,8 +20,9 @@ from fedsecure.errors import OperatorError
 from fedsecure.protocol.statements import LedgerHead
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.folder_spool import RestoreNote, disk
+from fedsecure_aggregator.storage.disk import disk
 from fedsecure_aggregator.storage.journal import OpenedSet
+from fedsecure_aggregator.storage.notes import RestoreNote
 from fedsecure_aggregator.storage.projection import Happened, members_of
 
 log = structlog.get_logger()
@@ -43,8 +44,8 @@ def recognise(context: Context) -> RestoreNote | None:
     Raises:
         OperatorError: FS-545, FS-546, FS-548 or FS-549.
     """
-    noted = context.spool.ledger_head()
-    said = context.spool.restore_note()
+    noted = context.spool.notes.ledger_head()
+    said = context.spool.notes.restore_note()
     with context.store.reading("recognise the database") as session:
         found = context.store.head(session)
         queries.require_own(session, context.name, context.keys)  # (1)
@@ -58,8 +59,8 @@ def recognise(context: Context) -> RestoreNote | None:
 
 def close_runs(context: Context, session: Session, said: RestoreNote) -> None:
     """Close every run that was begun before a restore, and say what was lost."""
-    runs = sorted({*queries.known_runs(session), *context.spool.runs()})
-    found, noted = context.store.head(session), context.spool.ledger_head()
+    runs = sorted({*queries.known_runs(session), *context.spool.notes.runs()})
+    found, noted = context.store.head(session), context.spool.notes.ledger_head()
     lost: dict[str, Any] | None = None
     if noted is not None and queries.head_at(session, noted.entries) != noted:
         lost = {"entries": noted.entries, "hash": noted.hash}
@@ -80,22 +81,22 @@ def remember_opened(context: Context, digest: str) -> None:
     Raises:
         OperatorError: FS-523, FS-524, FS-526, FS-549.
     """
-    if not context.spool.journal.has(digest):
+    if not context.spool.notes.journal.has(digest):
         with context.store.reading("find opening") as session:
             _note(context, session, digest)
 
 
 def _require_seen(context: Context, session: Session, noted: LedgerHead | None) -> None:
-    unseen = {*queries.known_runs(session)} - {*context.spool.runs()}
+    unseen = {*queries.known_runs(session)} - {*context.spool.notes.runs()}
     lacking = None
     if unseen:
         lacking = f"never saw run {min(unseen)}"
     elif noted is None and context.store.head(session).entries:
         lacking = "has no note of the ledger"
-    elif not context.spool.journal.exists and queries.was_restored(session):
+    elif not context.spool.notes.journal.exists and queries.was_restored(session):
         lacking = "has no list of opened sets any more"
     if lacking:
-        raise OperatorError("FS-546", f"{context.spool.folder} {lacking}")
+        raise OperatorError("FS-546", f"{context.spool.place} {lacking}")
 
 
 def _require_held(
@@ -110,11 +111,11 @@ def _require_held(
 
 
 def _compare_sets(context: Context, session: Session, said: RestoreNote | None) -> None:
-    journal = context.spool.journal
+    journal = context.spool.notes.journal
     with disk("the list of opened sets"):
         if not journal.exists:
             if said is not None:
-                said.require_sets(context.spool.folder)
+                said.require_sets(context.spool.place)
             journal.begin()
         for spec in journal.compare(queries.opened_specs(session)):
             _note(context, session, spec)
@@ -128,4 +129,4 @@ def _note(context: Context, session: Session, digest: str) -> None:
     least = queries.find_round(session, digest).min_cohort
     opened = OpenedSet(spec=digest, model=opening.model, least=least, members=members)
     with disk("the list of opened sets"):
-        context.spool.journal.add(opened)
+        context.spool.notes.journal.add(opened)

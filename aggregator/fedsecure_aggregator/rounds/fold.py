@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from io import BufferedReader
-from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from fedsecure.core import scheme, seal, seal_info, sealing_key
@@ -29,7 +28,8 @@ from fedsecure.core.mask import ReportContext
 from fedsecure.core.params import Params
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.protocol.statements import ReportHeader
-from fedsecure_aggregator.storage.folder_spool import Spool, disk, is_of_one_file
+from fedsecure_aggregator.storage.disk import is_of_one_file
+from fedsecure_aggregator.storage.spool import Sealed, Spool
 
 SUMS: Final = 2  # rounds whose sums are held in memory: one train, one evaluate
 
@@ -38,10 +38,10 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A file that holds a report as it was received: `offset` bytes, then payload."""
+class ReceivedReport:
+    """A report as it was received: in `content` `offset` bytes, then the payload."""
 
-    path: Path
+    content: Sealed
     header: ReportHeader
     offset: int
 
@@ -76,30 +76,31 @@ class Fold:
         self._memory: _Memory | None = None
         self._sums: OrderedDict[str, _Sum] = OrderedDict()
 
-    def add(self, params: Params, upload: Upload) -> None:
+    def add(self, params: Params, report: ReceivedReport) -> None:
         """Open a report and add it to its round's sum.
 
         Raises:
             PeerError: FS-314 when any part of it does not open; nothing was added.
             OperatorError: FS-524 when it cannot be read.
         """
-        spec = upload.header.spec
+        spec = report.header.spec
         held = self._sum(params, spec)
-        if upload.member in held.members:
+        if report.member in held.members:
             return
         try:
-            with disk(f"report {upload.header.report_id}"), upload.path.open("rb") as f:
-                share = partial(self._output_share, params, upload, held.key, f)
+            what = f"report {report.header.report_id}"
+            with report.content.reading(what) as file:
+                share = partial(self._output_share, params, report, held.key, file)
                 scheme.aggregate(params, held.share, share)
         except PeerError as error:
             raise PeerError("FS-314", error.detail) from error
         except BaseException:
             self.forget(spec)  # it may hold a part of the report
             raise
-        held.members.add(upload.member)
+        held.members.add(report.member)
 
     def gather(
-        self, params: Params, spec: str, uploads: Iterable[Upload]
+        self, params: Params, spec: str, reports: Iterable[ReceivedReport]
     ) -> dict[str, str]:
         """Make a round's sum the one over these reports; from the spool if need be.
 
@@ -109,15 +110,15 @@ class Fold:
         Raises:
             OperatorError: FS-524 and its like for a disk that fails as a whole.
         """
-        wanted = {upload.member: upload for upload in uploads}
+        wanted = {report.member: report for report in reports}
         if self._sum(params, spec).members == set(wanted):
             return {}
         self.forget(spec)
         lost: dict[str, str] = {}
-        for member, upload in list(wanted.items()):
-            cause = self._add_again(params, upload)
+        for member, report in list(wanted.items()):
+            cause = self._add_again(params, report)
             if cause is not None:
-                lost[upload.header.reporter] = cause
+                lost[report.header.reporter] = cause
                 del wanted[member]
         # A file that failed half way took the sum with it.
         return {**lost, **(self.gather(params, spec, wanted.values()) if lost else {})}
@@ -144,14 +145,14 @@ class Fold:
             self._sums.popitem(last=False)
         return self._sums[spec]
 
-    def _add_again(self, params: Params, upload: Upload) -> str | None:
+    def _add_again(self, params: Params, report: ReceivedReport) -> str | None:
         """Add a stored report; return why it cannot be read, if it is this one alone.
 
         Raises:
             OperatorError: As `add`, for what concerns more than this file.
         """
         try:
-            self.add(params, upload)
+            self.add(params, report)
         except PeerError as error:
             return error.detail
         except OperatorError as error:
@@ -163,12 +164,12 @@ class Fold:
     def _output_share(
         self,
         params: Params,
-        upload: Upload,
+        report: ReceivedReport,
         key: sealing_key.SealingKey,
         file: BufferedReader,
     ) -> Iterator[Buffer]:
-        """Return an upload's output share, in pieces, from its beginning."""
-        header = upload.header
+        """Return a report's output share, in pieces, from its beginning."""
+        header = report.header
         memory = self._memory = self._memory or _Memory()
         info = seal_info.report_info(
             bytes.fromhex(header.federation),
@@ -178,7 +179,7 @@ class Fold:
             bytes.fromhex(header.report_id),
             header.kind,
         )
-        file.seek(upload.offset)
+        file.seek(report.offset)
         size = scheme.input_share_bytes(params, header.kind)
         opened = memory.records.of(key, info, file, header.length, size)
         context = ReportContext(
@@ -188,7 +189,7 @@ class Fold:
 
 
 def _give_back() -> None:
-    """Return free memory to the system: glibc keeps what many uploads took."""
+    """Return free memory to the system: glibc keeps what many reports took."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

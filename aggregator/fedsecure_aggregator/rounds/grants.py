@@ -33,7 +33,7 @@ from fedsecure_aggregator.rules.round_states import (
     require_round,
 )
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.folder_spool import RestoreNote
+from fedsecure_aggregator.storage.notes import RestoreNote
 from fedsecure_aggregator.storage.projection import Happened, spec_of
 from fedsecure_aggregator.storage.tables import OpeningRow, RoundRow
 
@@ -124,7 +124,7 @@ def recover(context: Context) -> None:
         for digest in context.spool.rounds():
             reports.rebuild(context, digest)
     context.change("recover", lambda s: _settle(context, s, restored))  # (2), (3)
-    context.spool.forget_restore()
+    context.spool.notes.forget_restore()
     with suppress(Exception):  # it is in the log, and tried again
         tidy(context)  # (4)
 
@@ -133,7 +133,7 @@ def _settle(context: Context, session: Session, restored: RestoreNote | None) ->
     if restored is not None:  # (2)
         continuity.close_runs(context, session, restored)
         for run in queries.known_runs(session):
-            context.spool.remember_run(run)
+            context.spool.notes.remember_run(run)
     context.store.enter_version(session, context.clock())
     for row in queries.undecided_rounds(session):  # (3)
         reason = _why_hopeless(context, session, row)
@@ -148,7 +148,7 @@ def tidy(context: Context) -> None:
         Exception: The first that kept something from being deleted; all else is gone.
     """
     failures = [tidied(context, digest) for digest in context.spool.rounds()]
-    context.spool.mend_note()
+    context.spool.notes.mend_ledger_head()
     for failure in filter(None, failures):
         raise failure
 
@@ -201,7 +201,7 @@ def _grant(context: Context, session: Session, spec: Signed[RoundSpec]) -> Round
     said = spec.statement
     reached(Point.GRANTING)
     key = sealing_key.SealingKey.from_seed(context.rand(sealing_key.SEED_BYTES))
-    context.spool.remember_run(said.run)
+    context.spool.notes.remember_run(said.run)
     context.spool.save_key(spec.digest, key)
     reached(Point.KEY_SAVED)
     body = {

@@ -17,9 +17,10 @@ from fedsecure.protocol.framing import offset_after
 from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.statements import ReportHeader
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Upload
+from fedsecure_aggregator.rounds.fold import ReceivedReport
 from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.projection import Happened, spec_of
+from fedsecure_aggregator.storage.spool import report_name
 from fedsecure_aggregator.storage.tables import ReportRow, RoundRow
 
 MOST: Final = 200  # characters of a cause
@@ -42,8 +43,8 @@ def add_up(
     """
     known = _known(context, row.spec)
     left = [report for report in reports if report.reporter not in known]
-    uploads = [_upload(context, report) for report in left]
-    found = context.fold.gather(params_of(spec_of(row.token)), row.spec, uploads)
+    received = [_received(context, report) for report in left]
+    found = context.fold.gather(params_of(spec_of(row.token)), row.spec, received)
     if found:
         # A folder that is away for a moment has lost nothing.
         context.spool.require_sound()
@@ -87,8 +88,8 @@ def _record(
         )
 
 
-def _upload(context: Context, report: ReportRow) -> Upload:
-    path = context.spool.report_file(report.spec, report.reporter)
+def _received(context: Context, report: ReportRow) -> ReceivedReport:
+    content = context.spool.stored(report_name(report.spec, report.reporter))
     _, payload, _ = report.header.split(".")
     header = ReportHeader.model_validate_json(from_base64url(payload))
-    return Upload(path, header, offset_after(report.header))
+    return ReceivedReport(content, header, offset_after(report.header))

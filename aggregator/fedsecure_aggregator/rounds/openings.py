@@ -9,50 +9,38 @@
 
 Adding up and sealing tell nobody anything. What leaves is committed before, so a crash
 either forgets that a set was asked for, or answers with the very share that it made.
-
-The share is kept until the grant's expiry and some days more, so that a lost answer is
-asked for again; it is sealed to the owner's key of this round and this opening.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import structlog
 from sqlalchemy.orm import Session
 
-from fedsecure.core import scheme, seal, seal_info
-from fedsecure.core.sealing_key import CONTENT_KEY_BYTES
-from fedsecure.errors import OperatorError, RoundStateError
-from fedsecure.protocol.encodings import from_base64url
+from fedsecure.core import seal
+from fedsecure.errors import RoundStateError
 from fedsecure.protocol.signing import MAX_TOKEN, Signed, set_digest
-from fedsecure.protocol.statements import AggregateShareHeader, Fold, Member, Opening
+from fedsecure.protocol.statements import Fold, Member, Opening
 from fedsecure.system.crash_points import Point, reached
 from fedsecure_aggregator.rounds import continuity, losses
+from fedsecure_aggregator.rounds.aggregate_shares import (
+    SealedShare,
+    require_intact,
+    seal_share,
+    stored_share,
+)
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.reports import rebuild
 from fedsecure_aggregator.rules.opening import Facts, require_openable
 from fedsecure_aggregator.rules.policy import CompareSets
 from fedsecure_aggregator.rules.round_states import Step, advance, require_round
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.folder_spool import disk, durable, is_of_one_file
 from fedsecure_aggregator.storage.projection import Happened, spec_of
 from fedsecure_aggregator.storage.tables import OpeningRow, ReportRow, RoundRow
 
 BYTES_PER_MEMBER: Final = 4096  # of an opening; two receipts take about 2,750
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class SealedShare:
-    """What answers an opening: the signed header, and the file that it speaks of."""
-
-    header: str
-    path: Path
-    length: int
 
 
 def most_bytes(context: Context, digest: str) -> int:
@@ -107,9 +95,9 @@ def open_round(context: Context, digest: str, opening: Signed[Opening]) -> Seale
     if known is None:
         _open(context, row, opening, reports)
     else:
-        _require_intact(context, known)
+        require_intact(context, known)
     continuity.remember_opened(context, digest)
-    return _stored_share(context, digest)
+    return stored_share(context, digest)
 
 
 def answered(
@@ -127,10 +115,10 @@ def answered(
         known = queries.find_opening(session, digest)
     if known is None or known.opening != opening.digest:
         return None
-    if not context.spool.journal.has(digest):
+    if not context.spool.notes.journal.has(digest):
         return None  # not yet: `open_round` notes it first
-    _require_intact(context, known)
-    return _stored_share(context, digest)
+    require_intact(context, known)
+    return stored_share(context, digest)
 
 
 def _require_same(known: OpeningRow | None, opening: Signed[Opening]) -> None:
@@ -190,7 +178,7 @@ def _open(
         said = ", ".join(f"{name} ({why})" for name, why in sorted(lost.items()))
         raise RoundStateError("FS-328", said)
     reached(Point.ADDED_UP)
-    sealed = _seal_share(context, row, opening, context.fold.total(row.spec))
+    sealed = seal_share(context, row, opening.digest, context.fold.total(row.spec))
     reached(Point.SHARE_ON_DISK)
     _commit(context, row, opening, reports, sealed)
     reached(Point.OPENING_COMMITTED)
@@ -237,77 +225,6 @@ def _compared(
     all_rounds = context.policy.compare_sets is CompareSets.ALL_ROUNDS
     model = None if all_rounds else row.model
     sets = queries.sets_opened(session, model)
-    for members, least in context.spool.journal.forgotten(model).items():
+    for members, least in context.spool.notes.journal.forgotten(model).items():
         sets[members] = max(least, sets.get(members, 0))
     return sets
-
-
-def _seal_share(
-    context: Context,
-    row: RoundRow,
-    opening: Signed[Opening],
-    total: scheme.AggregateShare,
-) -> seal.Sealed:
-    """Seal a sum to the owner's key of this round; on disk when this returns."""
-    spec = spec_of(row.token)
-    info = seal_info.share_info(
-        bytes.fromhex(spec.federation),
-        bytes.fromhex(row.spec),
-        context.name,
-        row.owner,
-        bytes.fromhex(opening.digest),
-    )
-    path = context.spool.incoming()
-    with disk("aggregate share"), durable(path) as file:
-        sealed = seal.seal(
-            from_base64url(spec.sealing_key),
-            info,
-            context.rand(CONTENT_KEY_BYTES),
-            total.to_records(),
-            file.write,
-        )
-    context.spool.keep(path, context.spool.share_file(row.spec))
-    return sealed
-
-
-def _require_intact(context: Context, row: OpeningRow) -> None:
-    """Check a share that was stored earlier: what was not signed for is never sent.
-
-    Raises:
-        RoundStateError: FS-308 once it is deleted by the clock, FS-329 when it is
-            damaged or missing before.
-        OperatorError: FS-523 to FS-526 when the disk fails as a whole.
-    """
-    path = context.spool.share_file(row.spec)
-    try:
-        with disk(f"{path}"), path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OperatorError as error:
-        if not is_of_one_file(error):
-            raise
-        found = error.detail
-    if found == row.share_digest:
-        return
-    context.spool.require_sound()
-    if not context.spool.round_folder(row.spec).is_dir():
-        raise RoundStateError("FS-308", f"the share of round {row.spec[:12]} is gone")
-    log.error("share lost", code="FS-329", round=row.spec, file=str(path), found=found)
-    raise RoundStateError("FS-329", f"round {row.spec[:12]}")
-
-
-def _stored_share(context: Context, digest: str) -> SealedShare:
-    with context.store.reading("find share") as session:
-        row = session.get_one(OpeningRow, digest)
-        header = AggregateShareHeader(
-            federation=context.federation.digest,
-            spec=digest,
-            aggregator=context.name,
-            opening=row.opening,
-            set=row.set_digest,
-            count=row.count,
-            length=row.share_length or 0,
-            digest=row.share_digest or "",
-            head=queries.head_at(session, row.share_entry or 0),
-        )
-    path = context.spool.share_file(digest)
-    return SealedShare(context.author.sign(header).token, path, header.length)

@@ -6,7 +6,6 @@ signed anew from the row whenever they are asked for, always to the same bytes.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 from sqlalchemy.orm import Session
@@ -20,7 +19,7 @@ from fedsecure.protocol.signing import Signed, digest_of, verify
 from fedsecure.protocol.statements import LedgerHead, Receipt, ReportHeader
 from fedsecure.system.crash_points import Point, reached
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Upload
+from fedsecure_aggregator.rounds.fold import ReceivedReport
 from fedsecure_aggregator.rules.policy import require_data_owner
 from fedsecure_aggregator.rules.round_states import (
     UNDECIDED,
@@ -31,10 +30,10 @@ from fedsecure_aggregator.rules.round_states import (
     require_round,
 )
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.folder_spool import disk
 from fedsecure_aggregator.storage.grant_cache import Granted
 from fedsecure_aggregator.storage.projection import Happened
 from fedsecure_aggregator.storage.queries import Standing
+from fedsecure_aggregator.storage.spool import Upload, report_name
 from fedsecure_aggregator.storage.tables import ReportRow, RoundRow
 
 log = structlog.get_logger()
@@ -105,10 +104,10 @@ def _expect_now(context: Context, header: Signed[ReportHeader]) -> Expected:
         return Expected(header, granted.params, standing.header is not None)
 
 
-def accept(context: Context, expected: Expected, path: Path, offset: int) -> str:
-    """Open an upload that is on disk, keep it, count it, and return its receipt.
+def accept(context: Context, expected: Expected, upload: Upload, offset: int) -> str:
+    """Open an upload that is durable, keep it, count it, and return its receipt.
 
-    Run by the worker's thread alone. The file is gone or in its place afterwards.
+    Run by the worker's thread alone. The upload is gone or in its place afterwards.
 
     Raises:
         PeerError: FS-314 when it does not open; nothing was counted.
@@ -120,9 +119,9 @@ def accept(context: Context, expected: Expected, path: Path, offset: int) -> str
         now = _expect_now(context, expected.header)
         if now.stored:
             return receipt(context, said.spec, said.reporter)
-        return _keep(context, now, Upload(path, said, offset))
+        return _keep(context, now, upload, offset)
     finally:
-        path.unlink(missing_ok=True)
+        upload.discard()
 
 
 def receipt(context: Context, digest: str, reporter: str) -> str:
@@ -182,8 +181,8 @@ def _stored_header(
     context: Context, digest: str, reporter: str
 ) -> Signed[ReportHeader]:
     """Read a report from the spool, and check that it is what was received."""
-    path = context.spool.report_file(digest, reporter)
-    with disk(f"a report of round {digest[:12]}"), path.open("rb") as file:
+    content = context.spool.stored(report_name(digest, reporter))
+    with content.reading(f"a report of round {digest[:12]}") as file:
         token = framing.read_header(file)
         header = verify(token, ReportHeader, context.federation)
         require_round(digest, header.statement.spec)
@@ -209,15 +208,13 @@ def _name(context: Context, digest: str, reporter: str, error: FedsecureError) -
         log.error(what, round=digest, code=error.code, detail=error.detail)
 
 
-def _keep(context: Context, report: Expected, upload: Upload) -> str:
-    said = upload.header
+def _keep(context: Context, report: Expected, upload: Upload, offset: int) -> str:
+    said = report.header.statement
     # Added first, for opening a report twice would cost as much as all the rest; a
     # sum that holds a report without a row is dropped at once.
-    context.fold.add(report.params, upload)
+    context.fold.add(report.params, ReceivedReport(upload, said, offset))
     try:
-        context.spool.keep(
-            upload.path, context.spool.report_file(said.spec, said.reporter)
-        )
+        upload.commit(report_name(said.spec, said.reporter))
         reached(Point.REPORT_SPOOLED)
         row, head = _commit(context, report)
     except BaseException:

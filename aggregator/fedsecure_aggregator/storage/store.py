@@ -23,7 +23,7 @@ from fedsecure.storage import database, locks, revisions, sql_failures
 from fedsecure.storage.locks import Hold
 from fedsecure.storage.transactions import Patience, Transactions
 from fedsecure_aggregator.storage import migrations
-from fedsecure_aggregator.storage.folder_spool import disk
+from fedsecure_aggregator.storage.disk import disk
 from fedsecure_aggregator.storage.projection import Happened, project
 from fedsecure_aggregator.storage.tables import (
     EventRow,

@@ -15,7 +15,8 @@ from fedsecure.protocol import signing
 from fedsecure.protocol.encodings import from_base64url
 from fedsecure.protocol.identity import load_federation
 from fedsecure.protocol.statements import AggregateShareHeader, Member, Opening, Purpose
-from fedsecure_aggregator.storage.folder_spool import RestoreNote, open_spool
+from fedsecure_aggregator.storage.folder_spool import open_spool
+from fedsecure_aggregator.storage.notes import RestoreNote
 from fedsecure_clients.consent.policy import Policy
 from tests.protocol.attacks.forging import (
     Receipts,
@@ -342,7 +343,7 @@ def test_a_restored_database_opens_nothing_of_a_run_before_the_restore(
         south.start()
     south.stop()
     with open_spool(south.folder) as spool:  # `fedsecure aggregator restore --as-it-is`
-        spool.note_restore(RestoreNote(at=NOW, sets_forgotten=False))
+        spool.notes.note_restore(RestoreNote(at=NOW, sets_forgotten=False))
     south.start()
     three = {name: receipts[name] for name in HOSPITALS[:3]}
     again = opening_of(memory, proposal, three)

@@ -55,20 +55,23 @@ class Server:
         expected = reports.expect(
             self.context, said.spec, said.reporter, self.verified(report.header)
         )
-        path = self.context.spool.incoming()
-        path.write_bytes(report.body)
+        with self.context.spool.uploading("a report") as upload:
+            upload.write(report.body)
+            upload.sync()
         return reports.accept(
-            self.context, expected, path, offset_after(report.header.token)
+            self.context, expected, upload, offset_after(report.header.token)
         )
 
     def open(self, asked: Round, opening: Signed[Opening]) -> bytes:
         said = self.verified(opening)
         share = openings.open_round(self.context, asked.digest, said)
-        header = share.header.encode()
-        return len(header).to_bytes(4) + header + share.path.read_bytes()
+        return b"".join(share.body())
 
     def key_file(self, asked: Round) -> Path:
         return self.folder / "rounds" / asked.digest / "key"
+
+    def report_file(self, asked: Round, reporter: str) -> Path:
+        return self.folder / "rounds" / asked.digest / "reports" / reporter
 
     def report_files(self, asked: Round) -> list[str]:
         return self.context.spool.reports(asked.digest)

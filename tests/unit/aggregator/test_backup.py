@@ -233,7 +233,7 @@ def test_a_read_only_disk_says_so(
     subprocess.run(["mount", "-o", "remount,ro", folder], check=True)  # noqa: S607
     key = SealingKey.from_seed(bytes(32))
     for code, write in (
-        ("FS-526", lambda: spool.remember_run("run-1")),
+        ("FS-526", lambda: spool.notes.remember_run("run-1")),
         ("FS-526", lambda: spool.save_key("0" * 64, key)),
         ("FS-526", lambda: open_store(folder / "aggregator.db", world.author("north"))),
     ):

@@ -257,7 +257,7 @@ def test_a_restore_keeps_what_was_there_and_says_what_is_lost(
     pair.north.grant(pair.world.propose())
     backup.backup(settings_of(pair.north), file)
     pair.north.grant(pair.world.propose(run="run-2"))
-    lost = pair.north.context.spool.ledger_head()
+    lost = pair.north.context.spool.notes.ledger_head()
     assert lost is not None
     stop(pair.north)
     settings, order = settings_of(pair.north), restore.Order(file, 7.0)

@@ -60,7 +60,7 @@ def test_it_is_not_ready_until_the_note_is_whole_again_which_tidying_sees_to(
     assert str(note) in error.detail
     grants.tidy(pair.north.context)
     ready.require()
-    assert pair.restart("north").context.spool.ledger_head() is not None
+    assert pair.restart("north").context.spool.notes.ledger_head() is not None
 
 
 @pytest.mark.parametrize("harm", HARMS)

@@ -14,7 +14,7 @@ from fedsecure_aggregator.rounds import grants
 from fedsecure_aggregator.rules.policy import DAY
 from fedsecure_aggregator.rules.round_states import RoundState
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.folder_spool import RestoreNote
+from fedsecure_aggregator.storage.notes import RestoreNote
 from fedsecure_aggregator.storage.tables import Base, EventRow
 from tests.unit.aggregator.conftest import Pair, Server, with_policy
 from tests.unit.aggregator.world import HOSPITALS, NOW, OWNER, Round, World
@@ -69,7 +69,7 @@ class Kept:
 def ordered(server: Server, *, sets_forgotten: bool = False) -> None:
     """Type `fedsecure aggregator restore --as-it-is`."""
     note = RestoreNote(at=server.clock(), sets_forgotten=sets_forgotten)
-    server.context.spool.note_restore(note)
+    server.context.spool.notes.note_restore(note)
 
 
 def refused(call: Callable[[], object]) -> str:

@@ -58,7 +58,7 @@ def refused(call: Callable[[], object]) -> FedsecureError:
 
 
 def report_file(pair: Pair, asked: Round, name: str) -> Path:
-    return pair.north.context.spool.report_file(asked.digest, name)
+    return pair.north.report_file(asked, name)
 
 
 def harmed(pair: Pair, harm: str) -> tuple[Round, Receipts]:

@@ -71,7 +71,7 @@ def test_a_store_of_another_form_is_not_ready(ready: Readiness) -> None:
 
 
 def test_a_data_folder_that_is_gone_is_not_ready(ready: Readiness) -> None:
-    shutil.rmtree(ready.context.spool.folder)
+    shutil.rmtree(ready.context.spool.place)
     with pytest.raises(OperatorError, match=r"FS-52[45]"):
         ready.require()
 

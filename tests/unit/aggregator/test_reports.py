@@ -91,7 +91,7 @@ def test_a_bad_last_record_is_taken_back_without_reading_all_others_again(
     broken = good.payload[:-1] + bytes([good.payload[-1] ^ 1])
     assert refused(lambda: pair.north.report(Report(good.header, broken))) == "FS-314"
     for reporter in pair.north.report_files(asked):
-        pair.north.context.spool.report_file(asked.digest, reporter).unlink()
+        pair.north.report_file(asked, reporter).unlink()
     require_opens(pair, asked, receipts)
 
 

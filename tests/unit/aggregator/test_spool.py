@@ -8,7 +8,8 @@ from fedsecure.core.sealing_key import SealingKey
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.ledger import GENESIS
 from fedsecure.protocol.statements import LedgerHead
-from fedsecure_aggregator.storage.folder_spool import disk, durable, open_spool
+from fedsecure_aggregator.storage.disk import disk, durable
+from fedsecure_aggregator.storage.folder_spool import open_spool
 
 SPEC = "5" * 64
 
@@ -25,7 +26,7 @@ def test_a_key_is_for_its_user_alone_and_comes_back(tmp_path: Path) -> None:
     with open_spool(tmp_path) as spool:
         spool.save_key(SPEC, key)
         assert spool.load_key(SPEC).public_bytes == key.public_bytes
-        assert (spool.round_folder(SPEC) / "key").stat().st_mode & 0o777 == 0o600
+        assert (tmp_path / "rounds" / SPEC / "key").stat().st_mode & 0o777 == 0o600
         spool.scrub(SPEC)
         assert not spool.has_key(SPEC)
 
@@ -61,9 +62,9 @@ def test_an_upload_without_room_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_note_of_the_ledger_is_not_overlooked(tmp_path: Path) -> None:
     head = LedgerHead(entries=3, hash=GENESIS)
     with open_spool(tmp_path) as spool:
-        assert spool.ledger_head() is None
-        spool.note_ledger_head(head)
-        assert spool.ledger_head() == head
+        assert spool.notes.ledger_head() is None
+        spool.notes.note_ledger_head(head)
+        assert spool.notes.ledger_head() == head
         (tmp_path / "ledger-head").write_text("{")
         with pytest.raises(OperatorError, match="FS-541"):
-            spool.ledger_head()
+            spool.notes.ledger_head()

@@ -10,7 +10,7 @@ from sqlalchemy.schema import Table
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.ledger import read_chain
 from fedsecure.protocol.statements import LedgerHead
-from fedsecure_aggregator.storage.folder_spool import RestoreNote
+from fedsecure_aggregator.storage.notes import RestoreNote
 from fedsecure_aggregator.storage.projection import project
 from fedsecure_aggregator.storage.store import open_store
 from fedsecure_aggregator.storage.tables import (
@@ -109,9 +109,9 @@ def test_projecting_the_ledger_again_gives_the_same_tables(
     pair.collect(given_up, "basel")
     pair.north.void(given_up, pair.world.void(given_up))
     newer = LedgerHead(entries=99, hash="1" * 64)  # as if the store were a backup
-    pair.north.context.spool.note_ledger_head(newer)
+    pair.north.context.spool.notes.note_ledger_head(newer)
     said = RestoreNote(at=NOW, sets_forgotten=False)
-    pair.north.context.spool.note_restore(said)
+    pair.north.context.spool.notes.note_restore(said)
     pair.restart("north")
     again = open_store(tmp_path / "again.sqlite", pair.world.author("north"))
 

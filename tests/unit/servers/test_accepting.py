@@ -19,7 +19,7 @@ from fedsecure.transport.connection_limits import (
     canonical,
 )
 from fedsecure_aggregator.config import Connections
-from fedsecure_aggregator.storage.folder_spool import disk
+from fedsecure_aggregator.storage.disk import disk
 
 HERE, THERE = "192.0.2.1", "198.51.100.1"
 
