@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.protocol.encodings import from_base64url
 from fedsecure.protocol.identity import Federation
-from fedsecure.protocol.signing import Signed, verify
+from fedsecure.protocol.signing import Signed, parts_of, verify
 from fedsecure.protocol.statements import Statement
 
 S = TypeVar("S", bound=Statement)
@@ -113,7 +112,7 @@ class Federations:
 def _version_named(token: str) -> str | None:
     """Return the digest that a token names as its federation, if it is readable."""
     try:
-        said = json.loads(from_base64url(token.split(".")[1]))["federation"]
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        said = json.loads(parts_of(token)[1])["federation"]
+    except (PeerError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return said if isinstance(said, str) else None

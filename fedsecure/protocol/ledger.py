@@ -22,11 +22,11 @@ from sqlalchemy import Integer, String, Text, literal_column, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.protocol.encodings import from_base64url
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author, canonical
 from fedsecure.protocol.statements import Event, LedgerHead
+from fedsecure.protocol.stored_statements import stored
 
 GENESIS: Final = "0" * 64
 EMPTY: Final = LedgerHead(entries=0, hash=GENESIS)
@@ -182,8 +182,8 @@ def _event_in(payload: str) -> Event:
         OperatorError: FS-601 when it is none: the store was changed.
     """
     try:
-        return Event.model_validate_json(from_base64url(payload.split(".")[1]))
-    except (ValueError, IndexError) as error:
+        return stored(payload, Event).statement
+    except PeerError as error:
         raise OperatorError("FS-601", "its last entry is not readable") from error
 
 

@@ -102,7 +102,7 @@ def verify(token: str, kind: type[S], federation: Federation) -> Signed[S]:
     Raises:
         PeerError: FS-701 to FS-706, FS-741.
     """
-    header, payload, signature = _parts(token)  # (1)
+    header, payload, signature = parts_of(token)  # (1)
     signer = _require_header(header, kind)  # (2)
     role, party = federation.find(signer)  # (3)
     if role not in SIGNERS[kind]:
@@ -124,7 +124,12 @@ def verify(token: str, kind: type[S], federation: Federation) -> Signed[S]:
     return Signed(statement, signer, token, digest_of(token))
 
 
-def _parts(token: str) -> tuple[bytes, bytes, bytes]:
+def parts_of(token: str) -> tuple[bytes, bytes, bytes]:
+    """Return header, payload and signature of a token; nothing of them is verified.
+
+    Raises:
+        PeerError: FS-701 when it is no compact JWS, or too long.
+    """
     if not len(token) <= MAX_TOKEN:
         raise PeerError("FS-701", f"{len(token)} characters, at most {MAX_TOKEN}")
     try:

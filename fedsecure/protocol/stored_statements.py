@@ -10,8 +10,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from fedsecure.errors import PeerError
-from fedsecure.protocol.encodings import from_base64url
-from fedsecure.protocol.signing import Signed, digest_of
+from fedsecure.protocol.signing import Signed, digest_of, parts_of
 from fedsecure.protocol.statements import Statement
 from fedsecure.system.settings import explain
 
@@ -25,11 +24,11 @@ def stored(token: str, kind: type[S]) -> Signed[S]:
         PeerError: FS-701 when it is no such statement: the store was changed.
     """
     try:
-        header, payload, _ = map(from_base64url, token.split("."))
+        header, payload, _ = parts_of(token)
         signer = json.loads(header)["kid"]
         statement = kind.model_validate_json(payload)
     except ValidationError as error:
         raise PeerError("FS-701", f"stored {kind.typ}: {explain(error)}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (PeerError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise PeerError("FS-701", f"stored {kind.typ} is no statement") from error
     return Signed(statement, str(signer), token, digest_of(token))

@@ -12,10 +12,10 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from fedsecure.protocol.encodings import from_base64url
 from fedsecure.protocol.framing import offset_after
 from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.statements import ReportHeader
+from fedsecure.protocol.stored_statements import stored
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.fold import ReceivedReport
 from fedsecure_aggregator.storage import queries
@@ -90,6 +90,5 @@ def _record(
 
 def _received(context: Context, report: ReportRow) -> ReceivedReport:
     content = context.spool.stored(report_name(report.spec, report.reporter))
-    _, payload, _ = report.header.split(".")
-    header = ReportHeader.model_validate_json(from_base64url(payload))
+    header = stored(report.header, ReportHeader).statement
     return ReceivedReport(content, header, offset_after(report.header))

@@ -22,9 +22,9 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from fedsecure.protocol.encodings import from_base64url
 from fedsecure.protocol.ledger import CHANGED
 from fedsecure.protocol.statements import Event, RoundSpec
+from fedsecure.protocol.stored_statements import stored
 from fedsecure_aggregator.rules.round_states import RoundState, Step, advance
 from fedsecure_aggregator.storage.tables import (
     ClosedRunRow,
@@ -159,5 +159,4 @@ def members_of(opening: OpeningRow) -> list[tuple[str, str, str]]:
 @lru_cache(maxsize=8)
 def spec_of(token: str) -> RoundSpec:
     """Read a spec that was verified when it was granted, from this own store."""
-    _, payload, _ = token.split(".")
-    return RoundSpec.model_validate_json(from_base64url(payload))
+    return stored(token, RoundSpec).statement
