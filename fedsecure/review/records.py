@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
 from fedsecure.owner.store.models import Event, Round
+from fedsecure.owner.store.views import V_EVENT, V_PARTICIPATION, V_ROUND, V_RUN
 from fedsecure.review.choosing import Choice, Page
-from fedsecure.storage.view_rows import read, read_in, view_of
+from fedsecure.storage.view_rows import of_its_view, read, read_in, view_of
+from fedsecure.storage.views import View
 from fedsecure.study.remarks import Figures, over_all
 
 _ROUND: Final = re.compile(r"(?P<number>\d{1,7})(?:\.(?P<attempt>\d{1,7}))?")
@@ -20,11 +22,12 @@ FINAL: Final = "final"
 EVERY: Final = Choice()
 
 
+@of_its_view
 @dataclass(frozen=True, slots=True)
 class RunRow:
     """A row of v_run."""
 
-    VIEW: ClassVar[str] = "v_run"
+    VIEW: ClassVar[View] = V_RUN
     ORDER: ClassVar[tuple[str, ...]] = ("entry",)
     run: str
     study: str
@@ -47,11 +50,12 @@ class RunRow:
     entry: int
 
 
+@of_its_view
 @dataclass(frozen=True, slots=True)
 class RoundRow:
     """A row of v_round: one attempt at a round."""
 
-    VIEW: ClassVar[str] = "v_round"
+    VIEW: ClassVar[View] = V_ROUND
     ORDER: ClassVar[tuple[str, ...]] = ("entry",)
     run: str
     round: int
@@ -110,11 +114,12 @@ class RoundRow:
         )
 
 
+@of_its_view
 @dataclass(frozen=True, slots=True)
 class ParticipationRow:
     """A row of v_participation."""
 
-    VIEW: ClassVar[str] = "v_participation"
+    VIEW: ClassVar[View] = V_PARTICIPATION
     ORDER: ClassVar[tuple[str, ...]] = ("entry", "data_owner")
     run: str
     round: int
@@ -132,11 +137,12 @@ class ParticipationRow:
     entry: int
 
 
+@of_its_view
 @dataclass(frozen=True, slots=True)
 class EventRow:
     """A row of v_event."""
 
-    VIEW: ClassVar[str] = "v_event"
+    VIEW: ClassVar[View] = V_EVENT
     ORDER: ClassVar[tuple[str, ...]] = ("entry",)
     entry: int
     at: str

@@ -12,21 +12,30 @@ from sqlalchemy.orm import Session
 from fedsecure.console.paging import Part, part_of
 from fedsecure.errors import OperatorError
 from fedsecure.storage import database, revisions
-from fedsecure.storage.view_rows import read, read_in
+from fedsecure.storage.view_rows import of_its_view, read, read_in
+from fedsecure.storage.views import View
 from fedsecure_aggregator.rules.round_states import UNDECIDED, RoundState
 from fedsecure_aggregator.storage import tables
 from fedsecure_aggregator.storage.queries import count_states
 from fedsecure_aggregator.storage.store import MIGRATIONS
+from fedsecure_aggregator.storage.views import (
+    V_MEMBER,
+    V_OPENING,
+    V_REFUSAL,
+    V_REPORT,
+    V_ROUND,
+)
 
 PER_PAGE: Final = 25  # rounds
 REFUSALS: Final = 10  # on the first page
 
 
+@of_its_view
 @dataclass(frozen=True, slots=True)
 class RoundRow:
     """A row of v_round."""
 
-    VIEW: ClassVar[str] = "v_round"
+    VIEW: ClassVar[View] = V_ROUND
     ORDER: ClassVar[tuple[str, ...]] = ("entry",)
     run: str
     round: int
@@ -57,11 +66,12 @@ class RoundRow:
         return number if self.attempt == 1 else f"{number}.{self.attempt}"
 
 
+@of_its_view
 @dataclass(frozen=True, slots=True)
 class ReportRow:
     """A row of v_report."""
 
-    VIEW: ClassVar[str] = "v_report"
+    VIEW: ClassVar[View] = V_REPORT
     ORDER: ClassVar[tuple[str, ...]] = ("reporter",)
     reporter: str
     report_id: str
@@ -72,11 +82,12 @@ class ReportRow:
     spec: str
 
 
+@of_its_view
 @dataclass(frozen=True, slots=True)
 class OpeningRow:
     """A row of v_opening, without its members."""
 
-    VIEW: ClassVar[str] = "v_opening"
+    VIEW: ClassVar[View] = V_OPENING
     ORDER: ClassVar[tuple[str, ...]] = ("opened_at",)
     count: int
     set_digest: str
@@ -87,21 +98,23 @@ class OpeningRow:
     spec: str
 
 
+@of_its_view
 @dataclass(frozen=True, slots=True)
 class MemberRow:
     """A row of v_member."""
 
-    VIEW: ClassVar[str] = "v_member"
+    VIEW: ClassVar[View] = V_MEMBER
     ORDER: ClassVar[tuple[str, ...]] = ("reporter",)
     reporter: str
     spec: str
 
 
+@of_its_view
 @dataclass(frozen=True, slots=True)
 class RefusalRow:
     """A row of v_refusal."""
 
-    VIEW: ClassVar[str] = "v_refusal"
+    VIEW: ClassVar[View] = V_REFUSAL
     ORDER: ClassVar[tuple[str, ...]] = ("entry",)
     refused_at: str
     signer: str

@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, make_dataclass
 from pathlib import Path
 
 import pytest
@@ -11,18 +11,29 @@ from fedsecure.protocol.stored_statements import stored
 from fedsecure.review import records
 from fedsecure.review.details import StatementRow, read_detail
 from fedsecure.review.reading import open_round_store
+from fedsecure.storage.view_rows import of_its_view
 
 
-def test_rows_have_the_columns_of_their_views() -> None:
-    views = {view.name: [column.name for column in view.columns] for view in VIEWS}
-    assert views == {
-        records.RunRow.VIEW: [field.name for field in fields(records.RunRow)],
-        records.RoundRow.VIEW: [field.name for field in fields(records.RoundRow)],
-        records.ParticipationRow.VIEW: [
-            field.name for field in fields(records.ParticipationRow)
-        ],
-        records.EventRow.VIEW: [field.name for field in fields(records.EventRow)],
-    }
+def test_rows_have_all_columns_of_their_views() -> None:
+    rows = (
+        records.RunRow,
+        records.RoundRow,
+        records.ParticipationRow,
+        records.EventRow,
+    )
+    assert tuple(kind.VIEW for kind in rows) == VIEWS
+    for kind in rows:
+        columns = [column.name for column in kind.VIEW.columns]
+        assert [field.name for field in fields(kind)] == columns
+
+
+@pytest.mark.parametrize("names", [("run", "sate"), ("state", "run")])
+def test_rows_with_other_columns_than_their_view_are_refused(
+    names: tuple[str, ...],
+) -> None:
+    kind = make_dataclass("Row", names, namespace={"VIEW": VIEWS[0], "ORDER": ()})
+    with pytest.raises(TypeError, match="is no column of v_run here"):
+        of_its_view(kind)
 
 
 @pytest.mark.parametrize(
