@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from fedsecure.core import scheme, seal, seal_info
+from fedsecure.core import release, scheme, seal, seal_info
 from fedsecure.core.sealing_key import CONTENT_KEY_BYTES
 from fedsecure.errors import OperatorError, RoundStateError
 from fedsecure.protocol import framing
@@ -55,17 +55,20 @@ class SealedShare:
 def seal_share(
     context: Context, row: RoundRow, opening: str, total: scheme.AggregateShare
 ) -> seal.Sealed:
-    """Seal a sum to the owner's key of this round; durable when this returns.
+    """Seal what is released of a sum to the owner's key; durable when this returns.
+
+    The sum is not changed: after a failure it is sealed anew, over the same draw.
 
     Args:
         context: This aggregator.
         row: The round.
         opening: Digest of the signed opening, in hex.
-        total: The sum over the opening's set; it is not changed.
+        total: The sum over the opening's set.
 
     Raises:
-        OperatorError: FS-523 to FS-526.
+        OperatorError: FS-523 to FS-526, FS-541.
     """
+    released = _release(context, row.spec, opening, total)
     spec = spec_of(row.token)
     info = seal_info.share_info(
         bytes.fromhex(spec.federation),
@@ -79,7 +82,7 @@ def seal_share(
             from_base64url(spec.sealing_key),
             info,
             context.rand(CONTENT_KEY_BYTES),
-            total.to_records(),
+            released.to_records(),
             upload.write,
         )
         upload.sync()
@@ -123,6 +126,25 @@ def stored_share(context: Context, digest: str) -> SealedShare:
         )
     content = context.spool.stored(share_name(digest))
     return SealedShare(context.author.sign(header).token, content, header.length)
+
+
+def _release(
+    context: Context, spec: str, opening: str, total: scheme.AggregateShare
+) -> scheme.AggregateShare:
+    if context.mechanism.is_exact:
+        return total
+    seed = _seed(context, spec)
+    rand = release.randomness(seed, bytes.fromhex(spec), bytes.fromhex(opening))
+    return release.release(total, context.mechanism, rand)
+
+
+def _seed(context: Context, spec: str) -> bytes:
+    """Return the seed of a round's release, drawn once; durable before it is used."""
+    seed = context.spool.load_seed(spec)
+    if seed is None:
+        seed = context.rand(release.SEED_BYTES)
+        context.spool.save_seed(spec, seed)
+    return seed
 
 
 def _digest_found(context: Context, row: OpeningRow) -> str:

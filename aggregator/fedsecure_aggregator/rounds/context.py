@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
+from fedsecure.core.release import EXACT, Mechanism
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author
@@ -34,6 +35,7 @@ class Context:
         clock: Seconds since 1970; may be set, so no duration is measured by it.
         monotonic: Seconds that never go back, for durations.
         rand: `rand(n)` returns n uniform bytes.
+        mechanism: What is released of a sum.
         still_seconds: How long a connection may stand still.
         tidy_seconds: How long what has expired may wait to be deleted.
         granted: What was granted, as far as it was asked for.
@@ -52,6 +54,7 @@ class Context:
     clock: Callable[[], float]
     monotonic: Callable[[], float]
     rand: Callable[[int], bytes] = field(repr=False)
+    mechanism: Mechanism = EXACT
     still_seconds: int = STILL_SECONDS
     tidy_seconds: int = TIDY_SECONDS
     granted: GrantedRounds = field(default_factory=GrantedRounds, repr=False)

@@ -2,6 +2,7 @@
 
     checked     everything that a set must be (`opening_rules`)
     added up    a report that no longer opens is a refusal: nothing was fixed
+    released    what the mechanism makes of the sum: its seed is on disk before
     sealed      the share is on disk, in its place; no row names it
     committed   opening and share in one step: from now on there is no other set
     noted       in the data folder's list of opened sets, which outlives the database
