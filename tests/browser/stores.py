@@ -1,6 +1,5 @@
 """Round stores of every shape that a page has to bear, signed by everybody."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,11 +7,16 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from tests.unit.owner_store import round_story as story
+from tests.unit.owner_store.round_story import (
+    RUN,
+    Participation,
+    RoundStore,
+    RunFinished,
+    RunState,
+    Status,
+)
 from tests.unit.review import large
-
-sys.path.append(str(Path(__file__).parents[1] / "unit" / "store"))
-import round_story as story
-from round_story import RUN, Participation, RoundStore, RunFinished, RunState, Status
 
 # As somebody might name a study who wants to run a script in the model owner's
 # browser, or writes in another direction.

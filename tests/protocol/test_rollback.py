@@ -11,8 +11,8 @@ from fedsecure.owner.store.records import Origin, RoundJudged, Verdict
 from fedsecure.owner.store.rounds import RoundStore
 from fedsecure.study.round_task import GlobalModel, joined
 from tests.protocol.federation import refused
-from tests.unit.store import round_story
-from tests.unit.store.round_story import RUN, spec
+from tests.unit.owner_store import round_story
+from tests.unit.owner_store.round_story import RUN, spec
 
 WEIGHTS = 8  # of the story's models
 

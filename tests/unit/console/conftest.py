@@ -1,4 +1,4 @@
-"""Consoles over the story of `tests/unit/store/round_story.py`."""
+"""Consoles over the story of `tests/unit/owner_store/round_story.py`."""
 
 import shutil
 from collections.abc import Iterator

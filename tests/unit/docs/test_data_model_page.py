@@ -30,7 +30,7 @@ from tests.protocol.federation import (
     refused,
 )
 from tests.unit.docs import page
-from tests.unit.store import round_story
+from tests.unit.owner_store import round_story
 from tools import data_model
 
 PAGE = page.read("data-model.md")

@@ -3,7 +3,7 @@
 In the page's source each block (a paragraph, a list, a table, a listing) is followed by
 a comment that readers do not see:
 
-    <!-- shown: unit/trust/test_signing.py::test_a_bad_token_is_refused,
+    <!-- shown: unit/protocol/test_signing.py::test_a_bad_token_is_refused,
     vectors/bad_statements.json -->
     <!-- explains -->     nothing in it has to be kept to
 

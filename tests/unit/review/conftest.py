@@ -1,7 +1,6 @@
-"""A round store that holds the story of `tests/unit/store/round_story.py`."""
+"""A round store that holds the story of `tests/unit/owner_store/round_story.py`."""
 
 import shutil
-import sys
 import warnings
 from pathlib import Path
 
@@ -12,8 +11,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import typer.testing  # noqa: F401 - so that tests find it imported
 
-sys.path.append(str(Path(__file__).parents[1] / "store"))
-import round_story
+from tests.unit.owner_store import round_story
 
 
 @pytest.fixture(scope="session")

@@ -15,19 +15,6 @@ from typing import Any
 import pytest
 from click.testing import Result
 from rich.console import Console
-from round_story import (
-    FEDERATION,
-    HOSPITALS,
-    RUN,
-    _key,
-    author,
-    model,
-    open_store,
-    run_started,
-    spec,
-    tell,
-    train,
-)
 from typer.testing import CliRunner
 
 from fedsecure.cli.rounds import app
@@ -40,6 +27,19 @@ from fedsecure.review import forms, records, report, shell
 from fedsecure.review.reading import open_round_store
 from fedsecure.review.terminal import live
 from tests.postgres import Cluster
+from tests.unit.owner_store.round_story import (
+    FEDERATION,
+    HOSPITALS,
+    RUN,
+    _key,
+    author,
+    model,
+    open_store,
+    run_started,
+    spec,
+    tell,
+    train,
+)
 
 
 def run(*words: str | Path, typed: str | None = None) -> Result:

@@ -12,15 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from round_story import (
-    FEDERATION,
-    HOSPITALS,
-    model,
-    open_store,
-    run_started,
-    spec,
-    train,
-)
 
 from fedsecure.audit.findings import Report, Store
 from fedsecure.audit.stores.owner import KIND
@@ -31,6 +22,15 @@ from fedsecure.review.choosing import Choice, Judged, Page, instant
 from fedsecure.review.plots.curves import curves
 from fedsecure.review.reading import open_round_store
 from tests.unit.docs.test_data_model_page import queries
+from tests.unit.owner_store.round_story import (
+    FEDERATION,
+    HOSPITALS,
+    model,
+    open_store,
+    run_started,
+    spec,
+    train,
+)
 from tests.unit.review import large
 
 ROUNDS = 100_000

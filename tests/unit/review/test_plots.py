@@ -15,7 +15,6 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from round_story import HOSPITALS
 from typer.testing import CliRunner
 
 from fedsecure.cli.rounds import app
@@ -25,6 +24,7 @@ from fedsecure.review.plots import figure
 from fedsecure.review.plots.curves import curves
 from fedsecure.review.reading import open_round_store
 from fedsecure.review.records import RoundRow, RunRow
+from tests.unit.owner_store.round_story import HOSPITALS
 
 HOSTILE = "Cost < 5 $ & more $ per patient\x1b[2J\n]]>"
 LONG = "A study at many hospitals in all of Europe " * 4

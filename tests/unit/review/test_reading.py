@@ -3,13 +3,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from round_story import RUN, model, open_store, run_started, spec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
 from fedsecure.review import records
 from fedsecure.review.reading import open_round_store
+from tests.unit.owner_store.round_story import RUN, model, open_store, run_started, spec
 
 
 def content(folder: Path) -> dict[str, str]:

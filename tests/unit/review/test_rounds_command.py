@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from click.testing import Result
 from rich.console import Console
-from round_story import RUN, SERVERS, spec
 from typer.testing import CliRunner
 
 from fedsecure.cli.rounds import app
@@ -16,6 +15,7 @@ from fedsecure.errors import FedsecureError
 from fedsecure.review import records
 from fedsecure.review.reading import open_round_store
 from fedsecure.review.terminal import tables
+from tests.unit.owner_store.round_story import RUN, SERVERS, spec
 
 WIDTHS = (50, 80, 100, 140)
 

@@ -2,7 +2,6 @@ from dataclasses import fields, make_dataclass
 from pathlib import Path
 
 import pytest
-from round_story import FEDERATION, RUN, author, spec
 
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.owner.store.views import VIEWS
@@ -12,6 +11,7 @@ from fedsecure.review import records
 from fedsecure.review.details import StatementRow, read_detail
 from fedsecure.review.reading import open_round_store
 from fedsecure.storage.view_rows import of_its_view
+from tests.unit.owner_store.round_story import FEDERATION, RUN, author, spec
 
 
 def test_rows_have_all_columns_of_their_views() -> None:

@@ -6,7 +6,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from round_story import HOSPITALS, RUN, SERVERS, spec
 
 from fedsecure.console.paging import part_of
 from fedsecure.errors import OperatorError
@@ -15,6 +14,7 @@ from fedsecure.review import grid as grids, records, sides, stages
 from fedsecure.review.grid import MARKS
 from fedsecure.review.plots import figure
 from fedsecure.review.reading import open_round_store
+from tests.unit.owner_store.round_story import HOSPITALS, RUN, SERVERS, spec
 
 
 def test_everybody_has_a_cell_in_every_round(told: Path) -> None:

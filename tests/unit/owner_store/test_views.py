@@ -3,7 +3,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from round_story import (
+from sqlalchemy import create_engine, text
+
+from tests.unit.owner_store.round_story import (
     HOSPITALS,
     RUN,
     model,
@@ -13,7 +15,6 @@ from round_story import (
     spec,
     tell,
 )
-from sqlalchemy import create_engine, text
 
 V_RUN = "run study title state started_at finished_at planned_rounds opened_rounds \
 void_rounds strategy weighting min_cohort clip statistics_clip model reason \

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from round_story import RUN, model, open_store, run_started, spec
 from sqlalchemy import create_engine, text
 
 from fedsecure.errors import OperatorError
 from fedsecure.storage import database
 from tests.postgres import Cluster, cluster
+from tests.unit.owner_store.round_story import RUN, model, open_store, run_started, spec
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,11 @@
-"""A round store for each test, on SQLite and on PostgreSQL."""
+"""A round store that holds a story, on SQLite and on PostgreSQL."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Databases
-
-sys.path.append(str(Path(__file__).parent))
-import round_story
-
-
-@pytest.fixture
-def place(databases: Databases, tmp_path: Path) -> str:
-    """URL of an empty database."""
-    found = databases(tmp_path / "rounds.db")
-    return found if "://" in found else f"sqlite:///{found}"
+from tests.unit.owner_store import round_story
 
 
 @pytest.fixture(scope="session")

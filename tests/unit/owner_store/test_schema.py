@@ -3,7 +3,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from round_story import open_store
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -13,6 +12,7 @@ from fedsecure.owner.store.models import Base
 from fedsecure.owner.store.rounds import MIGRATIONS
 from fedsecure.owner.store.views import VIEWS
 from fedsecure.storage import database, revisions, sql_failures
+from tests.unit.owner_store.round_story import open_store
 
 pytestmark = pytest.mark.usefixtures("real_migrations")
 

@@ -4,12 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from round_story import FEDERATION, RUN, open_store, run_started, spec, tell
 from sqlalchemy import create_engine, text
 
 from fedsecure.errors import RoundStateError
 from fedsecure.owner.store.records import Origin, RoundJudged, RunStarted, Verdict
 from fedsecure.owner.store.rounds import RoundStore
+from tests.unit.owner_store.round_story import (
+    FEDERATION,
+    RUN,
+    open_store,
+    run_started,
+    spec,
+    tell,
+)
 
 COLUMNS = "verdict, verdict_note, verdict_by"
 

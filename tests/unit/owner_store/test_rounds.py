@@ -2,24 +2,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from round_story import (
-    FEDERATION,
-    HOSPITALS,
-    RUN,
-    evaluate,
-    grant_round,
-    grants,
-    model,
-    open_round,
-    open_store,
-    opening,
-    run_started,
-    shares,
-    spec,
-    tell,
-    train,
-    void,
-)
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -38,6 +20,24 @@ from fedsecure.owner.store.rounds import RoundStore
 from fedsecure.owner.store.states import RoundState, RunState
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import Opening, Purpose, RoundGrant, RoundSpec
+from tests.unit.owner_store.round_story import (
+    FEDERATION,
+    HOSPITALS,
+    RUN,
+    evaluate,
+    grant_round,
+    grants,
+    model,
+    open_round,
+    open_store,
+    opening,
+    run_started,
+    shares,
+    spec,
+    tell,
+    train,
+    void,
+)
 
 
 def statuses(store: RoundStore, digest: str) -> dict[str, str]:

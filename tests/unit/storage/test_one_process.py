@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from round_story import RUN, Clock, author, model, run_started, spec
 from sqlalchemy import URL, create_engine, text
 
 from fedsecure.errors import OperatorError
@@ -14,6 +13,14 @@ from fedsecure.owner.store.rounds import RoundStore
 from fedsecure.storage import database, locks
 from tests.conftest import Databases
 from tests.postgres import Cluster
+from tests.unit.owner_store.round_story import (
+    RUN,
+    Clock,
+    author,
+    model,
+    run_started,
+    spec,
+)
 
 HOLD = """
 import sys

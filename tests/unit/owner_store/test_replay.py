@@ -5,19 +5,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import event, given, settings, strategies as st
-from round_story import (
-    FEDERATION,
-    HOSPITALS,
-    RUN,
-    Clock,
-    author,
-    grants,
-    open_store,
-    opening,
-    run_started,
-    shares,
-    spec,
-)
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -44,6 +31,19 @@ from fedsecure.protocol.ledger import read_chain
 from fedsecure.protocol.signing import Author, Signed
 from fedsecure.protocol.statements import Event, RoundSpec
 from fedsecure.storage import database, revisions
+from tests.unit.owner_store.round_story import (
+    FEDERATION,
+    HOSPITALS,
+    RUN,
+    Clock,
+    author,
+    grants,
+    open_store,
+    opening,
+    run_started,
+    shares,
+    spec,
+)
 
 QUIET = Progress(lambda _what, _total: None, lambda _number: None)
 

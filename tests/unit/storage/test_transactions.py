@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from round_story import RUN, author, model, open_store, run_started, spec
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
@@ -17,6 +16,14 @@ from fedsecure.owner.store.states import RunState
 from fedsecure.storage import database
 from fedsecure.storage.transactions import Patience
 from tests.postgres import Cluster, cluster
+from tests.unit.owner_store.round_story import (
+    RUN,
+    author,
+    model,
+    open_store,
+    run_started,
+    spec,
+)
 
 
 @pytest.fixture(scope="module")
