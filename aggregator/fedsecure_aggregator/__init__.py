@@ -1,14 +1,13 @@
 """The aggregation server: the same program at both organisations that run one.
 
-    app         routes and problem documents            server   sockets, TLS, signals
-    intake      one streamed upload, into the spool     cli      `fedsecure aggregator`
-    grants      a round's life: grant, void, expiry, start
-    reports     what an upload must be, and its receipt
-    openings    the one opening of a round              reads    who may ask what
-    rounds, opening_rules, policy    states and refusals: pure
-    fold        opens input shares and adds them up
-    spool       sealed bytes and round keys on disk
-    store       rounds, reports, openings and the ledger in SQL (tables, projection)
+    rules        what may happen and what is refused: pure
+    config       what its operator sets
+    storage      its database, and the spool of sealed bytes and round keys
+    rounds       a round's life: granted, reported to, added up, opened, or given up
+    http         routes, admission, bodies off the wire, background tasks, metrics
+    console      its pages
+    operations   `fedsecure aggregator`: server, health, migration, backup, restore
 
-One thread makes every change (`fold.Worker`), so no two changes race.
+A room uses those above it, never those below it. One thread makes every change
+(`http.worker`), so no two changes race.
 """

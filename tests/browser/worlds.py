@@ -9,7 +9,7 @@ from fedsecure.console.start import Parts
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.console.start import parts_of
-from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.rounds import recovery
 from fedsecure_aggregator.rules.policy import Policy
 from tests.browser import stores
 from tests.browser.serving import owner
@@ -58,7 +58,7 @@ def aggregator(folder: Path) -> Iterator[Parts]:
         (folder / name).mkdir(exist_ok=True)
         place = str(folder / name / "aggregator.db")
         servers[name] = start(world, name, folder / name, place, clock)
-        grants.recover(servers[name].context)
+        recovery.recover(servers[name].context)
     asked = world.propose()
     tokens = {name: server.grant(asked) for name, server in servers.items()}
     receipts = {}

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from fedsecure_aggregator.http.app import create_app
-from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.http.worker import Worker
+from fedsecure_aggregator.rounds import recovery
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Fold, Worker
+from fedsecure_aggregator.rounds.fold import Fold
 from fedsecure_aggregator.rules.policy import Policy
 from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.store import open_store
@@ -80,7 +81,7 @@ def bombard(folder: Path, seconds: float) -> int:
             monotonic=clock,
             rand=Entropy("north"),
         )
-        grants.recover(context)
+        recovery.recover(context)
         worker = Worker()
         # What a client sees of a handler that raised.
         transport = httpx.ASGITransport(

@@ -44,9 +44,10 @@ from fedsecure.storage import database
 from fedsecure.transport.aggregator_client import AggregatorClient
 from fedsecure.transport.retries import Patience
 from fedsecure_aggregator.http.app import create_app
-from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.http.worker import Worker
+from fedsecure_aggregator.rounds import recovery
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Fold, Worker
+from fedsecure_aggregator.rounds.fold import Fold
 from fedsecure_aggregator.rules.policy import Policy as AggregatorPolicy
 from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.store import open_store
@@ -174,7 +175,7 @@ class Server:
             versions=self.versions,
         )
         self.running.callback(context.store.close)
-        grants.recover(context)
+        recovery.recover(context)
         worker = Worker()
         self.running.callback(worker.stop)
         self.wire.connect(create_app(context, worker))

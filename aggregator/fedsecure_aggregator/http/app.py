@@ -16,9 +16,9 @@ from fedsecure_aggregator.http.problems import add_handlers
 from fedsecure_aggregator.http.rate_limit import Pace
 from fedsecure_aggregator.http.readiness import Readiness
 from fedsecure_aggregator.http.routes import Routes
-from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.http.worker import Worker
+from fedsecure_aggregator.rounds import deletion
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Worker
 
 WARN_SECONDS: Final = 86400.0
 
@@ -75,7 +75,7 @@ def _tasks(ready: Readiness, worker: Worker) -> tuple[Task, ...]:
     async def delete() -> None:
         rounds = await run_in_threadpool(context.spool.rounds)
         # One at a time: nobody waits for the worker until all are tidied.
-        failures = [await worker.run(grants.tidied, context, one) for one in rounds]
+        failures = [await worker.run(deletion.tidied, context, one) for one in rounds]
         await worker.run(context.spool.notes.mend_ledger_head)
         for failure in filter(None, failures):
             raise failure

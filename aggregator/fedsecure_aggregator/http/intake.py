@@ -23,9 +23,9 @@ from fedsecure.protocol.statements import ReportHeader
 from fedsecure.transport.bounded_connection import peer_of, vouch
 from fedsecure_aggregator.http.rate_limit import Pace
 from fedsecure_aggregator.http.request_body import Body, require_length
-from fedsecure_aggregator.rounds import refusals, reports
+from fedsecure_aggregator.http.worker import Worker
+from fedsecure_aggregator.rounds import receipts, refusals, reports
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Worker
 from fedsecure_aggregator.rounds.reports import Expected
 from fedsecure_aggregator.storage.spool import Upload
 
@@ -76,7 +76,7 @@ class Intake:
             if expected.stored:
                 await self._compare(body, expected)
                 return await run_in_threadpool(
-                    reports.receipt, self._context, digest, reporter
+                    receipts.receipt, self._context, digest, reporter
                 )
             upload = await self._store(body, token, expected)
             return await self._worker.run(

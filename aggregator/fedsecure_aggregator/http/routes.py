@@ -40,9 +40,9 @@ from fedsecure_aggregator.http.rate_limit import Pace
 from fedsecure_aggregator.http.readiness import Readiness
 from fedsecure_aggregator.http.request_body import reading
 from fedsecure_aggregator.http.shared_answers import Shared
-from fedsecure_aggregator.rounds import grants, openings, reads
+from fedsecure_aggregator.http.worker import Worker
+from fedsecure_aggregator.rounds import grants, openings, reads, voids
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Worker
 from fedsecure_aggregator.rounds.refusals import decide
 from fedsecure_aggregator.storage import queries
 
@@ -144,7 +144,7 @@ class Routes:
         """Give a round up."""
         with self._metrics.stage(Stage.VOID):
             void, is_first = await self._verified(request, MAX_VOID, Void)
-            return _token(await self._decide(grants.void, round_id, void, is_first))
+            return _token(await self._decide(voids.void, round_id, void, is_first))
 
     async def inclusion(
         self,

@@ -1,7 +1,7 @@
 """Runs one aggregator: sockets, TLS, signals, and the order of start and stop.
 
 start   read settings, take the data folder, bring the store up to date, make sense
-        of what the last run left (`grants.recover`), only then listen
+        of what the last run left (`recovery.recover`), only then listen
 stop    on SIGTERM or SIGINT: take no more connections, finish what was begun, exit 0
 """
 
@@ -28,11 +28,12 @@ from fedsecure_aggregator.http.app import create_app
 from fedsecure_aggregator.http.body_stream import protocol
 from fedsecure_aggregator.http.connection import Connection
 from fedsecure_aggregator.http.readiness import Readiness, readiness
+from fedsecure_aggregator.http.worker import Worker
 from fedsecure_aggregator.operations import logs
 from fedsecure_aggregator.operations.colocation import looking_around
-from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.rounds import recovery
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Fold, Worker
+from fedsecure_aggregator.rounds.fold import Fold
 from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.spool import Spool
 from fedsecure_aggregator.storage.store import Store, open_store
@@ -66,7 +67,7 @@ def serve(settings: AggregatorSettings) -> None:
         closing(open_store(settings.store, author)) as store,
     ):
         context = _context(settings, membership, spool, store)
-        grants.recover(context)
+        recovery.recover(context)
         lines = Lines(settings.connections.limits(raise_files()))
         _run(readiness(context, settings), listener, tls, lines)
     log.info("stopped", name=author.name)

@@ -1,6 +1,5 @@
 """What every request is answered with: identity, policy, storage, clock, randomness."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -13,6 +12,7 @@ from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author
 from fedsecure.protocol.statements import LedgerHead
 from fedsecure_aggregator.rounds.fold import Fold
+from fedsecure_aggregator.rounds.process_memory import ProcessMemory
 from fedsecure_aggregator.rules.limits import STILL_SECONDS, TIDY_SECONDS
 from fedsecure_aggregator.rules.policy import Policy
 from fedsecure_aggregator.storage.grant_cache import GrantedRounds
@@ -40,10 +40,7 @@ class Context:
         tidy_seconds: How long what has expired may wait to be deleted.
         granted: What was granted, as far as it was asked for.
         versions: Of the federation, all that this party accepted; default: this one.
-        receipted: Of each round, how long the ledger was at each receipt that this
-            process gave: a database that loses the row does not lose that.
-        unexplained: Report files without a row, as far as the log told of them.
-        recorded: Refusals that are in the ledger, the last that were looked for.
+        memory: What this process knows beside its stores.
     """
 
     author: Author
@@ -59,11 +56,7 @@ class Context:
     tidy_seconds: int = TIDY_SECONDS
     granted: GrantedRounds = field(default_factory=GrantedRounds, repr=False)
     versions: Federations | None = field(default=None, repr=False)
-    receipted: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
-    unexplained: set[tuple[str, str]] = field(default_factory=set, repr=False)
-    recorded: OrderedDict[tuple[str, str], None] = field(
-        default_factory=OrderedDict, repr=False
-    )
+    memory: ProcessMemory = field(default_factory=ProcessMemory, repr=False)
 
     @property
     def name(self) -> str:

@@ -11,15 +11,13 @@ Memory is one sum for each of the last rounds and a few records, whatever the nu
 reports.
 """
 
-import asyncio
 import ctypes
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from io import BufferedReader
-from typing import Final, ParamSpec, TypeVar
+from typing import Final
 
 from fedsecure.core import scheme, seal, seal_info, sealing_key
 from fedsecure.core.buffers import Memory, carve
@@ -32,9 +30,6 @@ from fedsecure_aggregator.storage.disk import is_of_one_file
 from fedsecure_aggregator.storage.spool import Sealed, Spool
 
 SUMS: Final = 2  # rounds whose sums are held in memory: one train, one evaluate
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,19 +188,3 @@ def _give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-class Worker:
-    """The one thread that changes anything: grants, folds, openings, voids."""
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="worker")
-
-    async def run(self, change: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do one change after all that were asked for before it."""
-        future = self._thread.submit(change, *args, **kwargs)
-        return await asyncio.wrap_future(future)
-
-    def stop(self) -> None:
-        """Finish what was begun; nothing new is taken."""
-        self._thread.shutdown(wait=True)

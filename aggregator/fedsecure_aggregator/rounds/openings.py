@@ -31,7 +31,6 @@ from fedsecure_aggregator.rounds.aggregate_shares import (
     stored_share,
 )
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.reports import rebuild
 from fedsecure_aggregator.rules.opening import Facts, require_openable
 from fedsecure_aggregator.rules.policy import CompareSets
 from fedsecure_aggregator.rules.round_states import Step, advance, require_round
@@ -66,7 +65,7 @@ def fold(context: Context, digest: str, asked: Signed[Fold]) -> list[str]:
         OperatorError: FS-523 to FS-526.
     """
     require_round(digest, asked.statement.spec)
-    rebuild(context, digest)
+    _rebuild_if_lacking(context, digest, asked.statement.set)
     with context.store.reading("find round") as session:
         row = queries.find_round(session, digest)
         _require_openable_now(context, row)
@@ -86,7 +85,7 @@ def open_round(context: Context, digest: str, opening: Signed[Opening]) -> Seale
         OperatorError: FS-523 to FS-526.
     """
     require_round(digest, opening.statement.spec)
-    rebuild(context, digest)
+    losses.rebuild(context, digest)
     with context.store.reading("find opening") as session:
         row = queries.find_round(session, digest)
         known = queries.find_opening(session, digest)
@@ -120,6 +119,16 @@ def answered(
         return None  # not yet: `open_round` notes it first
     require_intact(context, known)
     return stored_share(context, digest)
+
+
+def _rebuild_if_lacking(
+    context: Context, digest: str, members: Sequence[Member]
+) -> None:
+    """Look for reports without a row only if a member has none; `open_round` does."""
+    with context.store.reading("look for lost rows") as session:
+        known = queries.reporters_of(session, digest)
+    if not known.issuperset(member.reporter for member in members):
+        losses.rebuild(context, digest)
 
 
 def _require_same(known: OpeningRow | None, opening: Signed[Opening]) -> None:

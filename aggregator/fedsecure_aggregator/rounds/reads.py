@@ -12,7 +12,7 @@ from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import Inclusion, Read
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.reports import receipt_of, require_report
+from fedsecure_aggregator.rounds.receipts import receipt_of, require_report
 from fedsecure_aggregator.rules.round_states import UNDECIDED
 from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.projection import members_of, spec_of

@@ -8,7 +8,6 @@ change what its signature does not cover.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import structlog
@@ -41,7 +40,6 @@ from fedsecure_aggregator.storage.projection import Happened
 HOUR: Final = 3600.0  # seconds
 ONE_RECORD: Final = sealed_length(CHUNK)  # bytes of a payload, at most
 MOST: Final = 60  # refusals of one party in an hour that are recorded
-MOST_RECORDED: Final = 2**12  # that are kept in mind, 0.2 kB each
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -87,7 +85,7 @@ def is_new(context: Context, said: Signed[Any], error: FedsecureError) -> bool:
     """Tell whether a refusal is one to record; reads only."""
     if not _tells(said.statement, error.problem):
         return False
-    if (said.digest, error.code) in context.recorded:
+    if context.memory.is_recorded(said.digest, error.code):
         return False
     try:
         with context.store.reading("find refusal") as session:
@@ -99,20 +97,12 @@ def is_new(context: Context, said: Signed[Any], error: FedsecureError) -> bool:
 def _is_new(context: Context, session: Session, said: Signed[Any], code: str) -> bool:
     now = context.clock()
     if queries.find_refusal(session, said.digest, code) is not None:
-        _remember(context, said.digest, code)
+        context.memory.refusal_recorded(said.digest, code)
         return False
     if not queries.refusals_between(session, said.signer, now - HOUR, now) < MOST:
         log.warning("too many refusals to record", signer=said.signer, code=code)
         return False
     return True
-
-
-def _remember(context: Context, digest: str, code: str) -> None:
-    """Keep in mind that a refusal is in the ledger, where it stays."""
-    context.recorded[digest, code] = None
-    while len(context.recorded) > MOST_RECORDED:
-        with suppress(KeyError):  # another thread was here
-            context.recorded.popitem(last=False)
 
 
 def _append(context: Context, said: Signed[Any], code: str) -> None:

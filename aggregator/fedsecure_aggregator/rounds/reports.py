@@ -12,18 +12,15 @@ from sqlalchemy.orm import Session
 
 from fedsecure.core import payload_digest, scheme
 from fedsecure.core.params import Params
-from fedsecure.core.payload_digest import PayloadDigest
-from fedsecure.errors import FedsecureError, PeerError, RoundStateError
-from fedsecure.protocol import framing
-from fedsecure.protocol.signing import Signed, digest_of, verify
-from fedsecure.protocol.statements import LedgerHead, Receipt, ReportHeader
+from fedsecure.errors import PeerError, RoundStateError
+from fedsecure.protocol.signing import Signed, digest_of
+from fedsecure.protocol.statements import LedgerHead, ReportHeader
 from fedsecure.system.crash_points import Point, reached
+from fedsecure_aggregator.rounds import receipts
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.fold import ReceivedReport
 from fedsecure_aggregator.rules.policy import require_data_owner
 from fedsecure_aggregator.rules.round_states import (
-    UNDECIDED,
-    RoundState,
     Step,
     advance,
     require_not_void,
@@ -31,10 +28,9 @@ from fedsecure_aggregator.rules.round_states import (
 )
 from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.grant_cache import Granted
-from fedsecure_aggregator.storage.projection import Happened
 from fedsecure_aggregator.storage.queries import Standing
 from fedsecure_aggregator.storage.spool import Upload, report_name
-from fedsecure_aggregator.storage.tables import ReportRow, RoundRow
+from fedsecure_aggregator.storage.tables import ReportRow
 
 log = structlog.get_logger()
 
@@ -84,7 +80,7 @@ def expect(
         RoundStateError: FS-300, FS-304 to FS-306, FS-312, FS-328.
     """
     require_round(digest, header.statement.spec)  # (2)
-    _require_address(context, header.statement, reporter)
+    require_address(context, header.statement, reporter)
     return _expect_now(context, header)
 
 
@@ -118,94 +114,10 @@ def accept(context: Context, expected: Expected, upload: Upload, offset: int) ->
         # Again, for what happened while it was under way.
         now = _expect_now(context, expected.header)
         if now.stored:
-            return receipt(context, said.spec, said.reporter)
+            return receipts.receipt(context, said.spec, said.reporter)
         return _keep(context, now, upload, offset)
     finally:
         upload.discard()
-
-
-def receipt(context: Context, digest: str, reporter: str) -> str:
-    """Sign a stored report's receipt.
-
-    Raises:
-        RoundStateError: FS-331 when none is stored.
-    """
-    with context.store.reading("find report") as session:
-        row = require_report(session, digest, reporter)
-        return receipt_of(context, session, row)
-
-
-def receipt_of(context: Context, session: Session, row: ReportRow) -> str:
-    """Sign the receipt of a row; the same bytes each time."""
-    return _receipt_token(context, row, queries.head_at(session, row.receipt_entry))
-
-
-def require_report(session: Session, digest: str, reporter: str) -> ReportRow:
-    """Return a stored report's row.
-
-    Raises:
-        RoundStateError: FS-331.
-    """
-    row = queries.find_report(session, digest, reporter)
-    if row is None:
-        raise RoundStateError("FS-331", f"{reporter} in round {digest[:12]}")
-    return row
-
-
-def rebuild(context: Context, digest: str) -> None:
-    """Give each stored report that has no row its row again; run by the worker.
-
-    A database can lose the row after the receipt was given, and a crash comes before
-    the row is written. Whatever it was: the report is on disk, its data owner's signed
-    header is in it, and it was opened before it came to its place. What cannot be read
-    stays as it is until the round is over, and is named in the log.
-    """
-    stored = context.spool.reports(digest)
-    if not stored:
-        return
-    with context.store.reading("look for lost rows") as session:
-        row = session.get(RoundRow, digest)
-        known = queries.reporters_of(session, digest)
-    if row is None or row.state not in UNDECIDED:
-        return
-    for reporter in sorted({*stored} - known):
-        try:
-            header = _stored_header(context, digest, reporter)
-        except FedsecureError as error:
-            _name(context, digest, reporter, error)
-        else:
-            _put_again(context, header)
-
-
-def _stored_header(
-    context: Context, digest: str, reporter: str
-) -> Signed[ReportHeader]:
-    """Read a report from the spool, and check that it is what was received."""
-    content = context.spool.stored(report_name(digest, reporter))
-    with content.reading(f"a report of round {digest[:12]}") as file:
-        token = framing.read_header(file)
-        header = verify(token, ReportHeader, context.federation)
-        require_round(digest, header.statement.spec)
-        _require_address(context, header.statement, reporter)
-        payload = PayloadDigest(header.statement.length)
-        while piece := file.read(framing.PIECE):
-            payload.update(piece)
-    if payload.digest().hex() != header.statement.digest:
-        raise PeerError("FS-313", f"report {header.statement.report_id} is damaged")
-    return header
-
-
-def _put_again(context: Context, header: Signed[ReportHeader]) -> None:
-    context.change("put report again", lambda s: _put_row(context, s, header))
-    said = header.statement
-    log.warning("report had lost its row", round=said.spec, report=said.report_id)
-
-
-def _name(context: Context, digest: str, reporter: str, error: FedsecureError) -> None:
-    if (digest, reporter) not in context.unexplained:
-        context.unexplained.add((digest, reporter))
-        what = "a file among the reports is none, and is kept until the round is over"
-        log.error(what, round=digest, code=error.code, detail=error.detail)
 
 
 def _keep(context: Context, report: Expected, upload: Upload, offset: int) -> str:
@@ -222,66 +134,27 @@ def _keep(context: Context, report: Expected, upload: Upload, offset: int) -> st
         raise
     reached(Point.REPORT_COMMITTED)
     log.info("report stored", round=said.spec, report=said.report_id, bytes=said.length)
-    signed = _receipt_token(context, row, head)
+    signed = receipts.receipt_token(context, row, head)
     reached(Point.RECEIPT_SIGNED)
     return signed
 
 
 def _commit(context: Context, report: Expected) -> tuple[ReportRow, LedgerHead]:
     def work(session: Session) -> tuple[ReportRow, LedgerHead]:
-        row = _put_row(context, session, report.header)
+        row = receipts.put_row(context, session, report.header)
         return row, queries.head_at(session, row.receipt_entry)
 
     row, head = context.change("put report", work)
-    context.receipted.setdefault(row.spec, {})[row.reporter] = head.entries
+    context.memory.receipt_given(row.spec, row.reporter, head.entries)
     return row, head
 
 
-def _put_row(
-    context: Context, session: Session, header: Signed[ReportHeader]
-) -> ReportRow:
-    said = header.statement
-    standing = queries.standing(session, said.spec, said.reporter)
-    if standing.header is not None:  # the answer to the commit was lost
-        return require_report(session, said.spec, said.reporter)
-    if standing.state is RoundState.GRANTED:
-        body = {"spec": said.spec}
-        context.store.append(session, Happened.COLLECTING, body, context.clock())
-    row = ReportRow(
-        spec=said.spec,
-        reporter=said.reporter,
-        report_id=said.report_id,
-        kind=said.kind,
-        length=said.length,
-        digest=said.digest,
-        header=header.token,
-        receipt_entry=_receipt_entry(context, session, said),
-        stored_at=context.clock(),
-    )
-    queries.add_report(session, row)
-    return row
+def require_address(context: Context, said: ReportHeader, reporter: str) -> None:
+    """Check that a report is this data owner's, and for this aggregator.
 
-
-def _receipt_entry(context: Context, session: Session, said: ReportHeader) -> int:
-    """Return how long the ledger is at a receipt; or was, if it was given before."""
-    given = context.receipted.get(said.spec, {}).get(said.reporter)
-    return context.store.head(session).entries if given is None else given
-
-
-def _receipt_token(context: Context, row: ReportRow, head: LedgerHead) -> str:
-    statement = Receipt(
-        federation=context.federation.digest,
-        spec=row.spec,
-        aggregator=context.name,
-        reporter=row.reporter,
-        report_id=row.report_id,
-        digest=row.digest,
-        head=head,
-    )
-    return context.author.sign(statement).token
-
-
-def _require_address(context: Context, said: ReportHeader, reporter: str) -> None:
+    Raises:
+        PeerError: FS-310.
+    """
     for what, inside, here in (
         ("reporter", said.reporter, reporter),
         ("aggregator", said.aggregator, context.name),

@@ -1,1 +1,10 @@
-"""The aggregator store and the spool: what is kept, and where."""
+"""The aggregator store and the spool: what is kept, and where.
+
+store        the database: one transaction per change (`tables`, `queries`)
+projection   what each entry of the ledger does to the tables; `audit` does it again
+views        what people are shown of it
+spool        sealed bytes and round keys: what is asked of it; `folder_spool` is one
+notes        by which a data folder recognises its database; `journal` of opened sets
+grant_cache  specs that were read lately
+disk         a disk that fails, in our errors
+"""

@@ -9,7 +9,7 @@ import pytest
 from fedsecure.protocol.framing import offset_after
 from fedsecure.protocol.signing import Signed, verify
 from fedsecure.protocol.statements import Opening, Statement, Void
-from fedsecure_aggregator.rounds import grants, openings, reports
+from fedsecure_aggregator.rounds import grants, openings, recovery, reports, voids
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.fold import Fold
 from fedsecure_aggregator.rules.policy import Policy
@@ -43,7 +43,7 @@ class Server:
 
     def void(self, asked: Round, token: str) -> str:
         said = verify(token, Void, self.context.federation)
-        return grants.void(self.context, asked.digest, said)
+        return voids.void(self.context, asked.digest, said)
 
     def verified(self, signed: Signed[S]) -> Signed[S]:
         """What arrives: only the token is believed."""
@@ -111,7 +111,7 @@ class Pair:
         self.servers[name] = start(
             self.world, name, before.folder, before.place, before.clock
         )
-        grants.recover(self.servers[name].context)
+        recovery.recover(self.servers[name].context)
         return self.servers[name]
 
 
@@ -156,7 +156,7 @@ def pair(world: World, tmp_path: Path, databases: Databases) -> Iterator[Pair]:
         for name in SERVERS
     }
     for server in servers.values():
-        grants.recover(server.context)
+        recovery.recover(server.context)
     both = Pair(world, servers)
     yield both
     for server in both.servers.values():

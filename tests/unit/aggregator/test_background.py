@@ -14,8 +14,8 @@ from fedsecure.errors import OperatorError
 from fedsecure_aggregator.http.app import create_app
 from fedsecure_aggregator.http.background import MISSES, Task, running
 from fedsecure_aggregator.http.readiness import Readiness
-from fedsecure_aggregator.rounds import grants
-from fedsecure_aggregator.rounds.fold import Worker
+from fedsecure_aggregator.http.worker import Worker
+from fedsecure_aggregator.rounds import deletion
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import HOSPITALS, NOW, Clock
 
@@ -124,7 +124,7 @@ def test_a_folder_that_is_away_for_a_while_delays_deletion_and_does_not_end_it(
     north.clock.now = NOW + 600 + DAY
 
     async def delete() -> None:
-        grants.tidy(north.context)
+        deletion.tidy(north.context)
 
     task, away = Task("deletion", delete, 0.001, Clock()), north.folder / "away"
     (north.folder / "rounds").rename(away)
@@ -152,7 +152,7 @@ def test_a_round_that_cannot_be_tidied_keeps_no_other_one(
     with monkeypatch.context() as patched:
         patched.setattr(shutil, "rmtree", fail)
         with pytest.raises(MemoryError):
-            grants.tidy(north.context)
+            deletion.tidy(north.context)
     assert north.context.spool.rounds() == [stuck]
-    grants.tidy(north.context)
+    deletion.tidy(north.context)
     assert north.context.spool.rounds() == []

@@ -15,7 +15,7 @@ from fedsecure.storage import database
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.operations import backup, restore
 from fedsecure_aggregator.operations.cli import app
-from fedsecure_aggregator.rounds import grants, openings
+from fedsecure_aggregator.rounds import deletion, openings, recovery
 from fedsecure_aggregator.rules.round_states import RoundState
 from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.projection import Happened
@@ -229,7 +229,7 @@ def test_another_federations_store_is_refused(pair: Pair, tmp_path: Path) -> Non
     other = World("other")
     folder = tmp_path / "other"
     stranger = start(other, "north", folder, str(tmp_path / "o.db"), Clock())
-    grants.recover(stranger.context)
+    recovery.recover(stranger.context)
     stranger.grant(other.propose())
     stop(stranger)
     stop(pair.north)
@@ -316,7 +316,7 @@ def replicated(failing: Cluster, world: World, tmp_path: Path) -> Iterator[Pair]
         for name in SERVERS
     }
     for server in servers.values():
-        grants.recover(server.context)
+        recovery.recover(server.context)
     both = Pair(world, servers)
     yield both
     for server in both.servers.values():
@@ -339,7 +339,7 @@ def test_a_report_whose_row_was_lost_gets_it_again_with_the_same_receipt(
     failing.fail_over()
     match then:
         case "tidied":
-            grants.tidy(pair.north.context)
+            deletion.tidy(pair.north.context)
         case "sent again":
             pair.north.grant(pair.world.propose(run="run-2"))  # the ledger went on
             again = pair.north.report(sealed["north"])
@@ -367,7 +367,7 @@ def test_a_database_that_lost_a_round_is_not_written_to_and_nothing_is_deleted(
     failing.fail_over()
     third = pair.world.propose(run="run-3")
     assert refused(lambda: pair.north.grant(third)) == "FS-545"
-    assert refused(lambda: grants.tidy(pair.north.context)) == "FS-545"
+    assert refused(lambda: deletion.tidy(pair.north.context)) == "FS-545"
     assert pair.north.report_files(second) == list(HOSPITALS)
     assert pair.north.key_file(second).exists()
     with (
@@ -400,7 +400,7 @@ def test_a_file_that_is_no_report_is_named_and_kept_until_its_round_is_over(
     for name, content in (("bern", b"left"), ("chur", bytes(damaged)), ("genf", b"")):
         (stored / name).write_bytes(content)
     for _ in "ab":
-        grants.tidy(pair.north.context)
+        deletion.tidy(pair.north.context)
     assert pair.north.report_files(asked) == list(HOSPITALS)
     assert capsys.readouterr().out.count("kept until the round is over") == 3
     with pair.north.context.store.reading("test") as session:

@@ -7,7 +7,7 @@ import pytest
 
 from fedsecure.errors import FedsecureError
 from fedsecure_aggregator.http.readiness import Readiness
-from fedsecure_aggregator.rounds import grants, reads
+from fedsecure_aggregator.rounds import deletion, reads
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.test_grants import ordered
 from tests.unit.aggregator.world import HOSPITALS
@@ -58,7 +58,7 @@ def test_it_is_not_ready_until_the_note_is_whole_again_which_tidying_sees_to(
     error = refused(ready.require)
     assert error.code == "FS-541"
     assert str(note) in error.detail
-    grants.tidy(pair.north.context)
+    deletion.tidy(pair.north.context)
     ready.require()
     assert pair.restart("north").context.spool.notes.ledger_head() is not None
 
@@ -87,7 +87,7 @@ def test_a_note_that_is_gone_comes_back(pair: Pair) -> None:
     granted = pair.grant(asked)
     (pair.north.folder / "ledger-head").unlink()
     assert refused(Readiness(pair.north.context).require).code == "FS-541"
-    grants.tidy(pair.north.context)
+    deletion.tidy(pair.north.context)
     assert pair.restart("north").grant(asked) == granted["north"]
 
 

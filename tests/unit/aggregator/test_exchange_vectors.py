@@ -29,9 +29,10 @@ from fedsecure.protocol.statements import Opening, ReportHeader, RoundSpec
 from fedsecure.transport.aggregator_client import AggregatorClient
 from fedsecure.transport.retries import Patience
 from fedsecure_aggregator.http.app import create_app
-from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.http.worker import Worker
+from fedsecure_aggregator.rounds import recovery
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Fold, Worker
+from fedsecure_aggregator.rounds.fold import Fold
 from fedsecure_aggregator.rules.opening import Facts, require_openable
 from fedsecure_aggregator.rules.policy import Policy
 from fedsecure_aggregator.storage.folder_spool import open_spool
@@ -86,7 +87,7 @@ def aggregator(folder: Path, clock: Clock, policy: Policy) -> Iterator[Context]:
             monotonic=lambda: 0.0,
             rand=lambda size: key_seed[:size],
         )
-        grants.recover(context)
+        recovery.recover(context)
         yield context
         store.close()
 

@@ -10,7 +10,7 @@ from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import RoundGrant, Void
 from fedsecure.system.crash_points import Point
-from fedsecure_aggregator.rounds import grants
+from fedsecure_aggregator.rounds import deletion
 from fedsecure_aggregator.rules.policy import DAY
 from fedsecure_aggregator.rules.round_states import RoundState
 from fedsecure_aggregator.storage import queries
@@ -197,11 +197,11 @@ def test_an_expired_round_is_void_and_gone(pair: Pair) -> None:
     asked = pair.world.propose()
     pair.collect(asked, *HOSPITALS)
     pair.north.clock.now = NOW + 600 + DAY - 1
-    grants.tidy(pair.north.context)
+    deletion.tidy(pair.north.context)
     assert state_of(pair.north, asked) is RoundState.COLLECTING
     assert pair.north.report_files(asked) == list(HOSPITALS)
     pair.north.clock.now += 1
-    grants.tidy(pair.north.context)
+    deletion.tidy(pair.north.context)
     assert state_of(pair.north, asked) is RoundState.VOID
     assert pair.north.context.spool.rounds() == []
 
@@ -211,10 +211,10 @@ def test_a_share_is_kept_after_the_grant_and_then_deleted(pair: Pair) -> None:
     opening = pair.world.opening(asked, pair.collect(asked, *HOSPITALS))
     answer = pair.north.open(asked, opening)
     pair.north.clock.now = NOW + 600 + 8 * DAY - 1
-    grants.tidy(pair.north.context)
+    deletion.tidy(pair.north.context)
     assert pair.north.open(asked, opening) == answer
     pair.north.clock.now += 1
-    grants.tidy(pair.north.context)
+    deletion.tidy(pair.north.context)
     assert refused(lambda: pair.north.open(asked, opening)) == "FS-308"
 
 

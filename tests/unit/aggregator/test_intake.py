@@ -12,7 +12,7 @@ from fedsecure_aggregator.http import request_body
 from fedsecure_aggregator.http.intake import Intake
 from fedsecure_aggregator.http.rate_limit import Pace
 from fedsecure_aggregator.http.request_body import Body, reading
-from fedsecure_aggregator.rounds.fold import Worker
+from fedsecure_aggregator.http.worker import Worker
 from fedsecure_aggregator.storage import queries
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import Clock, Report

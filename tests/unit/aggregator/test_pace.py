@@ -10,7 +10,7 @@ from fedsecure.errors import RoundStateError
 from fedsecure.transport.bounded_connection import Peer
 from fedsecure_aggregator.http.app import create_app
 from fedsecure_aggregator.http.rate_limit import MOST_NAMES, MOST_SEEN, WINDOW, Pace
-from fedsecure_aggregator.rounds.fold import Worker
+from fedsecure_aggregator.http.worker import Worker
 from tests.unit.aggregator.conftest import Pair, with_policy
 from tests.unit.aggregator.world import NOW, OWNER, Clock
 

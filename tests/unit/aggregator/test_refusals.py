@@ -7,7 +7,7 @@ from sqlalchemy import text
 from fedsecure.errors import FedsecureError, PeerError, RoundStateError
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import Kind, Receipt
-from fedsecure_aggregator.rounds import openings, refusals
+from fedsecure_aggregator.rounds import openings, process_memory, refusals
 from fedsecure_aggregator.rounds.refusals import MOST
 from tests.unit.aggregator.conftest import Pair, Server
 from tests.unit.aggregator.world import HOSPITALS, OWNER, Round
@@ -131,13 +131,14 @@ def test_what_is_known_to_be_recorded_is_not_looked_up_again(
 def test_it_keeps_a_bounded_number_of_recorded_refusals_in_mind(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refusals, "MOST_RECORDED", 2)
+    monkeypatch.setattr(process_memory, "MOST_REFUSALS", 2)
     tries = [pair.world.propose(run=f"run-{number}") for number in range(4)]
     for one in tries:
         refuse(pair.north, one, "FS-400")
         refuse(pair.north, one, "FS-400")
-    digests = [one.spec.digest for one in tries[-2:]]
-    assert list(pair.north.context.recorded) == [(one, "FS-400") for one in digests]
+    memory = pair.north.context.memory
+    kept = [memory.is_recorded(one.spec.digest, "FS-400") for one in tries]
+    assert kept == [False, False, True, True]
 
 
 def test_receipts_given_before_and_after_a_refusal_are_the_same(pair: Pair) -> None:

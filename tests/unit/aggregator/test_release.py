@@ -16,7 +16,7 @@ from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Opening
 from fedsecure.system.crash_points import Point
-from fedsecure_aggregator.rounds import aggregate_shares, grants
+from fedsecure_aggregator.rounds import aggregate_shares, deletion
 from tests.unit.aggregator.conftest import Pair, Server
 from tests.unit.aggregator.world import HOSPITALS, Entropy, Round
 
@@ -191,7 +191,7 @@ def test_a_seed_is_for_its_user_alone_and_goes_with_the_key(
         pair.north.void(asked, pair.world.void(asked))
     else:
         pair.north.clock.now += 400 * 86_400
-        grants.tidy(pair.north.context)
+        deletion.tidy(pair.north.context)
     assert not seed_file(pair, asked).exists()
     assert not pair.north.key_file(asked).exists()
 

@@ -7,7 +7,7 @@ import pytest
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import Kind, Receipt
-from fedsecure_aggregator.rounds import reports as reports_module
+from fedsecure_aggregator.rounds import receipts as receipts_module
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import HOSPITALS, SERVERS, Report, Round
 
@@ -188,7 +188,7 @@ def test_a_failed_commit_leaves_nothing_in_the_sum(
         raise OperatorError("FS-525", "put report: database or disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(reports_module, "_put_row", full)
+        patched.setattr(receipts_module, "put_row", full)
         assert refused(lambda: pair.north.report(reports["north"])) == "FS-525"
     receipts["chur"] = {
         name: pair.servers[name].report(report) for name, report in reports.items()
