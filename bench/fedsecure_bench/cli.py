@@ -12,12 +12,12 @@ from fedsecure.system.lifeline import interruptible
 from fedsecure.terminal.console import Console
 
 if TYPE_CHECKING:
-    from fedsecure_bench.progress import Told
+    from fedsecure_bench.progress import Progress
     from fedsecure_bench.results import Result
 
 app = typer.Typer(no_args_is_help=True, help="Measure what protection costs here.")
 
-Bench = Callable[["Told"], Sequence["Result"]]
+Bench = Callable[["Progress"], Sequence["Result"]]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", help="Write the results here, too.")
 ]
@@ -144,13 +144,13 @@ def _core(
 ) -> Bench:
     part = _part("core")
     sizes = dimension or (part.QUICK_SIZES if quick else part.SIZES)
-    return lambda told: part.run(sizes, threads or (1, 2), repeats, told)
+    return lambda progress: part.run(sizes, threads or (1, 2), repeats, progress)
 
 
 def _service(repeats: int, disk: Path, quick: bool) -> Bench:
     part = _part("service")
     cases = part.QUICK_CASES if quick else part.CASES
-    return lambda told: part.run(cases, repeats, disk, told)
+    return lambda progress: part.run(cases, repeats, disk, progress)
 
 
 def _round(
@@ -158,14 +158,14 @@ def _round(
 ) -> Bench:
     part = _part("rounds")
     effort = part.Effort(2 if quick else rounds, 1 if quick else turns, stock)
-    return lambda told: part.run(dimension or part.SIZES, effort, told)
+    return lambda progress: part.run(dimension or part.SIZES, effort, progress)
 
 
 def _scale(scene: tuple[int, int, bool] | None, disk: Path, quick: bool) -> Bench:
     part = _part("scale")
     usual = part.QUICK_SCENES if quick else part.SCENES
     scenes = usual if scene is None else (part.Scene(*scene),)
-    return lambda told: part.run(scenes, disk, told)
+    return lambda progress: part.run(scenes, disk, progress)
 
 
 def _part(name: str) -> Any:
@@ -187,8 +187,8 @@ def _report(benches: dict[str, Bench], json_file: Path | None) -> None:
     console = Console()
     results: list[Result] = []
     for name, measure in benches.items():
-        with shown.Told(console, name) as told, interruptible():
-            lines = measure(told)
+        with shown.Told(console, name) as progress, interruptible():
+            lines = measure(progress)
         console.print(shown.table(TITLES[name], lines))
         results += lines
         if json_file is not None:  # what is done is kept, whatever comes

@@ -28,7 +28,7 @@ from fedsecure.core.layout import CHUNK, Buffer, cut
 from fedsecure.core.mask import SPILL, KeyStream
 from fedsecure.core.params import Params
 from fedsecure_bench.peers import PEERS, Absent, Peer
-from fedsecure_bench.progress import Told
+from fedsecure_bench.progress import Progress
 from fedsecure_bench.results import (
     Result,
     Step,
@@ -72,23 +72,23 @@ _REPORTER: Final = "data-owner"
 
 
 def run(
-    sizes: Sequence[int], threads: Sequence[int], repeats: int, told: Told
+    sizes: Sequence[int], threads: Sequence[int], repeats: int, progress: Progress
 ) -> list[Result]:
     """Measure every step at every size and number of threads."""
     results: list[Result] = []
-    found = list(_installed(told))
+    found = list(_installed(progress))
     for size in sizes:
         for number in threads:
             if free_memory() < BYTES_PER_PARAMETER * size * number:
-                told.skipped(f"{size:,} parameters, {number} thread(s): no memory")
+                progress.skipped(f"{size:,} parameters, {number} thread(s): no memory")
                 continue
-            told.stage(f"{size:,} parameters, {number} thread(s)")
-            results += measure(size, number, _fewer(repeats, size), found, told)
+            progress.stage(f"{size:,} parameters, {number} thread(s)")
+            results += measure(size, number, _fewer(repeats, size), found, progress)
     return results
 
 
 def measure(
-    size: int, threads: int, repeats: int, others: Sequence[Peer], told: Told
+    size: int, threads: int, repeats: int, others: Sequence[Peer], progress: Progress
 ) -> list[Result]:
     """Measure every step at one size; the peers too, on one thread."""
     works = [Workload(size) for _ in range(threads)]
@@ -99,7 +99,7 @@ def measure(
         timed = {same[0].name: partial(_ns, same, pool) for same in steps}
         for once in timed.values():
             once()  # memory is touched, caches are warm
-        turns = dict(in_turn(timed, repeats, told.step))
+        turns = dict(in_turn(timed, repeats, progress.step))
     pairs = zip(turns[VECTOR], turns[SEED], strict=True)
     turns[BOTH] = [vector + seed for vector, seed in pairs]
     theirs = {step.name: step.compared_with for (step, *_) in steps}
@@ -233,12 +233,12 @@ class Workload:
         return lambda: np.add(accumulator, self.update, out=accumulator)
 
 
-def _installed(told: Told) -> Iterable[Peer]:
+def _installed(progress: Progress) -> Iterable[Peer]:
     for load in PEERS:
         try:
             yield load()
         except Absent as missing:
-            told.skipped(str(missing))
+            progress.skipped(str(missing))
 
 
 def _ns(same: Sequence[Step], pool: ThreadPoolExecutor) -> float:

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from rich.box import SIMPLE
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +16,7 @@ from fedsecure_bench.results import Result
 DIGITS: Final = 3  # significant ones
 
 
-class Told:
+class Progress:
     """Shows how far a bench is; prints what is left out, and why.
 
     Args:
@@ -26,7 +26,7 @@ class Told:
 
     def __init__(self, console: Console, title: str) -> None:
         self._console = console
-        self._progress = Progress(
+        self._progress = Bar(
             TextColumn("[cyan]{task.description}"),
             BarColumn(),
             TextColumn("{task.completed} done"),

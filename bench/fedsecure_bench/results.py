@@ -68,20 +68,20 @@ Turns = Mapping[str, Sequence[float]]  # by step, one value for each turn
 def in_turn(
     steps: Mapping[str, Callable[[], float]],
     repeats: int,
-    told: Callable[[], None] = lambda: None,
+    progress: Callable[[], None] = lambda: None,
 ) -> Turns:
     """Run every step once in each turn, so that a disturbance hits all of them.
 
     Args:
         steps: Each does its work and returns the value measured.
         repeats: How many turns.
-        told: Called after each step.
+        progress: Called after each step.
     """
     values: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(repeats):
         for name, run in steps.items():
             values[name].append(run())
-            told()
+            progress()
     return values
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fedsecure.errors import OperatorError
 from fedsecure.membership.changes import Change
-from fedsecure.membership.joining import Candidate, accept, examine, require_told
+from fedsecure.membership.joining import Candidate, accept, examine, require_fingerprint
 from fedsecure.membership.own import find_config, load_own
 from fedsecure.protocol.fingerprints import read_fingerprint
 from fedsecure.protocol.identity import AggregatorParty, ModelOwnerParty, Party, Role
@@ -64,18 +64,20 @@ def command(
     candidate = examine(federation, role, own, new_keys)
     console = screen()
     _show(console, candidate)
-    told = _given(fingerprint or [])
-    missing = [party.name for party in candidate.asked if party.name not in told]
+    fingerprints = _given(fingerprint or [])
+    missing = [
+        party.name for party in candidate.asked if party.name not in fingerprints
+    ]
     if missing:
         console.print(f"You need the words of {' and '.join(missing)}.")
     for party in candidate.asked:
-        if party.name not in told:
-            told[party.name] = _ask(console, party)
-        require_told(party, told[party.name])
+        if party.name not in fingerprints:
+            fingerprints[party.name] = _ask(console, party)
+        require_fingerprint(party, fingerprints[party.name])
         console.print(f"{party.name}: the words are right")
     if not yes:
         _require_consent(candidate)
-    accepted = accept(candidate, told)
+    accepted = accept(candidate, fingerprints)
     console.print(f"accepted: {candidate.federation.name}, version {accepted.number}")
     before = candidate.before
     if before is not None and before.federation != accepted.federation:
@@ -114,17 +116,17 @@ COLUMNS: Final[tuple[Column[Change], ...]] = (
 
 
 def _given(options: Iterable[str]) -> dict[str, str]:
-    told = {}
+    fingerprints = {}
     for option in options:
         name, equals, text = option.partition("=")
         if not equals:
             msg = f"{option!r} is not NAME=WORDS"
             raise typer.BadParameter(msg)
         try:
-            told[name] = read_fingerprint(text)
+            fingerprints[name] = read_fingerprint(text)
         except ValueError as error:
             raise OperatorError("FS-826", f"{name}: {error}") from error
-    return told
+    return fingerprints
 
 
 def _ask(console: Console, party: Party) -> str:

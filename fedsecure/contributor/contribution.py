@@ -34,10 +34,10 @@ from fedsecure.protocol.statements import (
 )
 from fedsecure.study.task import ConfigValue
 from fedsecure.study.terms import study_digest, terms_of
-from fedsecure.system.crash_points import Point, reached
+from fedsecure.system.crash_points import Point, crash_point
 from fedsecure.transport.aggregator_client import AggregatorClient
 
-MAX_PAYLOAD_PIECES: Final = 2  # a report has two input shares, one per aggregator
+UPLOAD_THREADS: Final = 2  # a report has two input shares, one per aggregator
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Contributor:
                 )
             ],
         )
-        reached(Point.REPORTS_STORED)
+        crash_point(Point.REPORTS_STORED)
 
     def deliver(self, accepted: Accepted) -> dict[str, Signed[Receipt]]:
         """Send both stored reports and return the receipts by aggregator.
@@ -174,7 +174,7 @@ class Contributor:
             PeerError: As `deliver`.
         """
         reports = self.outbox.reports(spec)
-        with ThreadPoolExecutor(max_workers=MAX_PAYLOAD_PIECES) as pool:
+        with ThreadPoolExecutor(max_workers=UPLOAD_THREADS) as pool:
             sending = [pool.submit(self._send, report) for report in reports]
         receipts = {}
         for future in sending:
@@ -207,7 +207,7 @@ class Contributor:
             said.digest,
         ):
             raise PeerError("FS-349", f"{said.aggregator}, report {said.report_id}")
-        reached(Point.SENT_A if first else Point.SENT_B)
+        crash_point(Point.SENT_A if first else Point.SENT_B)
         return receipt
 
     def _require_grants(

@@ -99,8 +99,8 @@ def provision(root: Path, study: Path, sites: Mapping[str, Path]) -> DemoFolder:
     for name in names:
         # Nobody is asked to approve the study of a demo.
         _change(folder.config(name), {"policy": {"studies": "any"}})
-    told = {name: one.fingerprint for name, one in identities.items()}
-    _join(folder, _issue(folder), told)
+    fingerprints = {name: one.fingerprint for name, one in identities.items()}
+    _join(folder, _issue(folder), fingerprints)
     return folder
 
 
@@ -162,10 +162,12 @@ def _issue(folder: DemoFolder) -> Path:
     return issuer.handed_over
 
 
-def _join(folder: DemoFolder, handed_over: Path, told: Mapping[str, str]) -> None:
+def _join(
+    folder: DemoFolder, handed_over: Path, fingerprints: Mapping[str, str]
+) -> None:
     for name in (OWNER, *AGGREGATORS, *folder.sites):
         role, own = load_own(folder.config(name))
-        joining.accept(joining.examine(handed_over, role, own), told)
+        joining.accept(joining.examine(handed_over, role, own), fingerprints)
 
 
 def _copy(data: Path, target: Path) -> None:

@@ -54,14 +54,14 @@ class Accepted(settings.Settings):
     def of(cls, federation: Federation, name: str, authorities: bytes | None) -> Self:
         """Return what a party accepts once all fingerprints that it needs hold."""
         role, _ = federation.find(name)
-        told = told_to(role, federation, name)
+        verified = parties_to_verify(role, federation, name)
         return cls(
             name=federation.name,
             federation=federation.digest,
             number=federation.number,
             model_owner=federation.model_owner.fingerprint,
             authorities=digest(authorities),
-            fingerprints={one: federation.find(one)[1].fingerprint for one in told},
+            fingerprints={one: federation.find(one)[1].fingerprint for one in verified},
         )
 
 
@@ -175,17 +175,17 @@ def require_fingerprints(federation: Federation, known: dict[str, str]) -> None:
     Raises:
         OperatorError: FS-754 with the party and both fingerprints.
     """
-    for name, told in known.items():
+    for name, verified in known.items():
         found = {party.name: party.fingerprint for party in federation.parties()}
-        if found.get(name) != told:
+        if found.get(name) != verified:
             raise OperatorError(
                 "FS-754",
                 f"{name} is {found.get(name, 'nobody')} in federation "
-                f"{federation.name}, told was {told}",
+                f"{federation.name}, told was {verified}",
             )
 
 
-def told_to(role: Role, federation: Federation, name: str) -> list[str]:
+def parties_to_verify(role: Role, federation: Federation, name: str) -> list[str]:
     """Return whose fingerprints a party must hear from them: never the sender's word.
 
     A data owner and a model owner ask both aggregators. An aggregator asks the other

@@ -14,8 +14,8 @@ from fedsecure.membership import handout, versions
 from fedsecure.membership.accepted import (
     Accepted,
     load_accepted,
+    parties_to_verify,
     save_accepted,
-    told_to,
 )
 from fedsecure.membership.changes import Change, changes
 from fedsecure.membership.files import replace
@@ -125,12 +125,12 @@ def examine(
     )
 
 
-def accept(candidate: Candidate, told: Mapping[str, str]) -> Accepted:
+def accept(candidate: Candidate, fingerprints: Mapping[str, str]) -> Accepted:
     """Take a version over into this party's own folder.
 
     Args:
         candidate: From `examine`.
-        told: The fingerprints (digits) that were read out, at least of all `asked`.
+        fingerprints: Those (digits) that were read out, at least of all `asked`.
 
     Every version that was ever accepted stays in the folder beside federation.toml.
 
@@ -139,7 +139,7 @@ def accept(candidate: Candidate, told: Mapping[str, str]) -> Accepted:
     """
     federation = candidate.federation
     for party in candidate.asked:
-        require_told(party, told.get(party.name))
+        require_fingerprint(party, fingerprints.get(party.name))
     accepted = Accepted.of(
         federation, candidate.own.name, candidate.handout.authorities
     )
@@ -153,7 +153,7 @@ def accept(candidate: Candidate, told: Mapping[str, str]) -> Accepted:
     return accepted
 
 
-def require_told(party: Party, told: str | None) -> None:
+def require_fingerprint(party: Party, fingerprint: str | None) -> None:
     """Check a party's key against what was read out.
 
     The words of the key in the file are not shown: they would only be typed.
@@ -161,9 +161,9 @@ def require_told(party: Party, told: str | None) -> None:
     Raises:
         OperatorError: FS-754, with the party's name.
     """
-    if told is None:
+    if fingerprint is None:
         raise OperatorError("FS-754", f"{party.name}'s was not told")
-    if told != party.fingerprint:
+    if fingerprint != party.fingerprint:
         raise OperatorError(
             "FS-754", f"the key of {party.name} in the file has other words"
         )
@@ -241,10 +241,12 @@ def _require_follower(after: Federation, before: Accepted) -> None:
 def _asked(
     federation: Federation, role: Role, name: str, before: Accepted | None
 ) -> list[Party]:
-    names = told_to(role, federation, name)
-    told = {} if before is None else before.fingerprints
+    names = parties_to_verify(role, federation, name)
+    fingerprints = {} if before is None else before.fingerprints
     owner = federation.model_owner
     if before is not None and before.model_owner != owner.fingerprint:
         names = list(dict.fromkeys([*names, owner.name]))
     parties = (federation.find(one)[1] for one in names if one != name)
-    return [party for party in parties if told.get(party.name) != party.fingerprint]
+    return [
+        party for party in parties if fingerprints.get(party.name) != party.fingerprint
+    ]

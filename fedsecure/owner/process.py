@@ -48,12 +48,14 @@ class Owner:
 
 
 @contextmanager
-def open_owner(settings: OwnerSettings, told: Callable[[str], None]) -> Iterator[Owner]:
+def open_owner(
+    settings: OwnerSettings, on_retry: Callable[[str], None]
+) -> Iterator[Owner]:
     """Load keys and open the round store; connects to nobody yet.
 
     Args:
         settings: From owner.toml.
-        told: Hears why an aggregator is asked again.
+        on_retry: Hears why an aggregator is asked again.
 
     Raises:
         OperatorError: FS-8xx settings, FS-7xx keys, FS-6xx the store.
@@ -65,7 +67,7 @@ def open_owner(settings: OwnerSettings, told: Callable[[str], None]) -> Iterator
         stack.enter_context(_alone(settings.folder))
         store = RoundStore(settings.database_url, author, time.time, alone=True)
         stack.callback(store.close)
-        patience = Patience(told=told)
+        patience = Patience(on_retry=on_retry)
         clients = {
             party.name: AggregatorClient(party, federation, authorities, patience)
             for party in federation.aggregators

@@ -30,7 +30,7 @@ from fedsecure.owner.store.rounds import RoundStore
 from fedsecure.protocol.statements import Purpose, RoundSpec
 from fedsecure.study.remarks import Figures
 from fedsecure.study.round_task import GlobalModel
-from fedsecure.system.crash_points import Point, reached
+from fedsecure.system.crash_points import Point, crash_point
 
 MeanMetrics = Mapping[str, float | None]
 
@@ -93,7 +93,7 @@ class Recorder:
         if spec.purpose is Purpose.TRAIN:
             mean = self._save_mean(spec, opened.mean.update)
             model = self.save_model(spec.run, spec.round, outcome.model)
-            reached(Point.MEAN_ON_DISK)
+            crash_point(Point.MEAN_ON_DISK)
         result = RoundResult(
             spec_digest=outcome.proposal.spec.digest,
             mean=mean,
@@ -111,7 +111,7 @@ class Recorder:
             bytes_up=_bytes_up(outcome),
         )
         self.store.finish_round(result)
-        reached(Point.ROUND_RECORDED)
+        crash_point(Point.ROUND_RECORDED)
         return _report(spec, outcome, result.metrics, _figures(spec, opened.mean))
 
     def _void(self, spec: RoundSpec, outcome: Outcome) -> RoundReport:

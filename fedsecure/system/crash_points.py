@@ -99,7 +99,7 @@ def _asked(written: str | None) -> _Fault | None:
 _fault: Final = _asked(os.environ.get(VARIABLE))
 
 
-def reached(point: Point) -> None:
+def crash_point(point: Point) -> None:
     """Mark a point of a round; does nothing unless a test named it."""
     if _fault is not None and point is _fault.point:
         _fault.arrive()

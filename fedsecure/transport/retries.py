@@ -32,13 +32,13 @@ class UnreachableError(PeerError):
 class Patience:
     """How long to go on trying an aggregator that does not answer (seconds).
 
-    `told` hears why, before each new attempt.
+    `on_retry` hears why, before each new attempt.
     """
 
     seconds: float = 60.0
     longest_pause: float = 5.0
     sleep: Callable[[float], None] = tenacity.nap.sleep
-    told: Callable[[str], None] | None = None
+    on_retry: Callable[[str], None] | None = None
 
     def retrying(self) -> tenacity.Retrying:
         """Return what repeats a call that raises `UnreachableError`."""
@@ -64,8 +64,8 @@ class Patience:
 
     def _tell(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        if self.told is not None and isinstance(error, PeerError):
-            self.told(f"{error.detail}; trying again")
+        if self.on_retry is not None and isinstance(error, PeerError):
+            self.on_retry(f"{error.detail}; trying again")
 
 
 def seconds_to_wait(retry_after: str | None) -> float:

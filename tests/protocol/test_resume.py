@@ -353,7 +353,7 @@ def test_a_round_passes_every_point_in_the_order_of_the_list(
         "fedsecure.owner.recorder",
         "fedsecure.owner.run.asking",
     ):
-        monkeypatch.setattr(f"{module}.reached", note)
+        monkeypatch.setattr(f"{module}.crash_point", note)
     owner.run()
     assert set(passed) == set(Point) - {Point.REPLYING}  # the agent's own loop
     for party in ("aggregator:", "owner:", "agent:"):

@@ -16,7 +16,7 @@ from fedsecure.protocol.encodings import base64url, from_base64url
 from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import RoundGrant, RoundSpec
-from fedsecure.system.crash_points import Point, reached
+from fedsecure.system.crash_points import Point, crash_point
 from fedsecure_aggregator.rounds import reports
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rules import policy
@@ -52,7 +52,7 @@ def grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str:
         return _grant_token(context, session, row)
 
     granted = context.change("grant round", work)
-    reached(Point.GRANT_COMMITTED)
+    crash_point(Point.GRANT_COMMITTED)
     return granted
 
 
@@ -104,11 +104,11 @@ def _require_grantable(
 
 def _grant(context: Context, session: Session, spec: Signed[RoundSpec]) -> RoundRow:
     said = spec.statement
-    reached(Point.GRANTING)
+    crash_point(Point.GRANTING)
     key = sealing_key.SealingKey.from_seed(context.rand(sealing_key.SEED_BYTES))
     context.spool.notes.remember_run(said.run)
     context.spool.save_key(spec.digest, key)
-    reached(Point.KEY_SAVED)
+    crash_point(Point.KEY_SAVED)
     body = {
         "spec": spec.digest,
         "owner": spec.signer,

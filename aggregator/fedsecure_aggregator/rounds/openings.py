@@ -22,7 +22,7 @@ from fedsecure.core import seal
 from fedsecure.errors import RoundStateError
 from fedsecure.protocol.signing import MAX_TOKEN, Signed, set_digest
 from fedsecure.protocol.statements import Fold, Member, Opening
-from fedsecure.system.crash_points import Point, reached
+from fedsecure.system.crash_points import Point, crash_point
 from fedsecure_aggregator.rounds import continuity, losses
 from fedsecure_aggregator.rounds.aggregate_shares import (
     SealedShare,
@@ -187,14 +187,14 @@ def _open(
     if lost:
         said = ", ".join(f"{name} ({why})" for name, why in sorted(lost.items()))
         raise RoundStateError("FS-328", said)
-    reached(Point.ADDED_UP)
+    crash_point(Point.ADDED_UP)
     sealed = seal_share(context, row, opening.digest, context.fold.total(row.spec))
-    reached(Point.SHARE_ON_DISK)
+    crash_point(Point.SHARE_ON_DISK)
     _commit(context, row, opening, reports, sealed)
-    reached(Point.OPENING_COMMITTED)
+    crash_point(Point.OPENING_COMMITTED)
     context.fold.forget(row.spec)
     context.spool.scrub(row.spec)
-    reached(Point.SCRUBBED)
+    crash_point(Point.SCRUBBED)
 
 
 def _commit(

@@ -15,7 +15,7 @@ from fedsecure.core.params import Params
 from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.protocol.signing import Signed, digest_of
 from fedsecure.protocol.statements import LedgerHead, ReportHeader
-from fedsecure.system.crash_points import Point, reached
+from fedsecure.system.crash_points import Point, crash_point
 from fedsecure_aggregator.rounds import receipts
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.fold import ReceivedReport
@@ -127,15 +127,15 @@ def _keep(context: Context, report: Expected, upload: Upload, offset: int) -> st
     context.fold.add(report.params, ReceivedReport(upload, said, offset))
     try:
         upload.commit(report_name(said.spec, said.reporter))
-        reached(Point.REPORT_SPOOLED)
+        crash_point(Point.REPORT_SPOOLED)
         row, head = _commit(context, report)
     except BaseException:
         context.fold.forget(said.spec)
         raise
-    reached(Point.REPORT_COMMITTED)
+    crash_point(Point.REPORT_COMMITTED)
     log.info("report stored", round=said.spec, report=said.report_id, bytes=said.length)
     signed = receipts.receipt_token(context, row, head)
-    reached(Point.RECEIPT_SIGNED)
+    crash_point(Point.RECEIPT_SIGNED)
     return signed
 
 

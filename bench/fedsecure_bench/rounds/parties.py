@@ -28,7 +28,7 @@ from fedsecure.owner.process import Owner, open_owner
 from fedsecure.owner.settings import SuperlinkSettings, load_owner_settings
 from fedsecure.protocol.node_keys import generate_node_key
 from fedsecure.system.private_files import write_private
-from fedsecure_bench.progress import Told
+from fedsecure_bench.progress import Progress
 from fedsecure_bench.rounds import agent, idle
 from fedsecure_bench.rounds.model import NODES
 from fedsecure_bench.servers.federation import READY_SECONDS, in_memory
@@ -48,7 +48,7 @@ class Present:
 
 
 @contextmanager
-def parties(told: Told) -> Iterator[Present]:
+def parties(progress: Progress) -> Iterator[Present]:
     """Start everybody, and stop them at the end."""
     with ExitStack() as stack:
         root = stack.enter_context(in_memory())
@@ -58,7 +58,7 @@ def parties(told: Told) -> Iterator[Present]:
             _start(processes, folder, "aggregator", name)
         processes.wait_ready(folder.urls, folder.authority, READY_SECONDS)
         settings = load_owner_settings(folder.config(OWNER))
-        owner = stack.enter_context(open_owner(settings, told.stage))
+        owner = stack.enter_context(open_owner(settings, progress.stage))
         where = settings.superlink
         bare_address = f"{HOST}:{free_ports(1)[0]}"
         link = stack.enter_context(_superlink(root / "superlink", where, where.listen))

@@ -25,7 +25,7 @@ from itertools import count
 from typing import Final
 
 from fedsecure.errors import OperatorError
-from fedsecure_bench.progress import Told
+from fedsecure_bench.progress import Progress
 from fedsecure_bench.results import Result, compare, median_and_spread
 from fedsecure_bench.rounds.kinds import Kinds, Measured
 from fedsecure_bench.rounds.model import NODES
@@ -58,13 +58,13 @@ class Effort:
     stock: bool = True
 
 
-def run(sizes: Sequence[int], effort: Effort, told: Told) -> list[Result]:
+def run(sizes: Sequence[int], effort: Effort, progress: Progress) -> list[Result]:
     """Measure every size."""
-    warn_without_memory(told)
+    warn_without_memory(progress)
     results: list[Result] = []
     for size in sizes:
-        told.stage(f"{size:,} parameters: starting thirteen processes")
-        with parties(told) as present:
+        progress.stage(f"{size:,} parameters: starting thirteen processes")
+        with parties(progress) as present:
             of = Kinds(present, count())
             kinds = {
                 PLAIN: of.plain,
@@ -75,26 +75,31 @@ def run(sizes: Sequence[int], effort: Effort, told: Told) -> list[Result]:
             runs: dict[str, list[Measured]] = {name: [] for name in kinds}
             for turn in range(effort.turns):
                 for name, rounds_of in kinds.items():
-                    told.stage(f"{size:,} parameters, turn {turn + 1}: {name}")
-                    runs[name].append(_tried(rounds_of, size, effort.rounds, told))
-                    told.step()
+                    progress.stage(f"{size:,} parameters, turn {turn + 1}: {name}")
+                    runs[name].append(_tried(rounds_of, size, effort.rounds, progress))
+                    progress.step()
         if effort.stock:
-            told.stage(f"{size:,} parameters: {STOCK}")
+            progress.stage(f"{size:,} parameters: {STOCK}")
             runs[STOCK] = [Measured(stock_rounds(size, effort.rounds))]
-            told.step()
+            progress.step()
         results += _lines(size, runs)
     return results
 
 
 def _tried(
-    rounds_of: Callable[[int, int], Measured], size: int, rounds: int, told: Told
+    rounds_of: Callable[[int, int], Measured],
+    size: int,
+    rounds: int,
+    progress: Progress,
 ) -> Measured:
     """Run rounds; once more if a reply was lost, which Flower does under load."""
     for _ in range(TRIES - 1):
         try:
             return rounds_of(size, rounds)
         except OperatorError as error:
-            told.skipped(f"a run of {rounds} rounds: {error.detail}; it is run again")
+            progress.skipped(
+                f"a run of {rounds} rounds: {error.detail}; it is run again"
+            )
     return rounds_of(size, rounds)
 
 

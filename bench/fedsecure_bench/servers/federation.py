@@ -43,7 +43,7 @@ from fedsecure.protocol.statements import Opening, Purpose, RoundSpec, Weighting
 from fedsecure.transport.aggregator_client import AggregatorClient
 from fedsecure.transport.certificates import Authority
 from fedsecure.transport.retries import Patience
-from fedsecure_bench.progress import Told
+from fedsecure_bench.progress import Progress
 from fedsecure_bench.servers.outbox import Outbox
 from fedsecure_bench.usage import Usage
 
@@ -155,10 +155,10 @@ def has_memory() -> bool:
     return MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ENOUGH
 
 
-def warn_without_memory(told: Told) -> None:
+def warn_without_memory(progress: Progress) -> None:
     """Say that "memory" is a disk here."""
     if not has_memory():
-        told.skipped(f"{MEMORY} is missing or small: stored on the disk instead")
+        progress.skipped(f"{MEMORY} is missing or small: stored on the disk instead")
 
 
 @contextmanager

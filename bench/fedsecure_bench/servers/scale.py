@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
-from fedsecure_bench.progress import Told
+from fedsecure_bench.progress import Progress
 from fedsecure_bench.results import Result, free_memory
 from fedsecure_bench.servers import load_workers
 from fedsecure_bench.servers.federation import (
@@ -56,28 +56,30 @@ QUICK_SCENES: Final = (
 SCENES: Final = (*QUICK_SCENES, Scene(10_000, 10**5))
 
 
-def run(scenes: Sequence[Scene], disk: Path, told: Told) -> list[Result]:
+def run(scenes: Sequence[Scene], disk: Path, progress: Progress) -> list[Result]:
     """Run one round of each scene.
 
     Args:
         scenes: What is run.
         disk: A folder on a disk, for the scenes that store there.
-        told: Hears how it goes.
+        progress: Hears how it goes.
     """
-    warn_without_memory(told)
+    warn_without_memory(progress)
     results: list[Result] = []
     for scene in scenes:
         if not scene.on_disk and free_memory() < 2 * scene.spool_bytes:
-            told.skipped(f"{scene.owners} x {scene.size:,} in memory: too little of it")
+            progress.skipped(
+                f"{scene.owners} x {scene.size:,} in memory: too little of it"
+            )
             continue
-        told.stage(f"{scene.owners:,} data owners x {scene.size:,}: making keys")
+        progress.stage(f"{scene.owners:,} data owners x {scene.size:,}: making keys")
         with many(scene.owners, disk if scene.on_disk else None) as everybody:
-            results += _round(scene, everybody, told)
-        told.step()
+            results += _round(scene, everybody, progress)
+        progress.step()
     return results
 
 
-def _round(scene: Scene, everybody: Many, told: Told) -> list[Result]:
+def _round(scene: Scene, everybody: Many, progress: Progress) -> list[Result]:
     with ExitStack() as stack:
         servers = stack.enter_context(serving(everybody))
         clients = everybody.clients()
@@ -90,9 +92,9 @@ def _round(scene: Scene, everybody: Many, told: Told) -> list[Result]:
         pool = stack.enter_context(_workers(script))
         watch = Watch(servers)
         began = time.perf_counter()
-        receipts = _report_all(scene, everybody, pool, watch, told)
+        receipts = _report_all(scene, everybody, pool, watch, progress)
         reported = time.perf_counter()
-        told.stage(f"{scene.owners:,} data owners x {scene.size:,}: opening")
+        progress.stage(f"{scene.owners:,} data owners x {scene.size:,}: opening")
         pairs = {
             name: owner.collect(proposal, name, tokens)
             for name, tokens in receipts.items()
@@ -130,7 +132,11 @@ class Watch:
 
 
 def _report_all(
-    scene: Scene, everybody: Many, pool: ProcessPoolExecutor, watch: Watch, told: Told
+    scene: Scene,
+    everybody: Many,
+    pool: ProcessPoolExecutor,
+    watch: Watch,
+    progress: Progress,
 ) -> load_workers.Receipts:
     names, receipts = everybody.reporters, dict[str, list[str]]()
     portion = min(PORTION, -(-len(names) // (2 * _processors())))
@@ -140,7 +146,9 @@ def _report_all(
         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
         for future in done:
             receipts |= future.result()
-        told.stage(f"{len(receipts):,} of {scene.owners:,} x {scene.size:,} reported")
+        progress.stage(
+            f"{len(receipts):,} of {scene.owners:,} x {scene.size:,} reported"
+        )
         watch.look(len(receipts) / scene.owners)
     return receipts
 

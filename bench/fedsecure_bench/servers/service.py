@@ -31,7 +31,7 @@ from fedsecure.demo.processes import Processes
 from fedsecure.demo.provision import HOST, free_ports
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.transport.aggregator_client import AggregatorClient
-from fedsecure_bench.progress import Told
+from fedsecure_bench.progress import Progress
 from fedsecure_bench.results import Result, Turns, compare, median_and_spread
 from fedsecure_bench.servers import unprotected
 from fedsecure_bench.servers.federation import (
@@ -86,26 +86,28 @@ CASES: Final = (
 QUICK_CASES: Final = (Case(SMALL, 64, 8), Case(LARGE, 8, 8), Case(LARGE, 32, 32))
 
 
-def run(cases: Sequence[Case], repeats: int, disk: Path, told: Told) -> list[Result]:
+def run(
+    cases: Sequence[Case], repeats: int, disk: Path, progress: Progress
+) -> list[Result]:
     """Measure every case.
 
     Args:
         cases: What is sent.
         repeats: Turns of each.
         disk: A folder on the disk that spools are compared with.
-        told: Hears how it goes.
+        progress: Hears how it goes.
     """
-    warn_without_memory(told)
+    warn_without_memory(progress)
     most = max(TEN, *(case.number for case in cases))
     results: list[Result] = []
     with ExitStack() as stack:
         enter = stack.enter_context
-        told.stage("starting servers")
+        progress.stage("starting servers")
         fast, slow = (enter(_load(most, place)) for place in (None, disk))
         plain = enter(_unopened(fast.everybody, UNOPENED))
         poured = enter(_unopened(fast.everybody, POURED, "poured"))
         for case in cases:
-            told.stage(f"{case.size:,} parameters, {case.at_once} at once")
+            progress.stage(f"{case.size:,} parameters, {case.at_once} at once")
             steps = {
                 ONE: partial(fast.measure, case, both=False),
                 TWO: partial(fast.measure, case, both=True),
@@ -113,8 +115,8 @@ def run(cases: Sequence[Case], repeats: int, disk: Path, told: Told) -> list[Res
                 POURED: partial(poured.measure, case, fast),
                 DISK: partial(slow.measure, case, both=False),
             }
-            results += _lines(case, _turns(steps, repeats, told))
-        told.stage(TO_MEAN)
+            results += _lines(case, _turns(steps, repeats, progress))
+        progress.stage(TO_MEAN)
         seconds = [fast.first_byte_to_mean() for _ in range(repeats + 1)][1:]
         median, spread = median_and_spread([1000 * one for one in seconds])
         results.append(Result(NAME, TO_MEAN, SMALL, TEN, "ms", median, spread))
@@ -264,7 +266,9 @@ def _unopened(everybody: Many, name: str, *flags: str) -> Iterator[Unopened]:
 
 
 def _turns(
-    steps: Mapping[str, Callable[[], Mapping[str, float]]], repeats: int, told: Told
+    steps: Mapping[str, Callable[[], Mapping[str, float]]],
+    repeats: int,
+    progress: Progress,
 ) -> Turns:
     """Take steps in turn that measure several things each, the first turn for nothing.
 
@@ -275,7 +279,7 @@ def _turns(
         for name, run in steps.items():
             for what, value in run().items():
                 values.setdefault(f"{name}: {what}", []).append(value)
-            told.step()
+            progress.step()
         if turn == 0:
             values.clear()
     return values

@@ -52,8 +52,8 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
         stack.enter_context(alone(settings.state))
         state = stack.enter_context(AgentState(settings.state, membership.versions))
         aggregators = Waiting("an aggregator")
-        told = Patience(told=lambda why: aggregators.away("FS-551", why))
-        clients = _clients(settings, federation, stack, told)
+        patience = Patience(on_retry=lambda why: aggregators.away("FS-551", why))
+        clients = _clients(settings, federation, stack, patience)
         consent = Consent(settings.policy, state, federation, time.time)
         contributor = Contributor(
             author=author,

@@ -28,7 +28,7 @@ from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.node_keys import load_node_key
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import RoundSpec
-from fedsecure.system.crash_points import Point, reached
+from fedsecure.system.crash_points import Point, crash_point
 from fedsecure.transport.retries import UnreachableError
 from fedsecure_clients.agent.config import AgentSettings
 from fedsecure_clients.agent.delivery import Delivery
@@ -78,8 +78,8 @@ class Agent:
                     waiting.back()
                     self._serve(link)
             except FedsecureError as error:
-                told = _told(error)
-                waiting.away(told["code"], told["error"])
+                cause = _described(error)
+                waiting.away(cause["code"], cause["error"])
             except Exception as error:  # noqa: BLE001 - a library may raise anything
                 waiting.away("FS-382", _place(error))
             self.stop.wait(pause)
@@ -119,12 +119,12 @@ class Agent:
                 if message is not None:
                     self.watchdog.answer = partial(self._decline, link, message)
                     reply = self.answer(message, link.node_id)
-                    reached(Point.REPLYING)
+                    crash_point(Point.REPLYING)
                     link.reply(reply)
                     pace.restart()
                     continue
             except RoundStateError as error:
-                log.info("run is over", **_told(error))
+                log.info("run is over", **_described(error))
             if time.monotonic() - settled > pause:
                 pause = self.between_tasks()
                 settled = time.monotonic()
@@ -146,7 +146,7 @@ class Agent:
                 return error.retry_after  # the next time
             except FedsecureError as error:
                 if not error.problem.undecided:
-                    log.warning("not settled", round=spec[:12], **_told(error))
+                    log.warning("not settled", round=spec[:12], **_described(error))
             else:
                 log.info("settled", round=spec[:12], fate=fate.value)
         return 0.0
@@ -182,7 +182,7 @@ class Agent:
             log.info("reported", task=kind, seconds=seconds)
             self.aggregators.back()
             return reply, "receipts"
-        log.warning(NOT_REPORTED, task=kind, **_told(failure))
+        log.warning(NOT_REPORTED, task=kind, **_described(failure))
         spec = _signed(content, self.federation)
         self.state.refusals.add(spec, kind, failure.code, failure.detail, time.time())
         nothing = Error(code=ERROR_CODE, reason=NOT_REPORTED)
@@ -201,7 +201,7 @@ class Agent:
         )
 
 
-def _told(error: FedsecureError) -> dict[str, str]:
+def _described(error: FedsecureError) -> dict[str, str]:
     return {"code": error.code, "error": f"{error.problem.title}: {error.detail}"}
 
 

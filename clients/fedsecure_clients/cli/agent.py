@@ -158,7 +158,7 @@ def compare(  # noqa: PLR0913 - each is an option of the command
 
         quiet()
         found = train_and_score(
-            chosen, files, model, simulate=simulate, told=status.update
+            chosen, files, model, simulate=simulate, progress=status.update
         )
     text = json.dumps(found.as_json(), indent=2, allow_nan=False)
     if output is not None:

@@ -34,7 +34,7 @@ PERSONAL: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class DataReport:
     """What was found; `whole` is what is wrong with the file and not with a cell."""
 
     path: Path
@@ -66,7 +66,7 @@ class Checked:
         return len(self.whole) + sum(problem.count for problem in problems)
 
 
-def check(path: Path, schema: AnySchema) -> Checked:
+def check(path: Path, schema: AnySchema) -> DataReport:
     """Look at all of a data owner's examples; run by a data owner."""
     whole: list[OperatorError] = []
     inspection = None
@@ -77,7 +77,7 @@ def check(path: Path, schema: AnySchema) -> Checked:
     else:
         if not whole and not inspection.problems and inspection.rows < MIN_ROWS:
             whole.append(OperatorError("FS-110", f"{path}: {inspection.rows} examples"))
-    return Checked(path, inspection, tuple(whole[:MAX_PLACES]), _used(schema))
+    return DataReport(path, inspection, tuple(whole[:MAX_PLACES]), _used(schema))
 
 
 def is_personal(column: str) -> bool:
@@ -87,7 +87,7 @@ def is_personal(column: str) -> bool:
     return not PERSONAL.isdisjoint((*words, *pairs))
 
 
-def as_data(found: Checked) -> dict[str, Any]:
+def as_data(found: DataReport) -> dict[str, Any]:
     """Return what `--json` prints; the keys are an interface."""
     inspection = found.inspection
     return {
@@ -112,7 +112,7 @@ def as_data(found: Checked) -> dict[str, Any]:
     }
 
 
-def show(found: Checked) -> RenderableType:
+def show(found: DataReport) -> RenderableType:
     """Return the same for a person."""
     parts: list[RenderableType] = [Text(_summary(found), "bold")]
     if found.whole or found.places:
@@ -121,7 +121,7 @@ def show(found: Checked) -> RenderableType:
     return Group(*parts)
 
 
-def _summary(found: Checked) -> str:
+def _summary(found: DataReport) -> str:
     if found.inspection is None:
         return f"{found.path} cannot be read as the study needs it"
     rows = f"{found.path}: {found.inspection.rows} examples"
@@ -130,7 +130,7 @@ def _summary(found: Checked) -> str:
     )
 
 
-def _problems(found: Checked) -> RenderableType:
+def _problems(found: DataReport) -> RenderableType:
     whole = [("", error.code, error.detail) for error in found.whole]
     places = [(one.where, one.code, one.reason) for one in found.places]
     return table(_COLUMNS, [*whole, *places])
@@ -143,7 +143,7 @@ _COLUMNS: Final[tuple[Column[tuple[str, str, str]], ...]] = (
 )
 
 
-def _notes(found: Checked) -> Iterable[Text]:
+def _notes(found: DataReport) -> Iterable[Text]:
     listed = len(found.whole) + len(found.places)
     if found.wrong > listed:
         yield Text(f"and {found.wrong - listed} more places that are not listed")

@@ -118,7 +118,7 @@ def compare(
     model: Path | None,
     *,
     simulate: bool,
-    told: Callable[[str], None],
+    progress: Callable[[str], None],
     rand: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Comparison:
     """Train what is to be compared, and score it.
@@ -129,7 +129,7 @@ def compare(
         model: Weights of a federated model, trained with the same seed: a .npy file as
             the model owner's store keeps it. None: there is no such model.
         simulate: Whether to train a federated model here.
-        told: Hears what goes on.
+        progress: Hears what goes on.
         rand: For the shares of that training, of which nothing is left in a sum.
 
     Raises:
@@ -138,7 +138,7 @@ def compare(
             FS-823 its strategy, FS-84x and FS-42x the study.
         PeerError: FS-231, the weights of `model` are not finite.
     """
-    told("building the model")
+    progress("building the model")
     built, data = build_model(study)
     federated = None if model is None else load_weights(model, data.layers)
     sites = load_sites(files, study)
@@ -147,7 +147,7 @@ def compare(
     learners = {name: Learner(task, rows) for name, rows in sorted(sites.items())}
     rows, notes = everybody.examples, tuple[str, ...]()
     if simulate:
-        told("training federated")
+        progress("training federated")
         request, parts = study.request(data), parts_of(built, data)
         rehearsal = Rehearsal(study, request, parts, learners, rand)
         federated = rehearsal.run(built.get_weights(), training.rounds)
@@ -156,7 +156,7 @@ def compare(
     if federated is not None:
         scored += [everybody.score("federated", "federated", rows, federated)]
     for one in _trainings(learners, everybody):
-        told(f"training {one.name}" + " alone" * (one.kind == "alone"))
+        progress(f"training {one.name}" + " alone" * (one.kind == "alone"))
         weights = one.run(built.get_weights(), training.rounds)
         scored += [everybody.score(one.name, one.kind, one.rows, weights)]
     return Comparison(

@@ -17,7 +17,7 @@ def look(
     owner: Walked,
     folder: Path,
     report: Report,
-    told: Callable[[int], None],
+    step: Callable[[int], None],
     *,
     meant: bool,
 ) -> None:
@@ -27,7 +27,7 @@ def look(
         owner: The model owner's store, walked: the names are those of its ledger.
         folder: Of the store's files.
         report: Takes what is found.
-        told: Hears of each file.
+        step: Hears of each file.
         meant: Whether a person said that the files lie there. Else, if nothing of them
             does, the database came without them: that is no contradiction.
     """
@@ -39,7 +39,7 @@ def look(
             return
         for path, sha256, size in connection.execute(_FILES):
             report.look(16)
-            told(1)
+            step(1)
             wrong = _wrong(folder / path, PurePosixPath(path), sha256, size)
             if wrong:
                 report.add(

@@ -68,7 +68,7 @@ def walk(
     keys: Federations,
     scratch: Path,
     report: Report,
-    told: Callable[[int], None],
+    step: Callable[[int], None],
 ) -> Iterator[Walked]:
     """Check one store by itself.
 
@@ -78,7 +78,7 @@ def walk(
         keys: Of everybody.
         scratch: A file to be made.
         report: Takes what is found.
-        told: Hears how many entries there were since it heard last.
+        step: Hears how many entries there were since it heard last.
 
     Raises:
         OperatorError: FS-604 when the database fails.
@@ -86,7 +86,7 @@ def walk(
     scratch.write_bytes(_empty(kind))
     engine = fast_engine(scratch)
     try:
-        walked = _walked(source, kind, keys, engine, report, told)
+        walked = _walked(source, kind, keys, engine, report, step)
         yield Walked(
             walked.party, kind, source, engine, scratch, walked.sound == walked.entries
         )
@@ -114,7 +114,7 @@ def _walked(
     keys: Federations,
     engine: Engine,
     report: Report,
-    told: Callable[[int], None],
+    step: Callable[[int], None],
 ) -> Store:
     entries = count_entries(source.connection, kind)
     party, sound = NOBODY, 0
@@ -122,11 +122,11 @@ def _walked(
         for link in _followed(source, kind, keys, engine):
             party, sound = link.event.author, link.event.entry
             if sound % BATCH == 0:
-                told(BATCH)
+                step(BATCH)
     except _BrokenError as broken:
         sound = broken.entry - 1
         report.add(_finding(broken, party, source))
-    told(sound % BATCH)
+    step(sound % BATCH)
     for check in (1, 2, 3):
         report.look(check, sound)
     store = Store(party, kind.name, source.place, entries, sound, source.whole)

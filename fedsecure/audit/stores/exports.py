@@ -38,7 +38,7 @@ def count(connection: Connection, kind: Kind) -> int:
 
 
 def write(
-    connection: Connection, kind: Kind, path: Path, told: Callable[[int], None]
+    connection: Connection, kind: Kind, path: Path, step: Callable[[int], None]
 ) -> int:
     """Write what an audit needs of a store, and return how many rows it was.
 
@@ -46,7 +46,7 @@ def write(
         connection: One state of the database.
         kind: What it is.
         path: The file to write; it appears whole or not at all.
-        told: Hears of every batch how many rows there were.
+        step: Hears of every batch how many rows there were.
 
     Raises:
         OperatorError: FS-648 when it cannot be written.
@@ -61,7 +61,7 @@ def write(
                 file.write(_line([name, row]))
                 rows += 1
                 if rows % BATCH == 0:
-                    told(BATCH)
+                    step(BATCH)
             file.write(_line({"end": rows}))
         part.replace(path)
     except OSError as error:

@@ -22,7 +22,7 @@ from fedsecure.frameworks.flower import wire
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.round_task import RoundTask
 from fedsecure.study.terms import Terms, terms_of
-from fedsecure.system.crash_points import Point, reached
+from fedsecure.system.crash_points import Point, crash_point
 
 Call = Callable[[Message, Context], Message]
 Limit = Callable[[float], AbstractContextManager[None]]  # seconds since 1970
@@ -55,7 +55,7 @@ def secret_sharing_mod(contributor: Contributor, until: Limit = _without_end) ->
             message.content = for_app(task)
             with until(accepted.spec.statement.deadline):
                 reply = call_next(message, context)
-            reached(Point.TRAINED)
+            crash_point(Point.TRAINED)
             terms = terms_of(accepted.spec.statement)
             contributor.contribute(accepted, measured(terms, task, reply))
         receipts = contributor.deliver(accepted)

@@ -42,7 +42,7 @@ from fedsecure.protocol.statements import (
     Void,
 )
 from fedsecure.protocol.stored_statements import stored
-from fedsecure.system.crash_points import Point, reached
+from fedsecure.system.crash_points import Point, crash_point
 from fedsecure.transport.aggregator_client import AggregatorClient
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class RoundOwner:
         params = params_of(spec.statement)
         self._files.save_key(spec.digest, key)
         self.log.propose(spec)
-        reached(Point.SPEC_RECORDED)
+        crash_point(Point.SPEC_RECORDED)
         return Proposal(spec, params, self._granted(spec), key)
 
     def take_up(self, left: RoundRecord) -> Proposal:
@@ -119,7 +119,7 @@ class RoundOwner:
             if grant.statement.spec != spec.digest:
                 raise PeerError("FS-351", f"{grant.signer} granted another spec")
         self.log.granted(spec.digest, {n: g.token for n, g in grants.items()})
-        reached(Point.GRANTS_RECORDED)
+        crash_point(Point.GRANTS_RECORDED)
         return grants
 
     def collect(
@@ -197,7 +197,7 @@ class RoundOwner:
             )
         opening = self.author.sign(opening_of(proposal, reported, self.aggregators))
         self.log.opening(opening)
-        reached(Point.OPENING_RECORDED)
+        crash_point(Point.OPENING_RECORDED)
         return opening
 
     def open_again(self, proposal: Proposal, opening: Signed[Opening]) -> Opened:
@@ -261,7 +261,7 @@ class RoundOwner:
         file = self._files.share(proposal.spec.digest, client.party)
         share = aggregate_shares.fetch(client, proposal, opening, file)
         first = client.party.name == self.author.federation.pair[0].name
-        reached(Point.SHARE_A_FETCHED if first else Point.SHARE_B_FETCHED)
+        crash_point(Point.SHARE_A_FETCHED if first else Point.SHARE_B_FETCHED)
         return share
 
     def _unseal(

@@ -15,7 +15,7 @@ from fedsecure.owner.run.outcome import Outcome
 from fedsecure.owner.run.participants import Agent, Answer, Participants, Question
 from fedsecure.owner.store.records import Participation, Status
 from fedsecure.study.round_task import RoundTask
-from fedsecure.system.crash_points import Point, reached
+from fedsecure.system.crash_points import Point, crash_point
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Asking:
             receipts = {**pairs(held), **receipts}
             missing = [one for one in missing if one.name not in receipts]
         self.cohorts.note(cohort, absences.silent(missing))
-        reached(Point.RECEIPTS_COLLECTED)
+        crash_point(Point.RECEIPTS_COLLECTED)
         return replace(before, receipts=receipts, missing=missing, received=received)
 
     def ask_again(self, before: Outcome, task: RoundTask) -> Outcome:

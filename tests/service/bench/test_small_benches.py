@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fedsecure_bench.progress import Told
+from fedsecure_bench.progress import Progress
 from fedsecure_bench.results import Result
 from fedsecure_bench.rounds import kinds, whole_rounds
 from fedsecure_bench.rounds.stock_flower import stock_rounds
@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told(Console(), "test")
+def told() -> Progress:
+    return Progress(Console(), "test")
 
 
 def steps(results: list[Result]) -> dict[str, Result]:
@@ -24,7 +24,7 @@ def steps(results: list[Result]) -> dict[str, Result]:
     return {line.step: line for line in results}
 
 
-def test_uploads_to_one_and_two_servers(tmp_path: Path, told: Told) -> None:
+def test_uploads_to_one_and_two_servers(tmp_path: Path, told: Progress) -> None:
     case = service.Case(size=1000, number=4, at_once=2)
     results = service.run([case], 1, tmp_path, told)
     found = steps(results)
@@ -39,7 +39,7 @@ def test_uploads_to_one_and_two_servers(tmp_path: Path, told: Told) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_rounds_of_all_kinds_on_flowers_runtime(told: Told) -> None:
+def test_rounds_of_all_kinds_on_flowers_runtime(told: Progress) -> None:
     effort = whole_rounds.Effort(rounds=1, turns=1, stock=False)
     results = whole_rounds.run([1000], effort, told)
     found = steps(results)
@@ -68,7 +68,7 @@ def test_stock_flower_runs_the_same_rounds() -> None:
     assert seconds > 0
 
 
-def test_one_round_with_many_data_owners(tmp_path: Path, told: Told) -> None:
+def test_one_round_with_many_data_owners(tmp_path: Path, told: Progress) -> None:
     scene = scale.Scene(owners=30, size=2000)
     found = steps(scale.run([scene], tmp_path, told))
     assert found["reports of the pair, memory"].median > 0

@@ -350,7 +350,7 @@ def test_a_crash_after_the_opening_answers_that_set_and_no_other(
             raise SystemExit
 
     with monkeypatch.context() as cut:
-        cut.setattr("fedsecure_aggregator.rounds.openings.reached", power_cut)
+        cut.setattr("fedsecure_aggregator.rounds.openings.crash_point", power_cut)
         with pytest.raises(SystemExit):
             pair.north.open(asked, opening)
     assert pair.north.key_file(asked).exists()

@@ -112,7 +112,7 @@ def crash(
             raise SystemExit
 
     with patch.context() as cut:
-        cut.setattr("fedsecure_aggregator.rounds.openings.reached", power_cut)
+        cut.setattr("fedsecure_aggregator.rounds.openings.crash_point", power_cut)
         with pytest.raises(SystemExit):
             pair.north.open(asked, opening)
 

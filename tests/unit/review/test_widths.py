@@ -198,7 +198,7 @@ def status() -> RenderableType:
 def problems() -> RenderableType:
     column = "left_ventricular_ejection_fraction_percent"
     places = (Problem("FS-104", f"row 12,345, column {column}", "is 400"),)
-    found = data_reports.Checked(
+    found = data_reports.DataReport(
         Path("/srv/data/readmission.csv"),
         Inspection(Path("a.csv"), 12, places, None, every=places),
         (),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fedsecure.system import crash_points
-from fedsecure.system.crash_points import VARIABLE, Point, reached
+from fedsecure.system.crash_points import VARIABLE, Point, crash_point
 
 ROOT = Path(__file__).parents[3]
 FILES = {
@@ -24,7 +24,7 @@ FILES = {
         "fedsecure/frameworks/flower/mod.py",
     ),
 }
-MARK = "from fedsecure.system.crash_points import Point, reached; "
+MARK = "from fedsecure.system.crash_points import Point, crash_point; "
 
 
 def marks() -> list[tuple[Point, str]]:
@@ -44,7 +44,7 @@ def marks() -> list[tuple[Point, str]]:
 
 
 def _is_mark(function: ast.expr) -> bool:
-    return isinstance(function, ast.Name) and function.id == "reached"
+    return isinstance(function, ast.Name) and function.id == "crash_point"
 
 
 def test_every_point_is_marked_once_where_its_party_is() -> None:
@@ -59,14 +59,16 @@ def test_nothing_happens_without_the_variable() -> None:
     assert VARIABLE not in os.environ
     assert crash_points._fault is None
     for point in Point:
-        reached(point)
+        crash_point(point)
 
 
 @pytest.mark.parametrize(("turn", "passed"), [("", 0), ("@1", 0), ("@3", 2)])
 def test_a_process_kills_itself_at_the_point_and_turn_that_were_named(
     turn: str, passed: int
 ) -> None:
-    program = MARK + "[print(i, flush=True) or reached(Point.SCRUBBED) for i in '0123']"
+    program = (
+        MARK + "[print(i, flush=True) or crash_point(Point.SCRUBBED) for i in '0123']"
+    )
     child = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, VARIABLE: f"{Point.SCRUBBED}{turn}"},
@@ -81,7 +83,7 @@ def test_a_process_kills_itself_at_the_point_and_turn_that_were_named(
 def test_a_process_waits_at_the_point_while_its_file_is_there(tmp_path: Path) -> None:
     file = tmp_path / "here"
     child = subprocess.Popen(
-        [sys.executable, "-c", MARK + "reached(Point.TRAINED)"],
+        [sys.executable, "-c", MARK + "crash_point(Point.TRAINED)"],
         env={**os.environ, VARIABLE: f"{Point.TRAINED}={file}"},
         cwd=ROOT,
     )
