@@ -46,32 +46,32 @@ check: setup  ## Format, lint, types, import layers
 # waiting for a disk. What passed is deleted.
 unit: ROOM = $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 4000000 ] 2>/dev/null && echo /dev/shm)
 unit: setup  ## Arithmetic, statements, stores; the protocol in memory
-	PYTEST_DEBUG_TEMPROOT=$(ROOM) timeout 900 $(PYTEST) -o tmp_path_retention_policy=failed --numprocesses auto --maxprocesses 4 --dist worksteal tests/unit tests/vectors tests/recordings tests/protocol
+	PYTEST_DEBUG_TEMPROOT=$(ROOM) timeout 1200 $(PYTEST) -o tmp_path_retention_policy=failed --numprocesses auto --maxprocesses 4 --dist worksteal tests/unit tests/vectors tests/recordings tests/protocol
 
 fuzz: setup  ## Decoders and an aggregator under changed bytes
 	timeout 120 $(PYTEST) tests/fuzz
 
 service: setup  ## Real servers over TLS, also with a client that is not ours
-	timeout 540 $(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile tests/service tests/interop
+	timeout 720 $(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile tests/service tests/interop
 
 hostile: setup  ## Strangers do their worst for two minutes beside honest rounds
-	timeout 240 $(PYTEST) tests/hostile
+	timeout 300 $(PYTEST) tests/hostile
 
 browser: setup  ## The consoles in a real Chromium: every page, live, attacks
-	timeout 240 $(PYTEST) tests/browser
+	timeout 300 $(PYTEST) tests/browser
 
 # Most of it is waiting, so two federations run at a time.
 parties: setup  ## e2e and kill: whole federations of real processes
-	timeout 1200 $(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/kill
+	timeout 1500 $(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/kill
 
 e2e: setup  ## A whole federation of real processes
 	timeout 1800 $(PYTEST) tests/e2e
 
 kill: setup  ## Every party is killed in the middle of a run, and the run goes on
-	timeout 320 $(PYTEST) tests/kill
+	timeout 480 $(PYTEST) tests/kill
 
 compose: setup  ## All parties in containers of a Docker engine, by the compose file
-	timeout --kill-after 60 780 $(PYTEST) tests/compose
+	timeout --kill-after 60 1200 $(PYTEST) tests/compose
 
 slow: setup mutants  ## What takes longer than the gate allows
 	FEDSECURE_WRITE_KILL_MATRIX=1 $(PYTEST) tests -m slow --timeout 3600
