@@ -148,7 +148,7 @@ def _core(
 
 
 def _service(repeats: int, disk: Path, quick: bool) -> Bench:
-    part = _part("service")
+    part = _part("servers.service")
     cases = part.QUICK_CASES if quick else part.CASES
     return lambda progress: part.run(cases, repeats, disk, progress)
 
@@ -156,13 +156,13 @@ def _service(repeats: int, disk: Path, quick: bool) -> Bench:
 def _round(
     dimension: Sequence[int] | None, rounds: int, turns: int, stock: bool, quick: bool
 ) -> Bench:
-    part = _part("rounds")
+    part = _part("rounds.whole_rounds")
     effort = part.Effort(2 if quick else rounds, 1 if quick else turns, stock)
     return lambda progress: part.run(dimension or part.SIZES, effort, progress)
 
 
 def _scale(scene: tuple[int, int, bool] | None, disk: Path, quick: bool) -> Bench:
-    part = _part("scale")
+    part = _part("servers.scale")
     usual = part.QUICK_SCENES if quick else part.SCENES
     scenes = usual if scene is None else (part.Scene(*scene),)
     return lambda progress: part.run(scenes, disk, progress)
@@ -182,7 +182,7 @@ def _part(name: str) -> Any:
 
 def _report(benches: dict[str, Bench], json_file: Path | None) -> None:
     """Run benches one after the other; print a table of each."""
-    results_of, shown = _part("results"), _part("told")
+    results_of, shown = _part("results"), _part("progress")
     about = results_of.describe_machine()
     console = Console()
     results: list[Result] = []
