@@ -21,7 +21,7 @@ class Held:
     give_up: Callable[[], None] | None = field(default=None, repr=False)
 
 
-class Holding:
+class HeldBodies:
     """What one server holds. Used by the event loop's thread alone.
 
     Args:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from fedsecure_aggregator.operations.colocation import TOLD
+from fedsecure_aggregator.operations.colocation import COLOCATED
 from tests.compose.federation import Containers, Models, wait_until
 from tests.compose.pages import HOSPITALS, SERVICES
 from tests.compose.reference import ROUNDS
@@ -42,7 +42,7 @@ def test_containers_get_to_the_model_that_processes_get_to(
 def test_the_second_aggregator_on_a_machine_says_that_nothing_is_secret(
     everybody: Containers,
 ) -> None:
-    said = [TOLD in everybody.logs(party) for party in (A, B)]
+    said = [COLOCATED in everybody.logs(party) for party in (A, B)]
     assert sorted(said) == [False, True]
 
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from fedsecure_aggregator.http.app import create_app
 from fedsecure_aggregator.http.worker import Worker
 from fedsecure_aggregator.rounds import recovery
+from fedsecure_aggregator.rounds.accumulator import Accumulator
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Fold
 from fedsecure_aggregator.rules.policy import Policy
 from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.store import open_store
@@ -76,7 +76,7 @@ def bombard(folder: Path, seconds: float) -> int:
             policy=Policy(requests_per_minute=10**9, max_rounds_per_hour=10**6),
             store=store,
             spool=spool,
-            fold=Fold(spool),
+            accumulator=Accumulator(spool),
             clock=clock,
             monotonic=clock,
             rand=Entropy("north"),

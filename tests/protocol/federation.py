@@ -46,8 +46,8 @@ from fedsecure.transport.retries import Patience
 from fedsecure_aggregator.http.app import create_app
 from fedsecure_aggregator.http.worker import Worker
 from fedsecure_aggregator.rounds import recovery
+from fedsecure_aggregator.rounds.accumulator import Accumulator
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Fold
 from fedsecure_aggregator.rules.policy import Policy as AggregatorPolicy
 from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.store import open_store
@@ -168,7 +168,7 @@ class Server:
             policy=self.policy,
             store=open_store(self.folder / "aggregator.db", self.author),
             spool=spool,
-            fold=Fold(spool),
+            accumulator=Accumulator(spool),
             clock=self.clock,
             monotonic=self.clock,
             rand=Entropy(f"{self.author.name} {self.starts}"),

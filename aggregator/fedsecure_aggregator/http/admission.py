@@ -13,16 +13,16 @@ from fedsecure.errors import RoundStateError
 from fedsecure.transport.bounded_connection import Peer, peer_of
 from fedsecure_aggregator.http.metrics import Metrics
 from fedsecure_aggregator.http.problems import document
-from fedsecure_aggregator.http.rate_limit import Pace
+from fedsecure_aggregator.http.rate_limit import RateLimit
 
 REST: Final = 1.0  # seconds
 
 
-class Entrance:
+class Admission:
     """ASGI middleware; neither the body is read nor a signature checked before it."""
 
-    def __init__(self, app: ASGIApp, pace: Pace, metrics: Metrics) -> None:
-        self._app, self._pace, self._metrics = app, pace, metrics
+    def __init__(self, app: ASGIApp, rate_limit: RateLimit, metrics: Metrics) -> None:
+        self._app, self._rate_limit, self._metrics = app, rate_limit, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count one request, and pass it on or refuse it."""
@@ -33,7 +33,7 @@ class Entrance:
     def _entered(self, peer: Peer) -> ASGIApp | None:
         """Count one request of a connection, and return its refusal, if it is one."""
         try:
-            self._pace.enter(peer)
+            self._rate_limit.enter(peer)
         except RoundStateError as error:
             self._metrics.refused.labels(error.code).inc()
             peer.rest = REST

@@ -9,11 +9,11 @@ from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from fedsecure.transport.connection_limits import Lines
-from fedsecure_aggregator.http.admission import Entrance
+from fedsecure_aggregator.http.admission import Admission
 from fedsecure_aggregator.http.background import Task, running
 from fedsecure_aggregator.http.metrics import Metrics
 from fedsecure_aggregator.http.problems import add_handlers
-from fedsecure_aggregator.http.rate_limit import Pace
+from fedsecure_aggregator.http.rate_limit import RateLimit
 from fedsecure_aggregator.http.readiness import Readiness
 from fedsecure_aggregator.http.routes import Routes
 from fedsecure_aggregator.http.worker import Worker
@@ -34,7 +34,7 @@ def create_app(
     ready = replace(ready, tasks=_tasks(ready, worker))
     if ready.ends is not None:
         metrics.certificate.set(ready.ends)
-    pace = Pace(context.policy.requests_per_minute, context.monotonic)
+    rate_limit = RateLimit(context.policy.requests_per_minute, context.monotonic)
     app = FastAPI(
         lifespan=lambda _: _living(ready, worker),
         openapi_url=None,
@@ -42,8 +42,8 @@ def create_app(
         title="fedsecure",
     )
     add_handlers(app, metrics)
-    app.add_middleware(Entrance, pace=pace, metrics=metrics)
-    routes = Routes(context, worker, metrics, pace, ready, lines)
+    app.add_middleware(Admission, rate_limit=rate_limit, metrics=metrics)
+    routes = Routes(context, worker, metrics, rate_limit, ready, lines)
     # As they are: included, each request would go through a router of its own.
     app.router.routes.extend(_router(routes).routes)
     return app

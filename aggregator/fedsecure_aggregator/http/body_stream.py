@@ -5,8 +5,8 @@ collects it and the one that hands it out, and wakes a task for every piece: tog
 more than the encryption costs. Here TLS writes into one buffer, and as long as somebody
 takes a body, what comes is handed over from there, without a parser, a copy or a task.
 
-    protocol    what uvicorn makes for each connection:  http=protocol(Pouring)
-    pour        from the request's scope, `extensions[POUR]`:  await pour(take)
+    protocol   what uvicorn makes for a connection: http=protocol(StreamingConnection)
+    stream     from the scope, `extensions[BODY_STREAM]`: await stream(take)
 """
 
 import asyncio
@@ -21,21 +21,21 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from fedsecure.transport.bounded_connection import Bounded, Peer
 
-POUR: Final = "fedsecure.pour"
+BODY_STREAM: Final = "fedsecure.body-stream"
 BUFFER: Final = 2**18 + 2**10  # bytes; uvloop decrypts at most 256 KiB at a time
 
-Take = Callable[[memoryview], object]
-Pour = Callable[[Take], Awaitable[None]]
+Consumer = Callable[[memoryview], object]
+Stream = Callable[[Consumer], Awaitable[None]]
 
 
-class Pouring(Bounded):
-    """A connection of uvicorn whose bodies can be poured out."""
+class StreamingConnection(Bounded):
+    """A connection of uvicorn whose bodies can be streamed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._left = 0  # bytes of the body under way, if its length is known
-        self._take: Take | None = None
-        self._poured: asyncio.Future[None] | None = None
+        self._take: Consumer | None = None
+        self._streamed: asyncio.Future[None] | None = None
 
     def received(self, data: memoryview) -> None:
         """Take what came. It is only there until this returns."""
@@ -63,8 +63,8 @@ class Pouring(Bounded):
         if self.flow.deaf:
             return
         self._left = _length(self.headers)
-        pour: Pour = partial(_pour, ref(self), ref(self.cycle))
-        self.scope["extensions"][POUR] = pour  # type: ignore[assignment]
+        stream: Stream = partial(_stream, ref(self), ref(self.cycle))
+        self.scope["extensions"][BODY_STREAM] = stream  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         """Take a piece that the parser has found."""
@@ -86,7 +86,7 @@ class Pouring(Bounded):
         self._finish(ClientDisconnect())
         super().connection_lost(exc)
 
-    async def pour(self, cycle: RequestResponseCycle, take: Take) -> None:
+    async def stream(self, cycle: RequestResponseCycle, take: Consumer) -> None:
         """Hand all that is left of a request's body to `take`, piece by piece.
 
         Args:
@@ -104,12 +104,12 @@ class Pouring(Bounded):
             return
         if cycle.disconnected:
             raise ClientDisconnect
-        self._take, self._poured = take, self.loop.create_future()
+        self._take, self._streamed = take, self.loop.create_future()
         self.flow.resume_reading()
         try:
-            await self._poured
+            await self._streamed
         finally:
-            self._take = self._poured = None
+            self._take = self._streamed = None
 
     def _hand_over(self, piece: memoryview) -> None:
         if self._take is None:
@@ -122,22 +122,24 @@ class Pouring(Bounded):
 
     def _finish(self, error: Exception | None) -> None:
         self._take = None
-        if self._poured is None or self._poured.done():
+        if self._streamed is None or self._streamed.done():
             return
         if error is None:
-            self._poured.set_result(None)
+            self._streamed.set_result(None)
         else:
-            self._poured.set_exception(error)
+            self._streamed.set_exception(error)
 
 
-async def _pour(
-    connection: "ref[Pouring]", cycle: "ref[RequestResponseCycle]", take: Take
+async def _stream(
+    connection: "ref[StreamingConnection]",
+    cycle: "ref[RequestResponseCycle]",
+    take: Consumer,
 ) -> None:
-    """Pour a request's body; weakly held, for both hold the scope that holds this."""
+    """Stream a request's body; weakly held, for both hold the scope that holds this."""
     there, request = connection(), cycle()
     if there is None or request is None:
         raise ClientDisconnect
-    await there.pour(request, take)
+    await there.stream(request, take)
 
 
 class _Buffered(asyncio.BufferedProtocol):
@@ -149,9 +151,12 @@ class _Buffered(asyncio.BufferedProtocol):
     """
 
     def __init__(
-        self, kind: Callable[..., Pouring], memory: memoryview, **arguments: Any
+        self,
+        kind: Callable[..., StreamingConnection],
+        memory: memoryview,
+        **arguments: Any,
     ) -> None:
-        self._connection: Pouring | None = kind(**arguments)
+        self._connection: StreamingConnection | None = kind(**arguments)
         self._memory = memory
 
     def attend(self, peer: Peer, lost: Callable[[], None]) -> None:
@@ -188,7 +193,7 @@ class _Buffered(asyncio.BufferedProtocol):
             self._connection.resume_writing()
 
 
-def protocol(kind: type[Pouring]) -> Any:
+def protocol(kind: type[StreamingConnection]) -> Any:
     """Return what uvicorn is to make for each connection of one server."""
     return partial(_Buffered, kind, memoryview(bytearray(BUFFER)))
 

@@ -4,13 +4,13 @@ from http import HTTPStatus
 
 from fedsecure.errors import Problem
 from fedsecure.transport.bounded_connection import MAX_HEAD
-from fedsecure_aggregator.http.body_stream import Pouring
+from fedsecure_aggregator.http.body_stream import StreamingConnection
 from fedsecure_aggregator.http.problems import document
 
 __all__ = ["MAX_HEAD", "Connection"]
 
 
-class Connection(Pouring):
+class Connection(StreamingConnection):
     """A client's connection; uvicorn makes one for each."""
 
     def refusal(self, problem: Problem, detail: str) -> tuple[bytes, bytes]:

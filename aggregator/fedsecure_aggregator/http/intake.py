@@ -21,7 +21,7 @@ from fedsecure.protocol import framing
 from fedsecure.protocol.signing import Signed, verify
 from fedsecure.protocol.statements import ReportHeader
 from fedsecure.transport.bounded_connection import peer_of, vouch
-from fedsecure_aggregator.http.rate_limit import Pace
+from fedsecure_aggregator.http.rate_limit import RateLimit
 from fedsecure_aggregator.http.request_body import Body, require_length
 from fedsecure_aggregator.http.worker import Worker
 from fedsecure_aggregator.rounds import receipts, refusals, reports
@@ -43,10 +43,10 @@ class _Refused:
 class Intake:
     """Takes reports in. One for each server."""
 
-    def __init__(self, context: Context, worker: Worker, pace: Pace) -> None:
+    def __init__(self, context: Context, worker: Worker, rate_limit: RateLimit) -> None:
         self._context = context
         self._worker = worker
-        self._pace = pace
+        self._rate_limit = rate_limit
         self._under_way: Counter[tuple[str, str]] = Counter()
 
     async def receive(self, request: Request, digest: str, reporter: str) -> str:
@@ -67,7 +67,7 @@ class Intake:
         header = verify(token, ReportHeader, self._context.federation)
         peer = peer_of(request.scope)
         vouch(peer)
-        self._pace.charge(header.signer, header.digest, peer)
+        self._rate_limit.charge(header.signer, header.digest, peer)
         expected = await self._expected(digest, reporter, header)
         offset = framing.offset_after(token)
         _require_exact(length, offset, expected)
@@ -110,7 +110,7 @@ class Intake:
 
     async def _longest(self, digest: str) -> int:
         """Return how long a payload of a round can be; the store is asked once."""
-        granted = self._context.granted.known(digest)
+        granted = self._context.grant_cache.known(digest)
         if granted is not None:
             return reports.longest_payload(granted.params)
         return await run_in_threadpool(reports.most_bytes, self._context, digest)
@@ -131,7 +131,7 @@ class Intake:
     async def _compare(self, body: Body, expected: Expected) -> None:
         digest = PayloadDigest(expected.header.statement.length)
         async with body.moving():
-            await body.pour(digest.update)
+            await body.stream(digest.update)
         _require_digest(digest, expected)
 
     async def _store(self, body: Body, token: str, expected: Expected) -> Upload:
@@ -141,7 +141,7 @@ class Intake:
         with self._context.spool.uploading("incoming report") as upload:
             upload.write(framing.prefix(token))
             async with body.moving():
-                await body.pour(lambda piece: _write(piece, upload, digest))
+                await body.stream(lambda piece: _write(piece, upload, digest))
             _require_digest(digest, expected)
             await run_in_threadpool(upload.sync)
         return upload

@@ -21,7 +21,7 @@ MOST_SEEN: Final = 2**15  # statements that are remembered, 0.2 kB each
 
 
 @dataclass(slots=True)
-class Pace:
+class RateLimit:
     """Admits up to `per_minute` requests at once, and as many in each minute.
 
     Used by the event loop's thread alone. Memory is a number for each party and each

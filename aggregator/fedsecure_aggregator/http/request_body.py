@@ -17,8 +17,8 @@ from starlette.requests import Request
 from fedsecure.core.layout import Buffer
 from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.transport.bounded_connection import peer_of
-from fedsecure.transport.held_bodies import Holding
-from fedsecure_aggregator.http.body_stream import POUR
+from fedsecure.transport.held_bodies import HeldBodies
+from fedsecure_aggregator.http.body_stream import BODY_STREAM
 
 DECIMAL: Final = re.compile("[0-9]{1,18}")
 SLOWEST: Final = 8 * 2**10  # bytes a second of what nobody is known to have signed
@@ -32,7 +32,7 @@ class Body:
     """
 
     def __init__(self, request: Request, still_seconds: float) -> None:
-        self._pour = request.scope.get("extensions", {}).get(POUR)
+        self._stream = request.scope.get("extensions", {}).get(BODY_STREAM)
         self._pieces = request.stream()
         self._still_seconds = still_seconds
         self._held = b""
@@ -105,21 +105,21 @@ class Body:
                 self._moved()
                 yield piece
 
-    async def pour(self, take: Callable[[Buffer], object]) -> None:
+    async def stream(self, take: Callable[[Buffer], object]) -> None:
         """Hand all that follows to `take`, which may not keep it."""
 
         def taken(piece: Buffer) -> None:
             self._moved()
             take(piece)
 
-        if self._pour is None:  # another server than ours
+        if self._stream is None:  # another server than ours
             async for piece in self.rest():
                 take(piece)
             return
         if self._held:
             take(self._held)
         await self._pieces.aclose()
-        await self._pour(taken)
+        await self._stream(taken)
 
     def _moved(self) -> None:
         if self._limit is None:
@@ -133,7 +133,7 @@ class Body:
 
 @asynccontextmanager
 async def reading(
-    request: Request, limit: int, still_seconds: float, holding: Holding
+    request: Request, limit: int, still_seconds: float, holding: HeldBodies
 ) -> AsyncIterator[str]:
     """Yield a body that is one token; its room is taken as long as the block lasts.
 

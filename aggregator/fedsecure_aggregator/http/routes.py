@@ -33,10 +33,10 @@ from fedsecure.protocol.signing import MAX_TOKEN, Signed, verify
 from fedsecure.protocol.statements import Fold, Opening, RoundSpec, Statement, Void
 from fedsecure.transport.bounded_connection import peer_of, vouch
 from fedsecure.transport.connection_limits import Lines
-from fedsecure.transport.held_bodies import Holding
+from fedsecure.transport.held_bodies import HeldBodies
 from fedsecure_aggregator.http.intake import Intake
 from fedsecure_aggregator.http.metrics import Metrics, Stage
-from fedsecure_aggregator.http.rate_limit import Pace
+from fedsecure_aggregator.http.rate_limit import RateLimit
 from fedsecure_aggregator.http.readiness import Readiness
 from fedsecure_aggregator.http.request_body import reading
 from fedsecure_aggregator.http.shared_answers import Shared
@@ -66,7 +66,7 @@ class Routes:
         context: Context,
         worker: Worker,
         metrics: Metrics,
-        pace: Pace,
+        rate_limit: RateLimit,
         readiness: Readiness,
         lines: Lines | None,
     ) -> None:
@@ -74,10 +74,10 @@ class Routes:
         self._readiness = readiness
         self._worker = worker
         self._metrics = metrics
-        self._pace = pace
+        self._rate_limit = rate_limit
         self._lines = lines
-        self._intake = Intake(context, worker, pace)
-        self._holding = Holding(MAX_TOKEN)
+        self._intake = Intake(context, worker, rate_limit)
+        self._holding = HeldBodies(MAX_TOKEN)
         self._repeated = asyncio.Semaphore(1)
         self._fault = Shared(self._look_for_fault, context.monotonic)
         self._page = Shared(self._measured, context.monotonic)
@@ -87,7 +87,7 @@ class Routes:
         with self._metrics.stage(Stage.GRANT):
             spec, is_first = await self._verified(request, MAX_SPEC, RoundSpec)
             granted = await run_in_threadpool(
-                grants.granted, self._context, round_id, spec
+                grants.find_grant, self._context, round_id, spec
             )
             if granted is None:
                 granted = await self._decide(grants.grant, round_id, spec, is_first)
@@ -126,7 +126,7 @@ class Routes:
             most = await run_in_threadpool(openings.most_bytes, self._context, round_id)
             opening, is_first = await self._verified(request, most, Opening)
             share = await run_in_threadpool(
-                openings.answered, self._context, round_id, opening
+                openings.find_answer, self._context, round_id, opening
             )
             if share is None:
                 share = await self._decide(
@@ -208,7 +208,7 @@ class Routes:
                 said = await run_in_threadpool(verify, token, kind, federation)
         peer = peer_of(request.scope)
         vouch(peer)
-        return said, self._pace.charge(said.signer, said.digest, peer)
+        return said, self._rate_limit.charge(said.signer, said.digest, peer)
 
     async def _decide(
         self,
@@ -254,8 +254,8 @@ class Routes:
         reads.require_ticket(self._context, authorization, path, reader)
         peer = peer_of(request.scope)
         vouch(peer)
-        self._pace.require(reader)
-        self._pace.paid(peer)
+        self._rate_limit.require(reader)
+        self._rate_limit.paid(peer)
 
 
 def _token(token: str) -> Response:

@@ -15,7 +15,7 @@ import structlog
 from fedsecure.storage import locks
 
 SHARED: Final = Path("/run/fedsecure/machine")  # as the compose file has it
-TOLD: Final = (
+COLOCATED: Final = (
     "another aggregator runs on this machine: if it is the federation's other one, "
     "nothing is secret, for whoever has the machine has both shares of every update"
 )
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 @contextmanager
-def looking_around(shared: Path = SHARED) -> Iterator[None]:
+def detecting_colocation(shared: Path = SHARED) -> Iterator[None]:
     """Hold the machine's lock; if another server has it, say what that means."""
     try:
         file = shared.open("rb")
@@ -33,5 +33,5 @@ def looking_around(shared: Path = SHARED) -> Iterator[None]:
         return
     with file:
         if not locks.lock(file):
-            log.warning(TOLD)
+            log.warning(COLOCATED)
         yield

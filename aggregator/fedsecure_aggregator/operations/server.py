@@ -30,10 +30,10 @@ from fedsecure_aggregator.http.connection import Connection
 from fedsecure_aggregator.http.readiness import Readiness, readiness
 from fedsecure_aggregator.http.worker import Worker
 from fedsecure_aggregator.operations import logs
-from fedsecure_aggregator.operations.colocation import looking_around
+from fedsecure_aggregator.operations.colocation import detecting_colocation
 from fedsecure_aggregator.rounds import recovery
+from fedsecure_aggregator.rounds.accumulator import Accumulator
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Fold
 from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.spool import Spool
 from fedsecure_aggregator.storage.store import Store, open_store
@@ -61,7 +61,7 @@ def serve(settings: AggregatorSettings) -> None:
     logs.configure([party.name for party in author.federation.data_owners])
     _warn_of_one_host(author.federation)
     with (
-        looking_around(),
+        detecting_colocation(),
         _listen(*settings.address) as listener,
         open_spool(settings.data) as spool,
         closing(open_store(settings.store, author)) as store,
@@ -103,7 +103,7 @@ def _context(
         policy=settings.policy,
         store=store,
         spool=spool,
-        fold=Fold(spool),
+        accumulator=Accumulator(spool),
         clock=time.time,
         monotonic=time.monotonic,
         rand=secrets.token_bytes,

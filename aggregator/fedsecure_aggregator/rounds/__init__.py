@@ -2,7 +2,7 @@
 
     grants        the promise with a key that a round begins with
     reports       what an upload must be, and how it is kept; then `receipts`
-    fold          opens input shares and adds them up
+    accumulator   opens input shares and adds them up
     losses        what no longer opens, and rows that a database lost
     openings      the one opening of a round; then `aggregate_shares`
     voids         given up; `deletion` by the clock, `recovery` at a start

@@ -11,11 +11,11 @@ from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author
 from fedsecure.protocol.statements import LedgerHead
-from fedsecure_aggregator.rounds.fold import Fold
+from fedsecure_aggregator.rounds.accumulator import Accumulator
 from fedsecure_aggregator.rounds.process_memory import ProcessMemory
 from fedsecure_aggregator.rules.limits import STILL_SECONDS, TIDY_SECONDS
 from fedsecure_aggregator.rules.policy import Policy
-from fedsecure_aggregator.storage.grant_cache import GrantedRounds
+from fedsecure_aggregator.storage.grant_cache import GrantCache
 from fedsecure_aggregator.storage.spool import Spool
 from fedsecure_aggregator.storage.store import Store
 
@@ -31,14 +31,14 @@ class Context:
         policy: What it refuses.
         store: Its database.
         spool: Its data folder.
-        fold: Its sums.
+        accumulator: Its sums.
         clock: Seconds since 1970; may be set, so no duration is measured by it.
         monotonic: Seconds that never go back, for durations.
         rand: `rand(n)` returns n uniform bytes.
         mechanism: What is released of a sum.
         still_seconds: How long a connection may stand still.
         tidy_seconds: How long what has expired may wait to be deleted.
-        granted: What was granted, as far as it was asked for.
+        grant_cache: What was granted, as far as it was asked for.
         versions: Of the federation, all that this party accepted; default: this one.
         memory: What this process knows beside its stores.
     """
@@ -47,14 +47,14 @@ class Context:
     policy: Policy
     store: Store
     spool: Spool
-    fold: Fold
+    accumulator: Accumulator
     clock: Callable[[], float]
     monotonic: Callable[[], float]
     rand: Callable[[int], bytes] = field(repr=False)
     mechanism: Mechanism = EXACT
     still_seconds: int = STILL_SECONDS
     tidy_seconds: int = TIDY_SECONDS
-    granted: GrantedRounds = field(default_factory=GrantedRounds, repr=False)
+    grant_cache: GrantCache = field(default_factory=GrantCache, repr=False)
     versions: Federations | None = field(default=None, repr=False)
     memory: ProcessMemory = field(default_factory=ProcessMemory, repr=False)
 

@@ -23,7 +23,7 @@ from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.disk import disk
 from fedsecure_aggregator.storage.journal import OpenedSet
 from fedsecure_aggregator.storage.notes import RestoreNote
-from fedsecure_aggregator.storage.projection import Happened, members_of
+from fedsecure_aggregator.storage.projection import EventKind, members_of
 
 log = structlog.get_logger()
 
@@ -71,7 +71,7 @@ def close_runs(context: Context, session: Session, said: RestoreNote) -> None:
         "lost": lost,
         "sets_forgotten": said.sets_forgotten,
     }
-    context.store.append(session, Happened.RESTORED, body, context.clock())
+    context.store.append(session, EventKind.RESTORED, body, context.clock())
     log.warning("store was restored", runs=len(runs), kept=found.entries, lost=lost)
 
 

@@ -26,7 +26,7 @@ from fedsecure_aggregator.rules.round_states import (
     require_round,
 )
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.projection import Happened
+from fedsecure_aggregator.storage.projection import EventKind
 from fedsecure_aggregator.storage.tables import RoundRow
 
 HOUR: Final = 3600.0  # seconds
@@ -56,7 +56,7 @@ def grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str:
     return granted
 
 
-def granted(context: Context, digest: str, spec: Signed[RoundSpec]) -> str | None:
+def find_grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str | None:
     """Return the grant that was given for this very spec; reads only.
 
     Raises:
@@ -117,7 +117,7 @@ def _grant(context: Context, session: Session, spec: Signed[RoundSpec]) -> Round
         "sealing_key": base64url(key.public_bytes),
         "token": spec.token,
     }
-    context.store.append(session, Happened.GRANTED, body, context.clock())
+    context.store.append(session, EventKind.GRANTED, body, context.clock())
     log.info("round granted", round=spec.digest, cohort=len(said.cohort))
     return queries.find_round(session, spec.digest)
 

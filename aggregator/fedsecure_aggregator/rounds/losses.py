@@ -27,12 +27,12 @@ from fedsecure.protocol.signing import Signed, verify
 from fedsecure.protocol.statements import ReportHeader
 from fedsecure.protocol.stored_statements import stored
 from fedsecure_aggregator.rounds import receipts
+from fedsecure_aggregator.rounds.accumulator import ReceivedReport
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import ReceivedReport
 from fedsecure_aggregator.rounds.reports import require_address
 from fedsecure_aggregator.rules.round_states import UNDECIDED, require_round
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.projection import Happened, spec_of
+from fedsecure_aggregator.storage.projection import EventKind, spec_of
 from fedsecure_aggregator.storage.spool import report_name
 from fedsecure_aggregator.storage.tables import ReportRow, RoundRow
 
@@ -57,7 +57,9 @@ def add_up(
     known = _known(context, row.spec)
     left = [report for report in reports if report.reporter not in known]
     received = [_received(context, report) for report in left]
-    found = context.fold.gather(params_of(spec_of(row.token)), row.spec, received)
+    found = context.accumulator.gather(
+        params_of(spec_of(row.token)), row.spec, received
+    )
     if found:
         # A folder that is away for a moment has lost nothing.
         context.spool.require_sound()
@@ -110,7 +112,7 @@ def _record(
     def work(session: Session) -> None:
         for body in bodies:
             if body["reporter"] not in queries.losses_of(session, body["spec"]):
-                context.store.append(session, Happened.LOST, body, context.clock())
+                context.store.append(session, EventKind.LOST, body, context.clock())
 
     context.change("report lost", work)
     for body in bodies:

@@ -31,11 +31,11 @@ from fedsecure_aggregator.rounds.aggregate_shares import (
     stored_share,
 )
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rules.opening import Facts, require_openable
+from fedsecure_aggregator.rules.opening import OpeningContext, require_openable
 from fedsecure_aggregator.rules.policy import CompareSets
 from fedsecure_aggregator.rules.round_states import Step, advance, require_round
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.projection import Happened, spec_of
+from fedsecure_aggregator.storage.projection import EventKind, spec_of
 from fedsecure_aggregator.storage.tables import OpeningRow, ReportRow, RoundRow
 
 BYTES_PER_MEMBER: Final = 4096  # of an opening; two receipts take about 2,750
@@ -100,7 +100,7 @@ def open_round(context: Context, digest: str, opening: Signed[Opening]) -> Seale
     return stored_share(context, digest)
 
 
-def answered(
+def find_answer(
     context: Context, digest: str, opening: Signed[Opening]
 ) -> SealedShare | None:
     """Return the share that was stored for this very opening; reads only.
@@ -152,7 +152,7 @@ def _require_openable(
     """Check everything about a set that can be known before it is added up."""
     _require_openable_now(context, row)
     reports = queries.reports_of(session, row.spec)
-    facts = Facts(
+    known = OpeningContext(
         name=context.name,
         federation=context.federation,
         spec=spec_of(row.token),
@@ -160,7 +160,7 @@ def _require_openable(
         digests={(r.reporter, r.report_id): r.digest for r in reports},
         opened=_compared(context, session, row),
     )
-    require_openable(opening.statement, facts)
+    require_openable(opening.statement, known)
     return _chosen(reports, opening.statement.set)
 
 
@@ -188,11 +188,12 @@ def _open(
         said = ", ".join(f"{name} ({why})" for name, why in sorted(lost.items()))
         raise RoundStateError("FS-328", said)
     crash_point(Point.ADDED_UP)
-    sealed = seal_share(context, row, opening.digest, context.fold.total(row.spec))
+    total = context.accumulator.total(row.spec)
+    sealed = seal_share(context, row, opening.digest, total)
     crash_point(Point.SHARE_ON_DISK)
     _commit(context, row, opening, reports, sealed)
     crash_point(Point.OPENING_COMMITTED)
-    context.fold.forget(row.spec)
+    context.accumulator.forget(row.spec)
     context.spool.scrub(row.spec)
     crash_point(Point.SCRUBBED)
 
@@ -220,8 +221,8 @@ def _commit(
         if known is not None:  # the answer to the commit was lost
             return
         now = context.clock()
-        context.store.append(session, Happened.OPENED, opened, now)
-        context.store.append(session, Happened.SHARE_STORED, share, now)
+        context.store.append(session, EventKind.OPENED, opened, now)
+        context.store.append(session, EventKind.SHARE_STORED, share, now)
 
     context.change("open round", work)
     size = sealed.length

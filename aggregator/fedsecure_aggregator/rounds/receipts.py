@@ -15,7 +15,7 @@ from fedsecure_aggregator.rules.round_states import (
     RoundState,
 )
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.projection import Happened
+from fedsecure_aggregator.storage.projection import EventKind
 from fedsecure_aggregator.storage.tables import ReportRow
 
 
@@ -74,7 +74,7 @@ def put_row(
         return require_report(session, said.spec, said.reporter)
     if standing.state is RoundState.GRANTED:
         body = {"spec": said.spec}
-        context.store.append(session, Happened.COLLECTING, body, context.clock())
+        context.store.append(session, EventKind.COLLECTING, body, context.clock())
     row = ReportRow(
         spec=said.spec,
         reporter=said.reporter,

@@ -35,7 +35,7 @@ from fedsecure.protocol.statements import (
 )
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.projection import Happened
+from fedsecure_aggregator.storage.projection import EventKind
 
 HOUR: Final = 3600.0  # seconds
 ONE_RECORD: Final = sealed_length(CHUNK)  # bytes of a payload, at most
@@ -118,7 +118,7 @@ def _append(context: Context, said: Signed[Any], code: str) -> None:
             "code": code,
             "spec": _round_of(said),
         }
-        context.store.append(session, Happened.REFUSED, body, now)
+        context.store.append(session, EventKind.REFUSED, body, now)
 
     context.change("record refusal", work)
 

@@ -17,8 +17,8 @@ from fedsecure.protocol.signing import Signed, digest_of
 from fedsecure.protocol.statements import LedgerHead, ReportHeader
 from fedsecure.system.crash_points import Point, crash_point
 from fedsecure_aggregator.rounds import receipts
+from fedsecure_aggregator.rounds.accumulator import ReceivedReport
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import ReceivedReport
 from fedsecure_aggregator.rules.policy import require_data_owner
 from fedsecure_aggregator.rules.round_states import (
     Step,
@@ -27,7 +27,7 @@ from fedsecure_aggregator.rules.round_states import (
     require_round,
 )
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.grant_cache import Granted
+from fedsecure_aggregator.storage.grant_cache import CachedGrant
 from fedsecure_aggregator.storage.queries import Standing
 from fedsecure_aggregator.storage.spool import Upload, report_name
 from fedsecure_aggregator.storage.tables import ReportRow
@@ -51,7 +51,7 @@ def most_bytes(context: Context, digest: str) -> int:
         RoundStateError: FS-300.
     """
     with context.store.reading("find round") as session:
-        return longest_payload(context.granted.find(session, digest).params)
+        return longest_payload(context.grant_cache.find(session, digest).params)
 
 
 def longest_payload(params: Params) -> int:
@@ -88,7 +88,7 @@ def _expect_now(context: Context, header: Signed[ReportHeader]) -> Expected:
     """Go through the steps of `expect` that need the store."""
     said = header.statement
     with context.store.reading("expect report") as session:
-        granted = context.granted.find(session, said.spec)
+        granted = context.grant_cache.find(session, said.spec)
         _require_member(context, granted, said.reporter)  # (3)
         _require_length(granted.params, said)  # (4)
         standing = queries.standing(session, said.spec, said.reporter)
@@ -124,13 +124,13 @@ def _keep(context: Context, report: Expected, upload: Upload, offset: int) -> st
     said = report.header.statement
     # Added first, for opening a report twice would cost as much as all the rest; a
     # sum that holds a report without a row is dropped at once.
-    context.fold.add(report.params, ReceivedReport(upload, said, offset))
+    context.accumulator.add(report.params, ReceivedReport(upload, said, offset))
     try:
         upload.commit(report_name(said.spec, said.reporter))
         crash_point(Point.REPORT_SPOOLED)
         row, head = _commit(context, report)
     except BaseException:
-        context.fold.forget(said.spec)
+        context.accumulator.forget(said.spec)
         raise
     crash_point(Point.REPORT_COMMITTED)
     log.info("report stored", round=said.spec, report=said.report_id, bytes=said.length)
@@ -163,7 +163,7 @@ def require_address(context: Context, said: ReportHeader, reporter: str) -> None
             raise PeerError("FS-310", f"{what} is {inside!r} inside, {here!r} here")
 
 
-def _require_member(context: Context, granted: Granted, reporter: str) -> None:
+def _require_member(context: Context, granted: CachedGrant, reporter: str) -> None:
     if reporter not in granted.members:
         spec = granted.spec
         raise PeerError("FS-311", f"{reporter} in round {spec.round} of {spec.run}")

@@ -18,7 +18,7 @@ from fedsecure_aggregator.rules.round_states import (
     require_round,
 )
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.projection import Happened
+from fedsecure_aggregator.storage.projection import EventKind
 from fedsecure_aggregator.storage.tables import RoundRow
 
 log = structlog.get_logger()
@@ -60,7 +60,7 @@ def give_up(
     """
     advance(row.state, Step.VOID)  # before anything is written
     body = {"spec": row.spec, "reason": reason, "void": token}
-    context.store.append(session, Happened.VOID, body, context.clock())
+    context.store.append(session, EventKind.VOID, body, context.clock())
     log.info("round void", round=row.spec, by_owner=token is not None)
 
 
@@ -70,7 +70,7 @@ def forget(context: Context, digest: str) -> None:
     Raises:
         OperatorError: FS-524 when something could not be deleted.
     """
-    context.fold.forget(digest)
+    context.accumulator.forget(digest)
     context.spool.discard_round(digest)
     context.memory.forget_round(digest)
 

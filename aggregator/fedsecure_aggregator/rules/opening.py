@@ -18,7 +18,7 @@ from fedsecure_aggregator.rules.policy import require_data_owner
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class OpeningContext:
     """What this aggregator knows itself when a set is to be opened.
 
     `digests` are those of the stored reports, by reporter and report id; `opened` the
@@ -34,7 +34,7 @@ class Facts:
     opened: Mapping[frozenset[str], int]
 
 
-def require_openable(opening: Opening, facts: Facts) -> None:
+def require_openable(opening: Opening, context: OpeningContext) -> None:
     """Check a set before it is committed; pure. Its order and author were checked.
 
     The steps, in order:
@@ -49,26 +49,26 @@ def require_openable(opening: Opening, facts: Facts) -> None:
         RoundStateError: FS-322.
     """
     members = opening.set
-    if not len(members) >= facts.least:  # (1)
-        raise PeerError("FS-320", f"{len(members)} members, at least {facts.least}")
+    if not len(members) >= context.least:  # (1)
+        raise PeerError("FS-320", f"{len(members)} members, at least {context.least}")
     for member in members:  # (2)
-        if member.reporter not in facts.spec.cohort:
+        if member.reporter not in context.spec.cohort:
             raise PeerError("FS-321", f"{member.reporter} is not in the cohort")
-        require_data_owner(facts.federation, member.reporter)
+        require_data_owner(context.federation, member.reporter)
     for member in members:  # (3)
-        if (member.reporter, member.report_id) not in facts.digests:
+        if (member.reporter, member.report_id) not in context.digests:
             raise RoundStateError("FS-322", f"{member.reporter} {member.report_id}")
-    require_receipts(opening, facts)  # (4)
-    require_groups(frozenset(m.reporter for m in members), facts)  # (5)
+    require_receipts(opening, context)  # (4)
+    require_groups(frozenset(m.reporter for m in members), context)  # (5)
 
 
-def require_receipts(opening: Opening, facts: Facts) -> None:
+def require_receipts(opening: Opening, context: OpeningContext) -> None:
     """Check one receipt of each aggregator for every member, in the set's order.
 
     Raises:
         PeerError: FS-323; FS-7xx for a receipt that is not what it seems.
     """
-    names = {party.name for party in facts.federation.pair}
+    names = {party.name for party in context.federation.pair}
     if set(opening.receipts) != names:
         raise PeerError("FS-323", f"of {sorted(opening.receipts)}, not {sorted(names)}")
     for name, tokens in opening.receipts.items():
@@ -77,11 +77,11 @@ def require_receipts(opening: Opening, facts: Facts) -> None:
                 "FS-323", f"{len(tokens)} of {name} for {len(opening.set)} members"
             )
         for member, token in zip(opening.set, tokens, strict=True):
-            receipt = verify(token, Receipt, facts.federation)
-            _require_receipt(opening, member, name, receipt, facts)
+            receipt = verify(token, Receipt, context.federation)
+            _require_receipt(opening, member, name, receipt, context)
 
 
-def require_groups(members: frozenset[str], facts: Facts) -> None:
+def require_groups(members: frozenset[str], context: OpeningContext) -> None:
     """Check that sums over these sets tell nothing about too few data owners.
 
     Data owners who are in the same ones of these sets form a group. Whatever is
@@ -95,7 +95,10 @@ def require_groups(members: frozenset[str], facts: Facts) -> None:
     Raises:
         PeerError: FS-324 with the size of a group and what it must be.
     """
-    sets = {**facts.opened, members: max(facts.least, facts.opened.get(members, 0))}
+    sets = {
+        **context.opened,
+        members: max(context.least, context.opened.get(members, 0)),
+    }
     groups = Counter(
         frozenset(one for one in sets if name in one)
         for name in frozenset().union(*sets)
@@ -115,7 +118,7 @@ def _require_receipt(
     member: Member,
     name: str,
     receipt: Signed[Receipt],
-    facts: Facts,
+    context: OpeningContext,
 ) -> None:
     said = receipt.statement
     expected = (opening.spec, name, member.reporter, member.report_id)
@@ -123,6 +126,6 @@ def _require_receipt(
         raise PeerError(
             "FS-323", f"one of {name} is not for {member.reporter}'s report"
         )
-    stored = facts.digests[member.reporter, member.report_id]
-    if name == facts.name and said.digest != stored:
+    stored = context.digests[member.reporter, member.report_id]
+    if name == context.name and said.digest != stored:
         raise PeerError("FS-323", f"one of {name} is for other bytes than are stored")

@@ -31,7 +31,7 @@ from fedsecure.errors import PeerError
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.signing import set_digest
 from fedsecure.protocol.statements import Event, Opening, ReportHeader, RoundSpec, Void
-from fedsecure_aggregator.storage.projection import Happened, project, spec_of
+from fedsecure_aggregator.storage.projection import EventKind, project, spec_of
 from fedsecure_aggregator.storage.store import MIGRATIONS
 from fedsecure_aggregator.storage.tables import Base, EventRow, ReportRow
 
@@ -125,12 +125,12 @@ def _restored(event: Event, _keys: Federations) -> Iterator[Evidence]:
 
 
 _READERS: Final[Mapping[str, Callable[[Event, Federations], Iterator[Evidence]]]] = {
-    Happened.GRANTED: _granted,
-    Happened.LOST: _lost,
-    Happened.OPENED: _opened,
-    Happened.SHARE_STORED: _share,
-    Happened.VOID: _void,
-    Happened.RESTORED: _restored,
+    EventKind.GRANTED: _granted,
+    EventKind.LOST: _lost,
+    EventKind.OPENED: _opened,
+    EventKind.SHARE_STORED: _share,
+    EventKind.VOID: _void,
+    EventKind.RESTORED: _restored,
 }
 
 _REPORTS: Final = text(

@@ -21,7 +21,7 @@ MOST: Final = 16  # rounds
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class CachedGrant:
     """One round's spec, the numbers that follow from it, and who may report."""
 
     spec: RoundSpec
@@ -29,21 +29,21 @@ class Granted:
     members: frozenset[str]
 
 
-class GrantedRounds:
+class GrantCache:
     """The rounds that were asked for last; for all threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Granted] = OrderedDict()
+        self._kept: OrderedDict[str, CachedGrant] = OrderedDict()
         self._lock = Lock()
 
-    def known(self, digest: str) -> Granted | None:
+    def known(self, digest: str) -> CachedGrant | None:
         """Return a round if it was asked for lately; the store is not asked."""
         with self._lock:
             if digest in self._kept:
                 self._kept.move_to_end(digest)
             return self._kept.get(digest)
 
-    def find(self, session: Session, digest: str) -> Granted:
+    def find(self, session: Session, digest: str) -> CachedGrant:
         """Return a round, read from the store only once.
 
         Raises:
@@ -53,7 +53,7 @@ class GrantedRounds:
         if kept is not None:
             return kept
         spec = spec_of(queries.find_round(session, digest).token)
-        found = Granted(spec, params_of(spec), frozenset(spec.cohort))
+        found = CachedGrant(spec, params_of(spec), frozenset(spec.cohort))
         with self._lock:
             self._kept[digest] = found
             while len(self._kept) > MOST:

@@ -35,7 +35,7 @@ from fedsecure_aggregator.storage.tables import (
 )
 
 
-class Happened(StrEnum):
+class EventKind(StrEnum):
     """Kinds of ledger entries at an aggregator."""
 
     GRANTED = "round-granted"
@@ -51,7 +51,7 @@ class Happened(StrEnum):
 
 def project(session: Session, event: Event) -> None:
     """Apply one ledger entry to the tables; run by `Ledger.append` and by audits."""
-    _PROJECTIONS[Happened(event.kind)](session, event)
+    _PROJECTIONS[EventKind(event.kind)](session, event)
 
 
 def _granted(session: Session, event: Event) -> None:
@@ -136,16 +136,16 @@ def _advance(session: Session, event: Event, step: Step) -> RoundRow:
     return row
 
 
-_PROJECTIONS: Final[Mapping[Happened, Callable[[Session, Event], None]]] = {
-    Happened.GRANTED: _granted,
-    Happened.COLLECTING: _collecting,
-    Happened.LOST: _lost,
-    Happened.OPENED: _opened,
-    Happened.SHARE_STORED: _share_stored,
-    Happened.VOID: _void,
-    Happened.RESTORED: _restored,
-    Happened.REFUSED: _refused,
-    Happened.FEDERATION_CHANGED: lambda _session, _event: None,
+_PROJECTIONS: Final[Mapping[EventKind, Callable[[Session, Event], None]]] = {
+    EventKind.GRANTED: _granted,
+    EventKind.COLLECTING: _collecting,
+    EventKind.LOST: _lost,
+    EventKind.OPENED: _opened,
+    EventKind.SHARE_STORED: _share_stored,
+    EventKind.VOID: _void,
+    EventKind.RESTORED: _restored,
+    EventKind.REFUSED: _refused,
+    EventKind.FEDERATION_CHANGED: lambda _session, _event: None,
 }
 
 

@@ -22,7 +22,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from fedsecure.system.lifeline import tie_to
-from fedsecure_aggregator.http.body_stream import POUR, Pouring, protocol
+from fedsecure_aggregator.http.body_stream import (
+    BODY_STREAM,
+    StreamingConnection,
+    protocol,
+)
 
 PATH: Final = "/upload"
 READY: Final = "/health/ready"
@@ -35,8 +39,8 @@ def app(folder: Path) -> Starlette:
     async def upload(request: Request) -> PlainTextResponse:
         path = folder / str(next(numbers))
         with path.open("xb") as file:
-            if POUR in request.scope.get("extensions", {}):
-                await request.scope["extensions"][POUR](file.write)
+            if BODY_STREAM in request.scope.get("extensions", {}):
+                await request.scope["extensions"][BODY_STREAM](file.write)
             else:
                 async for piece in request.stream():
                     file.write(piece)
@@ -64,7 +68,7 @@ def main() -> None:
         host=host,
         port=int(port),
         loop="uvloop",
-        http=protocol(Pouring) if poured else "httptools",
+        http=protocol(StreamingConnection) if poured else "httptools",
         ws="none",
         log_config=None,
         access_log=False,

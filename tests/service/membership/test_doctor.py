@@ -37,7 +37,7 @@ from fedsecure.system.settings import read_toml
 from fedsecure_aggregator.config import load
 from fedsecure_aggregator.operations import doctor as aggregator_doctor
 from fedsecure_aggregator.operations.health import require_ready
-from fedsecure_aggregator.storage.projection import Happened
+from fedsecure_aggregator.storage.projection import EventKind
 from fedsecure_aggregator.storage.store import open_store
 from fedsecure_clients.agent import doctor as agent_doctor
 from tests.e2e.federation import change_toml
@@ -441,7 +441,7 @@ def test_a_store_of_another_server(federation: Federation) -> None:
     file.unlink()
     south = load(federation["south"].config).author()
     with closing(open_store(file, south)) as theirs:
-        restored = partial(theirs.append, kind=Happened.RESTORED, body={"runs": []})
+        restored = partial(theirs.append, kind=EventKind.RESTORED, body={"runs": []})
         theirs.change("begin", lambda session: restored(session, at=time.time()))
     assert "backup belongs to" in federation.failing("north", "ledger", "FS-548")
     file.write_bytes(whole)

@@ -10,8 +10,8 @@ from fedsecure.protocol.framing import offset_after
 from fedsecure.protocol.signing import Signed, verify
 from fedsecure.protocol.statements import Opening, Statement, Void
 from fedsecure_aggregator.rounds import grants, openings, recovery, reports, voids
+from fedsecure_aggregator.rounds.accumulator import Accumulator
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Fold
 from fedsecure_aggregator.rules.policy import Policy
 from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.store import open_store
@@ -125,7 +125,7 @@ def start(world: World, name: str, folder: Path, place: str, clock: Clock) -> Se
         policy=Policy(),
         store=open_store(place, author),
         spool=spool,
-        fold=Fold(spool),
+        accumulator=Accumulator(spool),
         clock=clock,
         monotonic=clock,
         rand=Entropy(f"{name} {folder.stat().st_mtime_ns}"),

@@ -18,7 +18,7 @@ from fedsecure_aggregator.operations.cli import app
 from fedsecure_aggregator.rounds import deletion, openings, recovery
 from fedsecure_aggregator.rules.round_states import RoundState
 from fedsecure_aggregator.storage import queries
-from fedsecure_aggregator.storage.projection import Happened
+from fedsecure_aggregator.storage.projection import EventKind
 from fedsecure_aggregator.storage.tables import EventRow
 from tests.postgres import Cluster, cluster
 from tests.unit.aggregator.conftest import Pair, Server, start
@@ -104,7 +104,7 @@ def test_a_new_data_folder_goes_on_only_when_its_operator_says_what_is_lost(
     put_back(settings, None)
     pair.restart("north")
     (kind, body) = entries(pair.north)[-1]
-    assert (kind, body["sets_forgotten"]) == (Happened.RESTORED, False)
+    assert (kind, body["sets_forgotten"]) == (EventKind.RESTORED, False)
     assert opens_over_fewer(pair) == "FS-324"
 
 
@@ -273,7 +273,7 @@ def test_a_restore_keeps_what_was_there_and_says_what_is_lost(
         assert connection.execute(text(query)).first() == (lost.entries, lost.hash)
     engine.dispose()
     (kind, body) = entries(pair.restart("north"))[1]
-    assert kind == Happened.RESTORED
+    assert kind == EventKind.RESTORED
     assert body == {
         "runs": ["run-1", "run-2"],
         "ordered_at": 7.0,
@@ -383,7 +383,7 @@ def test_a_database_that_lost_a_round_is_not_written_to_and_nothing_is_deleted(
     put_back(settings_of(pair.north), None)
     pair.restart("north")
     kind, body = entries(pair.north)[kept]
-    assert kind == Happened.RESTORED
+    assert kind == EventKind.RESTORED
     assert body["kept"] == kept
     assert body["lost"]["entries"] == len(before)  # type: ignore[index]
     assert state_of(pair.north, first) is RoundState.VOID
@@ -436,4 +436,4 @@ def test_the_command_asks_before_it_replaces_anything(
     done = CliRunner().invoke(app, ["restore", str(file)], "y\n")
     assert done.exit_code == 0, done.output
     assert "what was there before: " in done.output
-    assert entries(pair.restart("north"))[-2][0] == Happened.RESTORED
+    assert entries(pair.restart("north"))[-2][0] == EventKind.RESTORED

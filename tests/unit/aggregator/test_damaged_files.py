@@ -98,7 +98,7 @@ def test_a_damaged_key_is_not_taken_for_reports_that_were_lost(
     asked = pair.world.propose()
     receipts = pair.collect(asked, *HOSPITALS)
     key = pair.north.key_file(asked)
-    pair.north.context.fold.forget(asked.digest)
+    pair.north.context.accumulator.forget(asked.digest)
     flip(key, place)
     opening = pair.world.opening(asked, receipts)
     assert refused(lambda: pair.north.open(asked, opening)).code == "FS-308"

@@ -31,9 +31,9 @@ from fedsecure.transport.retries import Patience
 from fedsecure_aggregator.http.app import create_app
 from fedsecure_aggregator.http.worker import Worker
 from fedsecure_aggregator.rounds import recovery
+from fedsecure_aggregator.rounds.accumulator import Accumulator
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rounds.fold import Fold
-from fedsecure_aggregator.rules.opening import Facts, require_openable
+from fedsecure_aggregator.rules.opening import OpeningContext, require_openable
 from fedsecure_aggregator.rules.policy import Policy
 from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.store import open_store
@@ -82,7 +82,7 @@ def aggregator(folder: Path, clock: Clock, policy: Policy) -> Iterator[Context]:
             policy=policy,
             store=store,
             spool=spool,
-            fold=Fold(spool),
+            accumulator=Accumulator(spool),
             clock=clock,
             monotonic=lambda: 0.0,
             rand=lambda size: key_seed[:size],
@@ -195,7 +195,7 @@ def test_the_conversation_meets_every_refusal_of_an_opening_and_a_report() -> No
 @pytest.mark.parametrize("case", named(OPENINGS["cases"]))
 def test_an_opening_is_refused_as_the_vectors_say(case: dict[str, Any]) -> None:
     opening = verify(case["token"], Opening, FEDERATION).statement
-    facts = Facts(
+    facts = OpeningContext(
         name=OPENINGS["server"],
         federation=FEDERATION,
         spec=verify(OPENINGS["spec"], RoundSpec, FEDERATION).statement,

@@ -7,10 +7,10 @@ from starlette.requests import Request
 
 from fedsecure.errors import FedsecureError
 from fedsecure.transport.bounded_connection import PEER, Peer
-from fedsecure.transport.held_bodies import Holding
+from fedsecure.transport.held_bodies import HeldBodies
 from fedsecure_aggregator.http import request_body
 from fedsecure_aggregator.http.intake import Intake
-from fedsecure_aggregator.http.rate_limit import Pace
+from fedsecure_aggregator.http.rate_limit import RateLimit
 from fedsecure_aggregator.http.request_body import Body, reading
 from fedsecure_aggregator.http.worker import Worker
 from fedsecure_aggregator.storage import queries
@@ -105,10 +105,10 @@ def test_bodies_are_refused_before_they_are_read(
     code: str, headers: dict[str, str]
 ) -> None:
     sent = request(b"\xff\xff\xff", headers=headers)
-    assert refused(lambda: read_whole(sent, Holding(10**6))) == code
+    assert refused(lambda: read_whole(sent, HeldBodies(10**6))) == code
 
 
-async def read_whole(sent: Request, holding: Holding, still: float = 60) -> str:
+async def read_whole(sent: Request, holding: HeldBodies, still: float = 60) -> str:
     async with reading(sent, 10**6, still, holding) as token:
         return token
 
@@ -118,11 +118,11 @@ def test_a_statement_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(request_body, "SLOWEST", 100)
     sent = slow_request(pieces=100, pause=0.05)
     sent.scope["headers"] = [(b"content-length", b"10")]
-    assert refused(lambda: read_whole(sent, Holding(10**6), still=0.2)) == "FS-319"
+    assert refused(lambda: read_whole(sent, HeldBodies(10**6), still=0.2)) == "FS-319"
 
 
 def test_what_many_send_at_once_is_held_up_to_a_limit_and_makes_room() -> None:
-    holding, size = Holding(most=1000), 400
+    holding, size = HeldBodies(most=1000), 400
     held: list[int] = []
 
     async def hold(address: str, still: bool) -> str:
@@ -159,7 +159,7 @@ def test_a_data_owner_has_at_most_two_uploads_under_way(pair: Pair) -> None:
     report = pair.world.report(asked, pair.grant(asked), "basel")["north"]
     headers = {"content-length": str(len(report.body))}
     worker = Worker()
-    desk = Intake(pair.north.context, worker, Pace(60, pair.north.clock))
+    desk = Intake(pair.north.context, worker, RateLimit(60, pair.north.clock))
 
     async def run() -> list[object]:
         uploads = [
@@ -191,7 +191,7 @@ def test_a_header_that_nobody_here_signed_leaves_no_trace(pair: Pair) -> None:
     token = report.header.token.encode()
     body = report.body.replace(token[-8:], b"A" * 8, 1)
     worker = Worker()
-    desk = Intake(pair.north.context, worker, Pace(60, Clock()))
+    desk = Intake(pair.north.context, worker, RateLimit(60, Clock()))
     sent = request(body, headers={"content-length": str(len(body))})
     assert refused(lambda: desk.receive(sent, asked.digest, "basel")).startswith("FS-7")
     with pair.north.context.store.reading("look") as session:

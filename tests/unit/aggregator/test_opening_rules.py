@@ -13,7 +13,11 @@ from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.ledger import GENESIS
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import LedgerHead, Member, Opening, Receipt
-from fedsecure_aggregator.rules.opening import Facts, require_groups, require_openable
+from fedsecure_aggregator.rules.opening import (
+    OpeningContext,
+    require_groups,
+    require_openable,
+)
 from tests.protocol.attacks.subtraction import fewest_told_apart
 from tests.unit.aggregator.world import HOSPITALS, SERVERS, Round, World
 
@@ -50,12 +54,12 @@ def opening(world: World, asked: Round) -> Opening:
 
 
 @pytest.fixture
-def facts(world: World, asked: Round, opening: Opening) -> Facts:
+def context(world: World, asked: Round, opening: Opening) -> OpeningContext:
     receipts = [
         verify(token, Receipt, world.federation).statement
         for token in opening.receipts["north"]
     ]
-    return Facts(
+    return OpeningContext(
         name="north",
         federation=world.federation,
         spec=asked.spec.statement,
@@ -153,52 +157,54 @@ REFUSALS: dict[str, tuple[str, Change]] = {
 
 @pytest.mark.parametrize("what", REFUSALS)
 def test_an_opening_is_refused_with(
-    what: str, world: World, opening: Opening, facts: Facts
+    what: str, world: World, opening: Opening, context: OpeningContext
 ) -> None:
     code, change = REFUSALS[what]
     changed = opening.model_copy(update=change(opening, world))
     with pytest.raises(FedsecureError) as caught:
-        require_openable(changed, facts)
+        require_openable(changed, context)
     assert caught.value.code == code
 
 
 def test_a_member_who_left_the_roster_is_in_no_set(
-    world: World, opening: Opening, facts: Facts
+    world: World, opening: Opening, context: OpeningContext
 ) -> None:
     content = world.federation_content()
     content["data_owners"] = content["data_owners"][1:]
-    left = replace(facts, federation=Federation.model_validate(content))
+    left = replace(context, federation=Federation.model_validate(content))
     with pytest.raises(PeerError, match="FS-741"):
         require_openable(opening, left)
-    with_server = facts.spec.model_copy(update={"cohort": ["basel", "bern", "north"]})
+    with_server = context.spec.model_copy(update={"cohort": ["basel", "bern", "north"]})
     odd = opening.model_copy(
         update={"set": [*opening.set[:2], Member(reporter="north", report_id="0" * 32)]}
     )
     with pytest.raises(PeerError, match="FS-404"):
-        require_openable(odd, replace(facts, spec=with_server))
+        require_openable(odd, replace(context, spec=with_server))
 
 
-def test_an_opening_with_all_receipts_passes(opening: Opening, facts: Facts) -> None:
-    require_openable(opening, facts)
+def test_an_opening_with_all_receipts_passes(
+    opening: Opening, context: OpeningContext
+) -> None:
+    require_openable(opening, context)
 
 
 def test_the_own_minimum_holds_when_the_spec_asks_for_less(
-    opening: Opening, facts: Facts
+    opening: Opening, context: OpeningContext
 ) -> None:
     with pytest.raises(PeerError, match="FS-320"):
-        require_openable(opening, replace(facts, least=4))
+        require_openable(opening, replace(context, least=4))
 
 
 @cache
-def nothing_opened() -> Facts:
+def nothing_opened() -> OpeningContext:
     world = World()
     spec = world.propose().spec.statement
-    return Facts("north", world.federation, spec, 3, {}, {})
+    return OpeningContext("north", world.federation, spec, 3, {}, {})
 
 
 def opened(
     *sets: str, least: int = 3, before: Mapping[str, int] | None = None
-) -> Facts:
+) -> OpeningContext:
     """What an aggregator knows after opening these sets, each with its minimum."""
     known = dict.fromkeys(map(frozenset, sets), least)
     known.update({frozenset(one): value for one, value in (before or {}).items()})
@@ -271,12 +277,12 @@ def test_three_sets_are_refused_whose_combination_singles_one_out(last: str) -> 
 def test_a_lower_minimum_undoes_no_promise_of_an_earlier_round(
     before: dict[str, int], members: str, least: int, refused: bool
 ) -> None:
-    facts = opened(least=least, before=before)
+    context = opened(least=least, before=before)
     if refused:
         with pytest.raises(PeerError, match=r"FS-324.*at least 5"):
-            require_groups(frozenset(members), facts)
+            require_groups(frozenset(members), context)
     else:
-        require_groups(frozenset(members), facts)
+        require_groups(frozenset(members), context)
 
 
 def test_the_brute_force_finds_what_three_sets_tell() -> None:

@@ -19,7 +19,7 @@ from fedsecure.transport.certificates import Authority, ends_at
 from fedsecure_aggregator.config import AggregatorSettings, with_password
 from fedsecure_aggregator.http.readiness import Readiness, ServerFiles
 from fedsecure_aggregator.operations import backup, logs, migration
-from fedsecure_aggregator.operations.colocation import TOLD, looking_around
+from fedsecure_aggregator.operations.colocation import COLOCATED, detecting_colocation
 from fedsecure_aggregator.rules.round_states import RoundState
 from fedsecure_aggregator.storage import store
 from tests.unit.aggregator.conftest import Pair
@@ -157,12 +157,12 @@ def test_two_servers_of_one_machine_notice_each_other(
     shared = tmp_path / "machine"
     shared.write_text("")
     shared.chmod(0o444)
-    with looking_around(shared):
-        assert TOLD not in capsys.readouterr().out
-        with looking_around(shared):
-            assert TOLD in capsys.readouterr().out
-    with looking_around(shared), looking_around(tmp_path / "not there"):
-        assert TOLD not in capsys.readouterr().out
+    with detecting_colocation(shared):
+        assert COLOCATED not in capsys.readouterr().out
+        with detecting_colocation(shared):
+            assert COLOCATED in capsys.readouterr().out
+    with detecting_colocation(shared), detecting_colocation(tmp_path / "not there"):
+        assert COLOCATED not in capsys.readouterr().out
 
 
 # --- a database's password ---------------------------------------------------------

@@ -133,7 +133,7 @@ def test_a_failed_seal_does_not_release_twice_and_leaves_the_sum(
     asked, _, opening = collected(pair)
     noise = noisy(pair.north)
     fail_to_seal(pair, asked, opening, monkeypatch)
-    kept = pair.north.context.fold.total(asked.digest)
+    kept = pair.north.context.accumulator.total(asked.digest)
     assert np.array_equal(kept.tensor, noise.given[0])
     share = opened(pair, asked, opening)
     assert np.array_equal(noise.given[0], noise.given[1])

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from fedsecure.errors import FedsecureError, RoundStateError
 from fedsecure.protocol.statements import Kind, Purpose
-from fedsecure_aggregator.http.rate_limit import MOST_NAMES, WINDOW, Pace
+from fedsecure_aggregator.http.rate_limit import MOST_NAMES, WINDOW, RateLimit
 from fedsecure_aggregator.rounds import reads, reports
 from fedsecure_aggregator.rules.round_states import (
     RoundState,
@@ -180,12 +180,12 @@ def test_a_start_without_a_note_is_refused_if_the_ledger_has_an_entry(
 
 def test_the_largest_federation_fits_into_the_pace() -> None:
     clock = Clock()
-    pace = Pace(1, clock)
+    rate_limit = RateLimit(1, clock)
     for number in range(MOST_NAMES):
-        pace.require(str(number))
+        rate_limit.require(str(number))
     with pytest.raises(RoundStateError):
-        pace.require("0")  # nobody was forgotten
+        rate_limit.require("0")  # nobody was forgotten
     clock.now += WINDOW - 2e-6
-    assert said(lambda: pace.require("1"))[0] == "FS-326"
+    assert said(lambda: rate_limit.require("1"))[0] == "FS-326"
     clock.now += 2e-6
-    pace.require("1")
+    rate_limit.require("1")

@@ -18,7 +18,7 @@ from fedsecure.protocol.statements import Event
 from fedsecure.protocol.stored_statements import stored
 from fedsecure.storage import database, revisions
 from fedsecure_aggregator.storage import tables
-from fedsecure_aggregator.storage.projection import Happened
+from fedsecure_aggregator.storage.projection import EventKind
 from fedsecure_aggregator.storage.store import MIGRATIONS as AT_AGGREGATORS
 from tests.postgres import Cluster
 from tests.protocol.federation import (
@@ -152,7 +152,7 @@ def test_the_bodies_of_an_aggregators_entries_are_complete(
 ) -> None:
     rows = page.table(page.section(PAGE, "Entries of an aggregator's ledger"))
     described = {page.code(row[0]): set(re.findall(r"`(\w+)`", row[1])) for row in rows}
-    assert set(described) == {kind.value for kind in Happened}
+    assert set(described) == {kind.value for kind in EventKind}
     told = dict(bodies(memory))
     rare = {"store-restored", "report-lost", "federation-changed"}
     assert set(told) == set(described) - rare

@@ -54,7 +54,7 @@ from fedsecure_aggregator.http.request_body import SLOWEST
 from fedsecure_aggregator.http.routes import MAX_SPEC, MAX_VOID, Routes
 from fedsecure_aggregator.rounds.openings import BYTES_PER_MEMBER
 from fedsecure_aggregator.rules.limits import STILL_SECONDS
-from fedsecure_aggregator.storage.projection import Happened
+from fedsecure_aggregator.storage.projection import EventKind
 from tests.unit.docs import page
 from tests.vectors import reference
 from tools import protocol_examples
@@ -262,7 +262,7 @@ def test_every_kind_of_event_is_there() -> None:
     described = {row[0]: set(re.findall(r"`([\w-]+)`", row[1])) for row in rows}
     assert described == {
         "model owner": set(KINDS),
-        "aggregator": {kind.value for kind in Happened},
+        "aggregator": {kind.value for kind in EventKind},
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from fedsecure.errors import RoundStateError
 from fedsecure.transport.bounded_connection import Peer, peer_of, vouch
-from fedsecure.transport.held_bodies import Held, Holding
+from fedsecure.transport.held_bodies import Held, HeldBodies
 
 MOST_HELD: Final = 256 * 2**20  # bytes
 SECONDS: Final = 60.0  # for a body, and one more for each
@@ -27,7 +27,7 @@ class Bodies:
     """The bodies that one SuperLink reads at a time."""
 
     def __init__(self, most: int = MOST_HELD, seconds: float = SECONDS) -> None:
-        self._holding, self._seconds = Holding(most), seconds
+        self._holding, self._seconds = HeldBodies(most), seconds
 
     async def pass_on(
         self,

@@ -22,7 +22,11 @@ from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from fedsecure.transport.certificates import Authority
-from fedsecure_aggregator.http.body_stream import POUR, Pouring, protocol
+from fedsecure_aggregator.http.body_stream import (
+    BODY_STREAM,
+    StreamingConnection,
+    protocol,
+)
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(60)]
 HOST = "127.0.0.1"
@@ -47,7 +51,7 @@ class Taker:
         first = await anext(request.stream())
         take(memoryview(first))
         try:
-            await request.scope["extensions"][POUR](take)
+            await request.scope["extensions"][BODY_STREAM](take)
         except ClientDisconnect:
             self.cut_off_after.append(size)
             self.gone.set()
@@ -66,7 +70,7 @@ class Taker:
             raise OSError("no room")
 
         try:
-            await request.scope["extensions"][POUR](take)
+            await request.scope["extensions"][BODY_STREAM](take)
         except OSError as error:
             return PlainTextResponse(str(error), 507)
         return PlainTextResponse("never")
@@ -101,7 +105,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     config = uvicorn.Config(
         Starlette(routes=routes),
         loop="uvloop",
-        http=protocol(Pouring),
+        http=protocol(StreamingConnection),
         ws="none",
         log_config=None,
         ssl_certfile=folder / "tls.pem",
@@ -267,5 +271,5 @@ def test_nothing_of_a_connection_outlives_it(served: Served) -> None:
 
 
 def _alive() -> list[str]:
-    kinds = (Pouring, RequestResponseCycle)
+    kinds = (StreamingConnection, RequestResponseCycle)
     return [type(one).__name__ for one in gc.get_objects() if isinstance(one, kinds)]

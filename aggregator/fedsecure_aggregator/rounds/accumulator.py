@@ -63,7 +63,7 @@ class _Memory:
     )
 
 
-class Fold:
+class Accumulator:
     """The sums of the rounds under way. Used by the worker's thread alone."""
 
     def __init__(self, spool: Spool) -> None:

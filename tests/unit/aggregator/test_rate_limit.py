@@ -9,7 +9,12 @@ from hypothesis import given, settings, strategies as st
 from fedsecure.errors import RoundStateError
 from fedsecure.transport.bounded_connection import Peer
 from fedsecure_aggregator.http.app import create_app
-from fedsecure_aggregator.http.rate_limit import MOST_NAMES, MOST_SEEN, WINDOW, Pace
+from fedsecure_aggregator.http.rate_limit import (
+    MOST_NAMES,
+    MOST_SEEN,
+    WINDOW,
+    RateLimit,
+)
 from fedsecure_aggregator.http.worker import Worker
 from tests.unit.aggregator.conftest import Pair, with_policy
 from tests.unit.aggregator.world import NOW, OWNER, Clock
@@ -17,9 +22,9 @@ from tests.unit.aggregator.world import NOW, OWNER, Clock
 GAPS = st.lists(st.floats(0, 30), min_size=1, max_size=200)
 
 
-def admitted(pace: Pace, name: str = "study") -> bool:
+def admitted(rate_limit: RateLimit, name: str = "study") -> bool:
     try:
-        pace.require(name)
+        rate_limit.require(name)
     except RoundStateError as error:
         if error.code != "FS-326":
             raise
@@ -29,26 +34,28 @@ def admitted(pace: Pace, name: str = "study") -> bool:
 
 @pytest.mark.parametrize("most", [1, 3, 60, 1200])
 def test_a_party_may_ask_so_often_at_once_and_no_more(most: int) -> None:
-    pace = Pace(most, Clock())
-    assert [admitted(pace) for _ in range(most + 2)] == [True] * most + [False] * 2
+    rate_limit = RateLimit(most, Clock())
+    assert [admitted(rate_limit) for _ in range(most + 2)] == [True] * most + [
+        False
+    ] * 2
 
 
 def test_one_party_takes_nothing_from_another() -> None:
-    pace = Pace(2, Clock())
-    assert [admitted(pace, "basel") for _ in range(3)] == [True, True, False]
-    assert admitted(pace, "bern")
+    rate_limit = RateLimit(2, Clock())
+    assert [admitted(rate_limit, "basel") for _ in range(3)] == [True, True, False]
+    assert admitted(rate_limit, "bern")
 
 
 def test_who_waits_as_long_as_it_is_told_is_admitted() -> None:
     clock = Clock()
-    pace = Pace(6, clock)
-    while admitted(pace):
+    rate_limit = RateLimit(6, clock)
+    while admitted(rate_limit):
         pass
     clock.now += WINDOW / 6 - 0.1
-    assert not admitted(pace)
+    assert not admitted(rate_limit)
     clock.now += 0.1
-    assert admitted(pace)
-    assert not admitted(pace)
+    assert admitted(rate_limit)
+    assert not admitted(rate_limit)
 
 
 @given(gaps=GAPS, most=st.integers(1, 20))
@@ -57,11 +64,11 @@ def test_no_minute_has_more_than_twice_what_is_allowed(
     gaps: list[float], most: int
 ) -> None:
     clock = Clock()
-    pace = Pace(most, clock)
+    rate_limit = RateLimit(most, clock)
     times = []
     for gap in gaps:
         clock.now += gap
-        if admitted(pace):
+        if admitted(rate_limit):
             times.append(clock.now)
     for start in times:
         assert sum(start <= one < start + WINDOW for one in times) <= 2 * most
@@ -108,52 +115,52 @@ def test_rounds_of_a_time_that_is_still_to_come_use_up_no_hour(pair: Pair) -> No
 
 
 def test_a_statement_costs_its_signer_once_and_others_their_own_connection() -> None:
-    pace, member = Pace(3, Clock(0.0)), Peer("192.0.2.1", 0.0)
-    assert pace.charge("study", "first", None)
+    rate_limit, member = RateLimit(3, Clock(0.0)), Peer("192.0.2.1", 0.0)
+    assert rate_limit.charge("study", "first", None)
     for _ in range(3):
-        pace.enter(member)
-        assert not pace.charge("study", "first", member)
+        rate_limit.enter(member)
+        assert not rate_limit.charge("study", "first", member)
     with pytest.raises(RoundStateError, match=r"FS-326.*this connection"):
-        pace.enter(member)
-    pace.enter(Peer("192.0.2.1", 0.0))  # another one of the same address
-    assert [pace.charge("study", name, None) for name in "ab"] == [True, True]
-    assert not admitted(pace)
+        rate_limit.enter(member)
+    rate_limit.enter(Peer("192.0.2.1", 0.0))  # another one of the same address
+    assert [rate_limit.charge("study", name, None) for name in "ab"] == [True, True]
+    assert not admitted(rate_limit)
 
 
 def test_what_a_party_pays_for_costs_its_connection_nothing() -> None:
-    pace, own = Pace(2, Clock(0.0)), Peer("192.0.2.1", 0.0)
+    rate_limit, own = RateLimit(2, Clock(0.0)), Peer("192.0.2.1", 0.0)
     for number in range(2):
-        pace.enter(own)
-        assert pace.charge("study", str(number), own)
-    pace.enter(own)
+        rate_limit.enter(own)
+        assert rate_limit.charge("study", str(number), own)
+    rate_limit.enter(own)
     with pytest.raises(RoundStateError, match=r"FS-326.*study"):
-        pace.charge("study", "third", own)
-    pace.enter(own)
+        rate_limit.charge("study", "third", own)
+    rate_limit.enter(own)
     with pytest.raises(RoundStateError, match=r"FS-326.*this connection"):
-        pace.enter(own)
+        rate_limit.enter(own)
 
 
 def test_a_statement_that_came_too_often_is_new_when_it_comes_in_time() -> None:
     clock = Clock(0.0)
-    pace = Pace(1, clock)
-    pace.charge("study", "first", None)
+    rate_limit = RateLimit(1, clock)
+    rate_limit.charge("study", "first", None)
     with pytest.raises(RoundStateError, match="FS-326"):
-        pace.charge("study", "second", None)
+        rate_limit.charge("study", "second", None)
     clock.now += WINDOW
-    assert pace.charge("study", "second", None)
+    assert rate_limit.charge("study", "second", None)
 
 
 def test_it_remembers_a_bounded_number_of_statements() -> None:
-    pace = Pace(10**9, Clock(0.0))
+    rate_limit = RateLimit(10**9, Clock(0.0))
     for number in range(MOST_SEEN + 1):
-        pace.charge("study", str(number), None)
-    assert not pace.charge("study", str(MOST_SEEN), None)
-    assert pace.charge("study", "0", None)
+        rate_limit.charge("study", str(number), None)
+    assert not rate_limit.charge("study", str(MOST_SEEN), None)
+    assert rate_limit.charge("study", "0", None)
 
 
 def test_it_remembers_no_more_names_than_a_federation_has() -> None:
-    pace = Pace(1, Clock())
+    rate_limit = RateLimit(1, Clock())
     for number in range(MOST_NAMES + 10):
-        pace.require(str(number))
-    assert admitted(pace, "0")
-    assert not admitted(pace, str(MOST_NAMES + 9))
+        rate_limit.require(str(number))
+    assert admitted(rate_limit, "0")
+    assert not admitted(rate_limit, str(MOST_NAMES + 9))
