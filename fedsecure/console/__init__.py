@@ -6,6 +6,7 @@
     watching   whether there is something new: server-sent events
     auditing   an audit that is begun by a click
     rendering  templates; everything in them is escaped
+    paging     a part of what is long, and the way to the next
     shell      what a console is made of;  common: the pages that each one has
     app        the application that these make;  start, server: run it
     owner      the model owner's pages; an aggregator's lie in its own package

@@ -1,10 +1,21 @@
 """Pure arithmetic and bytes of the protocol: no clock, network, file or framework.
 
-modulus   the rings that shares are added in
-params    what a round's parties agree on, and why its sum cannot wrap
-encoding  clip and fixed point: float32 updates to integers, and sums back
-mask      the key stream that one input share is expanded from
-scheme    shard, prepare, aggregate, unshard
-seal      sealed payloads: who alone can read a share
-domains   every label of the protocol's cryptography
+    scheme          shard, prepare, aggregate, unshard: the protocol on one page
+    shares          what goes from stage to stage
+    params          what a round's parties agree on, and why its sum cannot wrap
+    modulus         the rings that shares are added in
+    encoding        clip and fixed point: an update to integers, and sums back
+    scalars         the same for counts and metrics
+    mask            the key stream that one input share is expanded from
+    layout          where the numbers of a round lie in bytes
+    release         what an aggregator lets go of a sum
+    seal            sealed payloads: who alone can read a share
+    seal_info       what a payload is bound to
+    sealing_key     a receiver's key pair of one round
+    payload_digest  a payload's length and digest, for those without a key
+    payload_reader  where the parts of a payload come from
+    buffers         working memory
+    domains         every label of the protocol's cryptography
+
+Randomness is an argument, and nothing secret is printed.
 """

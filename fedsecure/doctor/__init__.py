@@ -1,6 +1,11 @@
 """What could keep a party from working, and what to type about it.
 
-`findings` is what a check says. `own` looks at this machine, `servers` at others. The
-checks of one role alone are in that role's package, found by the entry-point group
+    findings      a check, and what it found
+    own           this party's own files and machine
+    server_probe  one request to another party's server
+    servers       what is checked of it
+    tls           a server's own TLS files
+
+The checks of one role alone are in that role's package, found by the entry-point group
 `fedsecure.doctors`.
 """

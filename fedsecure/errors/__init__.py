@@ -19,6 +19,9 @@ each group is a module that says who meets which of its codes:
     6xx  records        stores, audits, looking at rounds
     7xx  statements     seals, shares, identities and keys
     8xx  configuration  and commands
+
+`exceptions` are those three, `problem` is what a row says, `registry` holds all rows,
+and `printing` keeps what others wrote from steering a terminal.
 """
 
 from fedsecure.errors.exceptions import (

@@ -1,1 +1,9 @@
-"""What may happen and what is refused: pure, no clock, disk or network."""
+"""What may happen and what is refused: pure, no clock, disk or network.
+
+    round_states  what may happen to a round, in which order
+    opening       when a set may be opened
+    policy        what is refused whatever the model owner signs
+    limits        how long is waited for what
+
+Whoever asks `Is this allowed?` finds the answer here, and its test without a server.
+"""

@@ -7,6 +7,7 @@
     linear              which of Flower's strategies work on sums
     framework           a SuperLink and a strategy for a job
     secure_aggregation  the whole as a Flower strategy
+    doctor              what the model owner's `fedsecure doctor` looks at
     runtime             all that touches Flower's internals
 
 Only `runtime` imports what is not Flower's public part.

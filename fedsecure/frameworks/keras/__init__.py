@@ -1,1 +1,1 @@
-"""Keras: a study's model as the model owner builds it, and as it travels."""
+"""Keras: a study's model as its owner builds it and as it travels (`model_source`)."""

@@ -1,1 +1,8 @@
-"""The curves of a run as a picture."""
+"""The curves of a run as a picture.
+
+    curves  what there is to draw: points, bars and marks
+    panels  each part of the picture, on axes of its own
+    figure  the whole, for screens and documents
+
+Needs matplotlib, which no other room does.
+"""

@@ -5,8 +5,11 @@ imported anywhere. What lies below them changes with every minor version, so it 
 used here alone, for one version, and a test compares it with what is installed.
 
     agent      `fleet`: join a SuperLink, receive, reply
-    owner      `superlink`: run one; `owned_run`: drive a run on it
-    both       a Flower that neither phones home nor prints
+    owner      `superlink`: run one; `owned_run`: drive a run on it, over `grid`
+    server     `child`: the SuperLink's process, with `guard`, `bodies` and
+               `scoped_middlewares` before Flower's own routes
+    both       `environment`: a Flower that neither phones home nor prints;
+               `calls` and `polling`: how a SuperLink is asked; `node_keys`
 """
 
 from fedsecure.frameworks.flower.runtime.environment import (
