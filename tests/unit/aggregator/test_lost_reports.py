@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from fedsecure.errors import FedsecureError
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import Fold, Inclusion, Member, Receipt
 from fedsecure_aggregator.rounds import openings, reads
-from fedsecure_aggregator.storage.tables import LostReportRow, RefusalRow
+from fedsecure_aggregator.storage.folder_spool import FolderSpool
+from fedsecure_aggregator.storage.tables import LostReportRow, RefusalRow, ReportRow
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import HOSPITALS, OWNER, Round
 
@@ -220,3 +221,26 @@ def test_a_set_that_is_added_up_must_be_stored_and_the_round_undecided(
     assert refused(lambda: losses(pair, asked, receipts)).code == "FS-304"
     with pair.north.context.store.reading("look") as session:
         assert session.scalars(select(RefusalRow)).all() == []
+
+
+def test_a_fold_looks_through_the_spool_only_if_a_member_has_no_row(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = pair.world.propose(dimension=DIMENSION)
+    receipts = pair.collect(asked, *HOSPITALS)
+    looked: list[str] = []
+    kept = type(pair.north.context.spool).reports
+
+    def reports(spool: FolderSpool, spec: str) -> list[str]:
+        looked.append(spec)
+        return kept(spool, spec)
+
+    monkeypatch.setattr(FolderSpool, "reports", reports)
+    assert losses(pair, asked, receipts) == []
+    assert looked == []
+    with pair.north.context.store.engine.begin() as database:
+        lost = ReportRow.spec == asked.digest, ReportRow.reporter == "bern"
+        database.execute(delete(ReportRow).where(*lost))
+    assert losses(pair, asked, receipts) == []
+    assert looked == [asked.digest]
+    require_opens(pair, asked, receipts, *HOSPITALS)
