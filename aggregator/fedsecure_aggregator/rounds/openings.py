@@ -1,6 +1,6 @@
 """The one opening of a round: checked, added up, sealed, committed, sent.
 
-    checked     everything that a set must be (`opening_rules`)
+    checked     everything that a set must be (`rules.opening`)
     added up    a report that no longer opens is a refusal: nothing was fixed
     released    what the mechanism makes of the sum: its seed is on disk before
     sealed      the share is on disk, in its place; no row names it

@@ -27,7 +27,7 @@ class Policy(Settings):
     """Section `[policy]` of aggregator.toml.
 
     `min_cohort` is the fewest data owners whose sum is opened, and the smallest group
-    that several sums together may tell apart (`opening_rules.require_groups`). A grant
+    that several sums together may tell apart (`opening.require_groups`). A grant
     lives `grant_seconds` beyond the round's deadline, for resuming after a failure; a
     sealed aggregate share is kept `share_seconds` beyond the grant, for asking again.
     `max_body` bounds one report in bytes, `requests_per_minute` each party's requests.

@@ -11,7 +11,7 @@
     federation-changed the ledger goes on under a new version; no row changes
 
 An audit projects the same entries onto empty tables and compares. A round's state
-changes here alone, and only as `rounds.advance` allows.
+changes here alone, and only as `round_states.advance` allows.
 """
 
 import json
