@@ -25,7 +25,7 @@ from fedsecure.membership.versions import load_federations
 from fedsecure.review import records
 from fedsecure.review.details import read_detail
 from fedsecure.review.reading import open_round_store
-from fedsecure.review.terminal import round_page, tables
+from fedsecure.review.terminal import round_page, run_tables
 from tools.console_pictures import photograph_consoles
 
 IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
@@ -53,7 +53,7 @@ def main() -> None:
         run = records.find_run(session)
         found = records.rounds(session, run.run)
         detail = read_detail(session, run, SHOWN)
-    listed = tables.round_list(run, found, [])
+    listed = run_tables.round_list(run, found, [])
     terminal("rounds-list.svg", "fedsecure rounds list", listed)
     shown = round_page.round_page(detail)
     terminal("rounds-show.svg", f"fedsecure rounds show {SHOWN}", shown)

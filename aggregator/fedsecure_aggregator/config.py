@@ -31,7 +31,7 @@ from fedsecure.membership.accepted import (
     Membership,
     open_membership,
 )
-from fedsecure.membership.own import load_of
+from fedsecure.membership.own_party import load_of
 from fedsecure.protocol.identity import Federation, Name, Role, load_federation
 from fedsecure.protocol.signing import Author
 from fedsecure.system.settings import RelativePath, Settings

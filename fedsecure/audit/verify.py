@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from fedsecure.audit.checks import across, files, sets
+from fedsecure.audit.checks import across, model_files, sets
 from fedsecure.audit.checks.across import Newer
 from fedsecure.audit.checks.walk import Walked, count_entries, walk
 from fedsecure.audit.findings import Report
@@ -169,7 +169,7 @@ def _look(
         report.notes.append("models: files were not looked at (--files FOLDER)")
         return
     progress.begin("models", 0)
-    files.look(owner, place, report, progress.step, meant=folder is not None)
+    model_files.look(owner, place, report, progress.step, meant=folder is not None)
 
 
 def _newer(owner: Walked) -> Newer:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fedsecure.doctor.findings import Check, Finding, State, run
 from fedsecure.errors import OperatorError
-from fedsecure.membership.own import find_config, role_of
+from fedsecure.membership.own_party import find_config, role_of
 from fedsecure.system import settings
 from fedsecure.terminal.console import Console
 from fedsecure.terminal.tables import Column, screen, table

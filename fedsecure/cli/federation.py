@@ -8,7 +8,7 @@ import typer
 from fedsecure.errors import OperatorError
 from fedsecure.membership.handout import Handout
 from fedsecure.membership.issuing import Issuer
-from fedsecure.membership.own import load_own
+from fedsecure.membership.own_party import load_own
 from fedsecure.protocol.identity import Role
 from fedsecure.terminal.console import Console
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from fedsecure.errors import OperatorError
 from fedsecure.membership.changes import Change
 from fedsecure.membership.joining import Candidate, accept, examine, require_fingerprint
-from fedsecure.membership.own import find_config, load_own
+from fedsecure.membership.own_party import find_config, load_own
 from fedsecure.protocol.fingerprints import read_fingerprint
 from fedsecure.protocol.identity import AggregatorParty, ModelOwnerParty, Party, Role
 from fedsecure.terminal.console import Console

@@ -10,7 +10,7 @@ import typer
 
 from fedsecure.membership.identity_file import SUFFIX, Identity
 from fedsecure.membership.keygen import Wanted, make
-from fedsecure.membership.own import FILES
+from fedsecure.membership.own_party import FILES
 from fedsecure.protocol.identity import Role
 from fedsecure.terminal.console import Console
 

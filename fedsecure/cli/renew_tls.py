@@ -8,7 +8,7 @@ import typer
 
 from fedsecure.errors import OperatorError
 from fedsecure.membership import own_tls
-from fedsecure.membership.own import find_config, role_of
+from fedsecure.membership.own_party import find_config, role_of
 from fedsecure.protocol.identity import Role
 from fedsecure.system import settings
 

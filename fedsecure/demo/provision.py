@@ -28,7 +28,7 @@ from fedsecure.membership.handout import AUTHORITIES
 from fedsecure.membership.identity_file import SUFFIX, Identity
 from fedsecure.membership.issuing import FEDERATION, Issuer
 from fedsecure.membership.keygen import Wanted
-from fedsecure.membership.own import load_own
+from fedsecure.membership.own_party import load_own
 from fedsecure.protocol.identity import Role
 
 MARKER: Final = ".fedsecure-demo"  # a folder without it was not made here

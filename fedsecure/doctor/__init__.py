@@ -1,7 +1,7 @@
 """What could keep a party from working, and what to type about it.
 
     findings      a check, and what it found
-    own           this party's own files and machine
+    own_machine   this party's own files and machine
     server_probe  one request to another party's server
     servers       what is checked of it
     tls           a server's own TLS files

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from fedsecure import PROTOCOL_VERSION
 from fedsecure.doctor.findings import Check, SkippedError, WaitsError
-from fedsecure.doctor.own import join_again
+from fedsecure.doctor.own_machine import join_again
 from fedsecure.doctor.server_probe import Need, Server, UnreachedError
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.protocol.identity import AggregatorParty, Federation

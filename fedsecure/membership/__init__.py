@@ -10,7 +10,7 @@
     joining          every party checks a version, asks for fingerprints, accepts
     accepted         at each start: is this the version that was accepted?
     versions         every version that was ever accepted
-    own              whose folder this is
+    own_party        whose folder this is
     detached         signatures that stand beside a readable file
     files            files that are there whole, as they were or are to be
 

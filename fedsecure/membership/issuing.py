@@ -20,7 +20,7 @@ from fedsecure.membership import handout, identity_file
 from fedsecure.membership.files import write_public
 from fedsecure.membership.handout import Handout
 from fedsecure.membership.identity_file import SUFFIX, Identity
-from fedsecure.membership.own import OwnParty
+from fedsecure.membership.own_party import OwnParty
 from fedsecure.protocol.identity import Federation, Role
 from fedsecure.protocol.signing import Author
 from fedsecure.protocol.signing_keys import load_signing_key, require_key_of

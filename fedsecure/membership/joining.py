@@ -20,7 +20,7 @@ from fedsecure.membership.accepted import (
 from fedsecure.membership.changes import Change, changes
 from fedsecure.membership.files import replace
 from fedsecure.membership.handout import Handout
-from fedsecure.membership.own import OwnParty
+from fedsecure.membership.own_party import OwnParty
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.identity import DataOwnerParty, Federation, Party, Role
 from fedsecure.protocol.node_keys import load_node_key, node_key_text

@@ -22,7 +22,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.membership import identity_file, own_tls, starting_config
 from fedsecure.membership.files import write_public
 from fedsecure.membership.identity_file import SUFFIX, Identity
-from fedsecure.membership.own import FILES
+from fedsecure.membership.own_party import FILES
 from fedsecure.protocol.identity import Role
 from fedsecure.protocol.node_keys import generate_node_key
 from fedsecure.protocol.signing_keys import public_key_text, save_signing_key

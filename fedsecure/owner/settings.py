@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from fedsecure.membership.accepted import ACCEPTED, AcceptedPath, open_membership
-from fedsecure.membership.own import load_of
+from fedsecure.membership.own_party import load_of
 from fedsecure.protocol.identity import Name, Role
 from fedsecure.protocol.signing import Author
 from fedsecure.system import settings

@@ -14,7 +14,7 @@ from sqlalchemy import URL
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
-from fedsecure.membership.own import FILES
+from fedsecure.membership.own_party import FILES
 from fedsecure.owner.store.rounds import MIGRATIONS
 from fedsecure.protocol.identity import Role
 from fedsecure.storage import database, revisions

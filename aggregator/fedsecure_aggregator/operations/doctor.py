@@ -5,7 +5,7 @@ from pathlib import Path
 from shlex import quote
 from urllib.parse import urlsplit
 
-from fedsecure.doctor import own
+from fedsecure.doctor import own_machine
 from fedsecure.doctor.findings import Check, SkippedError, WaitsError
 from fedsecure.doctor.server_probe import Need, aggregator_server
 from fedsecure.doctor.servers import aggregator_checks, clock_check
@@ -27,11 +27,11 @@ def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
         OperatorError: FS-801 to FS-803, the configuration itself.
     """
     settings = load(config)
-    yield from own.key_checks(settings, None)
-    yield own.federation_check(settings, config)
-    yield own.disk_check(settings.data)
+    yield from own_machine.key_checks(settings, None)
+    yield own_machine.federation_check(settings, config)
+    yield own_machine.disk_check(settings.data)
     yield Check("spool", lambda: _spool(settings), lambda _: _spool_fix(settings))
-    yield own.store_check("database", settings.store, MIGRATIONS, "FS-525")
+    yield own_machine.store_check("database", settings.store, MIGRATIONS, "FS-525")
     yield Check("ledger", lambda: _ledger(settings))
     yield from tls_checks(_tls(settings), config, utc_now)
     yield Check("this server", lambda: _running(settings))
@@ -41,7 +41,7 @@ def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
 def _spool(settings: AggregatorSettings) -> str:
     folder = settings.data
     if not folder.exists():
-        return own.writable(folder, "FS-521")
+        return own_machine.writable(folder, "FS-521")
     require_writable(folder)
     if folder.stat().st_mode & 0o007:
         raise OperatorError("FS-884", f"{folder}")
@@ -56,7 +56,7 @@ def _ledger(settings: AggregatorSettings) -> str:
     url = database.locate(settings.store)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return "it is begun at the first start"
-    versions = own.member(settings).versions
+    versions = own_machine.member(settings).versions
     with revisions.reading(url, MIGRATIONS, "FS-525") as session:
         if not require_own(session, settings.name, versions):
             return "it has no entry yet"
@@ -65,7 +65,7 @@ def _ledger(settings: AggregatorSettings) -> str:
 
 def _tls(settings: AggregatorSettings) -> ServerTls:
     def host() -> str:
-        _, party = own.member(settings).federation.find(settings.name)
+        _, party = own_machine.member(settings).federation.find(settings.name)
         if not isinstance(party, AggregatorParty):
             msg = f"{settings.name} is no aggregator there"
             raise SkippedError(msg)
@@ -73,7 +73,7 @@ def _tls(settings: AggregatorSettings) -> ServerTls:
 
     tls = settings.tls
     return ServerTls(
-        tls.certificate, tls.key, host, lambda: own.member(settings).authorities
+        tls.certificate, tls.key, host, lambda: own_machine.member(settings).authorities
     )
 
 
@@ -87,7 +87,7 @@ def _running(settings: AggregatorSettings) -> str:
 
 def _other(settings: AggregatorSettings, config: Path) -> Iterator[Check]:
     try:
-        membership = own.member(settings)
+        membership = own_machine.member(settings)
         federation = membership.federation
         party = federation.other_aggregator(settings.name)
     except (SkippedError, FedsecureError):

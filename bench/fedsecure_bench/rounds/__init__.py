@@ -1,9 +1,9 @@
 """Whole rounds on Flower's real runtime, protected and not.
 
     whole_rounds  the bench: each kind in turn
-    kinds         one run of several rounds of each kind
+    round_kinds   one run of several rounds of each kind
     parties       who is there, each a process of its own
-    agent         an agent that protects nothing, or by SecAgg+
+    plain_agent   an agent that protects nothing, or by SecAgg+
     idle          a ClientApp that trains nothing
     model         the model of these rounds
     secagg        Flower's SecAgg+

@@ -29,7 +29,7 @@ from fedsecure.owner.settings import SuperlinkSettings, load_owner_settings
 from fedsecure.protocol.node_keys import generate_node_key
 from fedsecure.system.private_files import write_private
 from fedsecure_bench.progress import Progress
-from fedsecure_bench.rounds import agent, idle
+from fedsecure_bench.rounds import idle, plain_agent
 from fedsecure_bench.rounds.model import NODES
 from fedsecure_bench.servers.federation import READY_SECONDS, in_memory
 
@@ -78,7 +78,7 @@ def parties(progress: Progress) -> Iterator[Present]:
             addresses = [where.listen, bare_address]
             arguments = [str(folder.authority), str(key), *addresses]
             log = root / f"plain-{place}.log"
-            processes.start(log.stem, arguments, log, agent.__name__)
+            processes.start(log.stem, arguments, log, plain_agent.__name__)
         _wait_online(link, len(own) + len(plain), processes)
         _wait_online(bare_link, len(plain), processes)
         yield Present(owner, link, bare_link, list(plain.values()))

@@ -27,9 +27,9 @@ from typing import Final
 from fedsecure.errors import OperatorError
 from fedsecure_bench.progress import Progress
 from fedsecure_bench.results import Result, compare, median_and_spread
-from fedsecure_bench.rounds.kinds import Kinds, Measured
 from fedsecure_bench.rounds.model import NODES
 from fedsecure_bench.rounds.parties import parties
+from fedsecure_bench.rounds.round_kinds import Kinds, Measured
 from fedsecure_bench.rounds.stock_flower import stock_rounds
 from fedsecure_bench.servers.federation import warn_without_memory
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from fedsecure.errors import OperatorError
 from fedsecure.membership.accepted import ACCEPTED, AcceptedPath
-from fedsecure.membership.own import load_of
+from fedsecure.membership.own_party import load_of
 from fedsecure.protocol.fingerprints import Fingerprint
 from fedsecure.protocol.identity import Federation, HostPort, Name, Role
 from fedsecure.system import settings

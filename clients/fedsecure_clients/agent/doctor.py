@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
-from fedsecure.doctor import own
+from fedsecure.doctor import own_machine
 from fedsecure.doctor.findings import Check, SkippedError
 from fedsecure.doctor.server_probe import aggregator_server, superlink_server
 from fedsecure.doctor.servers import aggregator_checks, clock_check, superlink_checks
@@ -33,20 +33,20 @@ def checks(config: Path, schema: Path | None) -> Iterator[Check]:
         OperatorError: FS-801 to FS-803, the configuration itself.
     """
     settings = load_agent_settings(config)
-    yield from own.key_checks(settings, settings.flower_key)
-    yield own.federation_check(settings, config)
+    yield from own_machine.key_checks(settings, settings.flower_key)
+    yield own_machine.federation_check(settings, config)
     yield Check("fingerprints", lambda: _pinned(settings))
-    yield own.disk_check(settings.state)
-    yield Check("state", lambda: own.writable(settings.state, "FS-383"))
+    yield own_machine.disk_check(settings.state)
+    yield Check("state", lambda: own_machine.writable(settings.state, "FS-383"))
     place = settings.state / DATABASE
-    yield own.store_check("state's database", place, MIGRATIONS, "FS-383")
+    yield own_machine.store_check("state's database", place, MIGRATIONS, "FS-383")
     yield Check("app", lambda: _app(settings))
     yield _data_check(settings, schema)
     yield from _servers(settings, config)
 
 
 def _pinned(settings: AgentSettings) -> str:
-    membership = own.member(settings)
+    membership = own_machine.member(settings)
     told = membership.accepted.fingerprints
     require_pinned(settings, membership.federation, told)
     where = "agent.toml" if settings.aggregators else settings.accepted.name
@@ -95,7 +95,7 @@ def _require_readable(data: Path) -> None:
 
 def _servers(settings: AgentSettings, config: Path) -> Iterator[Check]:
     try:
-        membership = own.member(settings)
+        membership = own_machine.member(settings)
     except SkippedError:
         return
     federation = membership.federation

@@ -1,10 +1,10 @@
 """The commands that a data owner types: `fedsecure agent ...`.
 
-    agent    the group, and the agent itself
-    data     looks at the own data before joining
-    consent  review, approve, refuse: a person decides about studies
-    status   what was sent, what was counted, what was not
-    service  a systemd unit
+    agent            the group, and the agent itself
+    data             looks at the own data before joining
+    consent          review, approve, refuse: a person decides about studies
+    status           what was sent, what was counted, what was not
+    install_service  a systemd unit
 
 They are found by the entry-point group `fedsecure.commands`.
 """

@@ -20,7 +20,7 @@ from fedsecure.terminal.tables import screen
 from fedsecure_clients.agent.config import load_agent_settings
 from fedsecure_clients.cli.consent import approve, refuse, review
 from fedsecure_clients.cli.data import app as data_app
-from fedsecure_clients.cli.service import install_service
+from fedsecure_clients.cli.install_service import install_service
 from fedsecure_clients.cli.status import status
 from fedsecure_clients.keras_app.comparison import show
 

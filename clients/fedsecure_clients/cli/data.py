@@ -35,13 +35,13 @@ def check(
 
     Example: fedsecure agent data check patients.csv --schema schema.toml
     """
-    from fedsecure_clients.data import report  # noqa: PLC0415 - keeps --help quick
+    from fedsecure_clients.data import data_report  # noqa: PLC0415 - keeps --help quick
 
     with Console(stderr=True).status(f"reading {file}"):
-        found = report.check(file, load_schema(schema))
+        found = data_report.check(file, load_schema(schema))
     if as_json:
-        typer.echo(json.dumps(report.as_data(found), indent=2))
+        typer.echo(json.dumps(data_report.as_data(found), indent=2))
     else:
-        screen().print(report.show(found))
+        screen().print(data_report.show(found))
     if not found.fits:
         raise typer.Exit(1)

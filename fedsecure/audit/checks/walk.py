@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from fedsecure.audit.checks.compare import look_at_tables
+from fedsecure.audit.checks.table_comparison import look_at_tables
 from fedsecure.audit.findings import Finding, Report, Store
 from fedsecure.audit.stores.evidence import (
     DEEDS,

@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from fedsecure.cli.rounds import asking, judging, looking, writing
+from fedsecure.cli.rounds import judging, looking, sql, writing
 
 COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "list": looking.list_rounds,
@@ -13,7 +13,7 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "watch": looking.watch_run,
     "plot": writing.plot_run,
     "export": writing.export_run,
-    "sql": asking.ask_sql,
+    "sql": sql.ask_sql,
     "accept": judging.accept_round,
     "reject": judging.reject_round,
 }

@@ -24,7 +24,7 @@ from fedsecure.review import records
 from fedsecure.review.choosing import PER_PAGE, Choice, Page, instant
 from fedsecure.review.details import read_detail
 from fedsecure.review.reading import open_round_store
-from fedsecure.review.terminal import live, round_page, tables
+from fedsecure.review.terminal import live, round_page, run_tables
 from fedsecure.terminal.tables import screen
 
 
@@ -62,7 +62,7 @@ def list_rounds(  # noqa: PLR0913 - each is an option of the command
         )
     if chosen is None:
         content: dict[str, Any] = {"runs": [dataclasses.asdict(row) for row in known]}
-        _show(content, tables.run_list(known), as_json)
+        _show(content, run_tables.run_list(known), as_json)
         return
     content = {
         "run": dataclasses.asdict(chosen),
@@ -70,7 +70,7 @@ def list_rounds(  # noqa: PLR0913 - each is an option of the command
     }
     others = [row.run for row in known if row != chosen]
     more = _which_part(part, len(found), number)
-    _show(content, tables.round_list(chosen, found, others, more), as_json)
+    _show(content, run_tables.round_list(chosen, found, others, more), as_json)
 
 
 def _which_part(part: Page, shown: int, number: int) -> str | None:

@@ -17,7 +17,7 @@ from fedsecure.cli.rounds.options import (
     Verdicts,
 )
 from fedsecure.errors import OperatorError
-from fedsecure.review import forms, records
+from fedsecure.review import formats, records
 from fedsecure.review.choosing import Choice, Page, instant
 from fedsecure.review.reading import open_round_store
 
@@ -93,15 +93,15 @@ def export_run(  # noqa: PLR0913 - each is an option of the command
         people = [one for one in everybody if one.spec_digest in digests]
     match output.suffix.lower():
         case ".csv":
-            content = forms.as_csv(found)
+            content = formats.as_csv(found)
         case ".json":
-            content = forms.as_json(chosen, found, people)
+            content = formats.as_json(chosen, found, people)
         case ".html":
             content = _html(chosen, found, people)
         case _:
             detail = f"{output} ends in none of .csv, .json and .html"
             raise OperatorError("FS-649", detail)
-    forms.save(output, content)
+    formats.save(output, content)
     _say_written(output, chosen.run, len(found), as_json)
 
 
@@ -111,10 +111,10 @@ def _html(
     people: Any,
 ) -> str:
     try:
-        from fedsecure.review import report  # noqa: PLC0415 - as in `plot`
+        from fedsecure.review import html_report  # noqa: PLC0415 - as in `plot`
     except ModuleNotFoundError as error:
         raise OperatorError("FS-867", f"there is no {error.name} here") from error
-    return report.page(run, found, people)
+    return html_report.page(run, found, people)
 
 
 def _say_written(path: Path, run: str, number: int, as_json: bool) -> None:

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 from fedsecure.console.paging import Part, part_of
 from fedsecure.owner.store.models import Round
 from fedsecure.owner.store.states import RunState
-from fedsecure.review import grid as grids, records, sides as both, stages
+from fedsecure.review import participation as grids, records, sides as both, stages
 from fedsecure.review.choosing import Choice, Judged, Page
 from fedsecure.review.details import RoundDetail, read_detail
-from fedsecure.review.grid import Grid
+from fedsecure.review.participation import Grid
 from fedsecure.review.records import RoundRow, RunRow
 from fedsecure.review.sides import Sides
 from fedsecure.review.stages import Spent

@@ -29,7 +29,7 @@ from fedsecure.owner.store.records import Verdict
 from fedsecure.review import records
 from fedsecure.review.choosing import Judged
 from fedsecure.review.reading import open_round_store
-from fedsecure.review.terminal import round_page, tables
+from fedsecure.review.terminal import round_page, run_tables
 
 SVG_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 MAX_NOTE: Final = 1000  # characters
@@ -101,7 +101,7 @@ class Routes:
             "run.html",
             shown=shown,
             run=shown.run,
-            columns=present(tables.columns_for(shown.rounds), "model"),
+            columns=present(run_tables.columns_for(shown.rounds), "model"),
             verdicts=list(Judged),
             href=_page_of,
         )

@@ -14,10 +14,10 @@ from fedsecure.console.start import Parts
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.signing import Author
 from fedsecure.review import records
-from fedsecure.review.grid import MARKS
 from fedsecure.review.judging import judge
+from fedsecure.review.participation import MARKS
 from fedsecure.review.reading import open_round_store
-from fedsecure.review.terminal.tables import outcome
+from fedsecure.review.terminal.run_tables import outcome
 from fedsecure.storage import database
 
 ALONE = (

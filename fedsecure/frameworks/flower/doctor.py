@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from fedsecure.doctor import own
+from fedsecure.doctor import own_machine
 from fedsecure.doctor.findings import Check, SkippedError, WaitsError
 from fedsecure.doctor.server_probe import aggregator_server
 from fedsecure.doctor.servers import aggregator_checks, clock_check
@@ -26,11 +26,13 @@ def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
         OperatorError: FS-801 to FS-803, the configuration itself.
     """
     settings = load_owner_settings(config)
-    yield from own.key_checks(settings, None)
-    yield own.federation_check(settings, config)
-    yield own.disk_check(settings.folder)
-    yield Check("folder", lambda: own.writable(settings.folder, "FS-606"))
-    yield own.store_check("round store", settings.database_url, MIGRATIONS, "FS-604")
+    yield from own_machine.key_checks(settings, None)
+    yield own_machine.federation_check(settings, config)
+    yield own_machine.disk_check(settings.folder)
+    yield Check("folder", lambda: own_machine.writable(settings.folder, "FS-606"))
+    yield own_machine.store_check(
+        "round store", settings.database_url, MIGRATIONS, "FS-604"
+    )
     yield Check("study", lambda: _study(settings))
     yield Check("model", lambda: _model(settings))
     yield from tls_checks(_tls(settings), config, utc_now)
@@ -57,7 +59,7 @@ def _model(settings: OwnerSettings) -> str:
 
 def _servers(settings: OwnerSettings, config: Path) -> Iterator[Check]:
     try:
-        membership = own.member(settings)
+        membership = own_machine.member(settings)
     except SkippedError:
         return
     authorities = settings.authorities or membership.authorities
@@ -75,7 +77,7 @@ def _tls(settings: OwnerSettings) -> ServerTls:
     link = settings.superlink
 
     def host() -> str:
-        where = own.member(settings).federation.model_owner.superlink
+        where = own_machine.member(settings).federation.model_owner.superlink
         if where is None:
             msg = "federation.toml does not say where the SuperLink is"
             raise SkippedError(msg)
@@ -85,7 +87,7 @@ def _tls(settings: OwnerSettings) -> ServerTls:
         link.certificate,
         link.key,
         host,
-        lambda: settings.authorities or own.member(settings).authorities,
+        lambda: settings.authorities or own_machine.member(settings).authorities,
     )
 
 

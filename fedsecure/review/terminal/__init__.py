@@ -1,6 +1,6 @@
 """Runs and rounds for a terminal.
 
-    tables      runs and rounds, a row each
+    run_tables  runs and rounds, a row each
     round_page  one round in full
     live        a run while it goes on, from another process
 

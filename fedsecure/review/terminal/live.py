@@ -14,7 +14,7 @@ from fedsecure.review import records
 from fedsecure.review.choosing import Page
 from fedsecure.review.reading import open_round_store
 from fedsecure.review.records import RoundRow, RunRow
-from fedsecure.review.terminal.tables import outcome, round_table, run_heading
+from fedsecure.review.terminal.run_tables import outcome, round_table, run_heading
 from fedsecure.terminal.values import plain
 
 SHOWN: Final = Page(size=15)

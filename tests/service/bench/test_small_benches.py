@@ -7,7 +7,7 @@ from rich.console import Console
 
 from fedsecure_bench.progress import Progress
 from fedsecure_bench.results import Result
-from fedsecure_bench.rounds import kinds, whole_rounds
+from fedsecure_bench.rounds import round_kinds, whole_rounds
 from fedsecure_bench.rounds.stock_flower import stock_rounds
 from fedsecure_bench.servers import scale, service
 
@@ -59,7 +59,7 @@ def test_rounds_of_all_kinds_on_flowers_runtime(told: Progress) -> None:
     for stage in ("propose", "train", "open", "apply"):
         assert found[f"{whole_rounds.SECURE}: {stage}"].median > 0
     assert sum(f"{whole_rounds.SECAGG}: exchange" in step for step in found) == 4
-    shares = found[f"{whole_rounds.SECURE}: {kinds.SHARE_BYTES}"]
+    shares = found[f"{whole_rounds.SECURE}: {round_kinds.SHARE_BYTES}"]
     assert shares.median > 4 * 4000 / 10**6
 
 

@@ -27,7 +27,7 @@ import pytest
 
 from fedsecure import PROTOCOL_VERSION
 from fedsecure.demo.provision import HOST, free_ports
-from fedsecure.doctor import own, servers
+from fedsecure.doctor import own_machine, servers
 from fedsecure.doctor.findings import Check, Finding, State, run
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.frameworks.flower import doctor as owner_doctor
@@ -289,8 +289,8 @@ def test_a_disk_that_is_nearly_full(
     federation: Federation, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     with monkeypatch.context() as patch:
-        nearly = SimpleNamespace(free=own.LEAST_FREE - 1)
-        patch.setattr(own.shutil, "disk_usage", lambda _: nearly)
+        nearly = SimpleNamespace(free=own_machine.LEAST_FREE - 1)
+        patch.setattr(own_machine.shutil, "disk_usage", lambda _: nearly)
         assert "on another disk" in federation.failing(name, "disk", "FS-881")
     federation.require_ok(name, "disk")
 

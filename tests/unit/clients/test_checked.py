@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from fedsecure.study.schema.features import load_schema
 from fedsecure_clients.cli.agent import app
+from fedsecure_clients.data.data_report import as_data, check, is_personal
 from fedsecure_clients.data.examples import MAX_PLACES
-from fedsecure_clients.data.report import as_data, check, is_personal
 from tests.unit.clients import test_arrays as npz, test_images as pictures
 
 HEART = Path(__file__).parents[3] / "studies" / "heart"

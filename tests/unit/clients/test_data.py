@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from fedsecure.errors import OperatorError
 from fedsecure.study.schema.features import load_schema
 from fedsecure.study.schema.tables import TableSchema
-from fedsecure_clients.data import report, tables
+from fedsecure_clients.data import data_report, tables
 from fedsecure_clients.data.dataset import Dataset, inspect, load, split
 
 HEART = Path(__file__).parents[3] / "studies" / "heart"
@@ -269,7 +269,7 @@ def test_a_table_with_another_separator_is_one_error_that_says_which(
 ) -> None:
     content = ROWS.replace(",", separator).replace("age", name)
     path = table(tmp_path, content)
-    found = report.check(path, schema)
+    found = data_report.check(path, schema)
     (error,) = found.whole
     assert error.code == "FS-101"
     assert f"is separated by {called} and not by ," in error.detail
@@ -280,7 +280,7 @@ def test_excels_line_about_the_separator_is_one_error_that_names_it(
     tmp_path: Path, schema: TableSchema
 ) -> None:
     for line in ("sep=,\n", "sep=;\n", "SEP=\t\n"):
-        (error,) = report.check(table(tmp_path, line + ROWS), schema).whole
+        (error,) = data_report.check(table(tmp_path, line + ROWS), schema).whole
         assert error.code == "FS-101"
         assert "Excel's line `sep=`" in error.detail
 

@@ -21,7 +21,7 @@ from fedsecure.console.app import status_of
 from fedsecure.contributor.contribution import Contributor
 from fedsecure.contributor.outbox import StoredReport
 from fedsecure.core.payload_digest import sealed_length
-from fedsecure.doctor import own
+from fedsecure.doctor import own_machine
 from fedsecure.errors import (
     PROBLEMS,
     FedsecureError,
@@ -253,8 +253,10 @@ def test_a_person_decides_these_and_no_other_rules() -> None:
 def test_doctor_tells_a_fault_of_the_own_key_from_one_of_the_federation() -> None:
     party: Any = SimpleNamespace(key=Path("signing.pem"))
     config = Path("agent.toml")
-    fix: Any = own.federation_check(party, config).fix
-    joins = codes(lambda error: fix(error) == own.join_again(config), OperatorError)
+    fix: Any = own_machine.federation_check(party, config).fix
+    joins = codes(
+        lambda error: fix(error) == own_machine.join_again(config), OperatorError
+    )
     assert PROBLEMS.keys() - joins == {"FS-741", "FS-744", "FS-745", "FS-746"}
 
 

@@ -22,7 +22,7 @@ from fedsecure.owner.store.rounds import RoundStore
 from fedsecure.owner.store.states import RunState
 from fedsecure.protocol.statements import Weighting
 from fedsecure.review.records import RunRow
-from fedsecure.review.terminal.tables import run_heading
+from fedsecure.review.terminal.run_tables import run_heading
 from fedsecure.study.config import Study, load_study
 from tests.unit.aggregator.world import OWNER, World
 

@@ -10,7 +10,7 @@ from fedsecure.membership.accepted import Accepted, Membership, open_membership
 from fedsecure.membership.identity_file import SUFFIX, Identity
 from fedsecure.membership.issuing import Issuer
 from fedsecure.membership.keygen import Wanted
-from fedsecure.membership.own import FILES, load_own
+from fedsecure.membership.own_party import FILES, load_own
 from fedsecure.protocol.identity import Role
 
 NOW = datetime.now(UTC)

@@ -13,7 +13,7 @@ from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.membership import handout, identity_file, joining
 from fedsecure.membership.changes import Kind
 from fedsecure.membership.issuing import Issuer, authorities
-from fedsecure.membership.own import load_own
+from fedsecure.membership.own_party import load_own
 from fedsecure.protocol.identity import Federation, load_federation
 from fedsecure.protocol.signing import Author
 from fedsecure.protocol.signing_keys import load_signing_key

@@ -8,7 +8,7 @@ from cryptography import x509
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.membership import identity_file, keygen, own_tls
 from fedsecure.membership.keygen import Wanted
-from fedsecure.membership.own import load_own
+from fedsecure.membership.own_party import load_own
 from fedsecure.protocol.identity import Role
 from fedsecure.protocol.signing_keys import load_signing_key
 from tests.unit.membership.parties import BASEL, EVERYBODY, NORTH, NOW, Party, World

@@ -9,7 +9,7 @@ import pytest
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.membership import handout, joining, versions
 from fedsecure.membership.changes import Kind
-from fedsecure.membership.own import load_own
+from fedsecure.membership.own_party import load_own
 from fedsecure.protocol.identity import Federation, load_federation
 from fedsecure.protocol.signing import Author, verify
 from fedsecure.protocol.signing_keys import load_signing_key

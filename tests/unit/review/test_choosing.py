@@ -23,7 +23,7 @@ from fedsecure.membership.accepted import Accepted, save_accepted
 from fedsecure.owner.store.records import RoundJudged, RunFinished, Verdict
 from fedsecure.owner.store.states import RunState
 from fedsecure.protocol.signing_keys import save_signing_key
-from fedsecure.review import forms, records, report, shell
+from fedsecure.review import formats, html_report, records, sql_shell
 from fedsecure.review.reading import open_round_store
 from fedsecure.review.terminal import live
 from tests.postgres import Cluster
@@ -156,7 +156,7 @@ def test_a_csv_has_the_columns_of_the_view_and_no_formulas(told: Path) -> None:
     assert [line["outcome"] for line in lines][:2] == ["complete", "1 missing"]
     with open_round_store(told) as session:
         (first, *_) = records.rounds(session, RUN)
-    hostile = forms.as_csv([replace(first, verdict_note="=cmd|'/c calc'!A0")])
+    hostile = formats.as_csv([replace(first, verdict_note="=cmd|'/c calc'!A0")])
     assert "\n=" not in hostile.replace(",", "\n")
     assert "'=cmd" in hostile
 
@@ -211,7 +211,7 @@ def test_the_html_page_shows_the_run_and_loads_nothing(judged: Path) -> None:
 def test_the_page_of_a_run_without_an_opened_round_has_no_picture(told: Path) -> None:
     with open_round_store(told) as session:
         chosen = records.find_run(session)
-    assert "<svg" not in report.page(replace(chosen, state="failed"), [], [])
+    assert "<svg" not in html_report.page(replace(chosen, state="failed"), [], [])
 
 
 def test_what_a_person_named_is_no_markup(told: Path) -> None:
@@ -219,7 +219,7 @@ def test_what_a_person_named_is_no_markup(told: Path) -> None:
         chosen = records.find_run(session)
         found = records.rounds(session, RUN)
     hostile = "<script>alert(1)</script>\x1b[2J & \"'"
-    page = report.page(
+    page = html_report.page(
         replace(chosen, title=hostile, reason=hostile),
         [replace(found[0], verdict=hostile, verdict_note=hostile, outcome=hostile)],
         [],
@@ -286,7 +286,7 @@ def test_nothing_can_be_changed_in_the_shell(
 
 def test_the_authorizer_holds_even_where_the_file_could_be_written(told: Path) -> None:
     connection = sqlite3.connect(told)
-    connection.set_authorizer(shell._only_reading)
+    connection.set_authorizer(sql_shell._only_reading)
     with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
         connection.execute("DELETE FROM metrics")
     connection.close()
@@ -388,11 +388,11 @@ def on_postgresql(postgresql: Cluster, tmp_path: Path) -> str:
 def test_nothing_can_be_changed_on_postgresql(on_postgresql: str, query: str) -> None:
     count = "SELECT count(*) FROM metrics"
     with open_round_store(on_postgresql) as session:
-        before = shell.ask(session, count)
+        before = sql_shell.ask(session, count)
         with pytest.raises(OperatorError, match="FS-647"):
-            shell.ask(session, query)
-        assert shell.ask(session, count) == before
-        answer = shell.ask(session, QUERY + " ORDER BY entry")
+            sql_shell.ask(session, query)
+        assert sql_shell.ask(session, count) == before
+        answer = sql_shell.ask(session, QUERY + " ORDER BY entry")
     assert [list(row) for row in answer.rows] == [
         [1, 4, "complete"],
         [2, 3, "1 missing"],

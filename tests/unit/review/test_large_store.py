@@ -17,7 +17,7 @@ from fedsecure.audit.findings import Report, Store
 from fedsecure.audit.stores.owner import KIND
 from fedsecure.audit.verify import Progress, alone
 from fedsecure.protocol.federation_versions import Federations
-from fedsecure.review import details, records, shell
+from fedsecure.review import details, records, sql_shell
 from fedsecure.review.choosing import Choice, Judged, Page, instant
 from fedsecure.review.plots.curves import curves
 from fedsecure.review.reading import open_round_store
@@ -83,7 +83,7 @@ def test_pages_of_a_long_run(store: Path, capsys: pytest.CaptureFixture[str]) ->
         for query, _ in queries("Questions to a round store"):
             first = query.splitlines()[0].removeprefix("SELECT ")[:48]
             part = query.strip().removesuffix(";") + " LIMIT 100"
-            pages[f"SQL: {first}"] = lambda part=part: shell.ask(session, part)
+            pages[f"SQL: {first}"] = lambda part=part: sql_shell.ask(session, part)
         told = {name: milliseconds(work) for name, work in pages.items()}
         assert len(records.rounds(session, run.run, page=Page(1000))) == 100
         assert records.count_rounds(session, run.run) == ROUNDS + ROUNDS // 100

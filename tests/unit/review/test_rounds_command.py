@@ -14,7 +14,7 @@ from fedsecure.cli.rounds import app
 from fedsecure.errors import FedsecureError
 from fedsecure.review import records
 from fedsecure.review.reading import open_round_store
-from fedsecure.review.terminal import tables
+from fedsecure.review.terminal import run_tables
 from tests.unit.owner_store.round_story import RUN, SERVERS, spec
 
 WIDTHS = (50, 80, 100, 140)
@@ -119,7 +119,7 @@ def test_a_reason_cannot_move_the_cursor_or_hide_itself(told: Path) -> None:
     hostile = replace(listed[2], outcome="void: \x1b[2J\x1b[1;1H[bold]all is well[/]")
     terminal = io.StringIO()
     console = Console(width=100, file=terminal, force_terminal=True)
-    console.print(tables.round_list(chosen, [hostile], []))
+    console.print(run_tables.round_list(chosen, [hostile], []))
     shown = terminal.getvalue()
     assert "?[2J?[1;1H[bold]all is well[/]" in shown
     assert "\x1b[2J" not in shown
@@ -169,4 +169,4 @@ def test_every_command_has_an_example(command: str) -> None:
     ],
 )
 def test_sizes_are_in_powers_of_ten(bytes_up: int | None, shown: str) -> None:
-    assert tables.size(bytes_up).plain == shown
+    assert run_tables.size(bytes_up).plain == shown

@@ -10,8 +10,8 @@ import pytest
 from fedsecure.console.paging import part_of
 from fedsecure.errors import OperatorError
 from fedsecure.owner.store.records import Status
-from fedsecure.review import grid as grids, records, sides, stages
-from fedsecure.review.grid import MARKS
+from fedsecure.review import participation as grids, records, sides, stages
+from fedsecure.review.participation import MARKS
 from fedsecure.review.plots import figure
 from fedsecure.review.reading import open_round_store
 from tests.unit.owner_store.round_story import HOSPITALS, RUN, SERVERS, spec

@@ -35,7 +35,7 @@ from fedsecure.terminal import tables
 from fedsecure_bench import progress as benches
 from fedsecure_bench.results import Result as Measured
 from fedsecure_clients.cli import status as statuses
-from fedsecure_clients.data import report as data_reports
+from fedsecure_clients.data import data_report as data_reports
 from fedsecure_clients.data.examples import Inspection, Problem
 from fedsecure_clients.state.outcomes import Answered
 from fedsecure_clients.state.refusals import Refusal

@@ -1,6 +1,6 @@
 """An agent in one process that protects nothing, or by SecAgg+: for comparing.
 
-python -m fedsecure_bench.rounds.agent PARENT_PID AUTHORITY NODE_KEY HOST:PORT...
+python -m fedsecure_bench.rounds.plain_agent PARENT_PID AUTHORITY NODE_KEY HOST:PORT...
 
 It joins each SuperLink over the same connection as a data owner's agent and looks for
 messages as often; what it answers with is Flower's alone.

@@ -12,7 +12,7 @@ from typing import Final
 from fedsecure.errors import OperatorError
 from fedsecure.review.plots.figure import picture
 from fedsecure.review.records import ParticipationRow, RoundRow, RunRow, strange
-from fedsecure.review.terminal import tables
+from fedsecure.review.terminal import run_tables
 from fedsecure.terminal import values
 
 IN_SET: Final = "in set"
@@ -161,14 +161,14 @@ def _round(row: RoundRow) -> Iterator[str]:
     yield f"{'-' if row.in_set is None else row.in_set}/{row.cohort}"
     yield values.number(row.total_weight, 0).plain
     yield values.percent(row.clip_rate).plain
-    yield tables.metric(row, row.loss, 4).plain
-    yield tables.metric(row, row.accuracy, 3).plain
-    yield tables.metric(row, row.auc, 3).plain
+    yield run_tables.metric(row, row.loss, 4).plain
+    yield run_tables.metric(row, row.accuracy, 3).plain
+    yield run_tables.metric(row, row.auc, 3).plain
     yield values.number(row.seconds, 1).plain
     yield values.size(row.bytes_up).plain
     yield _coloured(row.verdict or "-")
     colour = "warn" if row.missing or row.undefined else COLOURS.get(row.state, "")
-    yield f'<span class="{colour}">{_text(tables.outcome(row).plain)}</span>'
+    yield f'<span class="{colour}">{_text(run_tables.outcome(row).plain)}</span>'
 
 
 def _absent(one: ParticipationRow) -> Iterator[str]:

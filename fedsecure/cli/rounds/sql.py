@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fedsecure.cli.rounds.options import Database, Json
-from fedsecure.review import shell
+from fedsecure.review import sql_shell
 from fedsecure.review.reading import open_round_store
 from fedsecure.terminal.console import echo
 from fedsecure.terminal.tables import screen
@@ -19,7 +19,7 @@ def ask_sql(
     ] = None,
     db: Database = None,
     shape: Annotated[
-        shell.Shape | None, typer.Option("--as", help="How answers are printed.")
+        sql_shell.Shape | None, typer.Option("--as", help="How answers are printed.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -30,11 +30,11 @@ def ask_sql(
 
     Example: fedsecure rounds sql -c 'SELECT round, in_set, outcome FROM v_round'
     """
-    form = shell.Shape.JSON if as_json else shape or shell.Shape.TABLE
+    form = sql_shell.Shape.JSON if as_json else shape or sql_shell.Shape.TABLE
     console = screen()
 
-    def show(answer: shell.Answer) -> None:
-        printed = shell.shown(answer, form)
+    def show(answer: sql_shell.Answer) -> None:
+        printed = sql_shell.shown(answer, form)
         if isinstance(printed, str):
             echo(printed)
         else:
@@ -42,9 +42,9 @@ def ask_sql(
 
     with open_round_store(db) as session:
         if query is not None:
-            show(shell.ask(session, query))
+            show(sql_shell.ask(session, query))
         else:
-            shell.talk(session, _typed, show)
+            sql_shell.talk(session, _typed, show)
 
 
 def _typed(prompt: str) -> str:
