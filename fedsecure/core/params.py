@@ -22,9 +22,9 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final, TypeAlias
 
+from fedsecure.core.fixed_point import fraction_bits, require_integer
 from fedsecure.core.layout import CHUNK, Layout
 from fedsecure.core.modulus import SCALARS, SUM32, Modulus
 from fedsecure.errors import OperatorError, PeerError
@@ -40,8 +40,6 @@ COUNTS: Final = (  # the scalars that core itself fills
 )
 MAX_SCALARS: Final = CHUNK // SCALARS.word_bytes  # so they need one piece of key stream
 
-_LEAST_STEPS: Final = 2**12  # C * S: below, rounding would be visible in the mean
-_MOST_FRACTION_BITS: Final = 60
 _MOST_RATIO: Final = 2.0**60  # of both clips
 
 Range: TypeAlias = tuple[int, int]  # of coordinates: the first, and one past the last
@@ -145,12 +143,12 @@ class Params:
     modulus: Modulus = SUM32
 
     def __post_init__(self) -> None:
-        _require_integer("dimension", self.dimension, at_least=0)
-        _require_integer("max_reports", self.max_reports, at_least=1)
-        _require_integer("weight_cap", self.weight_cap, at_least=1)
+        require_integer("dimension", self.dimension, at_least=0)
+        require_integer("max_reports", self.max_reports, at_least=1)
+        require_integer("weight_cap", self.weight_cap, at_least=1)
         _require_scalars(self.scalars)
         _require_weights_fit(self.max_reports, self.weight_cap)
-        bits = _fraction_bits(self.modulus, self.max_reports, self.clip)
+        bits = fraction_bits(self.modulus, self.max_reports, self.clip)
         if self.fraction_bits != bits:
             raise PeerError(
                 "FS-203",
@@ -182,7 +180,7 @@ class Params:
                 max_reports,
                 clip,
                 weight_cap,
-                _fraction_bits(modulus, max_reports, clip),
+                fraction_bits(modulus, max_reports, clip),
                 statistics,
                 modulus,
             )
@@ -208,43 +206,6 @@ class Params:
     def layout(self) -> Layout:
         """Where a vector input share and an aggregate share hold their numbers."""
         return Layout(self.dimension, self.scalar_count, self.modulus)
-
-
-def _fraction_bits(modulus: Modulus, max_reports: int, clip: float) -> int:
-    """Return the largest f with max_reports * (clip * 2**f + 1) < modulus / 2."""
-    _require_integer("max_reports", max_reports, at_least=1)
-    if not 0 < clip < math.inf:
-        raise PeerError("FS-200", f"clip is {clip}; use a finite number above 0")
-    room = Fraction(modulus.half, max_reports) - 1  # C * S must stay below
-    bits = _floor_log2_below(room / Fraction(clip)) if room > 0 else 0
-    if not min(room, Fraction(clip) * Fraction(2) ** bits) >= _LEAST_STEPS:
-        most = modulus.half // (2 * _LEAST_STEPS + 1)
-        raise PeerError(
-            "FS-201",
-            f"{max_reports} data owners leave fewer than {_LEAST_STEPS} steps to the "
-            f"clip; ask at most {most}",
-        )
-    if not abs(bits) <= _MOST_FRACTION_BITS:
-        low = _floor_log2_below(room) - _MOST_FRACTION_BITS
-        high = low + 2 * _MOST_FRACTION_BITS
-        raise PeerError(
-            "FS-202",
-            f"clip {clip} needs a scale of 2**{bits}; use a clip of at least 2**{low} "
-            f"({2.0**low:.2g}) and at most 2**{high} ({2.0**high:.2g})",
-        )
-    return bits
-
-
-def _floor_log2_below(ratio: Fraction) -> int:
-    """Return the largest integer f with 2**f < ratio."""
-    guess = ratio.numerator.bit_length() - ratio.denominator.bit_length()
-    return guess if Fraction(2) ** guess < ratio else guess - 1
-
-
-def _require_integer(name: str, value: int, at_least: int) -> None:
-    # Not isinstance: True is no number of data owners.
-    if not (type(value) is int and value >= at_least):
-        raise PeerError("FS-200", f"{name} is {value}; use an integer >= {at_least}")
 
 
 def _require_scalars(scalars: tuple[Scalar, ...]) -> None:
