@@ -20,13 +20,12 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fedsecure.core import buffers, scheme, seal, seal_info, sealing_key
 from fedsecure.core.buffers import carve
-from fedsecure.core.layout import CHUNK, Buffer, cut
-from fedsecure.core.mask import SPILL, KeyStream
+from fedsecure.core.layout import Buffer
 from fedsecure.core.params import Params
+from fedsecure_bench import plain_work
 from fedsecure_bench.peers import PEERS, Absent, Peer
 from fedsecure_bench.progress import Progress
 from fedsecure_bench.results import (
@@ -135,10 +134,10 @@ class Workload:
 
     def _work(self) -> dict[str, Callable[[], object]]:
         return {
-            CIPHER: self._cipher_pass(),
-            STREAM: self._stream_pass(),
-            DECRYPT: self._decrypt_pass(),
-            SUM: self._plain_sum(),
+            CIPHER: plain_work.cipher(self.update),
+            STREAM: plain_work.key_stream(self.update),
+            DECRYPT: plain_work.decrypt(self.update),
+            SUM: plain_work.add(self.update),
             DATA_OWNER: self.protect,
             SEED: partial(self.add, "seed", self.sums["seed"]),
             VECTOR: partial(self.add, "vector", self.sums["vector"]),
@@ -193,44 +192,6 @@ class Workload:
         info = _info(sharding.report_id, kind)
         key = sharding.content_keys[kind == "vector"]
         seal.seal(self.key.public_bytes, info, key, chunks, write)
-
-    def _cipher_pass(self) -> Callable[[], object]:
-        cipher, nonce, out = AESGCM(bytes(32)), bytes(12), bytearray(CHUNK + SPILL)
-        parts = list(cut(self.update.view(np.uint8).data))
-
-        def run() -> None:
-            for piece in parts:
-                cipher.encrypt_into(
-                    nonce, piece, None, memoryview(out)[: len(piece) + SPILL]
-                )
-
-        return run
-
-    def _stream_pass(self) -> Callable[[], object]:
-        stream, out = KeyStream(bytes(32)), bytearray(CHUNK + SPILL)
-        sizes = [len(piece) for piece in cut(self.update.view(np.uint8).data)]
-
-        def run() -> None:
-            for index, size in enumerate(sizes):
-                stream.write_chunk(index, memoryview(out)[: size + SPILL])
-
-        return run
-
-    def _decrypt_pass(self) -> Callable[[], object]:
-        cipher, nonce, out = AESGCM(bytes(32)), bytes(12), bytearray(CHUNK)
-        plain = cut(self.update.view(np.uint8).data)
-        records = [cipher.encrypt(nonce, bytes(piece), None) for piece in plain]
-
-        def run() -> None:
-            for record in records:
-                view = memoryview(out)[: len(record) - SPILL]
-                cipher.decrypt_into(nonce, record, None, view)
-
-        return run
-
-    def _plain_sum(self) -> Callable[[], object]:
-        accumulator = np.zeros_like(self.update)
-        return lambda: np.add(accumulator, self.update, out=accumulator)
 
 
 def _installed(progress: Progress) -> Iterable[Peer]:
