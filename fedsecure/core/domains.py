@@ -10,6 +10,8 @@ VERSION: Final = b"1"
 
 MASK_TENSOR: Final = b"fedsecure v1 mask tensor"
 MASK_SCALARS: Final = b"fedsecure v1 mask scalars"
+NOISE_TENSOR: Final = b"fedsecure v1 noise tensor"
+NOISE_SCALARS: Final = b"fedsecure v1 noise scalars"
 SEAL_REPORT: Final = b"fedsecure v1 seal report"
 SEAL_SHARE: Final = b"fedsecure v1 seal aggregate share"
 RELEASE: Final = b"fedsecure v1 release"

@@ -106,10 +106,11 @@ class Mask:
             context: What the masks are bound to.
         """
         return cls(
-            KeyStream(_derive(seed, context.info(domains.MASK_TENSOR))),
-            KeyStream(_derive(seed, context.info(domains.MASK_SCALARS))),
+            KeyStream(derive_key(seed, context.info(domains.MASK_TENSOR))),
+            KeyStream(derive_key(seed, context.info(domains.MASK_SCALARS))),
         )
 
 
-def _derive(seed: Buffer, info: bytes) -> bytes:
+def derive_key(seed: Buffer, info: bytes) -> bytes:
+    """Return a key of 32 bytes, by HKDF-SHA256 without salt."""
     return HKDF(SHA256(), length=32, salt=None, info=info).derive(seed)
