@@ -11,7 +11,8 @@ C' / C: so the same bound holds for them, with the same S.
 
 f is the largest integer for which the first holds. It is a field of the signed spec
 all the same, and every party computes it again in exact rational arithmetic: nobody
-rounds with a scale that another party only claims to be safe.
+rounds with a scale that another party only claims to be safe. With noise f is smaller
+(`fedsecure.core.fixed_point`), so that the noise fits beside the sum.
 
     >>> params = Params.derive(10, (), max_reports=4, clip=1.0, weight_cap=1)
     >>> params.fraction_bits
@@ -24,7 +25,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from fedsecure.core.fixed_point import fraction_bits, require_integer
+from fedsecure.core.fixed_point import (
+    Noise,
+    NoiseSteps,
+    fraction_bits,
+    noisy_fraction_bits,
+    require_integer,
+)
 from fedsecure.core.layout import CHUNK, Layout
 from fedsecure.core.modulus import SCALARS, SUM32, Modulus
 from fedsecure.errors import OperatorError, PeerError
@@ -127,10 +134,11 @@ class Params:
         fraction_bits: f; S = 2**f steps to one model unit.
         statistics: Coordinates with a clip of their own; None: all have C together.
         modulus: Of the update; scalars are always mod 2**64.
+        noise: What each aggregator adds; None: nothing.
 
     Raises:
-        PeerError: FS-200 to FS-205 and FS-213, with the numbers and what would be
-            allowed.
+        PeerError: FS-200 to FS-205, FS-207 and FS-213, with the numbers and what would
+            be allowed.
     """
 
     dimension: int
@@ -141,6 +149,7 @@ class Params:
     fraction_bits: int
     statistics: Statistics | None = None
     modulus: Modulus = SUM32
+    noise: Noise | None = None
 
     def __post_init__(self) -> None:
         require_integer("dimension", self.dimension, at_least=0)
@@ -148,7 +157,14 @@ class Params:
         require_integer("weight_cap", self.weight_cap, at_least=1)
         _require_scalars(self.scalars)
         _require_weights_fit(self.max_reports, self.weight_cap)
-        bits = fraction_bits(self.modulus, self.max_reports, self.clip)
+        bits = _bits(
+            self.dimension,
+            self.max_reports,
+            self.clip,
+            self.statistics,
+            self.modulus,
+            self.noise,
+        )
         if self.fraction_bits != bits:
             raise PeerError(
                 "FS-203",
@@ -166,12 +182,13 @@ class Params:
         weight_cap: int,
         statistics: Statistics | None = None,
         modulus: Modulus = SUM32,
+        noise: Noise | None = None,
     ) -> "Params":
         """Choose the finest fixed point that cannot wrap. Run by the model owner.
 
         Raises:
-            OperatorError: FS-200 to FS-205 and FS-213, as for `Params`: these are own
-                numbers.
+            OperatorError: FS-200 to FS-205, FS-207 and FS-213, as for `Params`: these
+                are own numbers.
         """
         try:
             return cls(
@@ -180,9 +197,10 @@ class Params:
                 max_reports,
                 clip,
                 weight_cap,
-                fraction_bits(modulus, max_reports, clip),
+                _bits(dimension, max_reports, clip, statistics, modulus, noise),
                 statistics,
                 modulus,
+                noise,
             )
         except PeerError as error:
             raise OperatorError(error.code, error.detail) from error
@@ -191,6 +209,14 @@ class Params:
     def scale(self) -> float:
         """S, the steps of the fixed point to one model unit; a power of two."""
         return math.ldexp(1.0, self.fraction_bits)
+
+    @property
+    def noise_steps(self) -> NoiseSteps | None:
+        """D and sigma, in steps of the fixed point; None without noise."""
+        if self.noise is None:
+            return None
+        parts = _parts(self.statistics)
+        return self.noise.steps(self.fraction_bits, self.dimension, parts)
 
     @property
     def statistics_unit(self) -> float:
@@ -206,6 +232,25 @@ class Params:
     def layout(self) -> Layout:
         """Where a vector input share and an aggregate share hold their numbers."""
         return Layout(self.dimension, self.scalar_count, self.modulus)
+
+
+def _bits(
+    dimension: int,
+    max_reports: int,
+    clip: float,
+    statistics: Statistics | None,
+    modulus: Modulus,
+    noise: Noise | None,
+) -> int:
+    if noise is None:
+        return fraction_bits(modulus, max_reports, clip)
+    parts = _parts(statistics)
+    return noisy_fraction_bits(modulus, max_reports, clip, noise, dimension, parts)
+
+
+def _parts(statistics: Statistics | None) -> int:
+    """Return how many parts of an update have a clip each."""
+    return 2 if statistics else 1
 
 
 def _require_scalars(scalars: tuple[Scalar, ...]) -> None:

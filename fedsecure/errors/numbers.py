@@ -53,6 +53,18 @@ PROBLEMS: Final = (
         "Bring both sides to the same version; see `fedsecure --version`.",
     ),
     Problem(
+        "FS-207",
+        "Rounding would cost too much beside the noise",
+        "Raise `unit_clip` in the study, or lower the noise, with a smaller model or "
+        "fewer rounds: what one unit may add must be well above the fixed point's "
+        "steps.",
+    ),
+    Problem(
+        "FS-208",
+        "Noise needs equal weights",
+        'Set `weighting = "equal"` in the study: other weights tell about rows.',
+    ),
+    Problem(
         "FS-210",
         "The update is not finite",
         "Training diverged here: lower the learning rate or check the data. "
