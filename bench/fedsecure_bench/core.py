@@ -24,6 +24,8 @@ import numpy as np
 from fedsecure.core import buffers, scheme, seal, seal_info, sealing_key
 from fedsecure.core.buffers import carve
 from fedsecure.core.layout import Buffer
+from fedsecure.core.mask import KeyStream
+from fedsecure.core.noise import MEMORY_BYTES, MOST_SIGMA, Sampler
 from fedsecure.core.params import Params
 from fedsecure_bench import plain_work
 from fedsecure_bench.peers import PEERS, Absent, Peer
@@ -46,6 +48,7 @@ DATA_OWNER: Final = "data owner"
 VECTOR: Final = "aggregator vector"
 SEED: Final = "aggregator seed"
 BOTH: Final = "both aggregators"
+NOISE: Final = "noise"
 OWNER: Final = "owner"
 CIPHER: Final = "cipher"
 STREAM: Final = "key stream"
@@ -63,6 +66,7 @@ COMPARED: Final = {
     VECTOR: (DECRYPT, SUM),
     SEED: (STREAM, SUM),
     BOTH: ("Flower FedAvg",),
+    NOISE: (STREAM,),
     OWNER: (SUM,),
 }
 
@@ -141,6 +145,7 @@ class Workload:
             DATA_OWNER: self.protect,
             SEED: partial(self.add, "seed", self.sums["seed"]),
             VECTOR: partial(self.add, "vector", self.sums["vector"]),
+            NOISE: self._noise(),
             OWNER: self.unshard,
         }
 
@@ -164,6 +169,12 @@ class Workload:
     def unshard(self) -> None:
         """Combine both aggregate shares of one report."""
         scheme.unshard(self.params, *self.opened.values())
+
+    def _noise(self) -> Callable[[], object]:
+        """Return the work of adding one aggregator's noise, of the largest sigma."""
+        sampler = Sampler(KeyStream(bytes(32)), MOST_SIGMA)
+        words, (memory,) = self.sums["seed"].tensor, carve(MEMORY_BYTES)
+        return partial(sampler.add_to, words, 0, memory)
 
     def _empty_sums(self) -> dict[str, scheme.AggregateShare]:
         kinds = ("seed", "vector")

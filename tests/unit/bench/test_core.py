@@ -22,6 +22,7 @@ OURS = {
     "data owner": "cipher + key stream",
     "aggregator seed": "key stream + sum",
     "aggregator vector": "decrypt + sum",
+    "noise": "key stream",
     "owner": "sum",
     "both aggregators": "Flower FedAvg",
     "data owner: extra memory": None,
