@@ -187,7 +187,7 @@ def _report(benches: dict[str, Bench], json_file: Path | None) -> None:
     console = Console()
     results: list[Result] = []
     for name, measure in benches.items():
-        with shown.Told(console, name) as progress, interruptible():
+        with shown.Progress(console, name) as progress, interruptible():
             lines = measure(progress)
         console.print(shown.table(TITLES[name], lines))
         results += lines
