@@ -21,12 +21,13 @@ from typing import Final
 
 import numpy as np
 
-from fedsecure.core import buffers, scheme, seal, seal_info, sealing_key
+from fedsecure.core import buffers, scheme
 from fedsecure.core.buffers import carve
 from fedsecure.core.layout import Buffer
 from fedsecure.core.mask import KeyStream
 from fedsecure.core.noise import MEMORY_BYTES, MOST_SIGMA, Sampler
 from fedsecure.core.params import Params
+from fedsecure.core.sealing import seal, seal_info, sealing_key
 from fedsecure_bench import plain_work
 from fedsecure_bench.peers import PEERS, Absent, Peer
 from fedsecure_bench.progress import Progress

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fedsecure.contributor.outbox import Outbox, StoredReport
-from fedsecure.core import scheme, seal, seal_info
+from fedsecure.core import scheme
 from fedsecure.core.params import Params
+from fedsecure.core.sealing import seal, seal_info
 from fedsecure.errors import OperatorError, PeerError, Spoiled
 from fedsecure.protocol import signing
 from fedsecure.protocol.encodings import from_base64url

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from fedsecure.core import payload_digest
+from fedsecure.core.sealing import payload_digest
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Receipt, ReportHeader, RoundSpec

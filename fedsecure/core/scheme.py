@@ -49,7 +49,7 @@ from fedsecure.core.scalars import (
     encode_scalars,
     read_totals,
 )
-from fedsecure.core.sealing_key import CONTENT_KEY_BYTES
+from fedsecure.core.sealing.sealing_key import CONTENT_KEY_BYTES
 from fedsecure.core.shares import AggregateShare, Mean, Measurement, Sharding
 from fedsecure.errors import OperatorError, PeerError
 

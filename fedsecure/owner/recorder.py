@@ -12,7 +12,7 @@ import numpy as np
 
 from fedsecure.core.encoding import MeanUpdate
 from fedsecure.core.mask import SEED_BYTES
-from fedsecure.core.payload_digest import sealed_length
+from fedsecure.core.sealing.payload_digest import sealed_length
 from fedsecure.core.shares import Mean
 from fedsecure.owner.rounds.proposal import Opened
 from fedsecure.owner.run.outcome import WAIT, Outcome

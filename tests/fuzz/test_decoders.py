@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import ConfigRecord, Message, RecordDict
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
-from fedsecure.core import seal, seal_info, sealing_key
+from fedsecure.core.sealing import seal, seal_info, sealing_key
 from fedsecure.errors import FedsecureError
 from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.runtime import task_identity

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from fedsecure.core.layout import Buffer
-from fedsecure.core.payload_digest import PayloadDigest
+from fedsecure.core.sealing.payload_digest import PayloadDigest
 from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.protocol import framing
 from fedsecure.protocol.signing import Signed, verify

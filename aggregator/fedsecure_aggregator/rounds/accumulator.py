@@ -19,11 +19,12 @@ from functools import partial
 from io import BufferedReader
 from typing import Final
 
-from fedsecure.core import scheme, seal, seal_info, sealing_key
+from fedsecure.core import scheme
 from fedsecure.core.buffers import Memory, carve
 from fedsecure.core.layout import Buffer
 from fedsecure.core.mask import ReportContext
 from fedsecure.core.params import Params
+from fedsecure.core.sealing import seal, seal_info, sealing_key
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.protocol.statements import ReportHeader
 from fedsecure_aggregator.storage.disk import is_of_one_file

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from fedsecure.core import release, scheme, seal, seal_info
-from fedsecure.core.sealing_key import CONTENT_KEY_BYTES
+from fedsecure.core import release, scheme
+from fedsecure.core.sealing import seal, seal_info
+from fedsecure.core.sealing.sealing_key import CONTENT_KEY_BYTES
 from fedsecure.errors import OperatorError, RoundStateError
 from fedsecure.protocol import framing
 from fedsecure.protocol.encodings import from_base64url

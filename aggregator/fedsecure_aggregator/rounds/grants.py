@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from fedsecure.core import sealing_key
+from fedsecure.core.sealing import sealing_key
 from fedsecure.errors import RoundStateError
 from fedsecure.protocol.encodings import base64url, from_base64url
 from fedsecure.protocol.parameters import params_of

@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from fedsecure.core.payload_digest import PayloadDigest
+from fedsecure.core.sealing.payload_digest import PayloadDigest
 from fedsecure.errors import FedsecureError, PeerError
 from fedsecure.protocol.framing import PIECE, offset_after, read_header
 from fedsecure.protocol.parameters import params_of

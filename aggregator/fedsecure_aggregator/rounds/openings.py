@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from fedsecure.core import seal
+from fedsecure.core.sealing import seal
 from fedsecure.errors import RoundStateError
 from fedsecure.protocol.signing import MAX_TOKEN, Signed, set_digest
 from fedsecure.protocol.statements import Fold, Member, Opening

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from fedsecure.core.layout import CHUNK
-from fedsecure.core.payload_digest import sealed_length
+from fedsecure.core.sealing.payload_digest import sealed_length
 from fedsecure.errors import (
     Evidence,
     FedsecureError,

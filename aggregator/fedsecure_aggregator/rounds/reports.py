@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.orm import Session
 
-from fedsecure.core import payload_digest, scheme
+from fedsecure.core import scheme
 from fedsecure.core.params import Params
+from fedsecure.core.sealing import payload_digest
 from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.protocol.signing import Signed, digest_of
 from fedsecure.protocol.statements import LedgerHead, ReportHeader

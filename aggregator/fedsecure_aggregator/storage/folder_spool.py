@@ -26,7 +26,7 @@ from typing import IO, Final
 import structlog
 
 from fedsecure.core.layout import Buffer
-from fedsecure.core.sealing_key import SealingKey
+from fedsecure.core.sealing.sealing_key import SealingKey
 from fedsecure.errors import OperatorError
 from fedsecure.storage import locks
 from fedsecure.system.durability import (

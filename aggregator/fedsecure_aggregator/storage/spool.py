@@ -22,7 +22,7 @@ from io import BufferedReader
 from typing import Protocol
 
 from fedsecure.core.layout import Buffer
-from fedsecure.core.sealing_key import SealingKey
+from fedsecure.core.sealing.sealing_key import SealingKey
 from fedsecure_aggregator.storage.notes import Notes
 
 

@@ -15,7 +15,7 @@ from flwr.app import ArrayRecord, Message
 from flwr.serverapp.strategy import FedAvg
 
 from fedsecure.core.params import Params
-from fedsecure.core.payload_digest import sealed_length
+from fedsecure.core.sealing.payload_digest import sealed_length
 from fedsecure.errors import OperatorError
 from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.fleet import RosterFleet

@@ -1,4 +1,4 @@
-"""The commands that a data owner types: `fedsecure agent ...`.
+"""The commands that a data owner types, below `fedsecure agent`.
 
     agent            the group, and the agent itself
     data             looks at the own data before joining

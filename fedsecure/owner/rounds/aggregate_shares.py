@@ -3,7 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from fedsecure.core import payload_digest, scheme, seal, seal_info, sealing_key
+from fedsecure.core import scheme
+from fedsecure.core.sealing import payload_digest, seal, seal_info, sealing_key
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol import signing

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsecure.core import sealing_key
+from fedsecure.core.sealing import sealing_key
 from fedsecure.errors import PeerError
 from fedsecure.protocol.encodings import base64url
 from fedsecure.protocol.identity import Party

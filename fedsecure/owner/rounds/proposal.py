@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fedsecure.core import scheme, sealing_key
+from fedsecure.core import scheme
 from fedsecure.core.params import Params
+from fedsecure.core.sealing import sealing_key
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import (
     AggregateShareHeader,

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from fedsecure.core import scheme, sealing_key
+from fedsecure.core import scheme
+from fedsecure.core.sealing import sealing_key
 from fedsecure.errors import OperatorError, PeerError, Spoiled, Stands
 from fedsecure.owner.rounds import aggregate_shares, receipts
 from fedsecure.owner.rounds.files import RoundFiles

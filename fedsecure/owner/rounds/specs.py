@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from fedsecure.core import sealing_key
 from fedsecure.core.params import Params
+from fedsecure.core.sealing import sealing_key
 from fedsecure.errors import OperatorError
 from fedsecure.owner.rounds.proposal import Proposal, ReceiptPair, RoundRequest
 from fedsecure.owner.rounds.receipts import members

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from fedsecure.core.payload_digest import PayloadDigest
 from fedsecure.core.scheme import Mean, Measurement
+from fedsecure.core.sealing.payload_digest import PayloadDigest
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol.encodings import base64url
 from fedsecure.protocol.parameters import params_of

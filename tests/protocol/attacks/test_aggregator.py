@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from fedsecure.contributor.contribution import Offer, TaskFacts
-from fedsecure.core import scheme, seal, seal_info, sealing_key
+from fedsecure.core import scheme
+from fedsecure.core.sealing import seal, seal_info, sealing_key
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol.encodings import base64url, from_base64url

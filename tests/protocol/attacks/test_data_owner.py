@@ -8,9 +8,9 @@ import httpx
 import numpy as np
 import pytest
 
-from fedsecure.core.payload_digest import RECORD_BYTES
 from fedsecure.core.scheme import Mean, Measurement
-from fedsecure.core.sealing_key import SEALED_KEY_BYTES
+from fedsecure.core.sealing.payload_digest import RECORD_BYTES
+from fedsecure.core.sealing.sealing_key import SEALED_KEY_BYTES
 from fedsecure.errors import PeerError
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol.federation_versions import Federations

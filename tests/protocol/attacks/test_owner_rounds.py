@@ -3,7 +3,7 @@
 import pytest
 
 from fedsecure.contributor.contribution import Offer, TaskFacts
-from fedsecure.core import sealing_key
+from fedsecure.core.sealing import sealing_key
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol import signing
 from fedsecure.protocol.encodings import base64url

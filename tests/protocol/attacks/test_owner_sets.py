@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedsecure.core import scheme, seal, seal_info
+from fedsecure.core import scheme
+from fedsecure.core.sealing import seal, seal_info
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol import signing

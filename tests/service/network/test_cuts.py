@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fedsecure.core.payload_digest import RECORD_BYTES
-from fedsecure.core.sealing_key import SEALED_KEY_BYTES
+from fedsecure.core.sealing.payload_digest import RECORD_BYTES
+from fedsecure.core.sealing.sealing_key import SEALED_KEY_BYTES
 from fedsecure.protocol.framing import LENGTH, offset_after
 from tests.service.aggregator.conftest import Federation, Process
 from tests.service.network.conftest import Admit, Taps

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedsecure.core import scheme, seal, seal_info, sealing_key
+from fedsecure.core import scheme
 from fedsecure.core.mask import ReportContext
+from fedsecure.core.sealing import seal, seal_info, sealing_key
 from fedsecure.errors import PeerError
 from fedsecure.protocol.framing import offset_after
 from fedsecure.protocol.signing import verify

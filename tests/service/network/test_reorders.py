@@ -7,8 +7,8 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from fedsecure.core.payload_digest import RECORD_BYTES, TAG_BYTES
-from fedsecure.core.sealing_key import SEALED_KEY_BYTES
+from fedsecure.core.sealing.payload_digest import RECORD_BYTES, TAG_BYTES
+from fedsecure.core.sealing.sealing_key import SEALED_KEY_BYTES
 from fedsecure.errors import PeerError
 from fedsecure.protocol.framing import offset_after
 from fedsecure.protocol.signing import verify

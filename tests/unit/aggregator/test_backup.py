@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.orm import Session
 
-from fedsecure.core.sealing_key import SealingKey
+from fedsecure.core.sealing.sealing_key import SealingKey
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.storage import database, revisions
 from fedsecure_aggregator.config import AggregatorSettings

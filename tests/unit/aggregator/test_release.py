@@ -11,7 +11,7 @@ import pytest
 from fedsecure.core.modulus import Words
 from fedsecure.core.release import Rand
 from fedsecure.core.scheme import AggregateShare
-from fedsecure.core.sealing_key import CONTENT_KEY_BYTES
+from fedsecure.core.sealing.sealing_key import CONTENT_KEY_BYTES
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Opening

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fedsecure.core.sealing_key import SealingKey
+from fedsecure.core.sealing.sealing_key import SealingKey
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.ledger import GENESIS
 from fedsecure.protocol.statements import LedgerHead

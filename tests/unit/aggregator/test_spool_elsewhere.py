@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from fedsecure.core.layout import Buffer
-from fedsecure.core.sealing_key import SealingKey
+from fedsecure.core.sealing.sealing_key import SealingKey
 from fedsecure.errors import OperatorError, PeerError, RoundStateError
 from fedsecure_aggregator.rounds import deletion
 from fedsecure_aggregator.rounds.accumulator import Accumulator

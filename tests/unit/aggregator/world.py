@@ -11,8 +11,9 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from fedsecure.core import scheme, seal, seal_info, sealing_key
+from fedsecure.core import scheme
 from fedsecure.core.params import Params, Scalar
+from fedsecure.core.sealing import seal, seal_info, sealing_key
 from fedsecure.protocol.encodings import base64url, from_base64url
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.identity import Federation

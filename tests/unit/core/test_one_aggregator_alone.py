@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fedsecure.core import scheme, seal, seal_info, sealing_key
+from fedsecure.core import scheme
 from fedsecure.core.buffers import carve
 from fedsecure.core.modulus import Words
 from fedsecure.core.params import Params
 from fedsecure.core.scheme import Measurement, ReportContext
+from fedsecure.core.sealing import seal, seal_info, sealing_key
 
 Kind = Literal["seed", "vector"]
 Counts = NDArray[np.int64]  # shape (256,), how often each byte came

@@ -7,10 +7,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fedsecure.core import layout, scheme, seal, seal_info, sealing_key
+from fedsecure.core import layout, scheme
 from fedsecure.core.layout import CHUNK, Buffer, cut
 from fedsecure.core.params import Params, Scalar
 from fedsecure.core.scheme import AggregateShare, Measurement
+from fedsecure.core.sealing import seal, seal_info, sealing_key
 from fedsecure.errors import OperatorError, PeerError
 from tests import stages
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from fedsecure.core import payload_digest, scheme, seal, seal_info, sealing_key
+from fedsecure.core import scheme
 from fedsecure.core.layout import CHUNK
 from fedsecure.core.params import Params, Scalar
 from fedsecure.core.scalars import Metrics
@@ -20,6 +20,7 @@ from fedsecure.core.scheme import (
     AggregateShare,
     Measurement,
 )
+from fedsecure.core.sealing import payload_digest, seal, seal_info, sealing_key
 from fedsecure.errors import OperatorError, PeerError
 from tests import stages
 

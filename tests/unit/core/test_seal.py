@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from fedsecure.core import payload_digest, seal, seal_info, sealing_key
 from fedsecure.core.layout import CHUNK
+from fedsecure.core.sealing import payload_digest, seal, seal_info, sealing_key
 from fedsecure.errors import PeerError
 
 KEY = sealing_key.SealingKey.from_seed(b"k" * 32)

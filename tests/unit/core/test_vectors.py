@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from fedsecure.core import payload_digest, scheme, seal, seal_info, sealing_key
+from fedsecure.core import scheme
 from fedsecure.core.encoding import TensorEncoder
 from fedsecure.core.mask import Mask, ReportContext
 from fedsecure.core.params import Params, Scalar, Statistics
 from fedsecure.core.scalars import clamp_weight, encode_scalars
+from fedsecure.core.sealing import payload_digest, seal, seal_info, sealing_key
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 
 FOLDER = Path(__file__).parents[2] / "vectors"

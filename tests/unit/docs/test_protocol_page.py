@@ -24,7 +24,7 @@ from fastapi.routing import APIRoute
 from fedsecure.contributor import settlement
 from fedsecure.core import domains, scheme
 from fedsecure.core.params import COUNTS, MAX_SCALARS as MAX_WORDS
-from fedsecure.core.sealing_key import SealingKey
+from fedsecure.core.sealing.sealing_key import SealingKey
 from fedsecure.errors import PROBLEMS
 from fedsecure.frameworks.flower import wire
 from fedsecure.owner.rounds import specs

@@ -20,7 +20,7 @@ from fedsecure.cli import explain
 from fedsecure.console.app import status_of
 from fedsecure.contributor.contribution import Contributor
 from fedsecure.contributor.outbox import StoredReport
-from fedsecure.core.payload_digest import sealed_length
+from fedsecure.core.sealing.payload_digest import sealed_length
 from fedsecure.doctor import own_machine
 from fedsecure.errors import (
     PROBLEMS,

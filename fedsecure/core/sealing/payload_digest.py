@@ -2,8 +2,8 @@
 
 The digest is SHA-256 over the sealed key and the records' tags in order, or over
 everything if there is one record only or it is an aggregate share (format:
-`fedsecure.core.seal`). Hashing the body of every report would cost nine times its
-encryption; a tag stands for its record to everybody but those who know the content
+`fedsecure.core.sealing.seal`). Hashing the body of every report would cost nine times
+its encryption; a tag stands for its record to everybody but those who know the content
 key, the report's two ends.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from fedsecure.core.layout import CHUNK, Buffer
-from fedsecure.core.sealing_key import SEALED_KEY_BYTES
+from fedsecure.core.sealing.sealing_key import SEALED_KEY_BYTES
 from fedsecure.errors import PeerError
 
 TAG_BYTES: Final = 16

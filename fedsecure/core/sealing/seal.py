@@ -30,10 +30,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fedsecure.core.buffers import carve
 from fedsecure.core.layout import CHUNK, Buffer
-from fedsecure.core.payload_digest import TAG_BYTES, sealed_length
-from fedsecure.core.payload_reader import FileReader, MemoryReader, Source, reader_of
-from fedsecure.core.seal_info import SealInfo
-from fedsecure.core.sealing_key import SEALED_KEY_BYTES, SealingKey, seal_key
+from fedsecure.core.sealing.payload_digest import TAG_BYTES, sealed_length
+from fedsecure.core.sealing.payload_reader import (
+    FileReader,
+    MemoryReader,
+    Source,
+    reader_of,
+)
+from fedsecure.core.sealing.seal_info import SealInfo
+from fedsecure.core.sealing.sealing_key import SEALED_KEY_BYTES, SealingKey, seal_key
 from fedsecure.errors import PeerError
 
 _INDEX_BYTES: Final = 11
