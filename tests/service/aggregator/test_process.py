@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from fedsecure import PROTOCOL_VERSION
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure_aggregator.config import load
+from fedsecure_aggregator.http.shared_answers import LONGEST
 from fedsecure_aggregator.operations.health import require_ready
 from fedsecure_aggregator.operations.server import STOP_SECONDS
 from tests.organisations import ROOT
@@ -81,11 +82,13 @@ def test_health_says_why_a_server_is_not_ready_and_that_none_answers(
     require_ready(here)
     key, away = server.folder / "key.pem", server.folder / "away.pem"
     key.rename(away)
+    time.sleep(LONGEST)  # so long may a server give the answer that it found
     with pytest.raises(OperatorError, match=r"FS-801.*key\.pem"):
         require_ready(here)
     away.rename(key)
     mode = server.data.stat().st_mode
     server.data.chmod(0)
+    time.sleep(LONGEST)
     try:
         if not os.access(server.data, os.W_OK):  # root may write anywhere
             with pytest.raises(PeerError, match=r"FS-52\d.*its log says more"):
