@@ -81,7 +81,9 @@ def test_federated_beats_a_hospital_alone_and_comes_close_to_pooled(
     # Three seeds: on 230 rows the AUC of one is known to about 0.02 only.
     said: list[str] = []
     found = [
-        compare(with_seed(heart, seed), FILES, None, simulate=True, progress=said.append)
+        compare(
+            with_seed(heart, seed), FILES, None, simulate=True, progress=said.append
+        )
         for seed in SEEDS
     ]
     federated, pooled, alone = (
