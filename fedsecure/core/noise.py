@@ -47,14 +47,14 @@ from numpy.typing import NDArray
 
 from fedsecure.core.buffers import Memory
 from fedsecure.core.layout import CHUNK, Buffer
-from fedsecure.core.mask import SPEC_DIGEST_BYTES, SPILL, KeyStream, derive_key
+from fedsecure.core.mask import SPILL, KeyStream, derive_key
 from fedsecure.core.modulus import Words
+from fedsecure.core.release_context import ReleaseContext
 from fedsecure.errors import PeerError
 
 BLOCK: Final = CHUNK // 8  # draws: their leading halves are one chunk of key stream
 MOST_SIGMA: Final = 2**18  # the table has 12 entries of 16 bytes for each of it
 MEMORY_BYTES: Final = 2 * CHUNK + SPILL  # of memory that `Sampler.add_to` works in
-OPENING_DIGEST_BYTES: Final = 32  # SHA-256 of the signed opening
 
 _TAIL: Final = 12  # sigmas
 _PRECISION: Final = 256  # bits of the recurrence
@@ -63,35 +63,6 @@ _TABLES: Final = 4  # kept: tensor and scalars, of two studies
 
 Draws: TypeAlias = NDArray[np.int64]  # shape (draws,), steps of the fixed point
 _Halves: TypeAlias = NDArray[np.uint64]
-
-
-@dataclass(frozen=True, slots=True)
-class OpeningContext:
-    """The public facts that one opening's noise is bound to.
-
-    The same seed gives the same noise for the same set of reports, and independent
-    noise for any other: asked again after a crash, an aggregator answers the same;
-    asked for another set by whoever set it back, it gives nothing to compare.
-
-    Raises:
-        PeerError: FS-726 when a part has the wrong length.
-    """
-
-    spec_digest: bytes
-    opening_digest: bytes
-
-    def __post_init__(self) -> None:
-        sizes = len(self.spec_digest), len(self.opening_digest)
-        if sizes != (SPEC_DIGEST_BYTES, OPENING_DIGEST_BYTES):
-            raise PeerError(
-                "FS-726",
-                f"spec digest and opening digest have {sizes[0]} and {sizes[1]} bytes, "
-                f"not {SPEC_DIGEST_BYTES} and {OPENING_DIGEST_BYTES}",
-            )
-
-    def info(self, label: bytes) -> bytes:
-        """Return what one section's key is derived for."""
-        return b"".join((label, b"\0", self.spec_digest, self.opening_digest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +105,7 @@ class Sampler:
 
     @classmethod
     def derive(
-        cls, seed: Buffer, context: OpeningContext, label: bytes, sigma: int
+        cls, seed: Buffer, context: ReleaseContext, label: bytes, sigma: int
     ) -> "Sampler":
         """Derive a section's key, by `domains.NOISE_TENSOR` or `NOISE_SCALARS`.
 

@@ -29,10 +29,10 @@ from typing import Final, Protocol, TypeAlias
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from fedsecure.core import domains
+from fedsecure.core.mask import derive_key
+from fedsecure.core.release_context import ReleaseContext
 from fedsecure.core.shares import AggregateShare
 
 SEED_BYTES: Final = 32
@@ -94,16 +94,14 @@ def release(total: AggregateShare, mechanism: Mechanism, rand: Rand) -> Aggregat
     return released
 
 
-def randomness(seed: bytes, spec_digest: bytes, opening_digest: bytes) -> Rand:
+def randomness(seed: bytes, context: ReleaseContext) -> Rand:
     """Return the randomness of one opening, from its beginning.
 
     Args:
         seed: SEED_BYTES uniform bytes, of this round and this aggregator alone.
-        spec_digest: SHA-256 of the round's signed spec.
-        opening_digest: SHA-256 of the signed opening.
+        context: What is opened.
     """
-    info = b"".join((domains.RELEASE, b"\0", spec_digest, opening_digest))
-    key = HKDF(SHA256(), length=32, salt=None, info=info).derive(seed)
+    key = derive_key(seed, context.info(domains.RELEASE))
     stream = Cipher(AES(key), CTR(bytes(_BLOCK_BYTES))).encryptor()
     return lambda size: stream.update(bytes(size))
 

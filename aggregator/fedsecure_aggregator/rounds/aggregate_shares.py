@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from fedsecure.core import release, scheme
+from fedsecure.core.release_context import ReleaseContext
 from fedsecure.core.sealing import seal, seal_info
 from fedsecure.core.sealing.sealing_key import CONTENT_KEY_BYTES
 from fedsecure.errors import OperatorError, RoundStateError
@@ -135,7 +136,8 @@ def _release(
     if context.mechanism.is_exact:
         return total
     seed = _seed(context, spec)
-    rand = release.randomness(seed, bytes.fromhex(spec), bytes.fromhex(opening))
+    opened = ReleaseContext(bytes.fromhex(spec), bytes.fromhex(opening))
+    rand = release.randomness(seed, opened)
     return release.release(total, context.mechanism, rand)
 
 

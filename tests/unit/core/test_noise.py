@@ -13,11 +13,12 @@ from fedsecure.core import domains, noise
 from fedsecure.core.layout import CHUNK
 from fedsecure.core.mask import SPILL, KeyStream
 from fedsecure.core.modulus import SCALARS, SUM32, Modulus
-from fedsecure.core.noise import BLOCK, MEMORY_BYTES, OpeningContext, Sampler, table
+from fedsecure.core.noise import BLOCK, MEMORY_BYTES, Sampler, table
+from fedsecure.core.release_context import ReleaseContext
 from fedsecure.errors import PeerError
 
 SEED = bytes(range(32))
-CONTEXT = OpeningContext(b"s" * 32, b"o" * 32)
+CONTEXT = ReleaseContext(b"s" * 32, b"o" * 32)
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459")
 
 BEYOND = Decimal("3.553e-33")  # erfc(12 / sqrt(2)), about 2**-107.8
@@ -26,7 +27,7 @@ BEYOND = Decimal("3.553e-33")  # erfc(12 / sqrt(2)), about 2**-107.8
 def sampler(
     sigma: int,
     seed: bytes = SEED,
-    context: OpeningContext = CONTEXT,
+    context: ReleaseContext = CONTEXT,
     label: bytes = domains.NOISE_TENSOR,
 ) -> Sampler:
     return Sampler.derive(seed, context, label, sigma)
@@ -207,8 +208,8 @@ def test_another_seed_spec_opening_or_section_gives_independent_noise() -> None:
     others = [
         sampler(100),
         sampler(100, seed=b"x" * 32),
-        sampler(100, context=OpeningContext(b"t" * 32, b"o" * 32)),
-        sampler(100, context=OpeningContext(b"s" * 32, b"p" * 32)),
+        sampler(100, context=ReleaseContext(b"t" * 32, b"o" * 32)),
+        sampler(100, context=ReleaseContext(b"s" * 32, b"p" * 32)),
         sampler(100, label=domains.NOISE_SCALARS),
     ]
     drawn = np.array([draws(one, size) for one in others], float)
@@ -262,7 +263,7 @@ def test_no_secret_of_the_noise_prints() -> None:
 @pytest.mark.parametrize(("spec", "opening"), [(31, 32), (33, 32), (32, 31), (32, 0)])
 def test_a_context_of_the_wrong_size_is_refused(spec: int, opening: int) -> None:
     with pytest.raises(PeerError, match=rf"FS-726.*{spec} and {opening} bytes"):
-        OpeningContext(bytes(spec), bytes(opening))
+        ReleaseContext(bytes(spec), bytes(opening))
 
 
 def test_the_weights_of_a_table_end_at_twelve_sigma() -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from fedsecure.core import domains, privacy
 from fedsecure.core.fixed_point import Noise
-from fedsecure.core.noise import MEMORY_BYTES, OpeningContext, Sampler, table
+from fedsecure.core.noise import MEMORY_BYTES, Sampler, table
 from fedsecure.core.params import Params, Statistics
+from fedsecure.core.release_context import ReleaseContext
 from fedsecure.errors import PeerError
 
 FOLDER = Path(__file__).parents[2] / "vectors"
@@ -29,9 +30,9 @@ def cases(name: str) -> list[Any]:
     ]
 
 
-def context_of(case: dict[str, Any]) -> OpeningContext:
+def context_of(case: dict[str, Any]) -> ReleaseContext:
     digests = (case["spec_digest"], case["opening_digest"])
-    return OpeningContext(*(bytes.fromhex(digest) for digest in digests))
+    return ReleaseContext(*(bytes.fromhex(digest) for digest in digests))
 
 
 def params_of(case: dict[str, Any]) -> Params:

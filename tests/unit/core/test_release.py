@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 from fedsecure.core import release
 from fedsecure.core.modulus import SCALARS
 from fedsecure.core.release import EXACT, SEED_BYTES, Rand
+from fedsecure.core.release_context import ReleaseContext
 from fedsecure.core.shares import AggregateShare
 
 SEED = bytes(range(SEED_BYTES))
@@ -36,7 +37,7 @@ def a_sum() -> AggregateShare:
 
 
 def the_rand() -> Rand:
-    return release.randomness(SEED, SPEC, OPENING)
+    return release.randomness(SEED, ReleaseContext(SPEC, OPENING))
 
 
 def test_a_sum_is_released_exactly_without_a_copy_or_a_draw() -> None:
@@ -76,7 +77,7 @@ def test_the_same_opening_releases_the_same_however_often_it_is_made() -> None:
 def test_another_seed_round_or_opening_draws_otherwise(
     seed: bytes, spec: bytes, opening: bytes
 ) -> None:
-    assert release.randomness(seed, spec, opening)(32) != the_rand()(32)
+    assert release.randomness(seed, ReleaseContext(spec, opening))(32) != the_rand()(32)
 
 
 def test_the_stream_goes_on_and_does_not_repeat() -> None:
