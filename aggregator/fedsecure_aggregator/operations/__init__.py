@@ -8,8 +8,7 @@
     colocation   both aggregators on one machine are noticed
     backup       rows alone, never a key, a report or a share
     restore      a store put back, and what its ledger says of that
-    migration    a store of an older form brought to this one
-    service_cli  a systemd unit
+    migration    a store of an older form brought to this one; `install_service`
 
 Nothing here takes part in a round.
 """

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from fedsecure.terminal import listening
-from fedsecure_aggregator.operations.service_cli import install_service
+from fedsecure_aggregator.operations.install_service import install_service
 
 # It is also run by itself; the library's tracebacks show every variable, keys too.
 app = typer.Typer(
