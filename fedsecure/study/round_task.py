@@ -8,7 +8,7 @@ that a data owner's app gets to see; both ends compute its digest.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,10 +45,6 @@ class GlobalModel:
             self.weights[end - layer.size : end].reshape(layer.shape)
             for layer, end in zip(self.layers, ends, strict=True)
         ]
-
-
-NO_MODEL: Final = GlobalModel((), np.empty(0, np.float32))
-"""Of a round that asks for numbers alone."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from fedsecure.owner.run.resume import NOTHING, Past, read_past
 from fedsecure.owner.store.states import RoundState
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Purpose, RoundSpec, Weighting
-from fedsecure.study.round_task import NO_MODEL, GlobalModel, RoundTask, joined
+from fedsecure.study.round_task import GlobalModel, RoundTask, joined
 from fedsecure.study.task import ConfigValue
 from fedsecure.system import crash_points
 from fedsecure.system.crash_points import Point
@@ -50,6 +50,7 @@ from tests.protocol.federation import (
 ROUNDS = 3
 RUN = "run-1"
 CONFIG = {"study": "a toy"}
+NO_MODEL = GlobalModel((), np.empty(0, np.float32))  # numbers alone are asked for
 OWNER_POINTS = [point for point in Point if point.startswith("owner:")]
 
 
