@@ -57,9 +57,8 @@ class Flower:
             def connect() -> Iterator[Connection]:
                 with owned_run(link) as running:
                     fleet = RosterFleet(running, self.owner.federation)
-                    strategy = build_strategy(
-                        self.study
-                    )  # one that goes on begins anew
+                    # A run that goes on hands its means to a fresh one again.
+                    strategy = build_strategy(self.study)
                     yield Connection(
                         FlowerParticipants(fleet), Wrapped(strategy, config, parts)
                     )
