@@ -9,7 +9,7 @@
     scalars      the same for counts and metrics
     mask         the key stream that one input share is expanded from
     layout       where the numbers of a round lie in bytes
-    release      what an aggregator lets go of a sum; `release_context`, for which opening
+    release      what an aggregator lets go of a sum (`release_context`: for which set)
     noise        discrete Gaussian noise from a key stream
     privacy      what openings cost, and which epsilon that is
     sealing      sealed payloads: who alone can read a share
