@@ -15,7 +15,7 @@ from typing import Final
 from flwr.app import Context, Message, RecordDict
 
 from fedsecure.errors import PeerError, RoundStateError
-from fedsecure.frameworks.flower.runtime import Fleet, Pace, fleet, task_identity
+from fedsecure.frameworks.flower.runtime import Backoff, Fleet, fleet, task_identity
 from fedsecure.protocol.node_keys import load_node_key
 from fedsecure.system.lifeline import tie_to
 from fedsecure_bench.rounds import idle, secagg
@@ -23,11 +23,11 @@ from fedsecure_bench.rounds import idle, secagg
 POLL: Final = 0.25  # seconds; the default of agent.toml
 
 
-def serve(link: Fleet, contexts: dict[int, Context], pace: Pace) -> None:
+def serve(link: Fleet, contexts: dict[int, Context], backoff: Backoff) -> None:
     """Answer one message, or wait."""
     message = link.receive()
     if message is None:
-        time.sleep(pace.pause())
+        time.sleep(backoff.pause())
         return
     run_id = message.metadata.run_id
     fresh = Context(run_id, link.node_id, {}, RecordDict(), {})
@@ -35,7 +35,7 @@ def serve(link: Fleet, contexts: dict[int, Context], pace: Pace) -> None:
     with task_identity(run_id, link.node_id):
         reply = _answer(message, context)
     link.reply(reply)
-    pace.restart()
+    backoff.restart()
 
 
 def _answer(message: Message, context: Context) -> Message:
@@ -61,11 +61,11 @@ def main() -> None:
 def be_there(address: str, authority: Path, key: Path) -> None:
     """Be a member at one SuperLink."""
     contexts: dict[int, Context] = {}
-    pace = Pace(POLL)
+    backoff = Backoff(POLL)
     with fleet(address, authority.read_bytes(), load_node_key(key)) as link:
         while True:
             try:
-                serve(link, contexts, pace)
+                serve(link, contexts, backoff)
             except (RoundStateError, PeerError) as error:
                 print(f"a reply is lost: {error}", flush=True)  # noqa: T201 - its log
 

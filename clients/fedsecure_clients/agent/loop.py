@@ -23,7 +23,7 @@ from fedsecure.contributor.settlement import Settlement
 from fedsecure.errors import FedsecureError, OperatorError, RoundStateError
 from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.mod import Mod
-from fedsecure.frameworks.flower.runtime import Fleet, Pace, fleet, task_identity
+from fedsecure.frameworks.flower.runtime import Backoff, Fleet, fleet, task_identity
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.node_keys import load_node_key
 from fedsecure.protocol.signing import verify
@@ -112,7 +112,7 @@ class Agent:
 
     def _serve(self, link: Fleet) -> None:
         settled, pause = time.monotonic(), SETTLE_SECONDS
-        pace = Pace(self.settings.poll_seconds)
+        backoff = Backoff(self.settings.poll_seconds)
         while not self.stop.is_set():
             try:
                 message = link.receive()
@@ -121,14 +121,14 @@ class Agent:
                     reply = self.answer(message, link.node_id)
                     crash_point(Point.REPLYING)
                     link.reply(reply)
-                    pace.restart()
+                    backoff.restart()
                     continue
             except RoundStateError as error:
                 log.info("run is over", **_described(error))
             if time.monotonic() - settled > pause:
                 pause = self.between_tasks()
                 settled = time.monotonic()
-            self.stop.wait(pace.pause())
+            self.stop.wait(backoff.pause())
 
     def settle(self) -> float:
         """Ask what became of rounds that were answered, as far as it is decided.

@@ -23,7 +23,7 @@ from fedsecure.frameworks.flower.runtime.fleet import LEASE, Fleet, fleet
 from fedsecure.frameworks.flower.runtime.grid import PollingGrid
 from fedsecure.frameworks.flower.runtime.node_keys import node_public_bytes
 from fedsecure.frameworks.flower.runtime.owned_run import OwnedRun, owned_run
-from fedsecure.frameworks.flower.runtime.polling import Pace
+from fedsecure.frameworks.flower.runtime.polling import Backoff
 from fedsecure.frameworks.flower.runtime.superlink import (
     NodeState,
     Superlink,
@@ -35,10 +35,10 @@ from fedsecure.frameworks.flower.runtime.superlink import (
 __all__ = [
     "LEASE",
     "SUPPORTED",
+    "Backoff",
     "Fleet",
     "NodeState",
     "OwnedRun",
-    "Pace",
     "PollingGrid",
     "Superlink",
     "TlsFiles",

@@ -1,7 +1,7 @@
 """Flower's `Grid` over a SuperLink: instructions out, replies in, at our pace.
 
 Flower's own grid asks for replies every 3 s, and waits a second or more for each
-object that is announced but not there yet. This one asks more often (`Pace`).
+object that is announced but not there yet. This one asks more often (`Backoff`).
 """
 
 import logging
@@ -39,7 +39,7 @@ from flwr.supercore.inflatable.inflatable_utils import (
 )
 
 from fedsecure.errors import FedsecureError
-from fedsecure.frameworks.flower.runtime.polling import Pace
+from fedsecure.frameworks.flower.runtime.polling import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -175,13 +175,13 @@ class PollingGrid(Grid):  # type: ignore[misc]  # Flower is not typed for us
         deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
         waiting = set(self.push_messages(messages))
         replies: list[Message] = []
-        pace = Pace(self._poll)
+        backoff = Backoff(self._poll)
         while waiting:
             arrived = self.pull_messages(waiting)
             replies += arrived
             waiting -= {reply.metadata.reply_to_message_id for reply in arrived}
             if arrived:
-                pace.restart()
+                backoff.restart()
             left = deadline - time.monotonic()
             if left <= 0:
                 break
@@ -191,7 +191,7 @@ class PollingGrid(Grid):  # type: ignore[misc]  # Flower is not typed for us
                 pause *= 2
                 look = time.monotonic() + pause
             if waiting:
-                time.sleep(min(pace.pause(), left))
+                time.sleep(min(backoff.pause(), left))
         return replies
 
     def _pull(self, header: Any, tree: Any) -> Message:

@@ -11,7 +11,7 @@ FIRST: Final = 1 / 5  # of the longest pause
 GROWTH: Final = 1.3
 
 
-class Pace:
+class Backoff:
     """The pauses of one who waits.
 
     Args:
