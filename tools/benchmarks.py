@@ -62,7 +62,7 @@ in a ciphertext) are measured on {ckks:,} and {paillier} numbers: each costs the
 
 To real aggregator processes on loopback; whoever loads them shares their processors.
 `unopened` is what one would write with Starlette and uvicorn to store the same bytes;
-`unopened, poured` stores them, too, but takes them off the wire as an aggregator does
+`unopened, streamed` stores them, too, but takes them off the wire as an aggregator does
 (`http.body_stream`), so that what is left between both is the protection alone.
 Reports are stored in memory (a file system in memory), beside `disk`. `At once`: data
 owners that upload at the same time. Latencies are of the uploads that hold a vector.
@@ -228,7 +228,7 @@ def service_targets() -> Iterator[Target]:
     one = service.ONE
     for width in (8, 32):
         where, at = f"40 MB, {width} at once", (TEN_MILLION, width)
-        for other, most in ((service.UNOPENED, 1.2), (service.POURED, None)):
+        for other, most in ((service.UNOPENED, 1.2), (service.STREAMED, None)):
             yield Target(
                 f"server CPU of an upload / {other}",
                 where,

@@ -6,7 +6,7 @@ the processors with whoever loads them: GB/s are a floor. Measured in turns:
     one server    every vector goes to one aggregator
     two servers   to each of both in turn; the other gets the seed
     unopened      the same bytes, to an ordinary server that only stores them
-    poured        to one that takes them off the wire as an aggregator does
+    streamed      to one that takes them off the wire as an aggregator does
 
 Servers keep what they get in memory (a file system in memory), unless "disk" stands
 beside. After each turn the round is opened, or voided, outside the time that counts.
@@ -64,7 +64,7 @@ ONE: Final = "one server"
 TWO: Final = "two servers"
 DISK: Final = "one server, disk"
 UNOPENED: Final = "unopened"
-POURED: Final = "unopened, poured"
+STREAMED: Final = "unopened, streamed"
 SMALL: Final = 10**6  # parameters; 4 MB
 LARGE: Final = 10**7  # parameters; 40 MB
 TEN: Final = 10
@@ -105,14 +105,14 @@ def run(
         progress.stage("starting servers")
         fast, slow = (enter(_load(most, place)) for place in (None, disk))
         plain = enter(_unopened(fast.everybody, UNOPENED))
-        poured = enter(_unopened(fast.everybody, POURED, "poured"))
+        streamed = enter(_unopened(fast.everybody, STREAMED, "streamed"))
         for case in cases:
             progress.stage(f"{case.size:,} parameters, {case.at_once} at once")
             steps = {
                 ONE: partial(fast.measure, case, both=False),
                 TWO: partial(fast.measure, case, both=True),
                 UNOPENED: partial(plain.measure, case, fast),
-                POURED: partial(poured.measure, case, fast),
+                STREAMED: partial(streamed.measure, case, fast),
                 DISK: partial(slow.measure, case, both=False),
             }
             results += _lines(case, _turns(steps, repeats, progress))
@@ -302,5 +302,5 @@ def _lines(case: Case, turns: Turns) -> list[Result]:
 def _compared_with(step: str) -> list[str]:
     name, _, what = step.rpartition(": ")
     if what == CPU and name == ONE:
-        return [f"{UNOPENED}: {CPU}", f"{POURED}: {CPU}"]
+        return [f"{UNOPENED}: {CPU}", f"{STREAMED}: {CPU}"]
     return [f"{name}: {P50}"] if what == P99 else []

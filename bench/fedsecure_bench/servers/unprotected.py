@@ -1,11 +1,11 @@
 """What an upload costs without protection: a server that stores it unopened.
 
     python -m fedsecure_bench.servers.unprotected
-        PARENT_PID HOST:PORT CERTIFICATE KEY FOLDER [POURED]
+        PARENT_PID HOST:PORT CERTIFICATE KEY FOLDER [STREAMED]
 
 As durable as an aggregator, with the same TLS and settings; it checks nothing, opens
 nothing and adds nothing. It is what one would write with Starlette and uvicorn; with
-POURED it takes bodies off the wire in an aggregator's own way (`http.body_stream`).
+STREAMED it takes bodies off the wire in an aggregator's own way (`http.body_stream`).
 """
 
 import asyncio
@@ -60,7 +60,7 @@ def _sync(file: IO[bytes]) -> None:
 
 def main() -> None:
     """Serve until the parent is gone."""
-    parent, address, certificate, key, folder, *poured = sys.argv[1:]
+    parent, address, certificate, key, folder, *streamed = sys.argv[1:]
     tie_to(int(parent))
     host, _, port = address.rpartition(":")
     uvicorn.run(
@@ -68,7 +68,7 @@ def main() -> None:
         host=host,
         port=int(port),
         loop="uvloop",
-        http=protocol(StreamingConnection) if poured else "httptools",
+        http=protocol(StreamingConnection) if streamed else "httptools",
         ws="none",
         log_config=None,
         access_log=False,

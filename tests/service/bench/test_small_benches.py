@@ -28,7 +28,7 @@ def test_uploads_to_one_and_two_servers(tmp_path: Path, told: Progress) -> None:
     case = service.Case(size=1000, number=4, at_once=2)
     results = service.run([case], 1, tmp_path, told)
     found = steps(results)
-    ways = (service.UNOPENED, service.POURED)
+    ways = (service.UNOPENED, service.STREAMED)
     for way in (service.ONE, service.TWO, *ways, service.DISK):
         for what, unit in service.UNITS.items():
             assert found[f"{way}: {what}"].unit == unit
