@@ -84,6 +84,6 @@ class RateLimit:
         ahead = due - now - WINDOW
         # The last digit of a sum of many parts is no reason to refuse.
         if not ahead <= 1e-6:
-            said = f"{who}: {self.per_minute} a minute, wait {ahead:.1f} s"
-            raise RoundStateError("FS-326", said)
+            detail = f"{who}: {self.per_minute} a minute, wait {ahead:.1f} s"
+            raise RoundStateError("FS-326", detail)
         return due

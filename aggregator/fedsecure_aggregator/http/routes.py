@@ -34,12 +34,12 @@ from fedsecure.protocol.statements import Fold, Opening, RoundSpec, Statement, V
 from fedsecure.transport.bounded_connection import peer_of, vouch
 from fedsecure.transport.connection_limits import Lines
 from fedsecure.transport.held_bodies import HeldBodies
+from fedsecure_aggregator.http.cached_answers import CachedAnswer
 from fedsecure_aggregator.http.intake import Intake
 from fedsecure_aggregator.http.metrics import Metrics, Stage
 from fedsecure_aggregator.http.rate_limit import RateLimit
 from fedsecure_aggregator.http.readiness import Readiness
 from fedsecure_aggregator.http.request_body import reading
-from fedsecure_aggregator.http.shared_answers import Shared
 from fedsecure_aggregator.http.worker import Worker
 from fedsecure_aggregator.rounds import grants, openings, reads, voids
 from fedsecure_aggregator.rounds.context import Context
@@ -79,8 +79,8 @@ class Routes:
         self._intake = Intake(context, worker, rate_limit)
         self._holding = HeldBodies(MAX_TOKEN)
         self._repeated = asyncio.Semaphore(1)
-        self._fault = Shared(self._look_for_fault, context.monotonic)
-        self._page = Shared(self._measured, context.monotonic)
+        self._fault = CachedAnswer(self._look_for_fault, context.monotonic)
+        self._page = CachedAnswer(self._measured, context.monotonic)
 
     async def grant(self, round_id: RoundId, request: Request) -> Response:
         """Consent to a round."""
@@ -203,24 +203,24 @@ class Routes:
         federation, still = self._context.federation, self._context.still_seconds
         async with reading(request, limit, still, self._holding) as token:
             if len(token) <= SHORT:
-                said = verify(token, kind, federation)
+                signed = verify(token, kind, federation)
             else:
-                said = await run_in_threadpool(verify, token, kind, federation)
+                signed = await run_in_threadpool(verify, token, kind, federation)
         peer = peer_of(request.scope)
         vouch(peer)
-        return said, self._rate_limit.charge(said.signer, said.digest, peer)
+        return signed, self._rate_limit.charge(signed.signer, signed.digest, peer)
 
     async def _decide(
         self,
         change: Callable[[Context, str, Signed[S]], T],
         round_id: str,
-        said: Signed[S],
+        signed: Signed[S],
         is_first: bool,
     ) -> T:
         # What came before waits in a line of its own, before it waits for the worker.
         async with nullcontext() if is_first else self._repeated:
             return await self._worker.run(
-                decide, self._context, said, change, round_id, said
+                decide, self._context, signed, change, round_id, signed
             )
 
     def _look_for_fault(self) -> OperatorError | None:

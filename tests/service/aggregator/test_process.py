@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from fedsecure import PROTOCOL_VERSION
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure_aggregator.config import load
-from fedsecure_aggregator.http.shared_answers import LONGEST
+from fedsecure_aggregator.http.cached_answers import LONGEST
 from fedsecure_aggregator.operations.health import require_ready
 from fedsecure_aggregator.operations.server import STOP_SECONDS
 from tests.organisations import ROOT
@@ -104,9 +104,9 @@ def test_health_says_why_a_server_is_not_ready_and_that_none_answers(
 def test_it_says_who_it_is_and_how_it_is(federation: Federation) -> None:
     for name, server in federation.servers.items():
         party = federation.world.federation.find(name)[1]
-        said = server.http.get("/v1/identity").json()
-        assert said.pop("version")
-        assert said == {
+        introduced = server.http.get("/v1/identity").json()
+        assert introduced.pop("version")
+        assert introduced == {
             "protocol": PROTOCOL_VERSION,
             "name": name,
             "federation": federation.world.federation.digest,

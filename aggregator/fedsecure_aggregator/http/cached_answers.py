@@ -20,7 +20,7 @@ LONGEST: Final = 1.0  # seconds, at most
 
 
 @dataclass(slots=True)
-class Shared(Generic[T]):
+class CachedAnswer(Generic[T]):
     """What is found out at most a tenth of the time. Used by one event loop.
 
     Guarantee: an answer was found at most `LONGEST` seconds before it is given.

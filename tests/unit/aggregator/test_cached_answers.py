@@ -2,7 +2,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from fedsecure_aggregator.http.shared_answers import LONGEST, Shared
+from fedsecure_aggregator.http.cached_answers import LONGEST, CachedAnswer
 from tests.unit.aggregator.world import Clock
 
 
@@ -21,14 +21,14 @@ def counted(clock: Clock, seconds: float) -> tuple[Callable[[], int], list[int]]
 def test_what_was_found_is_given_again_for_nine_times_as_long_as_it_took() -> None:
     clock = Clock(0.0)
     find, found = counted(clock, 0.01)
-    shared = Shared(find, clock)
+    answer = CachedAnswer(find, clock)
 
     async def ask() -> list[int]:
-        answers = [await shared.get(), await shared.get()]
+        answers = [await answer.get(), await answer.get()]
         clock.now += 0.08
-        answers.append(await shared.get())
+        answers.append(await answer.get())
         clock.now += 0.02
-        return [*answers, await shared.get()]
+        return [*answers, await answer.get()]
 
     assert asyncio.run(ask()) == [0, 0, 0, 1]
     assert found == [0, 1]
@@ -36,12 +36,12 @@ def test_what_was_found_is_given_again_for_nine_times_as_long_as_it_took() -> No
 
 def test_an_answer_is_never_older_than_it_says() -> None:
     clock = Clock(0.0)
-    shared = Shared(counted(clock, 60.0)[0], clock)
+    answer = CachedAnswer(counted(clock, 60.0)[0], clock)
 
     async def ask() -> tuple[int, int]:
-        first = await shared.get()
+        first = await answer.get()
         clock.now += LONGEST
-        return first, await shared.get()
+        return first, await answer.get()
 
     assert asyncio.run(ask()) == (0, 1)
 
@@ -57,17 +57,17 @@ def test_however_many_ask_one_at_a_time_finds_it_out() -> None:
         return most[-1]
 
     async def ask() -> list[int]:
-        shared = Shared(find, clock)
-        return await asyncio.gather(*(shared.get() for _ in range(50)))
+        answer = CachedAnswer(find, clock)
+        return await asyncio.gather(*(answer.get() for _ in range(50)))
 
     assert asyncio.run(ask()) == [0] * 50
 
 
 def test_what_takes_no_time_is_found_out_each_time() -> None:
     find, found = counted(Clock(0.0), 0.0)
-    shared = Shared(find, Clock(0.0))
+    answer = CachedAnswer(find, Clock(0.0))
 
     async def ask() -> list[int]:
-        return [await shared.get() for _ in range(3)]
+        return [await answer.get() for _ in range(3)]
 
     assert asyncio.run(ask()) == found == [0, 1, 2]
