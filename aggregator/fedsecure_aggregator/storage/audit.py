@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from fedsecure.audit.stores.evidence import Deed, Evidence, Restore, Spec, named
 from fedsecure.audit.stores.kinds import Fault, Kind
-from fedsecure.audit.stores.owner import receipts_of, require, said_receipt
+from fedsecure.audit.stores.owner import receipt_held, receipts_of, require
 from fedsecure.errors import PeerError
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.signing import set_digest
@@ -54,10 +54,12 @@ def _granted(event: Event, keys: Federations) -> Iterator[Evidence]:
         (spec.digest, spec.signer) == (body["spec"], body["owner"]),
         "the spec is not the one that is named",
     )
-    said = spec.statement
-    require(body["min_cohort"] >= said.min_cohort, "fewer members than the spec asks")
-    require(body["expires"] >= said.deadline, "it expires before its deadline")
-    yield Spec(spec.digest, spec.signer, said, body["min_cohort"])
+    statement = spec.statement
+    require(
+        body["min_cohort"] >= statement.min_cohort, "fewer members than the spec asks"
+    )
+    require(body["expires"] >= statement.deadline, "it expires before its deadline")
+    yield Spec(spec.digest, spec.signer, statement, body["min_cohort"])
     yield Deed(
         "granted", spec.digest, content=body["sealing_key"], number=body["expires"]
     )
@@ -66,14 +68,14 @@ def _granted(event: Event, keys: Federations) -> Iterator[Evidence]:
 def _opened(event: Event, keys: Federations) -> Iterator[Evidence]:
     body = event.body
     opening = keys.verify(body["token"], Opening)
-    said = opening.statement
+    statement = opening.statement
     require(
-        (opening.digest, said.spec, set_digest(said.set))
+        (opening.digest, statement.spec, set_digest(statement.set))
         == (body["opening"], body["spec"], body["set"]),
         "the opening is not the one that is named",
     )
     require(
-        [[one.reporter, one.report_id] for one in said.set]
+        [[one.reporter, one.report_id] for one in statement.set]
         == [[name, report_id] for name, report_id, _ in body["members"]],
         "the members are not those of the opening",
     )
@@ -85,10 +87,12 @@ def _opened(event: Event, keys: Federations) -> Iterator[Evidence]:
                 got.digest == digests[got.reporter],
                 f"the receipt is for another report of {got.reporter}",
             )
-        yield said_receipt(receipt)
-    yield Deed("opening", said.spec, content=opening.digest, number=len(said.set))
+        yield receipt_held(receipt)
+    yield Deed(
+        "opening", statement.spec, content=opening.digest, number=len(statement.set)
+    )
     for name, digest in digests.items():
-        yield Deed("member", said.spec, name, digest)
+        yield Deed("member", statement.spec, name, digest)
 
 
 def _lost(event: Event, _keys: Federations) -> Iterator[Evidence]:
@@ -136,7 +140,7 @@ _READERS: Final[Mapping[str, Callable[[Event, Federations], Iterator[Evidence]]]
 _REPORTS: Final = text(
     "SELECT p.*, r.token, r.state, r.granted_entry, s.head_entries "
     "FROM reports p LEFT JOIN rounds r ON r.spec = p.spec "
-    "LEFT JOIN audit_said s ON s.kind = 'receipt' AND s.spec = p.spec "
+    "LEFT JOIN audit_statements s ON s.kind = 'receipt' AND s.spec = p.spec "
     "AND s.signer = :name AND s.reporter = p.reporter "
     "ORDER BY p.spec, p.reporter"
 )
@@ -170,8 +174,10 @@ def look(connection: Connection, name: str, keys: Federations) -> Iterator[Fault
         for wrong in _wrong(row, name, keys, last):
             yield where, wrong
     for row in connection.execute(_LOST):  # (8)
-        said = "it is in the opened set, and no such report is stored"
-        yield _where(connection, row), said
+        yield (
+            _where(connection, row),
+            "it is in the opened set, and no such report is stored",
+        )
     for row in connection.execute(_GONE):  # (10)
         where = _where(connection, row)
         if not row.known:
@@ -190,7 +196,7 @@ def _wrong(row: Row[Any], name: str, keys: Federations, last: int) -> Iterator[s
     except PeerError as error:
         yield str(error)
         return
-    for column, found, said in (  # (5)
+    for column, found, signed in (  # (5)
         ("spec", row.spec, header.spec),
         ("reporter", row.reporter, header.reporter),
         ("aggregator", name, header.aggregator),
@@ -199,15 +205,15 @@ def _wrong(row: Row[Any], name: str, keys: Federations, last: int) -> Iterator[s
         ("length", row.length, header.length),
         ("digest", row.digest, header.digest),
     ):
-        if found != said:
-            yield f"{column} is {found!r}, its data owner signed {said!r}"
+        if found != signed:
+            yield f"{column} is {found!r}, its data owner signed {signed!r}"
     if row.token is None or header.reporter not in spec_of(row.token).cohort:  # (6)
         yield "it is for no granted round of this data owner"
     elif row.state == "granted":  # (7)
         yield "its round has no report by its state"
     elif not _in_place(row, last):  # (9)
-        said = "no such place" if row.head_entries is None else row.head_entries
-        yield f"receipt_entry is {row.receipt_entry!r}, its receipt says {said}"
+        place = "no such place" if row.head_entries is None else row.head_entries
+        yield f"receipt_entry is {row.receipt_entry!r}, its receipt says {place}"
 
 
 def _in_place(row: Row[Any], last: int) -> bool:

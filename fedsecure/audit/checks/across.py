@@ -23,18 +23,18 @@ from fedsecure.audit.stores.evidence import named
 _HEADS: Final = (
     "SELECT s.entry, s.kind, s.spec, s.head_entries, s.head_hash, e.hash, "
     "(SELECT max(entry) FROM x.events) AS last "
-    "FROM {holder}.audit_said s LEFT JOIN x.events e ON e.entry = s.head_entries "
+    "FROM {holder}.audit_statements s LEFT JOIN x.events e ON e.entry = s.head_entries "
     "WHERE s.signer = :name AND s.head_entries > 0 "
     "AND (e.hash IS NULL OR e.hash <> s.head_hash) AND NOT "
     + IS_LOST.format(x="x.", entries="s.head_entries", hash="s.head_hash")
     + " ORDER BY s.head_entries LIMIT 1"
 )
 _AGREED: Final = (
-    "SELECT max(s.head_entries) FROM {holder}.audit_said s "
+    "SELECT max(s.head_entries) FROM {holder}.audit_statements s "
     "JOIN x.events e ON e.entry = s.head_entries AND e.hash = s.head_hash "
     "WHERE s.signer = :name AND s.head_entries < :first"
 )
-_HELD: Final = "SELECT count(*) FROM {holder}.audit_said WHERE signer = :name"
+_HELD: Final = "SELECT count(*) FROM {holder}.audit_statements WHERE signer = :name"
 _LOST: Final = (
     "SELECT spec, reporter, entry FROM x.audit_deeds WHERE kind = 'lost' ORDER BY entry"
 )

@@ -53,8 +53,8 @@ def _done(store: str, kind: str) -> str:
     return f"SELECT count(*) FROM {store}.audit_deeds WHERE kind = '{kind}'"
 
 
-_SAID: Final = (
-    "SELECT s.spec, s.entry, {words} FROM {holder}.audit_said s "
+_STATEMENTS: Final = (
+    "SELECT s.spec, s.entry, {words} FROM {holder}.audit_statements s "
     "LEFT JOIN x.audit_deeds d ON d.kind = '{deed}' AND d.spec = s.spec "
     "AND d.reporter = s.reporter "
     "WHERE s.kind = '{kind}' AND s.signer = :name AND NOT coalesce({same}, 0)"
@@ -90,14 +90,15 @@ CONTRADICTIONS: Final = (
         "FS-625",
         "x",
         "o",
-        _SAID.format(
+        _STATEMENTS.format(
             words=_unlike("a grant with key", "until"),
             holder="o",
             kind="grant",
             deed="granted",
             same=f"d.content = s.content AND d.number = s.number AND {_PLACE}",
         ),
-        "SELECT count(*) FROM o.audit_said WHERE kind = 'grant' AND signer = :name",
+        "SELECT count(*) FROM o.audit_statements "
+        "WHERE kind = 'grant' AND signer = :name",
     ),
     Contradiction(
         8,
@@ -143,11 +144,12 @@ CONTRADICTIONS: Final = (
         "substr(s.content, 1, 12) || ', here was added ' || coalesce((SELECT "
         "substr(m.content, 1, 12) FROM x.audit_deeds m WHERE m.kind = 'member' "
         "AND m.spec = s.spec AND m.reporter = s.reporter), 'none') "
-        "FROM o.audit_said s JOIN x.audit_deeds o ON o.kind = 'opening' "
+        "FROM o.audit_statements s JOIN x.audit_deeds o ON o.kind = 'opening' "
         "AND o.spec = s.spec LEFT JOIN x.audit_deeds d ON d.kind = 'member' "
         "AND d.spec = s.spec AND d.reporter = s.reporter AND d.content = s.content "
         "WHERE s.kind = 'receipt' AND s.signer = :name AND d.spec IS NULL",
-        "SELECT count(*) FROM o.audit_said WHERE kind = 'receipt' AND signer = :name",
+        "SELECT count(*) FROM o.audit_statements "
+        "WHERE kind = 'receipt' AND signer = :name",
     ),
     Contradiction(
         9,
@@ -166,21 +168,22 @@ CONTRADICTIONS: Final = (
         "FS-628",
         "x",
         "o",
-        _SAID.format(
+        _STATEMENTS.format(
             words=_unlike("a share with SHA-256", "of bytes:"),
             holder="o",
             kind="share",
             deed="share",
             same=f"d.content = s.content AND d.number = s.number AND {_PLACE}",
         ),
-        "SELECT count(*) FROM o.audit_said WHERE kind = 'share' AND signer = :name",
+        "SELECT count(*) FROM o.audit_statements "
+        "WHERE kind = 'share' AND signer = :name",
     ),
     Contradiction(
         11,
         "FS-631",
         "x",
         "o",
-        _SAID.format(
+        _STATEMENTS.format(
             words="'it confirmed to the model owner that it is void, and has no "
             "entry of that'",
             holder="o",
@@ -188,7 +191,8 @@ CONTRADICTIONS: Final = (
             deed="void",
             same="d.spec IS NOT NULL",
         ),
-        "SELECT count(*) FROM o.audit_said WHERE kind = 'void' AND signer = :name",
+        "SELECT count(*) FROM o.audit_statements "
+        "WHERE kind = 'void' AND signer = :name",
     ),
     Contradiction(
         11,

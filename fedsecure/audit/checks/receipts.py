@@ -87,11 +87,11 @@ class Reader:
         if receipt is not None:
             _require("receipt's federation", receipt.federation, header.federation)
         if inclusion is not None:
-            said = self.keys.find(inclusion.federation).number
+            included = self.keys.find(inclusion.federation).number
             made = self.keys.find(header.federation).number
-            if not said >= made:
+            if not included >= made:
                 raise PeerError(
-                    "FS-637", f"an inclusion of version {said}, a report of {made}"
+                    "FS-637", f"an inclusion of version {included}, a report of {made}"
                 )
 
     def _together(self, proofs: Sequence[Proof]) -> str:
@@ -112,13 +112,13 @@ class Reader:
         return self._fate_of(first, second)
 
     def _fate_of(self, first: Proof, second: Proof) -> str:
-        said = {_said(proof.inclusion) for proof in (first, second)}
+        outcomes = {_outcome(proof.inclusion) for proof in (first, second)}
         fates = {first.kept.fate, second.kept.fate}
-        if None in said:
+        if None in outcomes:
             if fates != {None}:
                 self._add(18, "FS-641", first.kept, "it has a fate without proof")
             return "not decided yet"
-        if len(said) > 1:
+        if len(outcomes) > 1:
             self._add(18, "FS-643", first.kept, "they speak of different openings")
             return Fate.DISPUTED.value
         fate = _fate(first.inclusion)
@@ -147,8 +147,8 @@ class Reader:
 
     def _was_lost(self, proof: Proof, ledger: Connection) -> bool:
         """Look whether the aggregator's store lost the report when it was put back."""
-        said = (proof.receipt, proof.inclusion)
-        rows = [lost_with(ledger, one.head) for one in said if one is not None]
+        statements = (proof.receipt, proof.inclusion)
+        rows = [lost_with(ledger, one.head) for one in statements if one is not None]
         found = [row for row in rows if row is not None]
         for row in found[:1]:
             _, missed = self.lost.setdefault(
@@ -162,9 +162,9 @@ def _signed(keys: Federations, token: str | None, kind: type[Any]) -> Any:
     return None if token is None else keys.verify(str(token), kind).statement
 
 
-def _require(what: str, found: object, said: object) -> None:
-    if found != said:
-        raise PeerError("FS-637", f"{what} is {found!r}, signed was {said!r}")
+def _require(what: str, found: object, signed: object) -> None:
+    if found != signed:
+        raise PeerError("FS-637", f"{what} is {found!r}, signed was {signed!r}")
 
 
 def _require_header(kept: Kept, header: ReportHeader, name: str) -> None:
@@ -201,7 +201,7 @@ def _require_inclusion(
         raise PeerError("FS-637", "an inclusion without a receipt")
 
 
-def _said(inclusion: Inclusion | None) -> tuple[object, ...] | None:
+def _outcome(inclusion: Inclusion | None) -> tuple[object, ...] | None:
     if inclusion is None:
         return None
     return inclusion.included, inclusion.opening, inclusion.set, inclusion.count

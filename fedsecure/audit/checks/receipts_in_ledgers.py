@@ -61,12 +61,12 @@ def _fate_there(inclusion: Inclusion, ledger: Connection, name: str) -> Iterator
     opening, member, void = deed("opening"), deed("member", name), deed("void")
     if (opening and opening.content) != inclusion.opening:
         there = opening.content[:12] if opening else "none"
-        said = (inclusion.opening or "none")[:12]
-        yield f"it spoke of the opening {said}, its ledger has {there}"
+        claimed = (inclusion.opening or "none")[:12]
+        yield f"it spoke of the opening {claimed}, its ledger has {there}"
     if inclusion.included != (member is not None and member[0] == inclusion.report):
         there = f"report {member[0][:12]}" if member else "none of this data owner"
-        said = "counted" if inclusion.included else "not counted"
-        yield f"it said {said} of {inclusion.report[:12]}, its ledger has {there}"
+        claimed = "counted" if inclusion.included else "not counted"
+        yield f"it said {claimed} of {inclusion.report[:12]}, its ledger has {there}"
     if inclusion.opening is None and void is None:
         yield "it said void, and the round is not"
 

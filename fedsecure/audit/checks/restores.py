@@ -24,7 +24,7 @@ IS_LOST: Final = (
 
 _ALL: Final = text("SELECT * FROM x.audit_restores ORDER BY entry")
 _SPECS: Final = text(
-    "SELECT DISTINCT s.spec FROM o.audit_said s JOIN x.audit_restores r "
+    "SELECT DISTINCT s.spec FROM o.audit_statements s JOIN x.audit_restores r "
     "ON r.entry = :entry AND s.head_entries > r.kept AND (s.head_entries < r.lost "
     "OR (s.head_entries = r.lost AND s.head_hash = r.hash)) "
     "LEFT JOIN x.events e ON e.entry = s.head_entries AND e.hash = s.head_hash "

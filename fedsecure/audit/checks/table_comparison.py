@@ -52,8 +52,8 @@ class Difference:
         if not self.values:
             return self.finding
         return "; ".join(
-            f"{column} is {_shown(found)}, the ledger says {_shown(said)}"
-            for column, found, said in self.values
+            f"{column} is {_shown(found)}, the ledger says {_shown(recorded)}"
+            for column, found, recorded in self.values
         )
 
 
@@ -92,9 +92,9 @@ def definitions(recorded: Connection, projected: Connection) -> Iterator[str]:
             yield f"{name} is added"
         elif here[name] != there[name]:
             yield f"{name} is changed"
-    for (said,) in recorded.exec_driver_sql("PRAGMA integrity_check(20)"):
-        if said != "ok":
-            yield f"the database says of itself: {said}"
+    for (problem,) in recorded.exec_driver_sql("PRAGMA integrity_check(20)"):
+        if problem != "ok":
+            yield f"the database says of itself: {problem}"
 
 
 def _rows(table: Table, connection: Connection) -> Iterator[tuple[Values, Values]]:
@@ -202,7 +202,7 @@ def _about(projected: Connection, table: Table, key: tuple[Any, ...]) -> str:
 
 
 def _our_definitions(recorded: Connection, projected: Connection) -> Iterator[str]:
-    ours = {"table audit_", "index ix_deeds", "index ix_said"}
+    ours = {"table audit_", "index ix_deeds", "index ix_statements"}
     return (
         what
         for what in definitions(recorded, projected)

@@ -22,8 +22,8 @@ from fedsecure.audit.stores.evidence import (
     DEEDS,
     EVIDENCE,
     RESTORES,
-    SAID,
     SPECS,
+    STATEMENTS,
     Deed,
     Evidence,
     Restore,
@@ -197,17 +197,17 @@ def _follow(session: Session, kind: Kind, keys: Federations, link: Link) -> None
 
 def _row(one: Evidence, entry: int) -> tuple[Any, dict[str, Any]]:
     if isinstance(one, Spec):
-        said = one.said
+        statement = one.statement
         return SPECS.insert(), {
             "spec": one.digest,
             "owner": one.owner,
-            "run": said.run,
-            "purpose": said.purpose.value,
-            "model": said.model,
-            "round": said.round,
-            "attempt": said.attempt,
+            "run": statement.run,
+            "purpose": statement.purpose.value,
+            "model": statement.model,
+            "round": statement.round,
+            "attempt": statement.attempt,
             "least": one.least,
-            "deadline": said.deadline,
+            "deadline": statement.deadline,
             "entry": entry,
         }
     if isinstance(one, Restore):
@@ -222,7 +222,7 @@ def _row(one: Evidence, entry: int) -> tuple[Any, dict[str, Any]]:
     }
     if isinstance(one, Deed):
         return DEEDS.insert(), common
-    return SAID.insert(), {
+    return STATEMENTS.insert(), {
         **common,
         "signer": one.signer,
         "head_entries": one.head and one.head.entries,

@@ -3,12 +3,12 @@
 While a ledger is walked, what it says is written down in them, so that stores can be
 compared without knowing each other's schema:
 
-    specs     the rounds that it knows, and how many data owners each needs
-    deeds     what the store's owner says that it did: proposed, granted, opening,
-              member, share, opened, void, lost
-    said      what others signed and the store's owner holds: grant, receipt, share,
-              void, each with the ledger head of who said it
-    restores  when its operator put it back to an earlier state
+    specs       the rounds that it knows, and how many data owners each needs
+    deeds       what the store's owner says that it did: proposed, granted, opening,
+                member, share, opened, void, lost
+    statements  what others signed and its owner holds: grant, receipt, share, void,
+                each with the ledger head of who signed it
+    restores    when its operator put it back to an earlier state
 """
 
 from dataclasses import dataclass
@@ -47,16 +47,16 @@ DEEDS: Final = Table(
     Column("number", BigInteger),
     Index("ix_deeds", "kind", "spec", "reporter"),
 )
-SAID: Final = Table(
-    "audit_said",
+STATEMENTS: Final = Table(
+    "audit_statements",
     EVIDENCE,
     Column("entry", Integer),
     *(Column(name, Text) for name in ("kind", "signer", "spec", "reporter", "content")),
     Column("number", BigInteger),
     Column("head_entries", BigInteger),
     Column("head_hash", Text),
-    Index("ix_said", "kind", "spec", "signer", "reporter"),
-    Index("ix_said_head", "signer", "head_entries"),
+    Index("ix_statements", "kind", "spec", "signer", "reporter"),
+    Index("ix_statements_head", "signer", "head_entries"),
 )
 RESTORES: Final = Table(
     "audit_restores",
@@ -75,7 +75,7 @@ class Spec:
 
     digest: str
     owner: str
-    said: RoundSpec
+    statement: RoundSpec
     least: int
 
 
@@ -91,7 +91,7 @@ class Deed:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class HeldStatement:
     """Something that somebody signed and the store's owner holds."""
 
     kind: str
@@ -118,7 +118,7 @@ class Restore:
     forgotten: bool
 
 
-Evidence: TypeAlias = Spec | Deed | Said | Restore
+Evidence: TypeAlias = Spec | Deed | HeldStatement | Restore
 
 
 def label(row: Any) -> str:

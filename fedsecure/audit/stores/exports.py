@@ -145,8 +145,8 @@ def _values(path: Path) -> Iterator[Any]:
 def _require_head(path: Path, value: Any, kind: Kind) -> None:
     expected = {"fedsecure": "export", "version": VERSION, "store": kind.name}
     if value != expected:
-        said = value.get("store") if isinstance(value, dict) else None
-        raise OperatorError("FS-635", f"{path} is of {said!r}, not of a {kind.name}")
+        named = value.get("store") if isinstance(value, dict) else None
+        raise OperatorError("FS-635", f"{path} is of {named!r}, not of a {kind.name}")
 
 
 def _row(path: Path, number: int, value: list[Any]) -> tuple[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from fedsecure.audit.stores.evidence import Deed, Evidence, Said, Spec
+from fedsecure.audit.stores.evidence import Deed, Evidence, HeldStatement, Spec
 from fedsecure.audit.stores.kinds import Kind
 from fedsecure.errors import PeerError
 from fedsecure.owner.store.models import Base, Event as EventRow, Round
@@ -64,27 +64,28 @@ def receipts_of(
         PeerError: FS-637 unless there is one of each aggregator for each member's
             report; FS-7xx.
     """
-    said = opening.statement
+    statement = opening.statement
     require(
-        set(said.receipts) == set(keys.pair), "receipts are not of both aggregators"
+        set(statement.receipts) == set(keys.pair),
+        "receipts are not of both aggregators",
     )
-    for name, tokens in said.receipts.items():
-        require(len(tokens) == len(said.set), f"{len(tokens)} receipts of {name}")
-        for member, token in zip(said.set, tokens, strict=True):
+    for name, tokens in statement.receipts.items():
+        require(len(tokens) == len(statement.set), f"{len(tokens)} receipts of {name}")
+        for member, token in zip(statement.set, tokens, strict=True):
             receipt = keys.verify(token, Receipt)
             got = receipt.statement
             require(
                 (got.spec, receipt.signer, got.reporter, got.report_id)
-                == (said.spec, name, member.reporter, member.report_id),
+                == (statement.spec, name, member.reporter, member.report_id),
                 f"a receipt of {name} is not for {member.reporter}'s report",
             )
             yield receipt
 
 
-def said_receipt(receipt: Signed[Receipt]) -> Said:
+def receipt_held(receipt: Signed[Receipt]) -> HeldStatement:
     """Return a receipt as evidence."""
     got = receipt.statement
-    return Said(
+    return HeldStatement(
         "receipt", receipt.signer, got.spec, got.reporter, got.digest, head=got.head
     )
 
@@ -101,30 +102,32 @@ def _granted(_session: Session, event: Event, keys: Federations) -> Iterator[Evi
     require(set(tokens) == set(keys.pair), "grants are not of both aggregators")
     for name, token in tokens.items():
         grant = keys.verify(token, RoundGrant)
-        said = grant.statement
+        statement = grant.statement
         require(
-            (grant.signer, said.spec) == (name, digest),
+            (grant.signer, statement.spec) == (name, digest),
             f"the grant under {name} is not",
         )
-        yield Said(
+        yield HeldStatement(
             "grant",
             name,
             digest,
-            content=said.sealing_key,
-            number=said.expires,
-            head=said.head,
+            content=statement.sealing_key,
+            number=statement.expires,
+            head=statement.head,
         )
     yield Deed("granted", digest)
 
 
 def _opening(_session: Session, event: Event, keys: Federations) -> Iterator[Evidence]:
     opening = keys.verify(event.body["opening"], Opening)
-    said = opening.statement
+    statement = opening.statement
     require(opening.signer == event.author, f"the opening is by {opening.signer}")
-    yield from map(said_receipt, receipts_of(opening, keys))
-    yield Deed("opening", said.spec, content=opening.digest, number=len(said.set))
-    for member in said.set:
-        yield Deed("member", said.spec, member.reporter, member.report_id)
+    yield from map(receipt_held, receipts_of(opening, keys))
+    yield Deed(
+        "opening", statement.spec, content=opening.digest, number=len(statement.set)
+    )
+    for member in statement.set:
+        yield Deed("member", statement.spec, member.reporter, member.report_id)
 
 
 def _opened(session: Session, event: Event, keys: Federations) -> Iterator[Evidence]:
@@ -136,19 +139,19 @@ def _opened(session: Session, event: Event, keys: Federations) -> Iterator[Evide
         "aggregate shares are not of both aggregators",
     )
     for header in headers:
-        said = header.statement
+        statement = header.statement
         require(
-            (said.spec, said.opening, said.set, said.count)
+            (statement.spec, statement.opening, statement.set, statement.count)
             == (digest, row.opening_digest, row.set_digest, row.set_size),
             f"the aggregate share of {header.signer} is of another opening",
         )
-        yield Said(
+        yield HeldStatement(
             "share",
             header.signer,
             digest,
-            content=said.digest,
-            number=said.length,
-            head=said.head,
+            content=statement.digest,
+            number=statement.length,
+            head=statement.head,
         )
     yield Deed("opened", digest)
 
@@ -161,7 +164,7 @@ def _void(_session: Session, event: Event, keys: Federations) -> Iterator[Eviden
             (void.signer, void.statement.spec) == (name, digest),
             f"the confirmation under {name} is not",
         )
-        yield Said("void", name, digest)
+        yield HeldStatement("void", name, digest)
     yield Deed("void", digest)
 
 
