@@ -87,9 +87,9 @@ class Cluster:
             )
         deadline = time.monotonic() + SECONDS
         while not self._answers():
-            said = (self.folder / "log").read_text()
-            assert self._process.poll() is None, said
-            assert time.monotonic() < deadline, said
+            printed = (self.folder / "log").read_text()
+            assert self._process.poll() is None, printed
+            assert time.monotonic() < deadline, printed
             time.sleep(0.05)
 
     def stop(self) -> None:

@@ -27,7 +27,7 @@ COLOURS: Final = {
 COLUMNS: Final[tuple[Column[Finding], ...]] = (
     Column("check", lambda one: Text(one.check)),
     Column("state", lambda one: Text(one.state, COLOURS[one.state])),
-    Column("what was seen", lambda one: Text(one.said), folds=True),
+    Column("what was seen", lambda one: Text(one.seen), folds=True),
 )
 
 Checks = Callable[[Path, Path | None], Iterator[Check]]
@@ -81,7 +81,7 @@ def _as_data(finding: Finding) -> dict[str, str | None]:
     return {
         "check": finding.check,
         "state": finding.state.value,
-        "said": finding.said,
+        "said": finding.seen,
         "code": finding.code,
         "fix": finding.fix or None,
     }

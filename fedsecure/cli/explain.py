@@ -170,8 +170,8 @@ def _page(problem: Problem) -> RenderableType:
     lines = [Text(home.meaning)]
     if number := status(problem):
         lines.append(Text(f"An aggregator answers it with HTTP {number}."))
-    if said := follows(problem):
-        lines.append(Text(f"What follows: {said}."))
+    if consequences := follows(problem):
+        lines.append(Text(f"What follows: {consequences}."))
     lines.append(Text(f"-> {problem.remedy}"))
     return Group(heading, *(Padding(line, (0, 0, 0, 2)) for line in lines))
 

@@ -44,7 +44,7 @@ class RoundTable:
         self._columns: Sequence[tuple[str, int]] = COLUMNS
         self._stage = ""
         self._opened: list[Figures] = []
-        self._said: set[Kind] = set()
+        self._noted: set[Kind] = set()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -137,10 +137,10 @@ class RoundTable:
     def _note(self, figures: Figures) -> None:
         """Say what is strange about a round; of each kind, what to do only once."""
         self._opened.append(figures)
-        for kind, said in remarks(figures):
-            if kind not in self._said:
-                self._said.add(kind)
-                text = Text(f"note: {said}; {kind.advice}.", style="yellow")
+        for kind, remark in remarks(figures):
+            if kind not in self._noted:
+                self._noted.add(kind)
+                text = Text(f"note: {remark}; {kind.advice}.", style="yellow")
                 self._console.print(text, soft_wrap=True)
 
     def _sum_up(self) -> None:

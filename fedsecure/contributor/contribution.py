@@ -50,7 +50,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskFacts:
+class ReceivedTask:
     """What this data owner computed itself from the task that arrived."""
 
     purpose: Purpose
@@ -77,11 +77,11 @@ class Contributor:
     author: Author
     aggregators: Mapping[str, AggregatorClient]
     outbox: Outbox
-    require_policy: Callable[[RoundSpec, TaskFacts], None]
+    require_policy: Callable[[RoundSpec, ReceivedTask], None]
     clock: Callable[[], float]
     rand: Callable[[int], bytes] = field(repr=False)
 
-    def accept(self, offer: Offer, task: TaskFacts) -> Accepted:
+    def accept(self, offer: Offer, task: ReceivedTask) -> Accepted:
         """Check an offer before any training. Run by the data owner.
 
         Raises:
@@ -90,33 +90,37 @@ class Contributor:
         federation, me = self.author.federation, self.author.name
         # (1) The model owner of this federation signed it.
         spec = signing.verify(offer.spec, RoundSpec, federation)
-        said = spec.statement
+        statement = spec.statement
         # (2) It asks this data owner, and only data owners on the roster.
-        if me not in said.cohort:
-            raise PeerError("FS-341", f"round {said.round} asks others than {me}")
-        for name in said.cohort:
+        if me not in statement.cohort:
+            raise PeerError("FS-341", f"round {statement.round} asks others than {me}")
+        for name in statement.cohort:
             if federation.find(name)[0] is not Role.DATA_OWNER:
                 raise PeerError("FS-342", f"{name} is in the cohort")
         # (3) A sum of fewer than min_cohort is not even possible.
-        if not said.min_cohort <= len(said.cohort):
+        if not statement.min_cohort <= len(statement.cohort):
             raise PeerError(
-                "FS-343", f"{len(said.cohort)} asked, at least {said.min_cohort} needed"
+                "FS-343",
+                f"{len(statement.cohort)} asked, at least {statement.min_cohort} "
+                "needed",
             )
         # (4) The task that arrived is the one that everybody else gets.
-        _require_task(said, task)
+        _require_task(statement, task)
         # (5) Sums cannot wrap, by this party's own computation.
-        params = params_of(said)
+        params = params_of(statement)
         # (6) Both aggregators agreed to this very spec, each with its own key.
         grants = self._require_grants(spec, offer.grants)
         # (7) There is still time.
-        if not self.clock() < said.deadline:
-            raise PeerError("FS-347", f"round {said.round} of {said.run}")
+        if not self.clock() < statement.deadline:
+            raise PeerError("FS-347", f"round {statement.round} of {statement.run}")
         # (8) This data owner's own policy agrees.
-        self.require_policy(said, task)
+        self.require_policy(statement, task)
         # (9) No other spec was answered for this attempt of the round.
-        if self.outbox.answered(said) not in {None, spec.digest}:
-            raise PeerError("FS-348", f"round {said.round}, attempt {said.attempt}")
-        study = study_digest(task.config, terms_of(said)).hex()
+        if self.outbox.answered(statement) not in {None, spec.digest}:
+            raise PeerError(
+                "FS-348", f"round {statement.round}, attempt {statement.attempt}"
+            )
+        study = study_digest(task.config, terms_of(statement)).hex()
         return Accepted(spec, grants, params, study)
 
     def has_contributed(self, accepted: Accepted) -> bool:
@@ -190,11 +194,11 @@ class Contributor:
     def _send(self, report: StoredReport) -> Signed[Receipt]:
         if report.receipt is not None:
             return report.receipt
-        said = report.header.statement
-        first = said.aggregator == self.author.federation.pair[0].name
+        statement = report.header.statement
+        first = statement.aggregator == self.author.federation.pair[0].name
         report.require_length()
         try:
-            receipt = self.aggregators[said.aggregator].report(
+            receipt = self.aggregators[statement.aggregator].report(
                 report.header, report.payload
             )
         except PeerError as error:
@@ -203,11 +207,13 @@ class Contributor:
             raise
         got = receipt.statement
         if (got.reporter, got.report_id, got.digest) != (
-            said.reporter,
-            said.report_id,
-            said.digest,
+            statement.reporter,
+            statement.report_id,
+            statement.digest,
         ):
-            raise PeerError("FS-349", f"{said.aggregator}, report {said.report_id}")
+            raise PeerError(
+                "FS-349", f"{statement.aggregator}, report {statement.report_id}"
+            )
         crash_point(Point.SENT_A if first else Point.SENT_B)
         return receipt
 
@@ -288,12 +294,12 @@ def weight_of(examples: int, weighting: Weighting, cap: int) -> int:
     return min(examples, cap)
 
 
-def _require_task(said: RoundSpec, task: TaskFacts) -> None:
+def _require_task(spec: RoundSpec, task: ReceivedTask) -> None:
     for what, mine, theirs in (
-        ("purpose", task.purpose, said.purpose),
-        ("digest", task.digest, said.task),
-        ("model", task.model, said.model),
-        ("number of parameters", task.dimension, said.dimension),
+        ("purpose", task.purpose, spec.purpose),
+        ("digest", task.digest, spec.task),
+        ("model", task.model, spec.model),
+        ("number of parameters", task.dimension, spec.dimension),
     ):
         if mine != theirs:
             raise PeerError(

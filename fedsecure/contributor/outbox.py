@@ -50,8 +50,8 @@ class StoredReport:
         Raises:
             OperatorError: FS-543 with the file.
         """
-        said = self.header.statement
-        digest = payload_digest.PayloadDigest(said.length)
+        statement = self.header.statement
+        digest = payload_digest.PayloadDigest(statement.length)
         try:
             with self.payload.open("rb") as file:
                 while piece := file.read(PIECE):
@@ -60,7 +60,7 @@ class StoredReport:
             raise OperatorError(
                 "FS-543", f"{self.payload}: {error.strerror}"
             ) from error
-        if digest.digest().hex() != said.digest:
+        if digest.digest().hex() != statement.digest:
             raise OperatorError("FS-543", f"{self.payload} has other bytes than it had")
 
 

@@ -56,34 +56,38 @@ class Settlement:
                 FS-551 when one is away.
         """
         inclusions = {name: self._ask(reports[name]) for name in sorted(reports)}
-        said = {
+        outcomes = {
             (one.included, one.opening, one.set, one.count)
             for one in (signed.statement for signed in inclusions.values())
         }
-        if len(said) != 1:
+        if len(outcomes) != 1:
             self.evidence.settle(inclusions, Fate.DISPUTED.value)
             raise PeerError("FS-350", f"round {next(iter(reports.values())).spec[:12]}")
-        ((included, opening, _, _),) = said
+        ((included, opening, _, _),) = outcomes
         fate = Fate.VOID if opening is None else Fate.LEFT_OUT
         fate = Fate.INCLUDED if included else fate
         self.evidence.settle(inclusions, fate.value)
         return fate
 
     def _ask(self, report: StoredReport) -> Signed[Inclusion]:
-        said = report.header.statement
+        statement = report.header.statement
         ticket = Read(
             federation=self.author.federation.digest,
-            aggregator=said.aggregator,
+            aggregator=statement.aggregator,
             reader=self.author.name,
             method="GET",
-            path=f"/v1/rounds/{said.spec}/inclusion/{said.reporter}",
+            path=f"/v1/rounds/{statement.spec}/inclusion/{statement.reporter}",
             expires=int(self.clock()) + TICKET_SECONDS,
         )
-        client = self.aggregators[said.aggregator]
-        answer = client.inclusion(said.spec, said.reporter, self.author.sign(ticket))
+        client = self.aggregators[statement.aggregator]
+        answer = client.inclusion(
+            statement.spec, statement.reporter, self.author.sign(ticket)
+        )
         got = answer.statement
-        if (got.reporter, got.report) != (said.reporter, said.digest):
-            raise PeerError("FS-350", f"{said.aggregator} speaks of another report")
+        if (got.reporter, got.report) != (statement.reporter, statement.digest):
+            raise PeerError(
+                "FS-350", f"{statement.aggregator} speaks of another report"
+            )
         if got.included and got.opening is None:
-            raise PeerError("FS-350", f"{said.aggregator} counts it in no opening")
+            raise PeerError("FS-350", f"{statement.aggregator} counts it in no opening")
         return answer

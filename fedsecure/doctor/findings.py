@@ -22,7 +22,7 @@ class Finding:
 
     check: str
     state: State
-    said: str
+    seen: str
     code: str | None = None
     fix: str = ""
 
@@ -52,15 +52,15 @@ class Check:
         try:
             return Finding(self.name, State.OK, self.look())
         except FedsecureError as error:
-            said = f"{error.problem.title}: {error.detail}"
+            seen = f"{error.problem.title}: {error.detail}"
             return Finding(
-                self.name, State.FAILS, said, error.code, self._fix_of(error)
+                self.name, State.FAILS, seen, error.code, self._fix_of(error)
             )
         except OSError as error:
             unread = OperatorError("FS-801", f"{error.filename}: {error.strerror}")
-            said = f"{unread.problem.title}: {unread.detail}"
+            seen = f"{unread.problem.title}: {unread.detail}"
             return Finding(
-                self.name, State.FAILS, said, unread.code, self._fix_of(unread)
+                self.name, State.FAILS, seen, unread.code, self._fix_of(unread)
             )
         except WaitsError as error:
             return Finding(self.name, State.WAITS, str(error))

@@ -60,10 +60,10 @@ def clock_check(servers: Mapping[str, Server]) -> Check:
         if not known:
             msg = "no server answered"
             raise SkippedError(msg)
-        said = ", ".join(f"{one:+.0f} s at {name}" for name, one in known.items())
+        shown = ", ".join(f"{one:+.0f} s at {name}" for name, one in known.items())
         if not max(map(abs, known.values())) <= MAX_OFFSET:
-            raise OperatorError("FS-880", said)
-        return said
+            raise OperatorError("FS-880", shown)
+        return shown
 
     return Check("clock", look, "timedatectl set-ntp true")
 
@@ -103,22 +103,22 @@ def _introduction(server: Server) -> Introduction:
 
 
 def _same_protocol(server: Server, party: AggregatorParty) -> str:
-    said = _introduction(server)
-    if said.protocol != PROTOCOL_VERSION:
+    introduced = _introduction(server)
+    if introduced.protocol != PROTOCOL_VERSION:
         raise _OtherProtocolError(
-            "FS-555", f"{server.name} {said.protocol}, here {PROTOCOL_VERSION}"
+            "FS-555", f"{server.name} {introduced.protocol}, here {PROTOCOL_VERSION}"
         )
-    if (said.name, said.fingerprint) != (party.name, party.fingerprint):
-        raise PeerError("FS-556", f"{server.where}: it is {printable(said.name)}")
-    return f"{said.protocol}, fedsecure {printable(said.version)}"
+    if (introduced.name, introduced.fingerprint) != (party.name, party.fingerprint):
+        raise PeerError("FS-556", f"{server.where}: it is {printable(introduced.name)}")
+    return f"{introduced.protocol}, fedsecure {printable(introduced.version)}"
 
 
 def _same_federation(server: Server, federation: Federation) -> str:
-    said = _introduction(server).federation
-    if said != federation.digest:
+    digest = _introduction(server).federation
+    if digest != federation.digest:
         raise PeerError(
             "FS-705",
-            f"{server.name} holds {printable(said)[:12]}, here is version "
+            f"{server.name} holds {printable(digest)[:12]}, here is version "
             f"{federation.number} ({federation.digest[:12]})",
         )
     return f"the same version, {federation.digest[:12]}"

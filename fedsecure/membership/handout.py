@@ -39,12 +39,12 @@ class Handout:
 
 def issue(author: Author, authorities: bytes | None) -> Handout:
     """Sign a version; run by the model owner."""
-    said = FederationIssue(
+    statement = FederationIssue(
         federation=author.federation.digest,
         number=author.federation.number,
         authorities=digest(authorities),
     )
-    return Handout(author.federation, author.sign(said).token, authorities)
+    return Handout(author.federation, author.sign(statement).token, authorities)
 
 
 def write(handout: Handout, path: Path) -> None:
@@ -79,11 +79,11 @@ def read(path: Path) -> Handout:
     federation = load_federation(path)  # (1)
     token = _token(path.with_name(ISSUE))
     try:
-        said = verify(token, FederationIssue, federation).statement  # (2)
+        statement = verify(token, FederationIssue, federation).statement  # (2)
     except PeerError as error:
         raise PeerError("FS-749", f"{path}: {error}") from error
-    authorities = read_authorities(path) if said.authorities else None
-    if digest(authorities) != said.authorities:  # (3)
+    authorities = read_authorities(path) if statement.authorities else None
+    if digest(authorities) != statement.authorities:  # (3)
         raise PeerError("FS-750", f"{path.with_name(AUTHORITIES)}")
     return Handout(federation, token, authorities)
 

@@ -94,10 +94,10 @@ class Federations:
         try:
             return verify(token, kind, self._last)
         except PeerError:
-            said = _version_named(token)
-            if said in (None, self._last.digest):
+            named = _version_named(token)
+            if named in (None, self._last.digest):
                 raise
-        version = self.find(str(said))
+        version = self.find(str(named))
         if self._at is not None:
             raise PeerError(
                 "FS-637",
@@ -112,7 +112,7 @@ class Federations:
 def _version_named(token: str) -> str | None:
     """Return the digest that a token names as its federation, if it is readable."""
     try:
-        said = json.loads(parts_of(token)[1])["federation"]
+        digest = json.loads(parts_of(token)[1])["federation"]
     except (PeerError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return said if isinstance(said, str) else None
+    return digest if isinstance(digest, str) else None

@@ -252,8 +252,16 @@ def read_links(session: Session, table: type[Any], keys: Federations) -> Iterato
                 *(row.entry, row.kind, row.at, row.hash),
                 *(event.author, event.entry, event.previous),
             )
-            said = (number, event.kind, event.at, link, before.author, number, previous)
-            if found != said:
+            expected = (
+                number,
+                event.kind,
+                event.at,
+                link,
+                before.author,
+                number,
+                previous,
+            )
+            if found != expected:
                 raise PeerError("FS-601", f"entry {number}, recorded as {row.kind!r}")
             previous, before = link, event
             yield Link(event, link, row.payload)
@@ -278,8 +286,8 @@ def _require_version(before: Event, event: Event, keys: Federations) -> None:
     if stays and event.kind != CHANGED:
         return
     old, new = keys.find(before.federation), keys.find(event.federation)
-    said = {"before": old.digest, "number": new.number}
-    if event.kind != CHANGED or event.body != said or not new.number > old.number:
+    expected = {"before": old.digest, "number": new.number}
+    if event.kind != CHANGED or event.body != expected or not new.number > old.number:
         raise PeerError(
             "FS-655",
             f"entry {event.entry} ({event.kind}) is of version {new.number}, the one "

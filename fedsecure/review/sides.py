@@ -43,13 +43,13 @@ class Compared:
 
     Args:
         what: What it is.
-        said: What each aggregator says; `-`: nothing.
+        values: What each aggregator says; `-`: nothing.
         agree: Whether both say what they must: the same, or different keys. None
             where nothing has to agree.
     """
 
     what: str
-    said: tuple[str, ...]
+    values: tuple[str, ...]
     agree: bool | None = None
 
 
@@ -128,14 +128,14 @@ def _facts(both: Sequence[Side], row: Round) -> Iterator[Compared]:
         yield _any("void", voids)
 
 
-def _same(what: str, said: Sequence[str], expected: str | None) -> Compared:
+def _same(what: str, values: Sequence[str], expected: str | None) -> Compared:
     """Compare with what the model owner's own statements say."""
-    agree = all(one == expected for one in said)
-    return Compared(what, tuple(one[:SHORT] for one in said), agree)
+    agree = all(one == expected for one in values)
+    return Compared(what, tuple(one[:SHORT] for one in values), agree)
 
 
-def _any(what: str, said: Sequence[str]) -> Compared:
-    return Compared(what, tuple(said))
+def _any(what: str, values: Sequence[str]) -> Compared:
+    return Compared(what, tuple(values))
 
 
 def _entries(number: int) -> str:

@@ -56,8 +56,8 @@ def locate(place: str | Path) -> URL:
             is not UTF-8.
     """
     if not is_utf8(place):
-        said = f"rename the folder: {place} holds a name that is not UTF-8"
-        raise OperatorError("FS-607", said)
+        remedy = f"rename the folder: {place} holds a name that is not UTF-8"
+        raise OperatorError("FS-607", remedy)
     if "://" not in str(place):
         return URL.create("sqlite", database=str(place))
     try:

@@ -20,25 +20,25 @@ _LACKS: Final = {"42P01", "42703"}  # PostgreSQL: undefined table, undefined col
 
 def cause(error: SQLAlchemyError) -> str:
     """Say what the database said to the program, without statement and values."""
-    said = reply(error)
+    answer = reply(error)
     if _lacks_a_table(getattr(error, "orig", None)):
         return (
-            f"{said}: its tables are not those of the form that it says it has; a "
+            f"{answer}: its tables are not those of the form that it says it has; a "
             "trial version wrote it, or somebody changed it. Put back a backup of it, "
             "or move it away if nothing in it counts"
         )
-    return said
+    return answer
 
 
 def reply(error: SQLAlchemyError) -> str:
     """Say what the database said to a person's own query."""
-    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    answer = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
     if is_busy(getattr(error, "orig", None)):
         return (
-            f"{said}: another program, such as a backup or a database browser, held it "
-            f"for {BUSY_SECONDS:.0f} s; `fuser` and the file's name tell which"
+            f"{answer}: another program, such as a backup or a database browser, held "
+            f"it for {BUSY_SECONDS:.0f} s; `fuser` and the file's name tell which"
         )
-    return said
+    return answer
 
 
 def failure(error: SQLAlchemyError) -> str:

@@ -30,14 +30,14 @@ class Kind:
     """One thing that may be strange.
 
     Args:
-        said: What is so, of a single round, filled from its figures.
+        text: What is so, of a single round, filled from its figures.
         many: The same of several rounds.
         advice: What to do.
         holds: Whether it is so.
         usual: Whether it means nothing unless it is so in most rounds.
     """
 
-    said: str
+    text: str
     many: str
     advice: str
     holds: Callable[[Figures], bool]
@@ -90,7 +90,7 @@ def remarks(figures: Figures) -> Iterator[tuple[Kind, str]]:
     numbers = {name: getattr(figures, name) for name in figures.__slots__}
     for kind in KINDS:
         if kind.holds(figures):
-            yield kind, kind.said.format(**numbers)
+            yield kind, kind.text.format(**numbers)
 
 
 def over_all(rounds: Iterable[Figures]) -> Iterator[str]:

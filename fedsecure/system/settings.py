@@ -53,8 +53,8 @@ def _from_file(path: Path, info: ValidationInfo) -> Path:
         raise ValueError(msg) from error
     if not is_utf8(absolute):
         # Pydantic itself cannot carry such a text.
-        said = printable(str(absolute))
-        msg = f"rename the folder: {said} holds a name that is not UTF-8"
+        shown = printable(str(absolute))
+        msg = f"rename the folder: {shown} holds a name that is not UTF-8"
         raise ValueError(msg)
     return absolute
 

@@ -123,19 +123,22 @@ class AggregatorClient:
         """
         answer = self._retried(lambda: self._send("GET", "/v1/identity", headers={}))
         try:
-            said = Introduction.model_validate_json(answer, strict=True)
+            introduced = Introduction.model_validate_json(answer, strict=True)
         except ValidationError as error:
             raise self._refused("FS-553", "its answer is no introduction") from error
-        if said.protocol != PROTOCOL_VERSION:
+        if introduced.protocol != PROTOCOL_VERSION:
             raise self._refused(
-                "FS-555", f"protocol {said.protocol}, here {PROTOCOL_VERSION}"
+                "FS-555", f"protocol {introduced.protocol}, here {PROTOCOL_VERSION}"
             )
-        if (said.name, said.fingerprint) != (self.party.name, self.party.fingerprint):
-            raise self._refused("FS-556", f"it is {printable(said.name)}")
-        if said.federation != self._federation.digest:
+        if (introduced.name, introduced.fingerprint) != (
+            self.party.name,
+            self.party.fingerprint,
+        ):
+            raise self._refused("FS-556", f"it is {printable(introduced.name)}")
+        if introduced.federation != self._federation.digest:
             raise self._refused(
                 "FS-705",
-                f"it holds {printable(said.federation)[:12]}, this party "
+                f"it holds {printable(introduced.federation)[:12]}, this party "
                 f"{self._federation.digest[:12]}",
             )
 
@@ -161,9 +164,9 @@ class AggregatorClient:
         Raises:
             PeerError: The aggregator's own refusal, or FS-551 to FS-553.
         """
-        said = header.statement
-        path = f"/v1/rounds/{said.spec}/reports/{said.reporter}"
-        length = offset_after(header.token) + said.length
+        statement = header.statement
+        path = f"/v1/rounds/{statement.spec}/reports/{statement.reporter}"
+        length = offset_after(header.token) + statement.length
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Length": str(length),
@@ -173,7 +176,7 @@ class AggregatorClient:
                 "PUT", path, content=framed(header.token, payload), headers=headers
             )
         )
-        return self._verified(answer, Receipt, said.spec)
+        return self._verified(answer, Receipt, statement.spec)
 
     def fold(self, asked: Signed[Fold]) -> list[str]:
         """Have a set added up; return whose reports were lost. Run by the model owner.
@@ -309,10 +312,10 @@ class AggregatorClient:
             code, detail = "FS-552", f"{code} {detail}"
         # What is wrong with a server, or a proxy before it, may be mended meanwhile.
         passing = response.is_server_error or response.status_code in PASSING
-        said = f"{self.party.name} says: {printable(detail)}"
+        answer = f"{self.party.name} says: {printable(detail)}"
         if not passing:
-            return PeerError(code, said)
-        error = UnreachableError(code, said)
+            return PeerError(code, answer)
+        error = UnreachableError(code, answer)
         error.retry_after = seconds_to_wait(response.headers.get("retry-after"))
         return error
 

@@ -40,7 +40,7 @@ class Tab:
     page: Page
     context: BrowserContext
     url: str
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     cut_off: int = 0  # times that the machine's network changed under a request
 
     def open(self, path: str) -> None:
@@ -61,7 +61,7 @@ class Tab:
         if "ERR_NETWORK_CHANGED" in message.text:
             self.cut_off += 1
         elif message.type in {"error", "warning"}:
-            self.said.append(f"{message.type}: {message.text}")
+            self.messages.append(f"{message.type}: {message.text}")
 
 
 @pytest.fixture(scope="session")
@@ -102,8 +102,8 @@ class Windows:
         page = context.new_page()
         tab = Tab(page, context, served.url)
         page.on("console", tab.hear)
-        page.on("pageerror", lambda error: tab.said.append(f"raised: {error}"))
-        page.on("dialog", lambda shown: tab.said.append(f"dialog: {shown.message}"))
+        page.on("pageerror", lambda error: tab.messages.append(f"raised: {error}"))
+        page.on("dialog", lambda shown: tab.messages.append(f"dialog: {shown.message}"))
         self._tabs.append(tab)
         return tab
 

@@ -23,12 +23,12 @@ class Served:
     """A console that answers."""
 
     url: str
-    said: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     @property
     def link(self) -> str:
         """The newest link that was printed."""
-        return next(one.strip() for one in reversed(self.said) if "#" in one)
+        return next(one.strip() for one in reversed(self.lines) if "#" in one)
 
     @property
     def token(self) -> str:
@@ -53,10 +53,10 @@ def serving(parts: Parts, **options: Any) -> Iterator[Served]:
     """Serve a console as long as the block lasts."""
     chosen = Options("127.0.0.1:0", **options)
     ready = threading.Event()
-    said: list[str] = []
+    lines: list[str] = []
 
     def say(line: str) -> None:
-        said.append(line)
+        lines.append(line)
         if line.startswith("Ctrl-C"):
             ready.set()
 
@@ -67,7 +67,7 @@ def serving(parts: Parts, **options: Any) -> Iterator[Served]:
         thread.start()
         try:
             assert ready.wait(SECONDS)
-            yield Served(place.url, said)
+            yield Served(place.url, lines)
         finally:
             server.handle_exit(0, None)
             thread.join(SECONDS)

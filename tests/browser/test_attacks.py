@@ -127,7 +127,7 @@ def test_markup_in_a_studys_name_is_only_ever_text(
             tab.page.locator(".live[data-how=on]").wait_for()
             assert "<script>alert(2)</script>" in tab.page.inner_text("main")
             assert tab.page.locator("main img[src=x], main script").count() == 0
-        assert tab.said == []  # neither a dialog nor a refused script
+        assert tab.messages == []  # neither a dialog nor a refused script
 
 
 def test_a_page_asks_nobody_but_its_console(windows: Windows, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_a_run_is_seen_to_advance_without_a_reload(
         assert now.inner_text() == "Between two rounds"
         assert page.evaluate("window.same") is True
         assert loaded == []
-        assert tab.said == []
+        assert tab.messages == []
 
 
 def test_the_list_of_runs_and_a_round_renew_themselves_too(
@@ -57,7 +57,7 @@ def test_the_list_of_runs_and_a_round_renew_themselves_too(
         runs.get_by_text("2 of 8 rounds").wait_for()
         tab.page.get_by_role("button", name="Sign the verdict").wait_for()
         assert "4 of 4 data owners" in tab.page.inner_text("[data-part=came]")
-        assert tab.said == []
+        assert tab.messages == []
 
 
 def test_what_somebody_is_typing_is_never_taken_away(

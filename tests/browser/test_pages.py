@@ -43,7 +43,7 @@ def look(tab: Tab, folder: Path, name: str) -> None:
             found = AXE.run(page)
             assert found.violations_count == 0, found.generate_report()
     assert page.locator("h1").count() == 1
-    assert tab.said == []
+    assert tab.messages == []
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -76,8 +76,8 @@ def test_the_page_for_signing_in_is_sound(
         tab.page.get_by_role("button", name="Sign in").click()
         tab.page.get_by_role("alert").wait_for()
         assert "FS-582" in tab.page.inner_text("main")
-        assert [one for one in tab.said if "403" not in one] == []
-        tab.said.clear()
+        assert [one for one in tab.messages if "403" not in one] == []
+        tab.messages.clear()
         look(tab, pictures, "login-refused")
         tab.page.get_by_label("Token of the link").fill(served.token)
         tab.page.get_by_role("button", name="Sign in").click()
@@ -92,8 +92,8 @@ def test_what_is_not_there_is_said_on_a_sound_page(
         tab = windows.signed_in(served)
         tab.page.goto(f"{served.url}/runs/heart-1/rounds/99")
         assert "FS-862" in tab.page.inner_text("main")
-        assert [one for one in tab.said if "404" not in one] == []
-        tab.said.clear()
+        assert [one for one in tab.messages if "404" not in one] == []
+        tab.messages.clear()
         look(tab, pictures, "not-there")
 
 
@@ -122,7 +122,7 @@ def test_links_lead_from_the_runs_to_a_round_and_on(
         page.get_by_text("all records agree").wait_for()
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_url(f"{served.url}/login")
-        assert tab.said == []
+        assert tab.messages == []
 
 
 def test_a_verdict_is_signed_with_the_keyboard_alone(
@@ -149,7 +149,7 @@ def test_a_verdict_is_signed_with_the_keyboard_alone(
         page.keyboard.press("Enter")
         page.get_by_text("rejected").first.wait_for()
         assert "loss jumped" in page.inner_text("blockquote")
-        assert tab.said == []
+        assert tab.messages == []
 
 
 def test_the_theme_is_switched_and_stays(windows: Windows, tmp_path: Path) -> None:

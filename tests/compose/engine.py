@@ -62,8 +62,8 @@ class Engine:
         """Run `docker ARGUMENTS` and return what it printed."""
         done = self.run(*arguments)
         if done.returncode:
-            said = (done.stdout + done.stderr)[-4000:]
-            msg = f"docker {' '.join(arguments)}: {said}"
+            output = (done.stdout + done.stderr)[-4000:]
+            msg = f"docker {' '.join(arguments)}: {output}"
             raise DockerError(msg)
         return done.stdout
 

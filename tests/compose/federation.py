@@ -215,7 +215,7 @@ class Training:
     engine: Engine
     container: str
 
-    def said(self) -> str:
+    def output(self) -> str:
         done = self.engine.run("logs", self.container)
         return done.stdout + done.stderr
 

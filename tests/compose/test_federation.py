@@ -28,7 +28,7 @@ def undisturbed(everybody: Containers) -> float:
     """Train once with nothing in the way; return how many seconds that takes here."""
     begin = time.monotonic()
     training = everybody.train("--rounds", str(ROUNDS))
-    assert training.wait() == 0, training.said()
+    assert training.wait() == 0, training.output()
     return time.monotonic() - begin
 
 
@@ -42,8 +42,8 @@ def test_containers_get_to_the_model_that_processes_get_to(
 def test_the_second_aggregator_on_a_machine_says_that_nothing_is_secret(
     everybody: Containers,
 ) -> None:
-    said = [COLOCATED in everybody.logs(party) for party in (A, B)]
-    assert sorted(said) == [False, True]
+    output = [COLOCATED in everybody.logs(party) for party in (A, B)]
+    assert sorted(output) == [False, True]
 
 
 def test_rounds_are_recorded_in_postgresql(everybody: Containers) -> None:
@@ -142,10 +142,10 @@ def test_faults_in_the_middle_of_rounds_change_nothing(
         wanted = before + number * len(HOSPITALS) - 1
 
         def reported() -> bool:
-            assert everybody.is_under_way(training), training.said()
+            assert everybody.is_under_way(training), training.output()
             return everybody.metric(A, REPORTS) >= wanted
 
-        wait_until(reported, training.said)
+        wait_until(reported, training.output)
         everybody.compose(SLOW, "pause", "agent")
         assert everybody.metric(A, REPORTS) == wanted
         assert everybody.is_under_way(training)
@@ -171,7 +171,7 @@ def test_faults_in_the_middle_of_rounds_change_nothing(
     everybody.everybody_up()
     run = everybody.newest_run()
     resumed = everybody.train("--resume", run)
-    assert resumed.wait() == 0, resumed.said()
+    assert resumed.wait() == 0, resumed.output()
     assert everybody.rounds(run) == expected
 
 

@@ -91,8 +91,8 @@ def test_the_images_add_no_more_than_they_say_to_their_base(
 ) -> None:
     for kind, most in MOST_BYTES.items():
         sizes = own_layers(engine, getattr(images, kind))
-        said = " + ".join(f"{size / 1e6:.1f}" for size in sizes)
-        say(request.config, f"MB of {kind}'s own layers: {said}")
+        shown = " + ".join(f"{size / 1e6:.1f}" for size in sizes)
+        say(request.config, f"MB of {kind}'s own layers: {shown}")
         assert 0 < sum(sizes) <= most
     one, other = (
         json.loads(engine.docker("inspect", image))[0]["RootFS"]["Layers"]

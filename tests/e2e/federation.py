@@ -68,13 +68,13 @@ class Federation:
 
     def train(self, rounds: int) -> None:
         training = self.start_training(rounds)
-        assert training.wait(PATIENCE) == 0, self.said()
+        assert training.wait(PATIENCE) == 0, self.output()
 
     @property
     def owner_log(self) -> Path:
         return self.folder.config(OWNER).parent / "log.txt"
 
-    def said(self) -> str:
+    def output(self) -> str:
         """Return what the model owner's command has printed."""
         return self.owner_log.read_text(encoding="utf-8")
 

@@ -55,11 +55,11 @@ def test_a_study_waits_for_approval_and_then_goes_on(tmp_path: Path) -> None:
         # Without the approval of one of four no round has enough reports.
         training = running.start_training(2)
         assert training.wait(240) == 1
-        assert f"study {digest}" in running.said()
-        assert "FS-369" in running.said()
+        assert f"study {digest}" in running.output()
+        assert "FS-369" in running.output()
         answered = f"{SITE} answered `not reported`: `fedsecure agent status` there"
-        assert answered in running.said()
-        assert "FS-418" not in running.said()  # the reason stays there
+        assert answered in running.output()
+        assert "FS-418" not in running.output()  # the reason stays there
         (waiting,) = studies(running)
         assert (waiting["digest"], waiting["state"]) == (digest, "waits for you")
         assert waiting["refused_by"] == ["FS-418"]

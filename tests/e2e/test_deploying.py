@@ -91,9 +91,9 @@ def require_trained(everybody: Organisations) -> None:
 
 def require_first_weights_refused(everybody: Organisations) -> None:
     """What was opened under version 1 still counts under version 4."""
-    said = everybody.refused("study", "fedsecure train --rounds 1")
-    assert "FS-324" in said
-    assert "it tells 1 members apart, at least 2" in said
+    output = everybody.refused("study", "fedsecure train --rounds 1")
+    assert "FS-324" in output
+    assert "it tells 1 members apart, at least 2" in output
 
 
 def require_way(everybody: Organisations, through: Proxy) -> None:
@@ -108,8 +108,10 @@ def require_way(everybody: Organisations, through: Proxy) -> None:
 
 
 def require_newest_version(everybody: Organisations) -> None:
-    said = [text for step, text in everybody.said.items() if "fedsecure join" in step]
-    assert len(said) == 7  # the newest of each party, and north's of version 1
+    outputs = [
+        text for step, text in everybody.said.items() if "fedsecure join" in step
+    ]
+    assert len(outputs) == 7  # the newest of each party, and north's of version 1
     accepted = {
         party: (everybody.home(party) / "accepted.toml").read_text()
         for party in ("study", "north", "south", "basel", "chur")

@@ -18,7 +18,7 @@ def test_a_training_that_hangs_in_c_ends_at_the_deadline_and_frees_the_node(
     with federation(tmp_path, app="tests.e2e.hung_app:app", owner=settings) as running:
         training = running.start_training(rounds=200)
         opened = "SELECT round FROM v_round WHERE in_set = ? AND round > ?"
-        wait_until(lambda: "accuracy" in running.said(), "a round")
+        wait_until(lambda: "accuracy" in running.output(), "a round")
         (running.notes / "hang").touch()
         wait_until((running.notes / "hung").exists, "a training that hangs")
         (running.notes / "hang").unlink()
@@ -34,4 +34,4 @@ def test_a_training_that_hangs_in_c_ends_at_the_deadline_and_frees_the_node(
         assert "FS-384" in log.read_text(encoding="utf-8")
         training.terminate()
         assert training.wait(60) == 130
-        assert "--resume heart-" in running.said()
+        assert "--resume heart-" in running.output()

@@ -68,7 +68,7 @@ def test_training_goes_on_with_three_is_void_with_two_and_recovers(
             running.kill_agent(site)
         release(running)
         wait_until(lambda: rounds(running, number)[0]["state"] == "void", "void")
-        assert "2 reported, 3 needed" in running.said()
+        assert "2 reported, 3 needed" in running.output()
         (void,) = running.rows(
             running.owner_db,
             "SELECT model, mean FROM rounds WHERE round = ? AND attempt = 1 "

@@ -68,7 +68,7 @@ def leaky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     with federation(root, app=app, owner=owner, tapped=True) as running:
         training = running.start_training(rounds=2)
         assert training.wait(240) == 1  # round 2 is void in every attempt
-        assert "FS-369" in running.said()
+        assert "FS-369" in running.output()
         yield running
 
 

@@ -39,7 +39,7 @@ class Run:
     def __init__(self, running: Federation) -> None:
         self.running = running
         self.training = running.start_training(rounds=10_000)
-        wait_until(lambda: "accuracy" in running.said(), "a round")
+        wait_until(lambda: "accuracy" in running.output(), "a round")
 
     def require_more(self) -> None:
         before = opened(self.running)
@@ -47,16 +47,16 @@ class Run:
             lambda: opened(self.running) > before or self.training.poll() is not None,
             "a round",
         )
-        assert self.training.poll() is None, self.running.said()
+        assert self.training.poll() is None, self.running.output()
 
     def ended(self, code: str) -> None:
-        assert self.training.wait(PATIENCE) == 1, self.running.said()
-        said = self.running.said().split(PROBLEMS[code].title)[-1]
-        assert code in self.running.said(), self.running.said()
-        assert "--resume RUN" in " ".join(said.split()) or code == "FS-606"
+        assert self.training.wait(PATIENCE) == 1, self.running.output()
+        output = self.running.output().split(PROBLEMS[code].title)[-1]
+        assert code in self.running.output(), self.running.output()
+        assert "--resume RUN" in " ".join(output.split()) or code == "FS-606"
 
     def type_what_was_printed(self) -> None:
-        line = TO_GO_ON.findall(self.running.said())[-1]
+        line = TO_GO_ON.findall(self.running.output())[-1]
         program, *arguments = shlex.split(line)
         assert program == "fedsecure"
         self.training = self.running.processes.start(

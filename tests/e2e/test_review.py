@@ -39,9 +39,9 @@ def rolled_back(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation
         (first,) = ask("rounds", "list", "--db", running.owner_db, "--runs")["runs"]
         which = f"{first['run']}:1"
         assert train(running, "--from-round", which) == 1
-        assert "FS-646" in running.said()
+        assert "FS-646" in running.output()
         ask("rounds", "accept", "1", "--note", "good", "--config", owner)
-        assert train(running, "--from-round", which) == 0, running.said()
+        assert train(running, "--from-round", which) == 0, running.output()
         yield running
 
 

@@ -25,7 +25,7 @@ def test_training_survives_every_fault_of_the_links_to_the_superlink(
         link = running.link
         assert link is not None
         training = running.start_training(rounds=2000)
-        wait_until(lambda: "accuracy" in running.said(), "a round")
+        wait_until(lambda: "accuracy" in running.output(), "a round")
         for fault in FAULTS:
             before, met = last_of_all_four(running), link.met
             link.set(fault)
@@ -66,7 +66,7 @@ def last_of_all_four(running: Federation) -> int:
 def goes_on_after(
     running: Federation, training: "subprocess.Popen[bytes]", number: int
 ) -> bool:
-    assert training.poll() is None, running.said()
+    assert training.poll() is None, running.output()
     return last_of_all_four(running) > number
 
 

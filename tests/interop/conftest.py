@@ -80,32 +80,32 @@ def make_server(root: Path, name: str, port: int) -> dict[str, Any]:
         *("--url", f"https://127.0.0.1:{port}", "--listen", f"127.0.0.1:{port}"),
         folder=folder,
     )
-    said = tomllib.loads((folder / f"{name}.identity.toml").read_text("utf-8"))
-    signature = said.pop("signature")
+    introduced = tomllib.loads((folder / f"{name}.identity.toml").read_text("utf-8"))
+    signature = introduced.pop("signature")
     head, between, end = signature.split(".")
     assert between == ""
-    token = f"{head}.{base64url(canonical(said))}.{end}"
-    assert verify(token, "identity", name, said["key"]) == said
-    assert said["role"] == "aggregator"
-    return said
+    token = f"{head}.{base64url(canonical(introduced))}.{end}"
+    assert verify(token, "identity", name, introduced["key"]) == introduced
+    assert introduced["role"] == "aggregator"
+    return introduced
 
 
 def hand_out(root: Path, owner: Signer, parties: list[Signer]) -> dict[str, Any]:
     """Make the federation, sign it, and hand it to both aggregators."""
-    said = [make_server(root, name, free_port()) for name in SERVERS]
+    servers = [make_server(root, name, free_port()) for name in SERVERS]
     content: dict[str, Any] = {
         "protocol": 1,
         "name": "interop",
         "model_owner": {"name": owner.name, "key": owner.public},
         "aggregators": [
-            {key: one[key] for key in ("name", "key", "url")} for one in said
+            {key: one[key] for key in ("name", "key", "url")} for one in servers
         ],
         "data_owners": [
             {"name": one.name, "key": one.public, "flower_key": flower_key()}
             for one in parties
         ],
     }
-    authorities = "".join(sorted({one["authority"] for one in said}))
+    authorities = "".join(sorted({one["authority"] for one in servers}))
     folder = root / "to-everybody"
     folder.mkdir()
     (folder / "federation.toml").write_text(toml(content), "utf-8")
@@ -116,7 +116,7 @@ def hand_out(root: Path, owner: Signer, parties: list[Signer]) -> dict[str, Any]
         "authorities": sha256(authorities.encode()),
     }
     (folder / "federation.jws").write_text(owner.sign("federation-issue", issue))
-    told = {one["name"]: fingerprint(one["key"]) for one in said}
+    told = {one["name"]: fingerprint(one["key"]) for one in servers}
     told[owner.name] = fingerprint(owner.public)
     for name in SERVERS:
         others = [f"{one}={told[one]}" for one in told if one != name]

@@ -65,12 +65,12 @@ def encode(
 def statistics(spec: Content) -> tuple[NDArray[np.bool_], float]:
     """Which coordinates are statistics, and C' / C."""
     apart = np.zeros(spec["dimension"], np.bool_)
-    said = spec["statistics"]
-    if said is None or not spec["dimension"]:
+    statistics = spec["statistics"]
+    if statistics is None or not spec["dimension"]:
         return apart, 1.0
-    for first, end in said["ranges"]:
+    for first, end in statistics["ranges"]:
         apart[first:end] = True
-    return apart, said["clip"] / spec["clip"]
+    return apart, statistics["clip"] / spec["clip"]
 
 
 def _word(spec: Content, field: Content, value: float) -> tuple[int, bool]:

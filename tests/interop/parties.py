@@ -36,7 +36,7 @@ class Server:
     key: str
     http: httpx.Client
 
-    def said(self, typ: str, token: str) -> dict[str, Any]:
+    def statement(self, typ: str, token: str) -> dict[str, Any]:
         """What this aggregator signed."""
         content = verify(token, typ, self.name, self.key)
         if content.get("aggregator", content.get("author")) != self.name:
@@ -141,7 +141,7 @@ class ModelOwner:
             answer = done(
                 server.http.put(asked.path, content=asked.token, headers=JOSE)
             )
-            if server.said("round-grant", answer.text)["spec"] != asked.digest:
+            if server.statement("round-grant", answer.text)["spec"] != asked.digest:
                 raise ValueError("a grant is for another spec")
             grants[server.name] = answer.text
         return grants
@@ -158,15 +158,17 @@ class ModelOwner:
         """The opening over all who have receipts: by reporter, by aggregator."""
         members, names = [], sorted(receipts)
         for reporter in names:
-            said = [
-                server.said("receipt", receipts[reporter][server.name])
+            statement = [
+                server.statement("receipt", receipts[reporter][server.name])
                 for server in self.federation.servers
             ]
-            if {(one["spec"], one["reporter"]) for one in said} != {
+            if {(one["spec"], one["reporter"]) for one in statement} != {
                 (asked.digest, reporter)
-            } or said[0]["report_id"] != said[1]["report_id"]:
+            } or statement[0]["report_id"] != statement[1]["report_id"]:
                 raise ValueError(f"receipts of {reporter} do not match")
-            members.append({"reporter": reporter, "report_id": said[0]["report_id"]})
+            members.append(
+                {"reporter": reporter, "report_id": statement[0]["report_id"]}
+            )
         return {
             "federation": self.federation.digest,
             "spec": asked.digest,
@@ -179,8 +181,8 @@ class ModelOwner:
 
     def fold(self, asked: Round, opening: Content) -> list[str]:
         """Whose reports were lost, at either aggregator."""
-        said = {key: opening[key] for key in ("federation", "spec", "set")}
-        token, lost = self.signer.sign("fold", said), set[str]()
+        statement = {key: opening[key] for key in ("federation", "spec", "set")}
+        token, lost = self.signer.sign("fold", statement), set[str]()
         for server in self.federation.servers:
             answer = server.http.post(f"{asked.path}/fold", content=token, headers=JOSE)
             lost |= set(done(answer).json()["lost"])
@@ -202,7 +204,7 @@ class ModelOwner:
     ) -> bytes:
         body = server.http.post(f"{asked.path}/open", content=token, headers=JOSE)
         signed, payload = unframed(done(body).content)
-        said = server.said("aggregate-share", signed)
+        statement = server.statement("aggregate-share", signed)
         expected = {
             "spec": asked.digest,
             "opening": digest(token),
@@ -211,7 +213,7 @@ class ModelOwner:
             "length": len(payload),
             "digest": sha256(payload),
         }
-        if {key: said[key] for key in expected} != expected:
+        if {key: statement[key] for key in expected} != expected:
             raise ValueError(f"{server.name} opened something else")
         info = sealing.share_info(
             self.federation.digest,
@@ -280,7 +282,7 @@ class DataOwner:
         content_key: bytes,
     ) -> bytes:
         kind, plaintext = share
-        granted = server.said("round-grant", grant)
+        granted = server.statement("round-grant", grant)
         if granted["spec"] != spec or granted["expires"] <= time.time():
             raise ValueError("a grant does not fit the round")
         info = sealing.report_info(
@@ -316,7 +318,7 @@ class DataOwner:
                 unframed(bodies[server.name])[0],
                 *("report", self.signer.name, self.signer.public),
             )
-            got = server.said("receipt", token)
+            got = server.statement("receipt", token)
             for key in ("spec", "reporter", "report_id", "digest"):
                 if got[key] != sent[key]:
                     raise ValueError("a receipt is for another report")
@@ -327,7 +329,7 @@ class DataOwner:
         """What both aggregators say became of the report."""
         path = f"/v1/rounds/{spec}/inclusion/{self.signer.name}"
         return [
-            server.said(
+            server.statement(
                 "inclusion", done(read(self.federation, server, self.signer, path)).text
             )
             for server in self.federation.servers

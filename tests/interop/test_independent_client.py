@@ -145,9 +145,9 @@ def test_a_whole_round_opens_to_the_exact_mean(world: World) -> None:
     assert np.array_equal(world.owner.open(asked, opening)[0], mean)  # asked again
     token = world.owner.signer.sign("opening", opening)
     for name in COHORT:
-        for said in world.hospitals[name].inclusions(asked.digest):
-            assert (said["included"], said["count"]) == (True, 3)
-            assert said["opening"] == digest(token)
+        for inclusion in world.hospitals[name].inclusions(asked.digest):
+            assert (inclusion["included"], inclusion["count"]) == (True, 3)
+            assert inclusion["opening"] == digest(token)
     for server in world.federation.servers:
         assert world.owner.standing(asked, server)["state"] == "opened"
 
@@ -219,7 +219,7 @@ def test_a_round_is_given_up_and_tried_again(world: World) -> None:
     owner.report(asked.digest, sent)
     for server in world.federation.servers:
         answer = done(world.owner.void(asked, server, "too few"))
-        said = server.said("void", answer.text)
+        said = server.statement("void", answer.text)
         assert (said["spec"], said["reason"]) == (asked.digest, "too few")
         assert world.owner.void(asked, server, "another").text == answer.text
         assert world.owner.standing(asked, server)["state"] == "void"
@@ -235,12 +235,12 @@ def code(answer: httpx.Response) -> str:
     """The code of a refusal, whose document is as the page says."""
     assert answer.status_code >= 400, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    said = answer.json()
-    assert said["status"] == answer.status_code
-    assert said["type"] == f"urn:fedsecure:problem:{said['code']}"
-    assert said["title"]
-    assert said["remedy"]
-    return str(said["code"])
+    problem = answer.json()
+    assert problem["status"] == answer.status_code
+    assert problem["type"] == f"urn:fedsecure:problem:{problem['code']}"
+    assert problem["title"]
+    assert problem["remedy"]
+    return str(problem["code"])
 
 
 def test_what_the_page_refuses_is_refused(world: World) -> None:
@@ -337,9 +337,9 @@ def small_report(
 
 def test_an_aggregator_says_who_it_is(world: World) -> None:
     for server in world.federation.servers:
-        said = done(server.http.get("/v1/identity")).json()
-        assert said["protocol"] == 1
-        assert said["name"] == server.name
-        assert said["federation"] == world.federation.digest
+        introduced = done(server.http.get("/v1/identity")).json()
+        assert introduced["protocol"] == 1
+        assert introduced["name"] == server.name
+        assert introduced["federation"] == world.federation.digest
         assert done(server.http.get("/health/live")).status_code == 200
         assert done(server.http.get("/health/ready")).status_code == 200

@@ -113,7 +113,7 @@ class Scene:
             if training.wait(PATIENCE) == 0:
                 return
             training = self.train(resume=self.run())
-        assert training.wait(PATIENCE) == 0, self.running.said()
+        assert training.wait(PATIENCE) == 0, self.running.output()
 
     def superlink(self, training: "subprocess.Popen[bytes]") -> int:
         """Return the process id of the owner's SuperLink."""
@@ -160,7 +160,7 @@ class Scene:
         """Assert that the last run ended as if nobody had been killed."""
         run = self.run()
         # (1) The same rounds over the same sets, the same means, the same models.
-        assert self.opened(run) == self.expected, self.running.said()
+        assert self.opened(run) == self.expected, self.running.output()
         (state,) = self.ask(OWNER, "SELECT state FROM runs WHERE run = :r", r=run)
         assert state == ("completed",)
         # (2) No row of the owner's store is anything but what its ledger says.
@@ -256,7 +256,7 @@ def scene(root: Path, place: Callable[[Path], str]) -> Iterator[Scene]:
             change_toml(demo.config(site), {"app": "tests.kill.app:app"})
             made.running.start_agent(site)
         training = made.train()
-        assert training.wait(PATIENCE) == 0, made.running.said()
+        assert training.wait(PATIENCE) == 0, made.running.output()
         made.expected = made.opened(made.run())
         made.check()
         yield made

@@ -21,7 +21,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from fedsecure.contributor.contribution import Accepted, Contributor, Offer, TaskFacts
+from fedsecure.contributor.contribution import (
+    Accepted,
+    Contributor,
+    Offer,
+    ReceivedTask,
+)
 from fedsecure.core.scheme import Measurement
 from fedsecure.errors import FedsecureError
 from fedsecure.owner.rounds.proposal import Proposal, RoundRequest
@@ -222,7 +227,7 @@ class Hospital:
 
     def accept(self, proposal: Proposal, **changes: Any) -> Accepted:
         said = proposal.spec.statement
-        facts = TaskFacts(said.purpose, said.task, said.model, said.dimension)
+        facts = ReceivedTask(said.purpose, said.task, said.model, said.dimension)
         return self.contributor.accept(offer_of(proposal), replace(facts, **changes))
 
 

@@ -78,10 +78,10 @@ class Bench:
             one.name: [0.5] * one.size if one.size > 1 else 0.5
             for one in proposal.spec.statement.scalars
         }
-        said = proposal.spec.statement
-        update = update_of("basel") if said.purpose is Purpose.TRAIN else None
+        spec = proposal.spec.statement
+        update = update_of("basel") if spec.purpose is Purpose.TRAIN else None
         measurement = Measurement(update, 128, values)
-        config = {"study": self.task.text, "server-round": said.round, **config}
+        config = {"study": self.task.text, "server-round": spec.round, **config}
         self.basel.answer(proposal, measurement, config=config)
 
     def study(self, proposal: Proposal) -> StudyRequest:
@@ -421,9 +421,9 @@ def test_model_and_proximal_mu_may_change_within_a_study(
 
 def test_refusals_are_kept_newest_first_and_not_without_end(bench: Bench) -> None:
     refusals = bench.basel.state.refusals
-    said = bench.propose().spec.statement
+    spec = bench.propose().spec.statement
     for number in range(KEPT + 5):
-        refusals.add(said, "train", "FS-411", f"number {number} " + "x" * 600, 1.0)
+        refusals.add(spec, "train", "FS-411", f"number {number} " + "x" * 600, 1.0)
     refusals.add(None, "evaluate", "FS-704", "forged", 2.0)
     newest, before = refusals.newest(2)
     assert (newest.run, newest.round, newest.code) == (None, None, "FS-704")

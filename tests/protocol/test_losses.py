@@ -120,9 +120,9 @@ def test_a_report_lost_after_the_set_was_fixed_burns_the_round_that_was_opened(
     owner.run()
     first = memory.store.rounds("run-1")[0]
     assert first.burnt
-    (said,) = [one.reason for one in owner.shown if one.reason]
-    assert said.startswith("burnt: opened at south and lost (FS-328")
-    assert "bern" in said
+    (reason,) = [one.reason for one in owner.shown if one.reason]
+    assert reason.startswith("burnt: opened at south and lost (FS-328")
+    assert "bern" in reason
     assert contradictions(audited(memory)) == []
 
 
@@ -180,8 +180,8 @@ def test_a_share_that_was_lost_is_never_sent_and_burns_the_round(
     owner.resume()
     first = memory.store.rounds("run-1")[0]
     assert first.burnt
-    (said,) = [one.reason for one in owner.shown if one.reason]
-    assert said.startswith("burnt: opened at north and south and lost (FS-329")
+    (reason,) = [one.reason for one in owner.shown if one.reason]
+    assert reason.startswith("burnt: opened at north and south and lost (FS-329")
     assert [one.state for one in memory.store.rounds("run-1")][1:] == ["opened"] * 3
 
 

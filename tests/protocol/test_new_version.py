@@ -146,8 +146,8 @@ def test_a_replaced_key_signs_no_proof_for_a_later_report(
     with opened_file(memory.folder / "basel" / "agent.db") as state:
         query = f"SELECT {column} FROM reports WHERE aggregator = 'north'"  # noqa: S608
         (token,) = state.execute(query).fetchone()
-        said = keys.verify(token, kind).statement
-        forged = said.model_copy(update={"federation": old.federation.digest})
+        statement = keys.verify(token, kind).statement
+        forged = statement.model_copy(update={"federation": old.federation.digest})
         update = f"UPDATE reports SET {column} = ? WHERE aggregator = 'north'"  # noqa: S608
         state.execute(update, (old.sign(forged).token,))
     report = receipts.check("basel", memory.folder / "basel", [], keys, QUIET)
@@ -199,8 +199,8 @@ def test_an_aggregator_signs_no_receipt_for_a_round_of_an_earlier_version(
             path=f"/v1/rounds/{spec}",
             expires=int(memory.clock()) + 60,
         )
-        said = client.standing(spec, memory.author("consortium").sign(ticket))
-        assert said.receipts == []
+        standing = client.standing(spec, memory.author("consortium").sign(ticket))
+        assert standing.receipts == []
 
 
 @pytest.mark.parametrize(

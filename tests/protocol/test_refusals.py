@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fedsecure.contributor.contribution import Offer, TaskFacts
+from fedsecure.contributor.contribution import Offer, ReceivedTask
 from fedsecure.errors import FedsecureError
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol.signing import Signed
@@ -82,8 +82,8 @@ def test_data_owner_refuses(memory: MemoryFederation, attack: str) -> None:
     code, spec, facts = CONTRIBUTOR[attack]
     basel = memory.hospitals["basel"]
     honest = memory.owner.propose(memory.request())
-    said = honest.spec.statement
-    found = {"digest": said.task, "model": said.model, **facts}
+    statement = honest.spec.statement
+    found = {"digest": statement.task, "model": statement.model, **facts}
     with refused(code):
         basel.accept(lie(memory, honest, **spec), **found)
     assert not basel.state.sent().keys() - {"model owner"}
@@ -160,8 +160,8 @@ def test_data_owner_refuses_grants(
 ) -> None:
     proposal = memory.owner.propose(memory.request())
     basel = memory.hospitals["basel"]
-    said = proposal.spec.statement
-    facts = TaskFacts(said.purpose, said.task, said.model, said.dimension)
+    spec = proposal.spec.statement
+    facts = ReceivedTask(spec.purpose, spec.task, spec.model, spec.dimension)
     basel.contributor.accept(offer_of(proposal), facts)
     with refused(code):
         basel.contributor.accept(
@@ -240,16 +240,18 @@ def test_owner_finds_out_before_it_begins_that_files_differ(
 # Texts and limits, to the last unit.
 
 
-def said(memory: MemoryFederation, offer: Offer, facts: TaskFacts) -> tuple[str, str]:
+def said(
+    memory: MemoryFederation, offer: Offer, facts: ReceivedTask
+) -> tuple[str, str]:
     """Return code and detail with which basel refuses."""
     with pytest.raises(FedsecureError) as caught:
         memory.hospitals["basel"].contributor.accept(offer, facts)
     return caught.value.code, caught.value.detail
 
 
-def found(proposal: Proposal, **changes: Any) -> TaskFacts:
+def found(proposal: Proposal, **changes: Any) -> ReceivedTask:
     spec = proposal.spec.statement
-    facts = TaskFacts(spec.purpose, spec.task, spec.model, spec.dimension)
+    facts = ReceivedTask(spec.purpose, spec.task, spec.model, spec.dimension)
     return replace(facts, **changes)
 
 

@@ -263,8 +263,8 @@ def test_a_round_that_one_opened_and_the_other_lost_is_burnt_and_the_run_goes_on
         (3, "evaluate", "opened"),
     ]
     assert rounds[1].burnt
-    (said,) = [one.reason for one in owner.shown if one.reason]
-    assert "burnt: opened at north and lost" in said
+    (reason,) = [one.reason for one in owner.shown if one.reason]
+    assert "burnt: opened at north and lost" in reason
     # Round 3 started from the model of round 1.
     after_first = load_array(owner.memory.folder, rounds[0].model)
     last = load_array(owner.memory.folder, rounds[2].model)
@@ -381,5 +381,5 @@ def test_a_key_that_is_damaged_is_taken_for_lost_and_never_used(
     owner.resume()
     second = [one for one in owner.memory.store.rounds("run-1") if one.round == 2]
     assert [(one.attempt, one.state) for one in second] == [(1, "void"), (2, "opened")]
-    (said,) = [one.reason for one in owner.shown if one.reason]
-    assert "FS-355" in said
+    (reason,) = [one.reason for one in owner.shown if one.reason]
+    assert "FS-355" in reason

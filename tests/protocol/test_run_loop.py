@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fedsecure.contributor.contribution import Offer, TaskFacts
+from fedsecure.contributor.contribution import Offer, ReceivedTask
 from fedsecure.core.encoding import MeanUpdate
 from fedsecure.core.scalars import MeanScalars
 from fedsecure.core.scheme import Measurement
@@ -122,7 +122,7 @@ class Agents:
             return Answer(name, declined=True, malformed=refusal)
         task, contributor = question.task, self.memory.hospitals[name].contributor
         train = task.purpose is Purpose.TRAIN
-        facts = TaskFacts(
+        facts = ReceivedTask(
             task.purpose,
             task.digest(),
             task.model,

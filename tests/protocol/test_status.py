@@ -43,7 +43,7 @@ def rounds(memory: MemoryFederation) -> list[Answered]:
 def test_every_round_says_whether_it_was_counted_as_both_aggregators_say(
     rounds: list[Answered],
 ) -> None:
-    assert [(one.round, one.attempt, one.counted, one.said) for one in rounds] == [
+    assert [(one.round, one.attempt, one.counted, one.answers) for one in rounds] == [
         (4, 1, "not decided yet", {"north": "received", "south": "received"}),
         (3, 1, "void", {"north": "void", "south": "void"}),
         (2, 1, "left out", dict.fromkeys(["north", "south"], "not in set of 3")),
@@ -79,7 +79,7 @@ def test_a_round_that_one_aggregator_never_received_is_said(
     state = memory.hospitals["genf"].state
     first = state.answered_rounds(1)[0]
     assert first.counted == "not received by both"
-    assert first.said == {"north": "received", "south": "nothing yet"}
+    assert first.answers == {"north": "received", "south": "nothing yet"}
     assert rounds
 
 

@@ -19,8 +19,8 @@ from fedsecure.owner.jobs.rollback import Beginning
 from fedsecure.owner.jobs.train import (
     Connect,
     Connection,
+    Notify,
     Progress,
-    Said,
     TrainingJob,
     Wanted,
 )
@@ -89,7 +89,7 @@ class Reach:
         self,
         config: Mapping[str, ConfigValue],
         parts: Parts,
-        stage: Said,
+        stage: Notify,
     ) -> Iterator[Connect]:
         assert (config, parts) == (CONFIG, WHOLE)
         stage("opening the doors")

@@ -201,11 +201,11 @@ def _again(training: Training) -> None:
     """Go on with a run, of which the ledger tells what was measured."""
     decided, measured = set(), []
     for outcome in training.outcomes:
-        said, opened = outcome.proposal.spec.statement, outcome.opened
+        spec, opened = outcome.proposal.spec.statement, outcome.opened
         assert opened is not None
         mean = opened.mean
-        decided.add((said.round, said.purpose))
-        measured.append(Measured(said.round, said.purpose, mean.count, mean.undefined))
+        decided.add((spec.round, spec.purpose))
+        measured.append(Measured(spec.round, spec.purpose, mean.count, mean.undefined))
     past = Past(decided=frozenset(decided), measured=measured)
     SecureAggregation(
         FedAvg(**options()),

@@ -60,7 +60,7 @@ class Routes:
         """Show one round."""
         with self.store() as session:
             shown = reading.read_round(session, spec)
-        said = stored(shown.token, RoundSpec).statement
+        statement = stored(shown.token, RoundSpec).statement
         reported = {one.reporter for one in shown.reports}
         return self.console.page(
             request,
@@ -71,8 +71,8 @@ class Routes:
             reports=columns.REPORTS,
             refusals=columns.REFUSALS,
             left_out=sorted(reported - shown.members) if shown.opening else [],
-            silent=sorted(set(said.cohort) - reported),
-            spec=said.model_dump_json(indent=2),
+            silent=sorted(set(statement.cohort) - reported),
+            spec=statement.model_dump_json(indent=2),
         )
 
 

@@ -39,7 +39,7 @@ def require_ready(settings: AggregatorSettings) -> None:
     try:
         connection.request("GET", "/health/ready")
         answer = connection.getresponse()
-        status, said = answer.status, answer.read(MOST)
+        status, body = answer.status, answer.read(MOST)
     except (OSError, HTTPException) as error:
         raise NotRunningError("FS-848", f"{where}: {error}") from error
     finally:
@@ -48,7 +48,7 @@ def require_ready(settings: AggregatorSettings) -> None:
         # It tells strangers no path; here are the same files.
         ServerFiles.of(settings).require_readable()
         why = "it is not ready; its log says more"
-        code = _code(said)
+        code = _code(body)
         if code is None:
             raise NotRunningError("FS-848", f"{where}: {why}")
         raise PeerError(code, f"{where}: {why}")

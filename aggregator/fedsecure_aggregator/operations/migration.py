@@ -31,8 +31,8 @@ def migrate(settings: AggregatorSettings) -> str:
         return f"{database.shown(url)} has the form of this version"
     with open_spool(settings.data) as spool, store.taken(url):
         kept = keep_aside(url, spool.folder, "before-migration")
-        said = revisions.migrate(url, store.MIGRATIONS, "FS-525")
-    return said if kept is None else f"{said}; as it was before: {kept}"
+        outcome = revisions.migrate(url, store.MIGRATIONS, "FS-525")
+    return outcome if kept is None else f"{outcome}; as it was before: {kept}"
 
 
 def _is_current(url: URL) -> bool:

@@ -45,19 +45,19 @@ def recognise(context: Context) -> RestoreNote | None:
         OperatorError: FS-545, FS-546, FS-548 or FS-549.
     """
     noted = context.spool.notes.ledger_head()
-    said = context.spool.notes.restore_note()
+    restored = context.spool.notes.restore_note()
     with context.store.reading("recognise the database") as session:
         found = context.store.head(session)
         queries.require_own(session, context.name, context.keys)  # (1)
-        if said is None:
+        if restored is None:
             _require_seen(context, session, noted)  # (2)
             _require_held(session, noted, found)
-        _compare_sets(context, session, said)  # (3)
+        _compare_sets(context, session, restored)  # (3)
     context.store.transactions.expect(found)
-    return said
+    return restored
 
 
-def close_runs(context: Context, session: Session, said: RestoreNote) -> None:
+def close_runs(context: Context, session: Session, restored: RestoreNote) -> None:
     """Close every run that was begun before a restore, and say what was lost."""
     runs = sorted({*queries.known_runs(session), *context.spool.notes.runs()})
     found, noted = context.store.head(session), context.spool.notes.ledger_head()
@@ -66,10 +66,10 @@ def close_runs(context: Context, session: Session, said: RestoreNote) -> None:
         lost = {"entries": noted.entries, "hash": noted.hash}
     body = {
         "runs": runs,
-        "ordered_at": said.at,
+        "ordered_at": restored.at,
         "kept": found.entries,
         "lost": lost,
-        "sets_forgotten": said.sets_forgotten,
+        "sets_forgotten": restored.sets_forgotten,
     }
     context.store.append(session, EventKind.RESTORED, body, context.clock())
     log.warning("store was restored", runs=len(runs), kept=found.entries, lost=lost)
@@ -110,12 +110,14 @@ def _require_held(
         )
 
 
-def _compare_sets(context: Context, session: Session, said: RestoreNote | None) -> None:
+def _compare_sets(
+    context: Context, session: Session, restored: RestoreNote | None
+) -> None:
     journal = context.spool.notes.journal
     with disk("the list of opened sets"):
         if not journal.exists:
-            if said is not None:
-                said.require_sets(context.spool.place)
+            if restored is not None:
+                restored.require_sets(context.spool.place)
             journal.begin()
         for spec in journal.compare(queries.opened_specs(session)):
             _note(context, session, spec)

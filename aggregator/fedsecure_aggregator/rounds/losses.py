@@ -151,8 +151,10 @@ def _stored_header(
 
 def _put_again(context: Context, header: Signed[ReportHeader]) -> None:
     context.change("put report again", lambda s: receipts.put_row(context, s, header))
-    said = header.statement
-    log.warning("report had lost its row", round=said.spec, report=said.report_id)
+    statement = header.statement
+    log.warning(
+        "report had lost its row", round=statement.spec, report=statement.report_id
+    )
 
 
 def _log_once(

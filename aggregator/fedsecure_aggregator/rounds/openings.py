@@ -185,8 +185,8 @@ def _open(
 ) -> None:
     lost = losses.add_up(context, row, reports)
     if lost:
-        said = ", ".join(f"{name} ({why})" for name, why in sorted(lost.items()))
-        raise RoundStateError("FS-328", said)
+        detail = ", ".join(f"{name} ({why})" for name, why in sorted(lost.items()))
+        raise RoundStateError("FS-328", detail)
     crash_point(Point.ADDED_UP)
     total = context.accumulator.total(row.spec)
     sealed = seal_share(context, row, opening.digest, total)

@@ -68,29 +68,29 @@ def put_row(
 
     Whoever calls has checked that the report opens, and that it is kept.
     """
-    said = header.statement
-    standing = queries.standing(session, said.spec, said.reporter)
+    statement = header.statement
+    standing = queries.standing(session, statement.spec, statement.reporter)
     if standing.header is not None:  # the answer to the commit was lost
-        return require_report(session, said.spec, said.reporter)
+        return require_report(session, statement.spec, statement.reporter)
     if standing.state is RoundState.GRANTED:
-        body = {"spec": said.spec}
+        body = {"spec": statement.spec}
         context.store.append(session, EventKind.COLLECTING, body, context.clock())
     row = ReportRow(
-        spec=said.spec,
-        reporter=said.reporter,
-        report_id=said.report_id,
-        kind=said.kind,
-        length=said.length,
-        digest=said.digest,
+        spec=statement.spec,
+        reporter=statement.reporter,
+        report_id=statement.report_id,
+        kind=statement.kind,
+        length=statement.length,
+        digest=statement.digest,
         header=header.token,
-        receipt_entry=_receipt_entry(context, session, said),
+        receipt_entry=_receipt_entry(context, session, statement),
         stored_at=context.clock(),
     )
     queries.add_report(session, row)
     return row
 
 
-def _receipt_entry(context: Context, session: Session, said: ReportHeader) -> int:
+def _receipt_entry(context: Context, session: Session, header: ReportHeader) -> int:
     """Return how long the ledger is at a receipt; or was, if it was given before."""
-    given = context.memory.receipt_entry(said.spec, said.reporter)
+    given = context.memory.receipt_entry(header.spec, header.reporter)
     return context.store.head(session).entries if given is None else given

@@ -49,7 +49,7 @@ log = structlog.get_logger()
 
 def decide(
     context: Context,
-    said: Signed[Any],
+    signed: Signed[Any],
     change: Callable[Concatenate[Context, P], T],
     *args: P.args,
     **kwargs: P.kwargs,
@@ -64,59 +64,59 @@ def decide(
     try:
         return change(context, *args, **kwargs)
     except (PeerError, RoundStateError) as error:
-        record(context, said, error)
+        record(context, signed, error)
         raise
 
 
-def record(context: Context, said: Signed[Any], error: FedsecureError) -> None:
+def record(context: Context, signed: Signed[Any], error: FedsecureError) -> None:
     """Record one refusal, once for a statement and a code; run by the worker's thread.
 
     It never hides why something was refused: a database that fails is logged.
     """
-    if isinstance(error, OperatorError) or not _tells(said.statement, error.problem):
+    if isinstance(error, OperatorError) or not _tells(signed.statement, error.problem):
         return
     try:
-        _append(context, said, error.code)
+        _append(context, signed, error.code)
     except OperatorError as failure:
         log.error("refusal not recorded", code=failure.code, detail=failure.detail)
 
 
-def is_new(context: Context, said: Signed[Any], error: FedsecureError) -> bool:
+def is_new(context: Context, signed: Signed[Any], error: FedsecureError) -> bool:
     """Tell whether a refusal is one to record; reads only."""
-    if not _tells(said.statement, error.problem):
+    if not _tells(signed.statement, error.problem):
         return False
-    if context.memory.is_recorded(said.digest, error.code):
+    if context.memory.is_recorded(signed.digest, error.code):
         return False
     try:
         with context.store.reading("find refusal") as session:
-            return _is_new(context, session, said, error.code)
+            return _is_new(context, session, signed, error.code)
     except OperatorError:
         return True  # `record` will say so
 
 
-def _is_new(context: Context, session: Session, said: Signed[Any], code: str) -> bool:
+def _is_new(context: Context, session: Session, signed: Signed[Any], code: str) -> bool:
     now = context.clock()
-    if queries.find_refusal(session, said.digest, code) is not None:
-        context.memory.refusal_recorded(said.digest, code)
+    if queries.find_refusal(session, signed.digest, code) is not None:
+        context.memory.refusal_recorded(signed.digest, code)
         return False
-    if not queries.refusals_between(session, said.signer, now - HOUR, now) < MOST:
-        log.warning("too many refusals to record", signer=said.signer, code=code)
+    if not queries.refusals_between(session, signed.signer, now - HOUR, now) < MOST:
+        log.warning("too many refusals to record", signer=signed.signer, code=code)
         return False
     return True
 
 
-def _append(context: Context, said: Signed[Any], code: str) -> None:
+def _append(context: Context, signed: Signed[Any], code: str) -> None:
     now = context.clock()
 
     def work(session: Session) -> None:
-        if not _is_new(context, session, said, code):
+        if not _is_new(context, session, signed, code):
             return
         body = {
-            "signer": said.signer,
-            "statement": said.statement.typ,
-            "digest": said.digest,
+            "signer": signed.signer,
+            "statement": signed.statement.typ,
+            "digest": signed.digest,
             "code": code,
-            "spec": _round_of(said),
+            "spec": _round_of(signed),
         }
         context.store.append(session, EventKind.REFUSED, body, now)
 
@@ -136,9 +136,9 @@ def _tells(statement: Statement, problem: Problem) -> bool:
     return problem.stands is not Stands.OPENED
 
 
-def _round_of(said: Signed[Any]) -> str:
+def _round_of(signed: Signed[Any]) -> str:
     """Return the digest of the spec that a statement is, or is about."""
-    if isinstance(said.statement, RoundSpec):
-        return said.digest
-    about: Opening | ReportHeader = said.statement
+    if isinstance(signed.statement, RoundSpec):
+        return signed.digest
+    about: Opening | ReportHeader = signed.statement
     return about.spec

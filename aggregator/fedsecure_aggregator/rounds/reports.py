@@ -87,17 +87,17 @@ def expect(
 
 def _expect_now(context: Context, header: Signed[ReportHeader]) -> Expected:
     """Go through the steps of `expect` that need the store."""
-    said = header.statement
+    statement = header.statement
     with context.store.reading("expect report") as session:
-        granted = context.grant_cache.find(session, said.spec)
-        _require_member(context, granted, said.reporter)  # (3)
-        _require_length(granted.params, said)  # (4)
-        standing = queries.standing(session, said.spec, said.reporter)
+        granted = context.grant_cache.find(session, statement.spec)
+        _require_member(context, granted, statement.reporter)  # (3)
+        _require_length(granted.params, statement)  # (4)
+        standing = queries.standing(session, statement.spec, statement.reporter)
         if standing.header is None:
-            _require_open(context, said.spec, standing)  # (6)
+            _require_open(context, statement.spec, standing)  # (6)
         else:
             _require_same(standing, standing.header, header)  # (5)
-            _require_kept(session, said)
+            _require_kept(session, statement)
         return Expected(header, granted.params, standing.header is not None)
 
 
@@ -110,31 +110,36 @@ def accept(context: Context, expected: Expected, upload: Upload, offset: int) ->
         PeerError: FS-314 when it does not open; nothing was counted.
         RoundStateError: As `expect`, for what happened since.
     """
-    said = expected.header.statement
+    statement = expected.header.statement
     try:
         # Again, for what happened while it was under way.
         now = _expect_now(context, expected.header)
         if now.stored:
-            return receipts.receipt(context, said.spec, said.reporter)
+            return receipts.receipt(context, statement.spec, statement.reporter)
         return _keep(context, now, upload, offset)
     finally:
         upload.discard()
 
 
 def _keep(context: Context, report: Expected, upload: Upload, offset: int) -> str:
-    said = report.header.statement
+    statement = report.header.statement
     # Added first, for opening a report twice would cost as much as all the rest; a
     # sum that holds a report without a row is dropped at once.
-    context.accumulator.add(report.params, ReceivedReport(upload, said, offset))
+    context.accumulator.add(report.params, ReceivedReport(upload, statement, offset))
     try:
-        upload.commit(report_name(said.spec, said.reporter))
+        upload.commit(report_name(statement.spec, statement.reporter))
         crash_point(Point.REPORT_SPOOLED)
         row, head = _commit(context, report)
     except BaseException:
-        context.accumulator.forget(said.spec)
+        context.accumulator.forget(statement.spec)
         raise
     crash_point(Point.REPORT_COMMITTED)
-    log.info("report stored", round=said.spec, report=said.report_id, bytes=said.length)
+    log.info(
+        "report stored",
+        round=statement.spec,
+        report=statement.report_id,
+        bytes=statement.length,
+    )
     signed = receipts.receipt_token(context, row, head)
     crash_point(Point.RECEIPT_SIGNED)
     return signed
@@ -150,15 +155,15 @@ def _commit(context: Context, report: Expected) -> tuple[ReportRow, LedgerHead]:
     return row, head
 
 
-def require_address(context: Context, said: ReportHeader, reporter: str) -> None:
+def require_address(context: Context, statement: ReportHeader, reporter: str) -> None:
     """Check that a report is this data owner's, and for this aggregator.
 
     Raises:
         PeerError: FS-310.
     """
     for what, inside, here in (
-        ("reporter", said.reporter, reporter),
-        ("aggregator", said.aggregator, context.name),
+        ("reporter", statement.reporter, reporter),
+        ("aggregator", statement.aggregator, context.name),
     ):
         if inside != here:
             raise PeerError("FS-310", f"{what} is {inside!r} inside, {here!r} here")
@@ -171,29 +176,32 @@ def _require_member(context: Context, granted: CachedGrant, reporter: str) -> No
     require_data_owner(context.federation, reporter)
 
 
-def _require_length(params: Params, said: ReportHeader) -> None:
-    plaintext = scheme.input_share_bytes(params, said.kind)
+def _require_length(params: Params, statement: ReportHeader) -> None:
+    plaintext = scheme.input_share_bytes(params, statement.kind)
     length = payload_digest.sealed_length(plaintext)
-    if said.length != length:
+    if statement.length != length:
         raise PeerError(
             "FS-310",
-            f"a {said.kind} of {said.length} bytes, this round's have {length}",
+            f"a {statement.kind} of {statement.length} bytes, "
+            f"this round's have {length}",
         )
 
 
 def _require_same(
     standing: Standing, stored: str, header: Signed[ReportHeader]
 ) -> None:
-    said = header.statement
-    require_not_void(said.spec, standing.state, standing.void_reason)
+    statement = header.statement
+    require_not_void(statement.spec, standing.state, standing.void_reason)
     if digest_of(stored) != header.digest:
-        raise RoundStateError("FS-312", f"{said.reporter} reported otherwise before")
+        raise RoundStateError(
+            "FS-312", f"{statement.reporter} reported otherwise before"
+        )
 
 
-def _require_kept(session: Session, said: ReportHeader) -> None:
-    why = queries.losses_of(session, said.spec).get(said.reporter)
+def _require_kept(session: Session, statement: ReportHeader) -> None:
+    why = queries.losses_of(session, statement.spec).get(statement.reporter)
     if why is not None:
-        raise RoundStateError("FS-328", f"{said.reporter} ({why})")
+        raise RoundStateError("FS-328", f"{statement.reporter} ({why})")
 
 
 def _require_open(context: Context, spec: str, standing: Standing) -> None:

@@ -24,21 +24,21 @@ from fedsecure_aggregator.storage.tables import RoundRow
 log = structlog.get_logger()
 
 
-def void(context: Context, digest: str, said: Signed[Void]) -> str:
+def void(context: Context, digest: str, signed: Signed[Void]) -> str:
     """Give a round up for its owner, and confirm it; also if it is void already.
 
     Raises:
         PeerError: FS-301, FS-703 unless the model owner says it.
         RoundStateError: FS-300, FS-304 when it was opened.
     """
-    require_round(digest, said.statement.spec)
-    if said.signer != context.federation.model_owner.name:
-        raise PeerError("FS-703", f"{said.signer} voids a round of the model owner")
+    require_round(digest, signed.statement.spec)
+    if signed.signer != context.federation.model_owner.name:
+        raise PeerError("FS-703", f"{signed.signer} voids a round of the model owner")
 
     def work(session: Session) -> str:
         row = queries.find_round(session, digest)
         if row.state is not RoundState.VOID:
-            give_up(context, session, row, said.statement.reason, said.token)
+            give_up(context, session, row, signed.statement.reason, signed.token)
         return _void_token(context, row)
 
     confirmation = context.change("void round", work)

@@ -120,12 +120,17 @@ def _require_receipt(
     receipt: Signed[Receipt],
     context: OpeningContext,
 ) -> None:
-    said = receipt.statement
+    statement = receipt.statement
     expected = (opening.spec, name, member.reporter, member.report_id)
-    if (said.spec, said.aggregator, said.reporter, said.report_id) != expected:
+    if (
+        statement.spec,
+        statement.aggregator,
+        statement.reporter,
+        statement.report_id,
+    ) != expected:
         raise PeerError(
             "FS-323", f"one of {name} is not for {member.reporter}'s report"
         )
     stored = context.digests[member.reporter, member.report_id]
-    if name == context.name and said.digest != stored:
+    if name == context.name and statement.digest != stored:
         raise PeerError("FS-323", f"one of {name} is for other bytes than are stored")

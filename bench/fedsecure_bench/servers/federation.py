@@ -22,7 +22,7 @@ import tomli_w
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from fedsecure.contributor.contribution import Accepted, Contributor, TaskFacts
+from fedsecure.contributor.contribution import Accepted, Contributor, ReceivedTask
 from fedsecure.core import scheme
 from fedsecure.core.mask import REPORT_ID_BYTES, SEED_BYTES
 from fedsecure.demo.processes import Processes
@@ -272,7 +272,7 @@ def _configure(home: Path, name: str, port: int, authority: Authority) -> None:
     (home / "aggregator.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")
 
 
-def _agrees(_spec: RoundSpec, _task: TaskFacts) -> None:
+def _agrees(_spec: RoundSpec, _task: ReceivedTask) -> None:
     """Agree to everything."""
 
 

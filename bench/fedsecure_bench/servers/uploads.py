@@ -59,10 +59,10 @@ class Sent:
 
 def of_report(report: StoredReport, netloc: str) -> Upload:
     """Return the upload that a data owner's agent would make of a report."""
-    said = report.header.statement
+    statement = report.header.statement
     return Upload(
         netloc,
-        f"/v1/rounds/{said.spec}/reports/{said.reporter}",
+        f"/v1/rounds/{statement.spec}/reports/{statement.reporter}",
         framing.prefix(report.header.token),
         report.payload,
     )

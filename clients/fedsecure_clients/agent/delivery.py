@@ -46,8 +46,8 @@ class Delivery:
             return error.retry_after  # the next time
         except FedsecureError as error:
             self.refused.add(spec)
-            said = f"{error.problem.title}: {error.detail}"
-            log.warning("not delivered", round=spec[:12], code=error.code, error=said)
+            detail = f"{error.problem.title}: {error.detail}"
+            log.warning("not delivered", round=spec[:12], code=error.code, error=detail)
         else:
             log.info("delivered from the outbox", round=spec[:12])
         return 0.0

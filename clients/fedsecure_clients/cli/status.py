@@ -123,14 +123,16 @@ def _rounds(found: Status) -> Iterator[RenderableType]:
         return
     shown = found.answered[:SHOWN]
     yield Text("Rounds that were answered, the newest first", "bold")
-    yield table([*_ROUNDS, *map(_of, sorted({*shown[0].said}))], shown)
+    yield table([*_ROUNDS, *map(_of, sorted({*shown[0].answers}))], shown)
     counts = ", ".join(f"{number} {fate}" for fate, number in found.fates.items())
     if counts:
         yield Text(f"in all: {counts}", "dim")
 
 
 def _of(aggregator: str) -> Column[Answered]:
-    return Column(aggregator, lambda one: plain(one.said.get(aggregator)), folds=True)
+    return Column(
+        aggregator, lambda one: plain(one.answers.get(aggregator)), folds=True
+    )
 
 
 def _round(one: Answered) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from fedsecure.contributor.contribution import TaskFacts
+from fedsecure.contributor.contribution import ReceivedTask
 from fedsecure.errors import PeerError
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.statements import RoundSpec
@@ -61,7 +61,7 @@ class Consent:
     federation: Federation
     clock: Callable[[], float]
 
-    def require(self, spec: RoundSpec, task: TaskFacts) -> None:
+    def require(self, spec: RoundSpec, task: ReceivedTask) -> None:
         """Check a round whose spec is the model owner's; run before any training.
 
         Raises:

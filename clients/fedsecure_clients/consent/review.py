@@ -264,13 +264,13 @@ def layers(task: Task) -> list[str]:
 def _layer(layer: Mapping[str, Any]) -> str:
     config = layer.get("config", {})
     shape = config.get("batch_shape")
-    said = [
+    facts = [
         config[key] for key in SIZES if isinstance(config.get(key), str | int | float)
     ]
-    said += [tuple(config[key]) for key in SIZES if isinstance(config.get(key), list)]
+    facts += [tuple(config[key]) for key in SIZES if isinstance(config.get(key), list)]
     if isinstance(shape, list):
-        said.append(tuple(shape[1:]))
-    return " ".join([str(layer["class_name"]), *map(str, said)])
+        facts.append(tuple(shape[1:]))
+    return " ".join([str(layer["class_name"]), *map(str, facts)])
 
 
 def _metric(scalar: ScalarField) -> str:

@@ -112,9 +112,9 @@ def _asked(review: Review) -> Iterator[tuple[str, Text]]:
 
 def _model(review: Review) -> Iterator[tuple[str, Text]]:
     parameters, task = review.known.parameters, review.study.task
-    said = "" if review.known.asked_by else ", says the file"
+    source = "" if review.known.asked_by else ", says the file"
     if parameters:
-        yield "parameters", plain(f"{parameters:,}{said}")
+        yield "parameters", plain(f"{parameters:,}{source}")
     if task is not None:
         yield "layers", plain(_few(layers(task), " > ") or "not allowed here")
         epochs = "epoch" if task.local_epochs == 1 else "epochs"

@@ -108,10 +108,10 @@ class _Archive:
         count = self.names.count(name)
         if count != 1:
             if count == 0:
-                said = f"lacks {lacking([name], self.names)}"
+                why = f"lacks {lacking([name], self.names)}"
             else:
-                said = f"holds {count} times {name}"
-            raise OperatorError("FS-120", f"{self.path} {said}")
+                why = f"holds {count} times {name}"
+            raise OperatorError("FS-120", f"{self.path} {why}")
         with self.file.open(name + SUFFIX) as entry:
             version = npy.read_magic(entry)
             readers = {

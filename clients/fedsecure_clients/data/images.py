@@ -126,8 +126,8 @@ def _folders(
             note(OperatorError("FS-135", f"{where} lies in no class's folder"))
         elif _composed(name) not in numbers:
             known = listed(schema.class_names)
-            said = f"{one_line(name)} in {path} is none of: {known}"
-            note(OperatorError("FS-130", said))
+            detail = f"{one_line(name)} in {path} is none of: {known}"
+            note(OperatorError("FS-130", detail))
         else:
             yield name, folder
 

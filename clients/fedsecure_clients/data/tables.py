@@ -75,13 +75,13 @@ def _read_csv(path: Path, wanted: Container[str], note: Note) -> Iterator[Block]
 def _require_commas(path: Path, first: str) -> None:
     """Check by its first line that a file is separated by commas."""
     if first.lower().startswith("sep="):
-        said = "begins with Excel's line `sep=`: delete that line"
-        raise OperatorError("FS-101", f"{path} {said}")
+        why = "begins with Excel's line `sep=`: delete that line"
+        raise OperatorError("FS-101", f"{path} {why}")
     plain = _QUOTED.sub("", first)
     for separator, called in SEPARATORS.items():
         if plain.count(separator) > plain.count(","):
-            said = f"is separated by {called} and not by ,"
-            raise OperatorError("FS-101", f"{path} {said}")
+            why = f"is separated by {called} and not by ,"
+            raise OperatorError("FS-101", f"{path} {why}")
 
 
 def _csv_blocks(
@@ -122,8 +122,8 @@ def _header(path: Path, record: list[str]) -> list[str]:
         raise OperatorError("FS-108", f"{path} has no header in row 1")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        said = f"names columns twice: {', '.join(map(one_line, twice))}"
-        raise OperatorError("FS-101", f"{path} {said}")
+        why = f"names columns twice: {', '.join(map(one_line, twice))}"
+        raise OperatorError("FS-101", f"{path} {why}")
     return names
 
 

@@ -95,18 +95,18 @@ class AgentState:
             for report in reports:
                 sync(report.payload)
             sync(self._folder / "outbox" / spec.digest)
-        said = spec.statement
+        statement = spec.statement
         with self._storage.writing() as session:
             session.add_all(
                 ReportRow(
                     spec=spec.digest,
                     aggregator=report.header.statement.aggregator,
                     study=study,
-                    run=said.run,
-                    round=said.round,
-                    purpose=said.purpose.value,
-                    attempt=said.attempt,
-                    deadline=said.deadline,
+                    run=statement.run,
+                    round=statement.round,
+                    purpose=statement.purpose.value,
+                    attempt=statement.attempt,
+                    deadline=statement.deadline,
                     kind=report.header.statement.kind.value,
                     length=report.header.statement.length,
                     header=report.header.token,
@@ -116,17 +116,17 @@ class AgentState:
 
     def receive(self, receipt: Signed[Receipt]) -> None:
         """Keep a receipt; with both, the payloads are not needed any more."""
-        said = receipt.statement
+        statement = receipt.statement
         with self._storage.writing() as session:
             rows = session.scalars(
-                select(ReportRow).where(ReportRow.spec == said.spec)
+                select(ReportRow).where(ReportRow.spec == statement.spec)
             ).all()
             for row in rows:
-                if row.aggregator == said.aggregator:
+                if row.aggregator == statement.aggregator:
                     row.receipt = receipt.token
             complete = all(row.receipt for row in rows)
         if complete:
-            shutil.rmtree(self._folder / "outbox" / said.spec, ignore_errors=True)
+            shutil.rmtree(self._folder / "outbox" / statement.spec, ignore_errors=True)
 
     def tidy(self, before: float) -> None:
         """Delete sealed payloads that nobody takes any more.

@@ -31,7 +31,7 @@ class Answered:
         purpose: train or evaluate.
         attempt: Which attempt at it.
         counted: Whether its report was counted, as both aggregators say.
-        said: What each aggregator said of it.
+        answers: What each aggregator says became of it.
     """
 
     run: str
@@ -39,7 +39,7 @@ class Answered:
     purpose: str
     attempt: int
     counted: str
-    said: dict[str, str]
+    answers: dict[str, str]
 
 
 def newest(storage: Storage, number: int) -> Sequence[Answered]:
@@ -67,7 +67,7 @@ def _rounds(rows: Sequence[ReportRow]) -> Iterator[Answered]:
             first.purpose,
             first.attempt,
             _counted(both),
-            {row.aggregator: _said(row) for row in both},
+            {row.aggregator: _answer(row) for row in both},
         )
 
 
@@ -77,12 +77,12 @@ def _counted(both: Sequence[ReportRow]) -> str:
     return both[0].fate or UNDECIDED
 
 
-def _said(row: ReportRow) -> str:
+def _answer(row: ReportRow) -> str:
     if row.inclusion is None:
         return "nothing yet" if row.receipt is None else "received"
-    said = stored(row.inclusion, Inclusion).statement
-    if said.opening is None:
+    inclusion = stored(row.inclusion, Inclusion).statement
+    if inclusion.opening is None:
         return "void"
-    if said.included:
-        return f"in set of {said.count}"
-    return f"not in set of {said.count}"
+    if inclusion.included:
+        return f"in set of {inclusion.count}"
+    return f"not in set of {inclusion.count}"

@@ -87,8 +87,8 @@ def _judge(  # noqa: PLR0913 - the options of both commands
     place = settings.database_url
     with open_round_store(place) as session:
         row = records.find_round(session, records.find_run(session, run).run, which)
-    said_by = by or getpass.getuser()
-    judge(place, settings.author(), row.spec_digest, verdict, note, said_by)
+    judge_name = by or getpass.getuser()
+    judge(place, settings.author(), row.spec_digest, verdict, note, judge_name)
     with open_round_store(place) as session:
         row = records.find_round(session, row.run, row.spec_digest)
     if as_json:

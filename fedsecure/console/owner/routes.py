@@ -129,7 +129,7 @@ class Routes:
         if self.judge is None:
             raise PeerError("FS-587", "verdicts are signed with the model owner's key")
         try:
-            verdict, note, by = _said(form)
+            verdict, note, by = _verdict_in(form)
         except PeerError as error:
             return self._round_page(request, run, which, form, error)
         with self._store() as session:
@@ -188,7 +188,7 @@ def _page_of(row: records.RoundRow) -> str:
     return f"/runs/{segment(row.run)}/rounds/{row.spec_digest[:16]}"
 
 
-def _said(form: Mapping[str, str]) -> tuple[Verdict, str, str]:
+def _verdict_in(form: Mapping[str, str]) -> tuple[Verdict, str, str]:
     """Return verdict, note and name.
 
     Raises:

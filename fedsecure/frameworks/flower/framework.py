@@ -19,7 +19,7 @@ from fedsecure.frameworks.flower.runtime import (
 from fedsecure.frameworks.flower.strategies import build_strategy
 from fedsecure.frameworks.flower.wrapped import Wrapped
 from fedsecure.owner.jobs.model_source import Parts
-from fedsecure.owner.jobs.train import Connect, Connection, Said
+from fedsecure.owner.jobs.train import Connect, Connection, Notify
 from fedsecure.owner.process import Owner
 from fedsecure.study.config import Study
 from fedsecure.study.task import ConfigValue
@@ -43,7 +43,7 @@ class Flower:
 
     @contextmanager
     def serve(
-        self, config: Mapping[str, ConfigValue], parts: Parts, stage: Said
+        self, config: Mapping[str, ConfigValue], parts: Parts, stage: Notify
     ) -> Iterator[Connect]:
         """Run the SuperLink, with the roster's keys registered.
 
@@ -66,7 +66,7 @@ class Flower:
             yield connect
 
     @contextmanager
-    def _superlink(self, stage: Said) -> Iterator[Superlink]:
+    def _superlink(self, stage: Notify) -> Iterator[Superlink]:
         settings = self.owner.settings.superlink
         home = self.owner.settings.folder / "superlink"
         home.mkdir(mode=0o700, exist_ok=True)
@@ -90,7 +90,7 @@ def flower(owner: Owner, study: Study) -> Flower:
     return Flower(owner, study)
 
 
-def _wait_free(listen: str, stage: Said) -> None:
+def _wait_free(listen: str, stage: Notify) -> None:
     """Wait for the SuperLink of an owner that was killed to notice that."""
     for _ in range(PORT_LOOKS):
         try:

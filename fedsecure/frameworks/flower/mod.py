@@ -15,7 +15,7 @@ import numpy as np
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from numpy.typing import NDArray
 
-from fedsecure.contributor.contribution import Contributor, TaskFacts, weight_of
+from fedsecure.contributor.contribution import Contributor, ReceivedTask, weight_of
 from fedsecure.core.scheme import Measurement
 from fedsecure.errors import PeerError
 from fedsecure.frameworks.flower import wire
@@ -47,7 +47,7 @@ def secret_sharing_mod(contributor: Contributor, until: Limit = _without_end) ->
     def mod(message: Message, context: Context, call_next: Call) -> Message:
         task, offer = wire.unpack_task(message)
         dimension = task.weights.size if task.purpose is Purpose.TRAIN else 0
-        facts = TaskFacts(
+        facts = ReceivedTask(
             task.purpose, task.digest(), task.model, dimension, task.config
         )
         accepted = contributor.accept(offer, facts)

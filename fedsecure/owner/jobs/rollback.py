@@ -57,9 +57,9 @@ def read_start(
     record, stored = _found(store, beginning.written)
     accepted = record.verdict is Verdict.ACCEPTED
     if not (accepted or beginning.forced):
-        said = record.verdict or "not judged"
+        verdict = record.verdict or "not judged"
         raise RoundStateError(
-            "FS-646", f"round {record.round} of {record.run} is {said}"
+            "FS-646", f"round {record.round} of {record.run} is {verdict}"
         )
     try:
         model = laid_out(built.layers, load_array(folder, stored))

@@ -37,7 +37,7 @@ from fedsecure.study.round_task import GlobalModel
 from fedsecure.study.task import ConfigValue
 from fedsecure.study.terms import StudyRequest
 
-Said: TypeAlias = Callable[[str], None]
+Notify: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ class Progress:
     `study` hears the digest that data owners approve.
     """
 
-    study: Said
-    stage: Said
+    study: Notify
+    stage: Notify
     round: Callable[[RoundReport], None]
-    interrupted: Said  # hears the run that can be resumed
+    interrupted: Notify  # hears the run that can be resumed
     waiting: Tell
     diverged: Callable[[str, int | None, Path], None]  # run, last sound round, model
 
@@ -70,7 +70,7 @@ class Framework(Protocol):
     """How agents are reached, and how a server steps; Flower is one."""
 
     def serve(
-        self, config: Mapping[str, ConfigValue], parts: Parts, stage: Said
+        self, config: Mapping[str, ConfigValue], parts: Parts, stage: Notify
     ) -> AbstractContextManager[Connect]:
         """Be there for agents as long as the block lasts.
 

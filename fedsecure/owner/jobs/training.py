@@ -91,9 +91,9 @@ class Training:
         """Stop at a model that is not sound, if that is what is planned."""
         if outcome.opened is None:
             return
-        said, mean = outcome.proposal.spec.statement, outcome.opened.mean
-        soundness.note(Measured(said.round, said.purpose, mean.count, mean.undefined))
-        if said.purpose is Purpose.TRAIN:
+        spec, mean = outcome.proposal.spec.statement, outcome.opened.mean
+        soundness.note(Measured(spec.round, spec.purpose, mean.count, mean.undefined))
+        if spec.purpose is Purpose.TRAIN:
             soundness.note_mean(mean.update)
         if self._plan.stop_when_diverged:
             soundness.require()

@@ -42,13 +42,15 @@ def unseal(
         PeerError: FS-354 when it is of another set, or its bytes are not those that
             were signed; FS-72x when it does not open.
     """
-    said, params = share.statement, proposal.params
+    statement, params = share.statement, proposal.params
     # (1) Summed over the very set that was asked for.
     expected = (opening.digest, signing.set_digest(opening.statement.set))
-    if (said.opening, said.set) != expected or said.count != len(opening.statement.set):
+    if (statement.opening, statement.set) != expected or statement.count != len(
+        opening.statement.set
+    ):
         raise PeerError("FS-354", f"{share.signer} opened another set")
     # (2) The bytes are those that it signed for.
-    if (file.stat().st_size, _sha256(file)) != (said.length, said.digest):
+    if (file.stat().st_size, _sha256(file)) != (statement.length, statement.digest):
         raise PeerError("FS-354", f"{share.signer} sent other bytes than it signed")
     # (3) They open with this round's key, for this opening.
     info = seal_info.share_info(
@@ -60,8 +62,8 @@ def unseal(
     )
     plaintext = bytearray(params.layout.plaintext_bytes)
     with file.open("rb") as sealed:
-        seal.open_sealed(key, info, sealed, said.length, memoryview(plaintext))
-    return scheme.AggregateShare.from_plaintext(params, plaintext, said.count)
+        seal.open_sealed(key, info, sealed, statement.length, memoryview(plaintext))
+    return scheme.AggregateShare.from_plaintext(params, plaintext, statement.count)
 
 
 def _sha256(path: Path) -> str:

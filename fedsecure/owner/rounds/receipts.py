@@ -34,12 +34,12 @@ def require_pair(
         signed.signer: signed
         for signed in (signing.verify(token, Receipt, federation) for token in tokens)
     }
-    said = [signed.statement for signed in receipts.values()]
+    statements = [signed.statement for signed in receipts.values()]
     if (
         set(receipts) != set(aggregators)
-        or {receipt.spec for receipt in said} != {spec}
-        or {receipt.reporter for receipt in said} != {reporter}
-        or len({receipt.report_id for receipt in said}) != 1
+        or {receipt.spec for receipt in statements} != {spec}
+        or {receipt.reporter for receipt in statements} != {reporter}
+        or len({receipt.report_id for receipt in statements}) != 1
     ):
         raise PeerError("FS-352", f"{reporter} sent receipts that do not match")
     return receipts
@@ -81,12 +81,12 @@ def pairs(
 
 def receipts_in(opening: Opening, federation: Federation) -> dict[str, ReceiptPair]:
     """Return, for each member of an opened set, the receipts of both aggregators."""
-    said = {
+    statements = {
         server: [signing.verify(token, Receipt, federation) for token in tokens]
         for server, tokens in opening.receipts.items()
     }
     return {
-        member.reporter: {server: said[server][place] for server in said}
+        member.reporter: {server: statements[server][place] for server in statements}
         for place, member in enumerate(opening.set)
     }
 

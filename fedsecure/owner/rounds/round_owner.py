@@ -101,8 +101,8 @@ class RoundOwner:
 
         Aggregators void such a round when they start under the new version.
         """
-        said = stored(left.spec, RoundSpec).statement
-        return said.federation != self.author.federation.digest
+        spec = stored(left.spec, RoundSpec).statement
+        return spec.federation != self.author.federation.digest
 
     def proposal_of(self, left: RoundRecord) -> Proposal:
         """Read a recorded round; its key, too, if that is still there and whole."""
@@ -146,8 +146,8 @@ class RoundOwner:
         spec, federation = proposal.spec.digest, self.author.federation
         tokens = self._both(lambda client: self._receipts(client, proposal))
         return {
-            name: receipts.by_reporter(said, spec, name, federation)
-            for name, said in tokens.items()
+            name: receipts.by_reporter(token, spec, name, federation)
+            for name, token in tokens.items()
         }
 
     def lost(
@@ -243,8 +243,12 @@ class RoundOwner:
         answers = self._both(lambda client: _void_at(client, signed))
         self.forget(spec.digest)
         return Voided(
-            {name: said for name, said in answers.items() if isinstance(said, Signed)},
-            [name for name, said in answers.items() if said is Stands.OPENED],
+            {
+                name: answer
+                for name, answer in answers.items()
+                if isinstance(answer, Signed)
+            },
+            [name for name, answer in answers.items() if answer is Stands.OPENED],
         )
 
     def forget(self, spec: str) -> None:

@@ -27,20 +27,22 @@ _NOT_ASKED: Final = (
 
 def waited_for(missing: Sequence[Participation], not_asked: Iterable[str]) -> str:
     """Name everybody who is missing, each with the word for why."""
-    said = [f"{one.name} ({one.reason})" for one in missing]
-    return ", ".join([*said, *(f"{name} (not online)" for name in sorted(not_asked))])
+    reasons = [f"{one.name} ({one.reason})" for one in missing]
+    return ", ".join(
+        [*reasons, *(f"{name} (not online)" for name in sorted(not_asked))]
+    )
 
 
 def advice(missing: Sequence[Participation], not_asked: Iterable[str]) -> str:
     """Say of everybody who is missing what can be done about it, in one line."""
-    said: dict[str, list[str]] = {}
+    reasons: dict[str, list[str]] = {}
     for one in missing:
         unusual = f"sent no two receipts ({one.reason})"
         what = _DO.get(one.reason or "", unusual)
-        said.setdefault(what, []).append(one.name)
+        reasons.setdefault(what, []).append(one.name)
     if away := sorted(not_asked):
-        said[_NOT_ASKED] = away
-    return "; ".join(f"{', '.join(names)} {what}" for what, names in said.items())
+        reasons[_NOT_ASKED] = away
+    return "; ".join(f"{', '.join(names)} {what}" for what, names in reasons.items())
 
 
 def silent(missing: Iterable[Participation]) -> list[str]:

@@ -116,17 +116,17 @@ class RoundLoop:
 
     def _pause(self, outcome: Outcome, failed: int) -> None:
         """Wait before the next attempt, and say for whom; less if somebody joins."""
-        said = outcome.proposal.spec.statement
-        away = self._cohorts.away(said.cohort)
-        why = f"{said.purpose} round {said.round}: {outcome.reason}"
+        spec = outcome.proposal.spec.statement
+        away = self._cohorts.away(spec.cohort)
+        why = f"{spec.purpose} round {spec.round}: {outcome.reason}"
         if waited_for := absences.waited_for(outcome.missing, away):
             why += f"; waiting for {waited_for}"
         self._pausing.wait(why, failed, self._cohorts.arrivals())
 
     def _failed(self, outcome: Outcome) -> PeerError:
-        said = outcome.proposal.spec.statement
-        away = self._cohorts.away(said.cohort)
-        why = f"{said.purpose} round {said.round}: {outcome.reason}"
+        spec = outcome.proposal.spec.statement
+        away = self._cohorts.away(spec.cohort)
+        why = f"{spec.purpose} round {spec.round}: {outcome.reason}"
         if advice := absences.advice(outcome.missing, away):
             why += f". {advice}"
         return PeerError("FS-369", why)

@@ -154,10 +154,10 @@ def round_judged(session: Session, event: Event, body: RoundJudged) -> Subject:
 
 
 def _settle(
-    cohort: Cohort, said: Iterable[records.Participation], otherwise: Status
+    cohort: Cohort, heard: Iterable[records.Participation], otherwise: Status
 ) -> None:
     """Give every data owner of the cohort its final status, `otherwise` if unsaid."""
-    for one in said:
+    for one in heard:
         row = _member(cohort, one.name)
         in_set = row.status == Status.IN_SET
         if in_set != (one.status is Status.IN_SET):

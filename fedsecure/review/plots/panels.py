@@ -210,9 +210,9 @@ def _whole(number: float) -> bool:
 
 
 def _sets_note(shown: Curves, rows: Sequence[Lane]) -> str:
-    said = ", ".join(row.note for row in rows)
+    notes = ", ".join(row.note for row in rows)
     ends = any(shown.last + AFTER in row.marks for row in rows)
-    return f"{said} (right end: the final evaluation)" if ends else said
+    return f"{notes} (right end: the final evaluation)" if ends else notes
 
 
 def _fits(row: Lane, rounds: int) -> bool:

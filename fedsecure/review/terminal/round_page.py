@@ -135,8 +135,8 @@ def _opened(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
 def _strange(row: RoundRow) -> Iterable[tuple[str, Text]]:
     """Yield what is strange about a round, and what to do about it."""
     if row.figures is not None:
-        for kind, said in remarks(row.figures):
-            yield "note", plain(f"{said}; {kind.advice}.", "yellow")
+        for kind, text in remarks(row.figures):
+            yield "note", plain(f"{text}; {kind.advice}.", "yellow")
 
 
 def _verdict(detail: RoundDetail) -> Text:

@@ -208,8 +208,8 @@ def require_range(model: "keras.Model", features: AnySchema) -> None:
         outputs = np.asarray(model(extremes(features), training=False))
     except Exception as error:  # whatever TensorFlow raises over a value
         why = " ".join(_COLOUR.sub("", str(error)).split())
-        said = f"{type(error).__name__}: {why}"[:MAX_WHY]
-        raise OperatorError("FS-433", f"{model.name} raises {said}") from error
+        detail = f"{type(error).__name__}: {why}"[:MAX_WHY]
+        raise OperatorError("FS-433", f"{model.name} raises {detail}") from error
     if not np.isfinite(outputs).all():
         raise OperatorError("FS-433", f"{model.name} returns NaN or infinity")
 

@@ -186,8 +186,8 @@ def resigned(
         "length": len(payload),
         "digest": digest.digest().hex(),
     }
-    said = sealed.header.statement.model_copy(update={**fitting, **changes})
-    return Sealed(memory.author(said.reporter).sign(said), payload)
+    changed = sealed.header.statement.model_copy(update={**fitting, **changes})
+    return Sealed(memory.author(changed.reporter).sign(changed), payload)
 
 
 def put_report(
@@ -198,8 +198,8 @@ def put_report(
     spec: str | None = None,
 ) -> str:
     """Send a report; the answer's code, or nothing for a receipt."""
-    said = sealed.header.statement
-    path = f"{spec or said.spec}/reports/{reporter or said.reporter}"
+    header = sealed.header.statement
+    path = f"{spec or header.spec}/reports/{reporter or header.reporter}"
     return code_of(ask(memory, server, "PUT", path, sealed.body))
 
 

@@ -105,11 +105,11 @@ def _require_one_sharding(memory: MemoryFederation, name: str) -> None:
             body = request.content
             token = body[4 : 4 + int.from_bytes(body[:4])].decode()
             try:
-                said = verify(token, ReportHeader, memory.federation).statement
+                statement = verify(token, ReportHeader, memory.federation).statement
             except PeerError:
                 continue  # a forgery in its name
-            if said.reporter != name:
+            if statement.reporter != name:
                 continue  # somebody's own, at this address
-            assert said.aggregator == server
-            sharded[said.spec].add(said.report_id)
+            assert statement.aggregator == server
+            sharded[statement.spec].add(statement.report_id)
     assert all(len(ids) == 1 for ids in sharded.values()), sharded

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from fedsecure.contributor.contribution import Offer, TaskFacts
+from fedsecure.contributor.contribution import Offer, ReceivedTask
 from fedsecure.core import scheme
 from fedsecure.core.sealing import seal, seal_info, sealing_key
 from fedsecure.errors import OperatorError, PeerError
@@ -76,8 +76,8 @@ def resaid(
 
     def answer(request: httpx.Request, deliver: Handler) -> httpx.Response:
         token, payload = parted(deliver(request).content)
-        said = verify(token, AggregateShareHeader, memory.federation).statement
-        lie = said.model_copy(update=change(said))
+        statement = verify(token, AggregateShareHeader, memory.federation).statement
+        lie = statement.model_copy(update=change(statement))
         return joined(memory.author(LIAR).sign(lie).token, payload)
 
     return answer
@@ -87,11 +87,11 @@ def resaid(
     ("change", "code"),
     [
         (lambda _: {"set": "0" * 64}, "FS-354"),
-        (lambda said: {"count": said.count - 1}, "FS-354"),
-        (lambda said: {"count": said.count + 1}, "FS-354"),
+        (lambda statement: {"count": statement.count - 1}, "FS-354"),
+        (lambda statement: {"count": statement.count + 1}, "FS-354"),
         (lambda _: {"opening": "0" * 64}, "FS-354"),
         (lambda _: {"digest": "0" * 64}, "FS-354"),
-        (lambda said: {"length": said.length - 1}, "FS-354"),
+        (lambda statement: {"length": statement.length - 1}, "FS-354"),
         (lambda _: {"spec": "0" * 64}, "FS-553"),
         (lambda _: {"aggregator": "north"}, "FS-706"),
     ],
@@ -140,10 +140,10 @@ def test_the_share_of_an_earlier_round_is_refused(
         token, payload = parted(old)
         if not resigned:
             return joined(token, payload)
-        said = verify(header, AggregateShareHeader, memory.federation).statement
+        statement = verify(header, AggregateShareHeader, memory.federation).statement
         was = verify(token, AggregateShareHeader, memory.federation).statement
         fitting = {"digest": was.digest, "length": was.length}
-        lie = said.model_copy(update=fitting)
+        lie = statement.model_copy(update=fitting)
         return joined(memory.author(LIAR).sign(lie).token, payload)
 
     memory.wires[LIAR].fault = replay
@@ -180,7 +180,7 @@ def made_up(
             payload.extend,
         )
         grant = proposal.grants[LIAR].statement
-        said = AggregateShareHeader(
+        statement = AggregateShareHeader(
             federation=memory.federation.digest,
             spec=proposal.spec.digest,
             aggregator=LIAR,
@@ -191,7 +191,7 @@ def made_up(
             digest=sealed.digest.hex(),
             head=grant.head,
         )
-        return joined(memory.author(LIAR).sign(said).token, bytes(payload))
+        return joined(memory.author(LIAR).sign(statement).token, bytes(payload))
 
     return answer
 
@@ -202,14 +202,14 @@ def test_a_receipt_without_a_report_burns_the_round_and_tells_nobody_anything(
     def pretend(request: httpx.Request, _deliver: Handler) -> httpx.Response:
         body = request.read()
         token = body[4 : 4 + int.from_bytes(body[:4])].decode()
-        said = verify(token, ReportHeader, memory.federation).statement
+        statement = verify(token, ReportHeader, memory.federation).statement
         receipt = Receipt(
             federation=memory.federation.digest,
-            spec=said.spec,
+            spec=statement.spec,
             aggregator=LIAR,
-            reporter=said.reporter,
-            report_id=said.report_id,
-            digest=said.digest,
+            reporter=statement.reporter,
+            report_id=statement.report_id,
+            digest=statement.digest,
             head=proposal.grants[LIAR].statement.head,
         )
         return httpx.Response(200, text=memory.author(LIAR).sign(receipt).token)
@@ -253,22 +253,24 @@ def test_an_honest_server_opens_no_report_that_it_does_not_hold(
 # Keys.
 
 
-def offer_with(proposal: Proposal, token: str) -> tuple[Offer, TaskFacts]:
-    said = proposal.spec.statement
+def offer_with(proposal: Proposal, token: str) -> tuple[Offer, ReceivedTask]:
+    statement = proposal.spec.statement
     return (
         Offer(proposal.spec.token, [proposal.grants["north"].token, token]),
-        TaskFacts(said.purpose, said.task, said.model, said.dimension),
+        ReceivedTask(
+            statement.purpose, statement.task, statement.model, statement.dimension
+        ),
     )
 
 
 def test_a_grant_in_the_other_aggregators_name_is_refused(
     memory: MemoryFederation, proposal: Proposal
 ) -> None:
-    said = proposal.grants["north"].statement
+    statement = proposal.grants["north"].statement
     forger = Author("north", memory.keys[LIAR], memory.federation)
     for forged, code in (
-        (forger.sign(said), "FS-704"),
-        (memory.author(LIAR).sign(said), "FS-706"),
+        (forger.sign(statement), "FS-704"),
+        (memory.author(LIAR).sign(statement), "FS-706"),
     ):
         with refused(code):
             memory.hospitals["basel"].contributor.accept(
@@ -303,17 +305,17 @@ def test_a_grant_for_another_spec_is_refused(
 
 
 def _accept_grant(memory: MemoryFederation, proposal: Proposal, **lies: Any) -> None:
-    said = proposal.grants[LIAR].statement.model_copy(update=lies)
-    grant = memory.author(LIAR).sign(said)
+    statement = proposal.grants[LIAR].statement.model_copy(update=lies)
+    grant = memory.author(LIAR).sign(statement)
     memory.hospitals["basel"].contributor.accept(*offer_with(proposal, grant.token))
 
 
 def test_a_key_that_nobody_can_seal_to_makes_a_data_owner_send_nothing(
     memory: MemoryFederation, proposal: Proposal
 ) -> None:
-    said = proposal.grants[LIAR].statement
-    bad = "____" + "A" * (len(said.sealing_key) - 4)
-    grant = memory.author(LIAR).sign(said.model_copy(update={"sealing_key": bad}))
+    statement = proposal.grants[LIAR].statement
+    bad = "____" + "A" * (len(statement.sealing_key) - 4)
+    grant = memory.author(LIAR).sign(statement.model_copy(update={"sealing_key": bad}))
     basel = memory.hospitals["basel"].contributor
     accepted = basel.accept(*offer_with(proposal, grant.token))
     with refused("FS-722"):
@@ -361,8 +363,8 @@ def test_an_agent_that_was_told_other_fingerprints_does_not_start(
 def lies_about(memory: MemoryFederation, **lies: Any) -> Answer:
     def answer(request: httpx.Request, deliver: Handler) -> httpx.Response:
         token = deliver(request).text
-        said = verify(token, Receipt, memory.federation).statement
-        lie = memory.author(LIAR).sign(said.model_copy(update=lies))
+        statement = verify(token, Receipt, memory.federation).statement
+        lie = memory.author(LIAR).sign(statement.model_copy(update=lies))
         return httpx.Response(200, text=lie.token)
 
     return answer
@@ -424,12 +426,12 @@ def test_with_the_round_key_of_one_server_a_report_is_still_noise(
     memory: MemoryFederation, proposal: Proposal
 ) -> None:
     key = sealing_key.SealingKey.from_seed(bytes(32))
-    said = proposal.grants[LIAR].statement.model_copy(
+    statement = proposal.grants[LIAR].statement.model_copy(
         update={"sealing_key": base64url(key.public_bytes)}
     )
     grants: dict[str, Signed[RoundGrant]] = {
         **proposal.grants,
-        LIAR: memory.author(LIAR).sign(said),
+        LIAR: memory.author(LIAR).sign(statement),
     }
     leaky = Proposal(proposal.spec, proposal.params, grants, proposal.key)
     for name in HOSPITALS:

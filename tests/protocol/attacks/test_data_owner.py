@@ -118,11 +118,11 @@ def test_a_report_in_anothers_name_is_refused(
     one = sealed["north"]
     # At another's address; then with another's name inside, signed by the attacker.
     assert put_report(memory, "north", one, reporter="basel") == "FS-310"
-    said = one.header.statement.model_copy(update={"reporter": "basel"})
-    theirs = Sealed(memory.author(ATTACKER).sign(said), one.payload)
+    statement = one.header.statement.model_copy(update={"reporter": "basel"})
+    theirs = Sealed(memory.author(ATTACKER).sign(statement), one.payload)
     assert put_report(memory, "north", theirs) == "FS-706"
     forger = Author("basel", memory.keys[ATTACKER], memory.federation)
-    assert put_report(memory, "north", Sealed(forger.sign(said), one.payload)) == (
+    assert put_report(memory, "north", Sealed(forger.sign(statement), one.payload)) == (
         "FS-704"
     )
     require_round_goes_on(memory, proposal)
@@ -135,8 +135,8 @@ def test_only_data_owners_report(
     sealed: Mapping[str, Sealed],
     role: str,
 ) -> None:
-    said = sealed["north"].header.statement.model_copy(update={"reporter": role})
-    forged = Sealed(memory.author(role).sign(said), sealed["north"].payload)
+    statement = sealed["north"].header.statement.model_copy(update={"reporter": role})
+    forged = Sealed(memory.author(role).sign(statement), sealed["north"].payload)
     assert put_report(memory, "north", forged) == "FS-703"
     require_round_goes_on(memory, proposal)
 
@@ -174,8 +174,8 @@ def test_a_seed_that_is_called_a_vector_is_refused_and_the_other_way_round(
 ) -> None:
     one = sealed[name]
     other = next(kind for kind in Kind if kind is not one.header.statement.kind)
-    said = one.header.statement.model_copy(update={"kind": other})
-    forged = Sealed(memory.author(ATTACKER).sign(said), one.payload)
+    statement = one.header.statement.model_copy(update={"kind": other})
+    forged = Sealed(memory.author(ATTACKER).sign(statement), one.payload)
     assert put_report(memory, name, forged) == "FS-310"  # of the wrong length
     require_round_goes_on(memory, proposal)
 
@@ -201,8 +201,8 @@ def test_a_report_of_another_length_is_refused_before_it_is_read(
 ) -> None:
     one = sealed["north"]
     payload = spoil(one.payload)
-    said = one.header.statement.model_copy(update={"length": len(payload)})
-    header = memory.author(ATTACKER).sign(said)
+    statement = one.header.statement.model_copy(update={"length": len(payload)})
+    header = memory.author(ATTACKER).sign(statement)
     assert put_report(memory, "north", Sealed(header, payload)) == "FS-310"
     # The right length inside, and other bytes than that behind.
     code = put_report(memory, "north", Sealed(one.header, payload))
@@ -214,8 +214,8 @@ def test_a_report_with_another_digest_is_refused(
     memory: MemoryFederation, proposal: Proposal, sealed: Mapping[str, Sealed]
 ) -> None:
     one = sealed["north"]
-    said = one.header.statement.model_copy(update={"digest": "0" * 64})
-    forged = Sealed(memory.author(ATTACKER).sign(said), one.payload)
+    statement = one.header.statement.model_copy(update={"digest": "0" * 64})
+    forged = Sealed(memory.author(ATTACKER).sign(statement), one.payload)
     assert put_report(memory, "north", forged) == "FS-313"
     require_round_goes_on(memory, proposal, ATTACKER)
 
@@ -393,9 +393,9 @@ def test_a_report_of_a_retired_key_is_refused_by_servers_of_the_new_roster(
         codes = {put_report(memory, name, sealed[name]) for name in SERVERS}
         assert codes == {"FS-741"}
         # Also if it claims to be of the new version.
-        said = sealed["north"].header.statement
+        statement = sealed["north"].header.statement
         claimed = Author(ATTACKER, memory.keys[ATTACKER], newer).sign(
-            said.model_copy(update={"federation": newer.digest})
+            statement.model_copy(update={"federation": newer.digest})
         )
         forged = Sealed(claimed, sealed["north"].payload)
         assert put_report(memory, "north", forged) == "FS-741"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fedsecure.contributor.contribution import Offer, TaskFacts
+from fedsecure.contributor.contribution import Offer, ReceivedTask
 from fedsecure.core.sealing import sealing_key
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol import signing
@@ -41,25 +41,28 @@ def test_an_owners_own_sealing_key_in_a_grant_is_refused(
 ) -> None:
     mine = sealing_key.SealingKey.from_seed(bytes(32))
     honest = proposal.grants["south"]
-    said = honest.statement.model_copy(
+    statement = honest.statement.model_copy(
         update={"sealing_key": base64url(mine.public_bytes)}
     )
-    payload = signing.canonical(said)
+    payload = signing.canonical(statement)
     spoiled = honest.token.split(".")
     spoiled[1] = base64url(payload)
     forged = {
-        "FS-703": memory.author(OWNER).sign(said).token,
-        "FS-706": memory.author("north").sign(said).token,
+        "FS-703": memory.author(OWNER).sign(statement).token,
+        "FS-706": memory.author("north").sign(statement).token,
         "FS-704": ".".join(spoiled),
     }
     own_key = memory.author(OWNER)
     in_souths_name = type(own_key)("south", own_key.key, own_key.federation)
     basel = memory.hospitals["basel"].contributor
-    found = TaskFacts(
+    found = ReceivedTask(
         *(proposal.spec.statement.purpose, proposal.spec.statement.task),
         *(proposal.spec.statement.model, proposal.spec.statement.dimension),
     )
-    for code, token in [*forged.items(), ("FS-704", in_souths_name.sign(said).token)]:
+    for code, token in [
+        *forged.items(),
+        ("FS-704", in_souths_name.sign(statement).token),
+    ]:
         with refused(code):
             basel.accept(
                 Offer(proposal.spec.token, [proposal.grants["north"].token, token]),

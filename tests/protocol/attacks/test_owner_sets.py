@@ -113,7 +113,10 @@ def test_a_set_with_a_stranger_is_refused(
     receipts = report_all(memory, proposal, three)
     honest = opening_of(memory, proposal, receipts).statement
     members = [*honest.set, Member(reporter=stranger, report_id="0" * 32)]
-    tokens = {name: [*said, said[0]] for name, said in honest.receipts.items()}
+    tokens = {
+        name: [*tokens_of_one, tokens_of_one[0]]
+        for name, tokens_of_one in honest.receipts.items()
+    }
     members.sort(key=lambda member: member.reporter)
     opening = opening_of(memory, proposal, receipts, set=members, receipts=tokens)
     assert open_everywhere(memory, opening) == dict.fromkeys(SERVERS, "FS-321")
@@ -128,24 +131,24 @@ def test_a_set_with_another_report_id_is_refused(
     assert open_everywhere(memory, opening) == dict.fromkeys(SERVERS, "FS-322")
 
 
-def swapped_members(said: Opening) -> dict[str, list[str]]:
-    return {name: tokens[::-1] for name, tokens in said.receipts.items()}
+def swapped_members(opening: Opening) -> dict[str, list[str]]:
+    return {name: tokens[::-1] for name, tokens in opening.receipts.items()}
 
 
-def swapped_servers(said: Opening) -> dict[str, list[str]]:
-    return {"north": said.receipts["south"], "south": said.receipts["north"]}
+def swapped_servers(opening: Opening) -> dict[str, list[str]]:
+    return {"north": opening.receipts["south"], "south": opening.receipts["north"]}
 
 
-def of_one_server(said: Opening) -> dict[str, list[str]]:
-    return {"north": said.receipts["north"]}
+def of_one_server(opening: Opening) -> dict[str, list[str]]:
+    return {"north": opening.receipts["north"]}
 
 
-def one_too_few(said: Opening) -> dict[str, list[str]]:
-    return {name: tokens[:3] for name, tokens in said.receipts.items()}
+def one_too_few(opening: Opening) -> dict[str, list[str]]:
+    return {name: tokens[:3] for name, tokens in opening.receipts.items()}
 
 
-def of_a_third_server(said: Opening) -> dict[str, list[str]]:
-    return {**said.receipts, "east": said.receipts["north"]}
+def of_a_third_server(opening: Opening) -> dict[str, list[str]]:
+    return {**opening.receipts, "east": opening.receipts["north"]}
 
 
 @pytest.mark.parametrize(
@@ -308,18 +311,22 @@ def unsealed(
 ) -> scheme.AggregateShare:
     length = int.from_bytes(answer[:4])
     token, payload = answer[4 : 4 + length].decode(), answer[4 + length :]
-    said = signing.verify(token, AggregateShareHeader, memory.federation).statement
+    statement = signing.verify(token, AggregateShareHeader, memory.federation).statement
     info = seal_info.share_info(
         bytes.fromhex(memory.federation.digest),
         bytes.fromhex(proposal.spec.digest),
-        said.aggregator,
+        statement.aggregator,
         OWNER,
         bytes.fromhex(opening.digest),
     )
     plaintext = bytearray(proposal.params.layout.plaintext_bytes)
     assert proposal.key is not None
-    seal.open_sealed(proposal.key, info, payload, said.length, memoryview(plaintext))
-    return scheme.AggregateShare.from_plaintext(proposal.params, plaintext, said.count)
+    seal.open_sealed(
+        proposal.key, info, payload, statement.length, memoryview(plaintext)
+    )
+    return scheme.AggregateShare.from_plaintext(
+        proposal.params, plaintext, statement.count
+    )
 
 
 def test_a_restored_database_opens_nothing_of_a_run_before_the_restore(

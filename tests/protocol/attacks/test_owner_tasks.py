@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedsecure.contributor.contribution import Offer, TaskFacts
+from fedsecure.contributor.contribution import Offer, ReceivedTask
 from fedsecure.errors import PeerError
 from fedsecure.owner.rounds.proposal import Proposal
 from fedsecure.protocol import signing
@@ -43,11 +43,11 @@ def facts(
     layers: list[Layer] = LAYERS,
     weights: Any = WEIGHTS,
     config: dict[str, ConfigValue] = CONFIG,
-) -> TaskFacts:
+) -> ReceivedTask:
     """What a data owner finds in the task that reached it."""
     model = model_digest(layers, weights)
     task = task_digest(purpose, model, config)
-    return TaskFacts(purpose, task.hex(), model.hex(), weights.size, config)
+    return ReceivedTask(purpose, task.hex(), model.hex(), weights.size, config)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,10 @@ def test_numbers_that_are_none_and_texts_with_two_readings_are_refused_by_everyb
         "FS-701",
         "FS-701",
     ]
-    said = proposal.spec.statement
-    found = TaskFacts(said.purpose, said.task, said.model, said.dimension)
+    statement = proposal.spec.statement
+    found = ReceivedTask(
+        statement.purpose, statement.task, statement.model, statement.dimension
+    )
     with refused("FS-701"):
         memory.hospitals["basel"].contributor.accept(
             Offer(token, offer_of(proposal).grants), found

@@ -139,8 +139,10 @@ def test_two_aggregators_that_contradict_each_other_are_found(
     with closing(sqlite3.connect(state / DATABASE)) as store:
         query = "SELECT spec, inclusion FROM reports WHERE aggregator = 'south'"
         spec, token = store.execute(f"{query} AND fate = 'included'").fetchone()
-        said = keys.verify(token, Inclusion).statement
-        other = honest.author("south").sign(said.model_copy(update={"included": False}))
+        statement = keys.verify(token, Inclusion).statement
+        other = honest.author("south").sign(
+            statement.model_copy(update={"included": False})
+        )
         update = "UPDATE reports SET inclusion = ? WHERE spec = ? AND aggregator = ?"
         store.execute(update, (other.token, spec, "south"))
         store.commit()

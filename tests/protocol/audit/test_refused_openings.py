@@ -28,7 +28,7 @@ def ask(memory: MemoryFederation, names: tuple[str, ...], **changes: int) -> str
     with refused("FS-324"):
         memory.owner.open(proposal, {name: receipts[name] for name in names})
     voided = memory.owner.void(proposal.spec, "given up after FS-324")
-    confirmed = {name: said.token for name, said in voided.confirmations.items()}
+    confirmed = {name: signed.token for name, signed in voided.confirmations.items()}
     assert sorted(confirmed) == ["north", "south"]
     memory.store.void_round(
         RoundVoided(proposal.spec.digest, "given up after FS-324", (), confirmed)

@@ -94,9 +94,9 @@ class Process:
         return self.send_body(report, report.body)
 
     def send_body(self, report: Report, body: bytes) -> httpx.Response:
-        said = report.header.statement
+        statement = report.header.statement
         return self.http.put(
-            f"/v1/rounds/{said.spec}/reports/{said.reporter}", content=body
+            f"/v1/rounds/{statement.spec}/reports/{statement.reporter}", content=body
         )
 
     def open(self, asked: Round, token: str) -> httpx.Response:

@@ -65,8 +65,8 @@ class Uploader:
         return {name: self._send(name, report) for name, report in reports.items()}
 
     def _send(self, name: str, report: Report) -> str:
-        said = report.header.statement
-        path = f"/v1/rounds/{said.spec}/reports/{said.reporter}"
+        statement = report.header.statement
+        path = f"/v1/rounds/{statement.spec}/reports/{statement.reporter}"
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             answer = self.clients[name].put(path, content=report.body)
@@ -75,7 +75,7 @@ class Uploader:
             assert answer.status_code == 503, answer.text
             self.put_off += 1
             time.sleep(float(answer.headers["Retry-After"]))
-        pytest.fail(f"{said.reporter} was put off for ever")
+        pytest.fail(f"{statement.reporter} was put off for ever")
 
 
 @contextmanager

@@ -40,8 +40,8 @@ def test_every_write_gives_the_same_answer_again(federation: Federation) -> None
     north, asked = federation.north, federation.propose()
     grants = federation.grant(asked)
     assert north.grant(asked).text == grants["north"]
-    said = verify(grants["north"], RoundGrant, federation.world.federation).statement
-    assert (said.spec, said.head.entries > 0) == (asked.digest, True)
+    grant = verify(grants["north"], RoundGrant, federation.world.federation).statement
+    assert (grant.spec, grant.head.entries > 0) == (asked.digest, True)
 
     receipts = {}
     for reporter in THREE:
@@ -94,8 +94,14 @@ def test_a_report_that_was_not_needed_is_left_out_and_told_so(
     federation.require_mean(asked, receipts, *HOSPITALS[1:])
     for name, server in federation.servers.items():
         answer = server.read(path, "basel")
-        said = verify(answer.text, Inclusion, federation.world.federation).statement
-        assert (said.aggregator, said.included, said.count) == (name, False, 3)
+        inclusion = verify(
+            answer.text, Inclusion, federation.world.federation
+        ).statement
+        assert (inclusion.aggregator, inclusion.included, inclusion.count) == (
+            name,
+            False,
+            3,
+        )
     assert federation.north.read(path, "bern").status_code == 403
 
 
@@ -109,8 +115,8 @@ def test_an_owner_who_lost_every_reply_goes_on_from_the_standing(
         standing = server.standing(asked)
         assert standing["state"] == "collecting"
         for token in standing["receipts"]:
-            said = verify(token, Receipt, federation.world.federation).statement
-            found.setdefault(said.reporter, {})[name] = token
+            receipt = verify(token, Receipt, federation.world.federation).statement
+            found.setdefault(receipt.reporter, {})[name] = token
     assert found == receipts
     assert (
         federation.north.read(f"/v1/rounds/{asked.digest}", "basel").status_code == 403
@@ -129,8 +135,8 @@ def test_a_void_round_takes_and_opens_nothing_and_leaves_nothing(
     late = world.report(asked, federation.grant(asked), "genf")["north"]
     assert (folder / "key").exists()
     answer = north.void(asked)
-    said = verify(answer.text, Void, world.federation).statement
-    assert (said.author, said.spec) == ("north", asked.digest)
+    void = verify(answer.text, Void, world.federation).statement
+    assert (void.author, void.spec) == ("north", asked.digest)
     assert not folder.exists()
     assert north.void(asked).text == answer.text
     for refused in (

@@ -58,8 +58,8 @@ def test_a_signed_report_that_does_not_open_is_not_counted(
     receipts = federation.collect(asked, *THREE)
     alien = federation.grant(asked)["south"]
     sealed = world.report(asked, {"north": alien, "south": alien}, "genf")["north"]
-    said = sealed.header.statement.model_copy(update={"aggregator": "north"})
-    bad = Report(world.author("genf").sign(said), sealed.payload)
+    statement = sealed.header.statement.model_copy(update={"aggregator": "north"})
+    bad = Report(world.author("genf").sign(statement), sealed.payload)
     answer = north.send(bad)
     assert (answer.status_code, answer.json()["code"]) == (400, "FS-314")
     assert stored(north, asked) == list(THREE)

@@ -60,8 +60,8 @@ def test_a_connection_cut_during_the_handshake_may_pass():
 
 
 def test_what_the_other_side_says_stays_short_and_on_one_line():
-    said = answer(412, code=1, detail="first\nFS-000 second\n" * 1000)
-    detail = explain("host:1", said).detail
+    response = answer(412, code=1, detail="first\nFS-000 second\n" * 1000)
+    detail = explain("host:1", response).detail
     assert len(detail) < 250
     assert "\n" not in detail
 

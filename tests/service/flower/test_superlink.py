@@ -227,7 +227,7 @@ def test_its_connections_are_bounded(lab):
     )
 
 
-def talk(lab, said: str) -> bytes:
+def talk(lab, sent: str) -> bytes:
     """Send something and return all that comes until the line is closed."""
     host, port = lab.address.rsplit(":", 1)
     trust = ssl.create_default_context(cadata=lab.ca.decode())
@@ -235,7 +235,7 @@ def talk(lab, said: str) -> bytes:
     plain = socket.create_connection((host, int(port)), timeout=30)
     answer = b""
     with trust.wrap_socket(plain) as line, contextlib.suppress(OSError):
-        line.sendall(said.encode())
+        line.sendall(sent.encode())
         while piece := line.recv(65536):
             answer += piece
     return answer

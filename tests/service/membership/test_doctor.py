@@ -281,7 +281,7 @@ def test_a_fingerprint_in_agent_toml_that_is_another(federation: Federation) -> 
     assert "correct [aggregators] in agent.toml" in fix
     change_toml(party.config, {"aggregators": told})
     federation.require_ok("basel", "fingerprints")
-    assert "in agent.toml" in federation.rows("basel")["fingerprints"].said
+    assert "in agent.toml" in federation.rows("basel")["fingerprints"].seen
 
 
 @pytest.mark.parametrize("name", ["study", "north", "basel"])
@@ -303,7 +303,7 @@ def test_data_that_do_not_fit(federation: Federation) -> None:
     broken = ",".join([*cells[:age], "forty", *cells[age + 1 :]])
     data.write_text("\n".join([lines[0], broken, *lines[2:]]))
     fix = federation.failing("basel", "data", "FS-103")
-    assert "row 2" in federation.rows("basel")["data"].said
+    assert "row 2" in federation.rows("basel")["data"].seen
     command = fix.partition("All of it: ")[2]
     with pytest.raises(AssertionError, match="row 2"):
         federation.type("basel", command)
@@ -496,7 +496,7 @@ def test_a_store_that_is_no_database(
 ) -> None:
     store = federation[name].home / file
     store.parent.mkdir(exist_ok=True)
-    assert federation.rows(name)[row].said.endswith("is made at the start")
+    assert federation.rows(name)[row].seen.endswith("is made at the start")
     store.write_bytes(b"not a database at all, but something else of some length" * 40)
     assert federation.failing(name, row, code)
     store.unlink()
@@ -566,7 +566,7 @@ def test_a_check_that_meets_a_disk_error_fails_and_the_others_go_on() -> None:
 
     (found,) = run([Check("disk", look)])
     assert (found.state, found.code) == (State.FAILS, "FS-801")
-    assert found.said.endswith("/srv/x: Input/output error")
+    assert found.seen.endswith("/srv/x: Input/output error")
 
 
 def test_a_superlink_that_cannot_be_found(federation: Federation) -> None:
@@ -637,7 +637,7 @@ def test_an_aggregator_that_speaks_another_protocol(
 ) -> None:
     federation.stop("north")
     north = federation["north"]
-    said = {
+    introduced = {
         "protocol": PROTOCOL_VERSION + 1,
         "version": "9.9.9",
         "name": "north",
@@ -645,13 +645,13 @@ def test_an_aggregator_that_speaks_another_protocol(
         "fingerprint": north.identity.fingerprint,
     }
     port = int(str(north.wanted.listen).rpartition(":")[2])
-    impersonate(north.home, port, lambda: said)
+    impersonate(north.home, port, lambda: introduced)
     fix = federation.failing("basel", "north protocol", "FS-555")
     assert fix.startswith("pip install fedsecure==9.9.9")
-    said["fingerprint"] = federation["south"].identity.fingerprint
-    said["protocol"] = PROTOCOL_VERSION
+    introduced["fingerprint"] = federation["south"].identity.fingerprint
+    introduced["protocol"] = PROTOCOL_VERSION
     assert federation.failing("basel", "north protocol", "FS-556")
-    said["fingerprint"] = north.identity.fingerprint
+    introduced["fingerprint"] = north.identity.fingerprint
     federation.require_ok("basel", "north protocol")
 
 

@@ -181,10 +181,10 @@ def test_installing_writes_the_unit_and_says_what_to_type(
     assert unit.name == "fedsecure-aggregator-north.service"
     assert unit.read_text() == unit_text(service, SYSTEM.command)
     assert parsed(unit.read_text())["ProtectHome"] == ["yes"]
-    said = capsys.readouterr().out
-    assert "systemctl enable --now fedsecure-aggregator-north.service" in said
-    assert f"chown -R {ORDINARY}: '/srv/the north'" in said
-    assert f"chown -R {ORDINARY}: /var/lib/north" in said
+    output = capsys.readouterr().out
+    assert "systemctl enable --now fedsecure-aggregator-north.service" in output
+    assert f"chown -R {ORDINARY}: '/srv/the north'" in output
+    assert f"chown -R {ORDINARY}: /var/lib/north" in output
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,9 @@ def test_what_the_unit_would_not_see_is_named_before_it_is_written(
 
 def test_a_link_into_a_home_is_followed(tmp_path: Path) -> None:
     home = Path.home()
-    hiding = [said for root, said in HIDDEN.items() if home.is_relative_to(root)]
+    hiding = [
+        hiding_by for root, hiding_by in HIDDEN.items() if home.is_relative_to(root)
+    ]
     if not hiding:
         pytest.skip("this user's home is nowhere that a unit hides")
     link = tmp_path / "venv"

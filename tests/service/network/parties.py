@@ -6,7 +6,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedsecure.contributor.contribution import Accepted, Contributor, Offer, TaskFacts
+from fedsecure.contributor.contribution import (
+    Accepted,
+    Contributor,
+    Offer,
+    ReceivedTask,
+)
 from fedsecure.contributor.settlement import Settlement
 from fedsecure.core import scheme
 from fedsecure.protocol.federation_versions import Federations
@@ -56,7 +61,7 @@ class Hospital:
 
     def accept(self, asked: Round, grants: Mapping[str, str]) -> Accepted:
         said = asked.spec.statement
-        facts = TaskFacts(said.purpose, said.task, said.model, said.dimension)
+        facts = ReceivedTask(said.purpose, said.task, said.model, said.dimension)
         offer = Offer(asked.spec.token, [grants[name] for name in sorted(grants)])
         return self.contributor.accept(offer, facts)
 

@@ -187,8 +187,8 @@ def test_a_body_in_chunks_is_refused_and_the_line_closed(served: Served) -> None
     start = b"PUT /pour HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     with served.connect() as line, line.makefile("rb") as answers:
         line.sendall(start + b"5\r\nabcde\r\n0\r\n\r\n" + head("pour", 3) + b"abc")
-        status, said = answer(answers)
-        assert (status, said[:6]) == (411, "FS-316")
+        status, body = answer(answers)
+        assert (status, body[:6]) == (411, "FS-316")
         assert answers.read() == b""
 
 

@@ -109,9 +109,9 @@ def test_an_upload_whose_every_connection_is_cut_is_stored_and_counted_once(
     victim.contributor.contribute(accepted, victim.measurement(asked))
     scissors = {}
     for report in victim.state.reports(asked.digest):
-        said = report.header.statement
-        where = places(shapes[said.kind])
-        scissors[said.aggregator] = Scissors(taps[said.aggregator], where)
+        statement = report.header.statement
+        where = places(shapes[statement.kind])
+        scissors[statement.aggregator] = Scissors(taps[statement.aggregator], where)
     own = victim.report(asked, grants)
 
     assert sorted(len(one.where) for one in scissors.values()) == [10, 16]

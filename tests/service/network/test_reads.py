@@ -224,18 +224,20 @@ def reports(watched: Watched, server: str) -> list[Sent]:
 
 def opened(watched: Watched, report: Sent, key: sealing_key.SealingKey) -> bytes:
     """Open a report as its aggregator does."""
-    said = verify(
+    statement = verify(
         report.token.decode(), ReportHeader, watched.federation.world.federation
     ).statement
     info = seal_info.report_info(
-        bytes.fromhex(said.federation),
-        bytes.fromhex(said.spec),
-        said.reporter,
-        said.aggregator,
-        bytes.fromhex(said.report_id),
-        said.kind,
+        bytes.fromhex(statement.federation),
+        bytes.fromhex(statement.spec),
+        statement.reporter,
+        statement.aggregator,
+        bytes.fromhex(statement.report_id),
+        statement.kind,
     )
-    plaintext = bytearray(scheme.input_share_bytes(watched.asked.params, said.kind))
+    plaintext = bytearray(
+        scheme.input_share_bytes(watched.asked.params, statement.kind)
+    )
     payload = report.body[offset_after(report.token.decode()) :]
-    seal.open_sealed(key, info, payload, said.length, memoryview(plaintext))
+    seal.open_sealed(key, info, payload, statement.length, memoryview(plaintext))
     return bytes(plaintext)

@@ -34,16 +34,16 @@ class Delivery:
     grants: Mapping[str, str]
     reports: Mapping[str, Mapping[str, Report]]
     opening: str = ""
-    said: dict[str, bytes] = field(default_factory=dict)
+    answers: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def stored(self) -> list[str]:
-        return [name for name in HOSPITALS if name in self.said]
+        return [name for name in HOSPITALS if name in self.answers]
 
     @property
     def decided(self) -> str | None:
         """The message that ended the round, if one did."""
-        return next((name for name in ("open", "void") if name in self.said), None)
+        return next((name for name in ("open", "void") if name in self.answers), None)
 
     def exists(self, message: str) -> bool:
         """An opening exists once there are three receipts."""
@@ -53,7 +53,7 @@ class Delivery:
         answer = self._send(message)
         if answer.status_code == 200:
             assert self._expected(message) in {None, "again"}
-            assert self.said.setdefault(message, answer.content) == answer.content
+            assert self.answers.setdefault(message, answer.content) == answer.content
         else:
             assert answer.json()["code"] == self._expected(message)
 
@@ -61,7 +61,7 @@ class Delivery:
         """A refusal's code, `again` for the same answer, None for a first success."""
         if self.decided == "void" and message != "void":
             return "FS-305"
-        if message in self.said or message == "grant":
+        if message in self.answers or message == "grant":
             return "again"
         if self.decided == "open":
             return "FS-304"
@@ -84,7 +84,7 @@ class Delivery:
         south = self.federation.servers["south"]
         receipts = {
             name: {
-                "north": self.said[name].decode(),
+                "north": self.answers[name].decode(),
                 "south": south.send(self.reports[name]["south"]).text,
             }
             for name in self.stored[:3]
@@ -105,7 +105,7 @@ def test_in_whatever_order_messages_arrive_a_round_ends_once_and_the_sum_is_exac
     grants = federation.grant(asked)
     reports = {name: world.report(asked, grants, name) for name in HOSPITALS}
     delivery = Delivery(federation, asked, grants, reports)
-    delivery.said["grant"] = grants["north"].encode()
+    delivery.answers["grant"] = grants["north"].encode()
     held = list(order)
     while ready := [message for message in held if delivery.exists(message)]:
         held.remove(ready[0])
@@ -120,13 +120,13 @@ def test_in_whatever_order_messages_arrive_a_round_ends_once_and_the_sum_is_exac
 def require_exact(delivery: Delivery) -> None:
     """Assert that north's share and south's are of the same three, once each."""
     federation, asked = delivery.federation, delivery.asked
-    said = federation.world.federation
-    opening = verify(delivery.opening, Opening, said)
+    answers = federation.world.federation
+    opening = verify(delivery.opening, Opening, answers)
     other = federation.servers["south"].open(asked, delivery.opening)
     assert other.status_code == 200, other.text
     shares = [
         federation.world.unseal(asked, opening, answer)
-        for answer in (delivery.said["open"], other.content)
+        for answer in (delivery.answers["open"], other.content)
     ]
     members = [member.reporter for member in opening.statement.set]
     federation.world.require_mean(asked, shares, members)

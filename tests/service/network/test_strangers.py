@@ -166,14 +166,14 @@ ROUTES = {
 
 def sent_and_closed(server: Process, raw: bytes) -> bytes:
     """Send as much as the server takes; return all that it says until it closes."""
-    said = b""
+    received = b""
     with connect(server) as line:
         with suppress(OSError):
             line.sendall(raw)
         with suppress(OSError):
             while piece := line.recv(65536):
-                said += piece
-    return said
+                received += piece
+    return received
 
 
 @pytest.fixture
@@ -190,11 +190,11 @@ def untouched(federation: Federation) -> Iterator[Process]:
 def test_what_is_not_http_is_refused_and_the_line_closed(
     untouched: Process, raw: bytes
 ) -> None:
-    said = sent_and_closed(untouched, raw)
-    assert said.count(b"HTTP/1.1 ") <= 1
-    if said:  # a line that was reset takes the answer along
-        assert said[9:13] in (b"400 ", b"411 ", b"413 ")
-        require_problem(said.partition(b"\r\n\r\n")[2])
+    received = sent_and_closed(untouched, raw)
+    assert received.count(b"HTTP/1.1 ") <= 1
+    if received:  # a line that was reset takes the answer along
+        assert received[9:13] in (b"400 ", b"411 ", b"413 ")
+        require_problem(received.partition(b"\r\n\r\n")[2])
 
 
 @pytest.mark.parametrize(("raw", "code"), ROUTES.values(), ids=ROUTES)
@@ -255,9 +255,9 @@ def test_what_follows_an_upgrade_is_no_request(
 ) -> None:
     hidden = request("GET /health/live")
     raw = request(SPEC, "Connection: Upgrade", f"Upgrade: {upgrade}", body=hidden)
-    said = sent_and_closed(untouched, raw + hidden)
-    assert said.count(b"HTTP/1.1 ") == 1
-    assert require_problem(said.partition(b"\r\n\r\n")[2]) == "FS-532"
+    received = sent_and_closed(untouched, raw + hidden)
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert require_problem(received.partition(b"\r\n\r\n")[2]) == "FS-532"
 
 
 def test_an_upgrade_behind_a_request_leaves_that_one_its_answer(
@@ -265,17 +265,17 @@ def test_an_upgrade_behind_a_request_leaves_that_one_its_answer(
 ) -> None:
     first = request("GET /health/live")
     second = request("GET /v1/identity", "Connection: Upgrade", "Upgrade: websocket")
-    said = sent_and_closed(untouched, first + second + first)
-    assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"200", b"400"]
+    received = sent_and_closed(untouched, first + second + first)
+    assert [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]] == [b"200", b"400"]
 
 
 def test_no_answer_sends_anybody_to_the_host_that_a_request_names(
     untouched: Process,
 ) -> None:
     raw = b"GET /v1/identity/ HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n"
-    said = sent_and_closed(untouched, raw)
-    assert said.startswith(b"HTTP/1.1 404 ")
-    assert b"evil.test" not in said
+    received = sent_and_closed(untouched, raw)
+    assert received.startswith(b"HTTP/1.1 404 ")
+    assert b"evil.test" not in received
 
 
 def test_so_many_requests_wait_on_a_connection_and_no_more(untouched: Process) -> None:
@@ -286,7 +286,7 @@ def test_so_many_requests_wait_on_a_connection_and_no_more(untouched: Process) -
         assert {answer.status for answer in answers} == {200}
         line.sendall(one)
         assert answer_on(line).status == 200
-    said = sent_and_closed(untouched, one * 5000)
-    heads = [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]]
+    received = sent_and_closed(untouched, one * 5000)
+    heads = [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]]
     assert heads == [b"200"] * (MAX_WAITING + 1) + [b"429"]
-    assert b'"FS-535"' in said
+    assert b'"FS-535"' in received

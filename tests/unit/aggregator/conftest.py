@@ -42,8 +42,8 @@ class Server:
         return grants.grant(self.context, asked.digest, self.verified(asked.spec))
 
     def void(self, asked: Round, token: str) -> str:
-        said = verify(token, Void, self.context.federation)
-        return voids.void(self.context, asked.digest, said)
+        void = verify(token, Void, self.context.federation)
+        return voids.void(self.context, asked.digest, void)
 
     def verified(self, signed: Signed[S]) -> Signed[S]:
         """What arrives: only the token is believed."""
@@ -51,9 +51,12 @@ class Server:
         return verify(signed.token, kind, self.context.federation)
 
     def report(self, report: Report) -> str:
-        said = report.header.statement
+        statement = report.header.statement
         expected = reports.expect(
-            self.context, said.spec, said.reporter, self.verified(report.header)
+            self.context,
+            statement.spec,
+            statement.reporter,
+            self.verified(report.header),
         )
         with self.context.spool.uploading("a report") as upload:
             upload.write(report.body)
@@ -63,8 +66,8 @@ class Server:
         )
 
     def open(self, asked: Round, opening: Signed[Opening]) -> bytes:
-        said = self.verified(opening)
-        share = openings.open_round(self.context, asked.digest, said)
+        statement = self.verified(opening)
+        share = openings.open_round(self.context, asked.digest, statement)
         return b"".join(share.body())
 
     def key_file(self, asked: Round) -> Path:

@@ -186,11 +186,11 @@ def test_an_older_store_is_refused_with_the_command_that_migrates_it(
         OperatorError, match=r"FS-608.*aggregator_1.*fedsecure aggregator migrate"
     ):
         open_store(place, author)
-    said = revisions.migrate(database.locate(place), folder, "FS-525")
-    assert said.endswith("aggregator_1 -> aggregator_2")
+    outcome = revisions.migrate(database.locate(place), folder, "FS-525")
+    assert outcome.endswith("aggregator_1 -> aggregator_2")
     open_store(place, author).close()
-    said = revisions.migrate(database.locate(place), folder, "FS-525")
-    assert "already" in said
+    outcome = revisions.migrate(database.locate(place), folder, "FS-525")
+    assert "already" in outcome
 
 
 def test_a_new_empty_store_needs_no_command(

@@ -33,8 +33,8 @@ def entries(server: Server) -> list[tuple[str, dict[str, object]]]:
     """What the ledger says, in order."""
     with server.context.store.reading("test") as session:
         tokens = session.scalars(select(EventRow.payload).order_by(EventRow.entry))
-        said = [Event.model_validate(payload_of(token)) for token in tokens]
-    return [(event.kind, dict(event.body)) for event in said]
+        events = [Event.model_validate(payload_of(token)) for token in tokens]
+    return [(event.kind, dict(event.body)) for event in events]
 
 
 # --- what was opened is not forgotten -----------------------------------------------

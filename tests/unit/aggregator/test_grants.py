@@ -92,9 +92,9 @@ def test_each_grant_has_a_sealing_key_of_its_own(pair: Pair) -> None:
         *pair.grant(pair.world.propose()).values(),
         *pair.grant(pair.world.propose(run="run-2")).values(),
     ]
-    said = [verify(t, RoundGrant, pair.world.federation).statement for t in tokens]
-    assert len({grant.sealing_key for grant in said}) == 4
-    assert {grant.expires for grant in said} == {NOW + 600 + DAY}
+    grants = [verify(t, RoundGrant, pair.world.federation).statement for t in tokens]
+    assert len({grant.sealing_key for grant in grants}) == 4
+    assert {grant.expires for grant in grants} == {NOW + 600 + DAY}
 
 
 def test_a_second_spec_for_a_granted_round_is_refused(pair: Pair) -> None:
@@ -186,8 +186,8 @@ def test_nothing_is_left_of_a_void_round(pair: Pair) -> None:
     asked = pair.world.propose()
     pair.collect(asked, *HOSPITALS)
     token = pair.north.void(asked, pair.world.void(asked))
-    said = verify(token, Void, pair.world.federation).statement
-    assert (said.author, said.spec, said.reason) == ("north", asked.digest, "a test")
+    void = verify(token, Void, pair.world.federation).statement
+    assert (void.author, void.spec, void.reason) == ("north", asked.digest, "a test")
     assert pair.north.context.spool.rounds() == []
     again = pair.north.void(asked, pair.world.void(asked))
     assert again == token
@@ -237,9 +237,9 @@ def test_a_start_under_a_new_version_says_so_and_voids_undecided_rounds(
     pair.world.federation = type(pair.world.federation).model_validate(content)
     north = pair.restart("north")
     assert state_of(north, asked) is RoundState.VOID
-    said = kinds_in(north)
-    assert said[-2:] == ["federation-changed", "round-void"]
-    assert kinds_in(pair.restart("north")) == said  # it is said once
+    kinds = kinds_in(north)
+    assert kinds[-2:] == ["federation-changed", "round-void"]
+    assert kinds_in(pair.restart("north")) == kinds  # it is said once
 
 
 def test_a_start_under_an_older_version_is_refused(pair: Pair) -> None:

@@ -75,8 +75,10 @@ def losses(pair: Pair, asked: Round, receipts: Receipts) -> list[str]:
     """Have north add up the reports of `receipts`, as the model owner does."""
     members = []
     for name in sorted(receipts):
-        said = verify(receipts[name]["north"], Receipt, pair.world.federation).statement
-        members.append(Member(reporter=name, report_id=said.report_id))
+        statement = verify(
+            receipts[name]["north"], Receipt, pair.world.federation
+        ).statement
+        members.append(Member(reporter=name, report_id=statement.report_id))
     fold = Fold(federation=pair.world.federation.digest, spec=asked.digest, set=members)
     signed = pair.world.author(OWNER).sign(fold)
     return openings.fold(pair.north.context, asked.digest, pair.north.verified(signed))
@@ -141,8 +143,10 @@ def test_a_loss_is_in_the_ledger_and_final(pair: Pair) -> None:
     file.write_bytes(content)
     pair.restart("north")
     assert losses(pair, asked, receipts) == ["bern"]
-    said = verify(receipts["bern"]["north"], Receipt, pair.world.federation).statement
-    assert recorded(pair) == [(asked.digest, "bern", said.digest)]
+    statement = verify(
+        receipts["bern"]["north"], Receipt, pair.world.federation
+    ).statement
+    assert recorded(pair) == [(asked.digest, "bern", statement.digest)]
 
 
 def test_a_lost_report_has_no_receipt_any_more_and_its_reporter_is_named(
@@ -172,9 +176,9 @@ def test_its_data_owner_is_told_that_it_is_not_in_the_sum(pair: Pair) -> None:
     require_opens(pair, asked, receipts, *REST)
     for server in pair.servers.values():
         token = reads.inclusion(server.context, asked.digest, "bern")
-        said = verify(token, Inclusion, pair.world.federation).statement
-        assert not said.included
-        assert said.count == len(REST)
+        statement = verify(token, Inclusion, pair.world.federation).statement
+        assert not statement.included
+        assert statement.count == len(REST)
 
 
 def test_a_round_with_too_few_left_can_be_void(pair: Pair) -> None:

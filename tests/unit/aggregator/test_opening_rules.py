@@ -30,7 +30,7 @@ def asked(world: World) -> Round:
 
 
 def receipt(world: World, asked: Round, server: str, reporter: str) -> str:
-    said = Receipt(
+    receipt = Receipt(
         federation=world.federation.digest,
         spec=asked.digest,
         aggregator=server,
@@ -39,7 +39,7 @@ def receipt(world: World, asked: Round, server: str, reporter: str) -> str:
         digest=hashlib.sha256(f"{server} {reporter}".encode()).hexdigest(),
         head=LedgerHead(entries=0, hash=GENESIS),
     )
-    return world.author(server).sign(said).token
+    return world.author(server).sign(receipt).token
 
 
 @pytest.fixture

@@ -92,12 +92,12 @@ def test_a_certificate_is_spoken_of_before_it_ends_and_not_ready_afterwards(
 ) -> None:
     logs.configure()
     assert ready.ends is not None
-    for days, said in ((31, False), (29, True), (-1, True)):
+    for days, warned in ((31, False), (29, True), (-1, True)):
         at = ready.ends - days * 86400
         replace(
             ready, context=replace(ready.context, clock=lambda at=at: at)
         ).warn_of_end()
-        assert ("certificate ends soon" in capsys.readouterr().out) is said, days
+        assert ("certificate ends soon" in capsys.readouterr().out) is warned, days
     late = replace(ready.context, clock=lambda: ready.ends)
     with pytest.raises(OperatorError, match="FS-891"):
         replace(ready, context=late).require()
@@ -121,8 +121,8 @@ def test_a_migration_keeps_a_copy_that_the_older_version_restores(
     with pytest.raises(OperatorError, match="FS-522"):
         migration.migrate(settings)
     stop(pair.north)
-    said, _, kept = migration.migrate(settings).partition("; as it was before: ")
-    assert said.endswith("aggregator_1 -> aggregator_2")
+    outcome, _, kept = migration.migrate(settings).partition("; as it was before: ")
+    assert outcome.endswith("aggregator_1 -> aggregator_2")
     assert Path(kept).stat().st_mode & 0o777 == 0o600
     assert [*pair.north.folder.glob("before-*")] == [Path(kept)]
 
@@ -206,20 +206,20 @@ def test_no_line_holds_a_secret_or_a_name(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.configure(["va", "va-long-beach", "basel"])
-    said = "eyJhbGciOiJFZERTQSJ9.eyJzcGVjIjoiYWIifQ.c2lnbmF0dXJl"
+    jws = "eyJhbGciOiJFZERTQSJ9.eyJzcGVjIjoiYWIifQ.c2lnbmF0dXJl"
     frame = "-----{} PRIVATE KEY-----"
     pem = "\n".join([frame.format("BEGIN"), "MC4CAQAwBQYDK2Vw==", frame.format("END")])
     log = structlog.get_logger()
-    log.warning("refused", detail=f"Bearer {said}", parts=[{"path": "/d/basel"}])
+    log.warning("refused", detail=f"Bearer {jws}", parts=[{"path": "/d/basel"}])
     log.error("failed", url="postgresql://north:hunter2@db/f", key=pem, who="va")
     try:
-        raise OSError(f"/data/reports/va-long-beach: {said}")
+        raise OSError(f"/data/reports/va-long-beach: {jws}")
     except OSError:
         logging.getLogger("library").exception("cannot read for basel")
     out = capsys.readouterr().out
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["level"] for line in lines] == ["warning", "error", "error"]
-    for secret in (said, "hunter2", "MC4CAQ", "basel", "long-beach", '"va"'):
+    for secret in (jws, "hunter2", "MC4CAQ", "basel", "long-beach", '"va"'):
         assert secret not in out
     assert lines[1]["url"] == "postgresql://[hidden]@db/f"
     assert lines[0]["parts"] == [{"path": "/d/[hidden]"}]

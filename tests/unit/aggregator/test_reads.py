@@ -60,13 +60,13 @@ def test_inclusion_is_told_once_the_round_is_opened(pair: Pair) -> None:
     fewer = {name: receipts[name] for name in HOSPITALS[:3]}
     opening = pair.world.opening(asked, fewer)
     pair.north.open(asked, opening)
-    said = {
+    statement = {
         name: verify(ask(name), Inclusion, pair.world.federation).statement
         for name in ("basel", "genf")
     }
-    assert (said["basel"].included, said["genf"].included) == (True, False)
-    assert {word.opening for word in said.values()} == {opening.digest}
-    assert {word.count for word in said.values()} == {3}
+    assert (statement["basel"].included, statement["genf"].included) == (True, False)
+    assert {word.opening for word in statement.values()} == {opening.digest}
+    assert {word.count for word in statement.values()} == {3}
 
 
 def test_inclusion_in_a_void_round_names_no_opening(pair: Pair) -> None:
@@ -75,6 +75,11 @@ def test_inclusion_in_a_void_round_names_no_opening(pair: Pair) -> None:
     context = pair.north.context
     pair.north.void(asked, pair.world.void(asked))
     token = reads.inclusion(context, asked.digest, "basel")
-    said = verify(token, Inclusion, pair.world.federation).statement
-    assert (said.included, said.opening, said.set, said.count) == (False, None, None, 0)
+    statement = verify(token, Inclusion, pair.world.federation).statement
+    assert (statement.included, statement.opening, statement.set, statement.count) == (
+        False,
+        None,
+        None,
+        0,
+    )
     assert refused(lambda: reads.inclusion(context, asked.digest, "bern")) == "FS-331"

@@ -51,8 +51,11 @@ def test_the_same_bytes_get_the_same_receipt(
     pair.north.report(pair.world.report(asked, granted, "bern")["north"])
     assert pair.north.report(report) == first
     assert pair.restart("north").report(report) == first
-    said = verify(first, Receipt, pair.world.federation).statement
-    assert (said.reporter, said.digest) == ("basel", report.header.statement.digest)
+    receipt = verify(first, Receipt, pair.world.federation).statement
+    assert (receipt.reporter, receipt.digest) == (
+        "basel",
+        report.header.statement.digest,
+    )
 
 
 def test_a_second_report_of_a_data_owner_is_refused(
@@ -73,8 +76,8 @@ def test_a_report_that_does_not_open_is_not_counted(
     # other aggregator.
     alien = dict.fromkeys(SERVERS, granted["south"])
     swapped = pair.world.report(asked, alien, "genf", only=kind)["north"]
-    said = swapped.header.statement.model_copy(update={"aggregator": "north"})
-    bad = Report(pair.world.author("genf").sign(said), swapped.payload)
+    statement = swapped.header.statement.model_copy(update={"aggregator": "north"})
+    bad = Report(pair.world.author("genf").sign(statement), swapped.payload)
     assert refused(lambda: pair.north.report(bad)) == "FS-314"
     assert pair.north.report_files(asked) == list(HOSPITALS[:3])
     require_opens(pair, asked, receipts)
@@ -142,8 +145,8 @@ def test_a_header_must_fit_round_aggregator_and_length(
         ("FS-310", {"length": report.header.statement.length + 1}),
         ("FS-310", {"kind": Kind.SEED}),
     ):
-        said = report.header.statement.model_copy(update=changes)
-        bad = Report(pair.world.author("basel").sign(said), report.payload)
+        statement = report.header.statement.model_copy(update=changes)
+        bad = Report(pair.world.author("basel").sign(statement), report.payload)
         assert refused(lambda: pair.north.report(bad)) == code  # noqa: B023
 
 

@@ -110,8 +110,8 @@ def test_projecting_the_ledger_again_gives_the_same_tables(
     pair.north.void(given_up, pair.world.void(given_up))
     newer = LedgerHead(entries=99, hash="1" * 64)  # as if the store were a backup
     pair.north.context.spool.notes.note_ledger_head(newer)
-    said = RestoreNote(at=NOW, sets_forgotten=False)
-    pair.north.context.spool.notes.note_restore(said)
+    note = RestoreNote(at=NOW, sets_forgotten=False)
+    pair.north.context.spool.notes.note_restore(note)
     pair.restart("north")
     again = open_store(tmp_path / "again.sqlite", pair.world.author("north"))
 

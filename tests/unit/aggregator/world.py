@@ -232,19 +232,19 @@ class World:
         kind: Kind,
         plaintext: bytes,
     ) -> Report:
-        said = verify(grant, RoundGrant, self.federation).statement
+        grant_statement = verify(grant, RoundGrant, self.federation).statement
         info = seal_info.report_info(
             bytes.fromhex(self.federation.digest),
             bytes.fromhex(asked.digest),
             reporter,
-            said.aggregator,
+            grant_statement.aggregator,
             report_id,
             kind,
         )
         payload = bytearray()
         chunks = [plaintext[i : i + 2**20] for i in range(0, len(plaintext), 2**20)]
         sealed = seal.seal(
-            from_base64url(said.sealing_key),
+            from_base64url(grant_statement.sealing_key),
             info,
             self.rand(32),
             chunks,
@@ -254,7 +254,7 @@ class World:
             federation=self.federation.digest,
             spec=asked.digest,
             reporter=reporter,
-            aggregator=said.aggregator,
+            aggregator=grant_statement.aggregator,
             report_id=report_id.hex(),
             kind=kind,
             length=sealed.length,
@@ -267,7 +267,7 @@ class World:
     ) -> Signed[Opening]:
         """Sign an opening of everybody in `receipts`: reporter > aggregator > token."""
         reporters = sorted(receipts)
-        said = {
+        content = {
             reporter: verify(
                 receipts[reporter][SERVERS[0]], Receipt, self.federation
             ).statement
@@ -277,7 +277,7 @@ class World:
             federation=self.federation.digest,
             spec=asked.digest,
             set=[
-                Member(reporter=reporter, report_id=said[reporter].report_id)
+                Member(reporter=reporter, report_id=content[reporter].report_id)
                 for reporter in reporters
             ],
             receipts={
@@ -315,20 +315,22 @@ class World:
         """Read an aggregate share as the model owner does, checking its header."""
         length = int.from_bytes(answer[:4])
         token, payload = answer[4 : 4 + length].decode(), answer[4 + length :]
-        said = verify(token, AggregateShareHeader, self.federation).statement
-        assert said.opening == opening.digest
-        assert said.set == set_digest(opening.statement.set)
-        assert said.digest == hashlib.sha256(payload).hexdigest()
+        header = verify(token, AggregateShareHeader, self.federation).statement
+        assert header.opening == opening.digest
+        assert header.set == set_digest(opening.statement.set)
+        assert header.digest == hashlib.sha256(payload).hexdigest()
         info = seal_info.share_info(
             bytes.fromhex(self.federation.digest),
             bytes.fromhex(asked.digest),
-            said.aggregator,
+            header.aggregator,
             OWNER,
             bytes.fromhex(opening.digest),
         )
         plaintext = bytearray(asked.params.layout.plaintext_bytes)
-        seal.open_sealed(asked.key, info, payload, said.length, memoryview(plaintext))
-        return scheme.AggregateShare.from_plaintext(asked.params, plaintext, said.count)
+        seal.open_sealed(asked.key, info, payload, header.length, memoryview(plaintext))
+        return scheme.AggregateShare.from_plaintext(
+            asked.params, plaintext, header.count
+        )
 
     def require_mean(
         self,

@@ -79,10 +79,10 @@ def test_federated_beats_a_hospital_alone_and_comes_close_to_pooled(
     heart: Study,
 ) -> None:
     # Three seeds: on 230 rows the AUC of one is known to about 0.02 only.
-    said: list[str] = []
+    lines: list[str] = []
     found = [
         compare(
-            with_seed(heart, seed), FILES, None, simulate=True, progress=said.append
+            with_seed(heart, seed), FILES, None, simulate=True, progress=lines.append
         )
         for seed in SEEDS
     ]
@@ -225,9 +225,9 @@ def test_the_verdict_claims_no_more_than_the_rows_can_tell() -> None:
     far_ahead = scored("alone", rows(99), "east")
 
     def verdict(*alone: Scored) -> str:
-        said = compared(pooled, federated, *alone).verdict
-        assert said is not None
-        return said
+        verdict = compared(pooled, federated, *alone).verdict
+        assert verdict is not None
+        return verdict
 
     assert "is better than the best site alone (north" in verdict(worst)
     assert "ahead of the best site alone, though not clearly (so" in verdict(near)

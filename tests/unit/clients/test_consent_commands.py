@@ -85,8 +85,8 @@ def test_a_study_of_a_file_is_reviewed_approved_and_refused_again() -> None:
     assert "No study has asked yet" in typed("review")
     assert "waits for you" in typed("review", "heart.study.json")
     assert listed()["heart"]["asked"] is False
-    said = typed("approve", digest[:8], "--note", "ethics board")
-    assert said == f"approved {digest} (heart)\n"
+    output = typed("approve", digest[:8], "--note", "ethics board")
+    assert output == f"approved {digest} (heart)\n"
     assert (listed()["heart"]["state"], listed()["heart"]["note"]) == (
         "approved",
         "ethics board",
@@ -98,8 +98,8 @@ def test_a_study_of_a_file_is_reviewed_approved_and_refused_again() -> None:
 
 @pytest.mark.usefixtures("desk")
 def test_an_approval_says_which_rule_refuses_the_study_nevertheless() -> None:
-    said = typed("approve", "pair.study.json")
-    assert "but FS-410 refuses it: sums over at least 2" in said
+    output = typed("approve", "pair.study.json")
+    assert "but FS-410 refuses it: sums over at least 2" in output
     assert listed()["pair"]["refused_by"] == ["FS-410"]
 
 

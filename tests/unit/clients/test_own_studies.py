@@ -33,9 +33,11 @@ def train(study: Study, rows: dict[str, Dataset]) -> list[MeanMetrics]:
     """Return the mean metrics of the initial model and of that after each round."""
     model, data = build_model(study)
     sites = [Learner(study.task(data), of_site) for of_site in rows.values()]
-    said = study.aggregation
+    aggregation = study.aggregation
     shares = [
-        weight_of(site.examples, Weighting(said.weighting), said.weight_cap)
+        weight_of(
+            site.examples, Weighting(aggregation.weighting), aggregation.weight_cap
+        )
         for site in sites
     ]
     weights = model.get_weights()
@@ -45,7 +47,7 @@ def train(study: Study, rows: dict[str, Dataset]) -> list[MeanMetrics]:
             [new - old for new, old in zip(trained, weights, strict=True)]
             for trained in (site.train(weights, number) for site in sites)
         ]
-        mean = clipped_mean(updates, shares, said.clip)
+        mean = clipped_mean(updates, shares, aggregation.clip)
         weights = [old + move for old, move in zip(weights, mean, strict=True)]
         weights = [layer.astype(np.float32) for layer in weights]
         history.append(mean_metrics(sites, weights))

@@ -181,10 +181,10 @@ def test_the_page_says_who_asks_what_is_read_and_what_leaves(
 
 @pytest.mark.parametrize("weighting", Weighting)
 def test_what_a_weight_gives_away_is_said(case: Case, weighting: Weighting) -> None:
-    said = " ".join(case.review(Policy(), weighting=weighting).leaves())
-    assert ("nothing about your number" in said) == (weighting is Weighting.EQUAL)
-    assert ("at most 1,000" in said) == (weighting is not Weighting.EQUAL)
-    assert ("factor of about 1.5" in said) == (weighting is Weighting.ROUNDED)
+    text = " ".join(case.review(Policy(), weighting=weighting).leaves())
+    assert ("nothing about your number" in text) == (weighting is Weighting.EQUAL)
+    assert ("at most 1,000" in text) == (weighting is not Weighting.EQUAL)
+    assert ("factor of about 1.5" in text) == (weighting is Weighting.ROUNDED)
 
 
 def test_the_list_names_every_study_and_what_refuses_it(case: Case) -> None:
@@ -241,8 +241,8 @@ def test_who_came_in_since_an_approval_is_shown_and_asked_about_where_wanted(
     del then[names[-1]]
     known = {"decision": Decision.APPROVED, "decided_at": NOW, "roster": then}
     review = case.review(Policy(roster=roster), known)
-    said = {"genf left", f"{names[-1]} came in", f"{names[0]} has a new key"}
-    assert set(review.since) == said
+    changes = {"genf left", f"{names[-1]} came in", f"{names[0]} has a new key"}
+    assert set(review.since) == changes
     assert (review.state, review.as_json()["refused_by"]) == (state, refused)
     text = printed(study_page(review), 100)
     assert "since then" in text

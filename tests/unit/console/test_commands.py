@@ -90,7 +90,7 @@ def test_an_aggregator_serves_its_own_page(tmp_path: Path) -> None:
         assert client.get("/audit").text.count("Audit now") == 1
 
 
-def said(*words: str | Path) -> str:
+def output_of(*words: str | Path) -> str:
     with command(*words) as process:
         _, error = process.communicate(timeout=60)
         assert process.returncode == 1
@@ -99,18 +99,18 @@ def said(*words: str | Path) -> str:
 
 def test_what_would_be_open_to_others_does_not_start(told: Path) -> None:
     words = ("console", "--db", told, "--listen", "0.0.0.0:0", "--no-login")
-    assert "FS-581" in said(*words)
+    assert "FS-581" in output_of(*words)
 
 
 def test_an_address_that_is_taken_is_said(told: Path) -> None:
     with command("console", "--db", told, *ANYWHERE) as process:
         url, _ = link(process)
         words = ("console", "--db", told, "--listen", url.partition("//")[2])
-        error = said(*words)
+        error = output_of(*words)
     assert "FS-580" in error
     assert PROBLEMS["FS-580"].remedy.split()[0] in error
 
 
 def test_a_certificate_that_is_none_is_said(told: Path) -> None:
     words = ("console", "--db", told, *ANYWHERE, "--certificate", told, "--key", told)
-    assert "FS-590" in said(*words)
+    assert "FS-590" in output_of(*words)

@@ -36,8 +36,8 @@ def read(text: str) -> str:
 def events(path: Path) -> list[dict[str, Any]]:
     with sqlite3.connect(path) as store:
         tokens = store.execute("SELECT payload FROM events ORDER BY entry").fetchall()
-    said = [json.loads(from_base64url(one.split(".")[1])) for (one,) in tokens]
-    return [{"kind": one["kind"], "body": one["body"]} for one in said]
+    events = [json.loads(from_base64url(one.split(".")[1])) for (one,) in tokens]
+    return [{"kind": one["kind"], "body": one["body"]} for one in events]
 
 
 def test_runs_are_listed_with_how_far_they_are(served: Served) -> None:

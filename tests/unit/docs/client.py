@@ -58,18 +58,18 @@ def reports(
     seal: Seal,
 ) -> dict[str, bytes]:
     """Return both bodies to send, by aggregator."""
-    said = json.loads(unbase64(spec.split(".")[1]))
+    terms = json.loads(unbase64(spec.split(".")[1]))
     digest = hashlib.sha256(spec.rpartition(".")[0].encode()).digest()
     seed, report_id, coin = rand[:32], rand[32:48], rand[48]
     content_keys = (rand[49:81], rand[81:113])
-    share = vector(said, digest, owner.name, report_id, seed)
+    share = vector(terms, digest, owner.name, report_id, seed)
     plaintexts = {
         "seed": seed,
-        "vector": share(tensor(said, numbers), scalars(said, numbers)),
+        "vector": share(tensor(terms, numbers), scalars(terms, numbers)),
     }
     kinds = ("seed", "vector") if coin & 1 else ("vector", "seed")
     return {
-        name: body(owner, said, digest, (name, kind, report_id), key)(
+        name: body(owner, terms, digest, (name, kind, report_id), key)(
             plaintexts[kind], seal
         )
         for name, kind, key in zip(sorted(receivers), kinds, content_keys, strict=True)
@@ -91,23 +91,23 @@ def seal_to(sealing_keys: Mapping[str, str]) -> Seal:
     return seal
 
 
-def tensor(said: Mapping[str, Any], numbers: Numbers) -> list[int]:
+def tensor(terms: Mapping[str, Any], numbers: Numbers) -> list[int]:
     """Section "Numbers": the update."""
-    trained, statistics = shrunk(said, numbers)
-    whole, steps = numbers.weight / said["weight_cap"], 2.0 ** said["fraction_bits"]
+    trained, statistics = shrunk(terms, numbers)
+    whole, steps = numbers.weight / terms["weight_cap"], 2.0 ** terms["fraction_bits"]
     s, apart = (whole * trained) * steps, (whole * statistics) * steps
-    if said["statistics"]:
-        apart /= said["statistics"]["clip"] / said["clip"]
-    among = statistics_in(said)
+    if terms["statistics"]:
+        apart /= terms["statistics"]["clip"] / terms["clip"]
+    among = statistics_in(terms)
     return [
         round((apart if at in among else s) * value) % 2**32
         for at, value in enumerate(singles(numbers))
     ]
 
 
-def statistics_in(said: Mapping[str, Any]) -> set[int]:
+def statistics_in(terms: Mapping[str, Any]) -> set[int]:
     """The coordinates that are statistics."""
-    ranges = said["statistics"]["ranges"] if said["statistics"] else []
+    ranges = terms["statistics"]["ranges"] if terms["statistics"] else []
     return {at for first, end in ranges for at in range(first, end)}
 
 
@@ -116,13 +116,13 @@ def singles(numbers: Numbers) -> list[float]:
     return [struct.unpack("<f", struct.pack("<f", one))[0] for one in numbers.update]
 
 
-def shrunk(said: Mapping[str, Any], numbers: Numbers) -> tuple[float, float]:
+def shrunk(terms: Mapping[str, Any], numbers: Numbers) -> tuple[float, float]:
     """Section "Numbers": c of what is trained, and of statistics."""
-    among = statistics_in(said)
+    among = statistics_in(terms)
     squares = [0.0, 0.0]
     for at, value in enumerate(singles(numbers)):
         squares[at in among] += value * value
-    clips = said["clip"], (said["statistics"] or said)["clip"]
+    clips = terms["clip"], (terms["statistics"] or terms)["clip"]
     first, second = (
         1.0 if math.sqrt(total) <= clip else clip / math.sqrt(total)
         for total, clip in zip(squares, clips, strict=True)
@@ -130,11 +130,11 @@ def shrunk(said: Mapping[str, Any], numbers: Numbers) -> tuple[float, float]:
     return first, second
 
 
-def scalars(said: Mapping[str, Any], numbers: Numbers) -> list[int]:
+def scalars(terms: Mapping[str, Any], numbers: Numbers) -> list[int]:
     """Section "Numbers": the scalars; for finite values within their ranges."""
-    clipped = [int(c < 1) for c in shrunk(said, numbers)]
+    clipped = [int(c < 1) for c in shrunk(terms, numbers)]
     words = [numbers.weight, *clipped, 0, 0, numbers.weight]
-    for field in said["scalars"]:
+    for field in terms["scalars"]:
         given = numbers.metrics[field["name"]]
         for value in given if isinstance(given, list) else [given]:
             if field["low"] is None:
@@ -147,12 +147,16 @@ def scalars(said: Mapping[str, Any], numbers: Numbers) -> list[int]:
 
 
 def vector(
-    said: Mapping[str, Any], digest: bytes, reporter: str, report_id: bytes, seed: bytes
+    terms: Mapping[str, Any],
+    digest: bytes,
+    reporter: str,
+    report_id: bytes,
+    seed: bytes,
 ) -> Callable[[list[int], list[int]], bytes]:
     """Section "Shares": what takes the masks away."""
     info = b"\0" + digest + report_id + lp(reporter.encode())
     tensor_mask = stream(
-        hkdf(seed, b"fedsecure v1 mask tensor" + info), 4 * said["dimension"]
+        hkdf(seed, b"fedsecure v1 mask tensor" + info), 4 * terms["dimension"]
     )
     scalars_mask = hkdf(seed, b"fedsecure v1 mask scalars" + info)
 
@@ -185,14 +189,14 @@ def stream(key: bytes, size: int) -> bytes:
 
 def body(
     owner: DataOwner,
-    said: Mapping[str, Any],
+    terms: Mapping[str, Any],
     digest: bytes,
     report: tuple[str, str, bytes],
     content_key: bytes,
 ) -> Callable[[bytes, Seal], bytes]:
     """Sections "Sealed payloads", "report" and "HTTP": one framed report."""
     aggregator, kind, report_id = report
-    parts = [b"fedsecure v1 seal report", b"1", bytes.fromhex(said["federation"])]
+    parts = [b"fedsecure v1 seal report", b"1", bytes.fromhex(terms["federation"])]
     parts += [digest, owner.name.encode(), aggregator.encode(), report_id]
     info = b"".join(map(lp, [*parts, kind.encode()]))
 
@@ -202,7 +206,7 @@ def body(
         tags = records if len(records) == 1 else [one[-16:] for one in records]
         payload = key + b"".join(records)
         header = {
-            "federation": said["federation"],
+            "federation": terms["federation"],
             "spec": digest.hex(),
             "reporter": owner.name,
             "aggregator": aggregator,

@@ -18,18 +18,18 @@ def run(*words: str, width: int = 80) -> Result:
     return CliRunner().invoke(explain.app, list(words), env=env)
 
 
-def said(*words: str, width: int = 80) -> str:
+def output_of(*words: str, width: int = 80) -> str:
     result = run(*words, width=width)
     assert result.exit_code == 0, result.output
     return str(result.stdout)
 
 
 def answered(*words: str) -> list[dict[str, Any]]:
-    return list(json.loads(said(*words, "--json"))["problems"])
+    return list(json.loads(output_of(*words, "--json"))["problems"])
 
 
 def test_a_code_is_explained_with_title_meaning_status_and_remedy() -> None:
-    shown = " ".join(said("FS-312").split())
+    shown = " ".join(output_of("FS-312").split())
     row = PROBLEMS["FS-312"]
     assert shown.startswith(f"FS-312 {row.title} ")
     assert "Who sent it sees the code" in shown
@@ -38,13 +38,13 @@ def test_a_code_is_explained_with_title_meaning_status_and_remedy() -> None:
 
 
 def test_a_code_that_no_aggregator_answers_has_no_status() -> None:
-    assert "HTTP" not in said("FS-821")
+    assert "HTTP" not in output_of("FS-821")
     assert answered("FS-821")[0]["status"] is None
 
 
 @pytest.mark.parametrize("code", PROBLEMS)
 def test_every_code_can_be_explained_in_a_narrow_terminal(code: str) -> None:
-    lines = said(code, width=50).splitlines()
+    lines = output_of(code, width=50).splitlines()
     assert max(map(len, lines)) <= 50
     assert answered(code) == [explain.as_data(PROBLEMS[code])]
 
@@ -58,11 +58,11 @@ def test_a_code_may_be_written_in_several_ways(text: str) -> None:
 
 
 def test_options_may_come_before_or_behind_the_code() -> None:
-    assert said("310", "--json") == said("--json", "310")
+    assert output_of("310", "--json") == output_of("--json", "310")
 
 
 def test_without_a_code_all_are_listed_by_group() -> None:
-    shown = said()
+    shown = output_of()
     assert [code for code in PROBLEMS if code not in shown] == []
     lines = [line.strip() for line in shown.splitlines()]
     places = [lines.index(family.name) for family in explain.FAMILIES]
@@ -109,7 +109,7 @@ def test_what_follows_is_told_by_the_command_and_on_the_page(
     code: str, follows: str
 ) -> None:
     assert explain.follows(PROBLEMS[code]) == follows
-    shown = said(code, width=200)
+    shown = output_of(code, width=200)
     assert ("What follows" in shown) == bool(follows)
     assert f"What follows: {follows}." in shown or not follows
     (row,) = [line for line in explain.markdown().splitlines() if f"| {code} |" in line]

@@ -152,7 +152,7 @@ def test_every_route_is_there() -> None:
 
 def test_the_limits_of_http_are_there() -> None:
     words = " ".join(PAGE.split())
-    for said in (
+    for claim in (
         f"line and headers have at most {MAX_HEAD // 2**10} KiB, "
         f"the address in it {MAX_LINE // 2**10} KiB (FS-315)",
         f"are there within {STILL_SECONDS} s of the connection",
@@ -164,7 +164,7 @@ def test_the_limits_of_http_are_there() -> None:
         f"token in a frame has at most {MAX_HEADER // 2**10} KiB",
         f"a connection that asked too often is not read for {REST:.0f} s",
     ):
-        assert said in words
+        assert claim in words
     answers = " or ".join(", ".join(map(str, sorted(PASSING))).rsplit(", ", 1))
     assert f"no answer or status {answers}" in words
     assert f"An answer of status {answers} may be another one later" in words
@@ -181,13 +181,13 @@ def test_the_patience_of_the_clients_is_there() -> None:
 
 def test_the_limits_of_statements_are_there() -> None:
     words = " ".join(PAGE.split())
-    for said in (
+    for claim in (
         f"has at most {MAX_TOKEN // 2**20} MiB",
         f"A payload has at most {MAX_COMMAS:,} commas",
         f"nests at most {MAX_DEPTH} deep",
         f"together at most 2^{MAX_WORDS.bit_length() - 1}",
     ):
-        assert said in words
+        assert claim in words
     names = ", ".join(f"`{name}`" for name in COUNTS[:-1])
     assert f"is called {names} or `{COUNTS[-1]}`" in words
     assert f"sizes of all scalars and {len(COUNTS)} more" in words

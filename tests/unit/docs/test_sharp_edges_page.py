@@ -211,7 +211,7 @@ def test_a_set_of_puppets_tells_the_one_real_update() -> None:
 
 
 def test_a_bin_with_one_row_tells_how_many_rows_somebody_held_out() -> None:
-    (said,) = re.findall(r"with four\nmembers and ([\d.]+) in a bin", PAGE)
+    (claimed,) = re.findall(r"with four\nmembers and ([\d.]+) in a bin", PAGE)
     (rows,) = re.findall(r"somebody of the four held out (\d+) rows", PAGE)
     params = Params.derive(0, (Scalar("bin", 0.0, 1.0),), 4, 1.0, 1)
     fractions = [1 / int(rows), 0.0, 0.0, 0.0]
@@ -222,5 +222,5 @@ def test_a_bin_with_one_row_tells_how_many_rows_somebody_held_out() -> None:
     )
     opened = mean.scalars["bin"]
     assert isinstance(opened, float)
-    assert round(opened, 6) == float(said)
+    assert round(opened, 6) == float(claimed)
     assert round(1 / 4 / opened) == int(rows)

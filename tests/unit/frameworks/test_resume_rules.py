@@ -113,7 +113,7 @@ def test_a_run_that_goes_on_has_its_number_of_rounds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "hint"),
     [
         ("completed", None),
         ("stopped", "to go on: fedsecure train --resume heart-1"),
@@ -122,7 +122,7 @@ def test_a_run_that_goes_on_has_its_number_of_rounds() -> None:
         ("running", "if it was killed: fedsecure train --resume heart-1"),
     ],
 )
-def test_a_list_of_rounds_says_how_to_go_on(state: str, said: str | None) -> None:
+def test_a_list_of_rounds_says_how_to_go_on(state: str, hint: str | None) -> None:
     row = RunRow(
         run=RUN,
         study="heart",
@@ -145,4 +145,4 @@ def test_a_list_of_rounds_says_how_to_go_on(state: str, said: str | None) -> Non
         entry=1,
     )
     lines = [str(line) for line in run_heading(row)]
-    assert [line for line in lines if "--resume" in line] == ([said] if said else [])
+    assert [line for line in lines if "--resume" in line] == ([hint] if hint else [])

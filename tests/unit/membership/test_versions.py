@@ -41,8 +41,8 @@ def test_a_kept_version_has_the_model_owners_signature(federation: World) -> Non
     assert len(list(folder.glob("*.toml"))) == 2
     for version in versions.read(federation["basel"].federation):
         token = (folder / f"{version.digest}.jws").read_text().strip()
-        said = verify(token, FederationIssue, version).statement
-        assert said.number == version.number
+        statement = verify(token, FederationIssue, version).statement
+        assert statement.number == version.number
 
 
 def test_versions_that_nobody_accepted_may_be_missing(federation: World) -> None:

@@ -232,8 +232,8 @@ def test_everybody_in_the_cohort_has_a_final_status_once_a_round_is_decided(
             "va": "not reported",
         }
         open_round(store, given_up, HOSPITALS)
-        said = [Participation("va", Status.OFFLINE)]
-        store.void_round(RoundVoided(given_up.digest, "aggregator-b is lost", said))
+        heard = [Participation("va", Status.OFFLINE)]
+        store.void_round(RoundVoided(given_up.digest, "aggregator-b is lost", heard))
         assert statuses(store, given_up.digest) == {
             **dict.fromkeys(HOSPITALS[:3], "round void"),
             "va": "offline",

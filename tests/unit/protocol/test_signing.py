@@ -98,10 +98,10 @@ def test_a_party_signs_exactly_that_token(
     case: dict[str, Any], author: Authors
 ) -> None:
     kind = KINDS[case["typ"]]
-    said = kind.model_validate_json(json.dumps(case["statement"], indent=2))
-    signed = author(case["signer"]).sign(said)
+    statement = kind.model_validate_json(json.dumps(case["statement"], indent=2))
+    signed = author(case["signer"]).sign(statement)
     assert (signed.token, signed.digest) == (case["token"], case["digest"])
-    assert (signed.statement, signed.signer) == (said, case["signer"])
+    assert (signed.statement, signed.signer) == (statement, case["signer"])
 
 
 @pytest.mark.parametrize("case", cases("statements"))
@@ -132,8 +132,8 @@ def test_only_the_roles_of_the_table_may_say_it(
     for party in federation.parties():
         field = AUTHOR_FIELD.get(kind)
         own = {**case["statement"], **({field: party.name} if field else {})}
-        said = kind.model_validate_json(json.dumps(own))
-        token = author(party.name).sign(said).token
+        statement = kind.model_validate_json(json.dumps(own))
+        token = author(party.name).sign(statement).token
         found = judge(token, kind, federation)
         if isinstance(found, PeerError):
             assert found.code == "FS-703"
@@ -269,8 +269,8 @@ def test_depth_is_refused_where_little_stack_is_left(
     federation: Federation, author: Authors
 ) -> None:
     body = '{"a":' + "[" * 29 + "]" * 29 + "}"
-    said = {**GOOD["event"]["statement"], "body": "BODY"}
-    payload = canonical_of(said).replace(b'"BODY"', body.encode())
+    statement = {**GOOD["event"]["statement"], "body": "BODY"}
+    payload = canonical_of(statement).replace(b'"BODY"', body.encode())
     token = signed_by(author("north"), "event", payload)
     verify(token, Event, federation)
     found, limit = None, sys.getrecursionlimit()
@@ -321,13 +321,13 @@ def test_the_largest_opening_is_within_the_limits(
 ) -> None:
     names = [f"{number:05d}{'x' * 58}" for number in range(10_000)]
     receipt = GOOD["receipt"]["token"] + "A" * 400  # of the longest names
-    said = Opening(
+    statement = Opening(
         federation=federation.digest,
         spec="0" * 64,
         set=[Member(reporter=name, report_id="0" * 32) for name in names],
         receipts={server: [receipt] * len(names) for server in ("north", "south")},
     )
-    signed = author("study").sign(said)
+    signed = author("study").sign(statement)
     assert verify(signed.token, Opening, federation) == signed
 
 
@@ -335,13 +335,13 @@ def test_the_largest_opening_is_within_the_limits(
 
 
 def test_the_canonical_form_sorts_and_has_no_space(federation: Federation) -> None:
-    said: Statement = Void(
+    statement: Statement = Void(
         federation=federation.digest,
         spec="0" * 64,
         author="study",
         reason="äß\N{SNOWMAN}",
     )
-    text = canonical(said).decode("utf-8")
+    text = canonical(statement).decode("utf-8")
     assert text == (
         f'{{"author":"study","federation":"{federation.digest}",'
         f'"reason":"äß\N{SNOWMAN}","spec":"{"0" * 64}"}}'

@@ -47,7 +47,7 @@ def run(*words: str | Path, typed: str | None = None) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words], env=env, input=typed)
 
 
-def said(*words: str | Path, typed: str | None = None) -> str:
+def output_of(*words: str | Path, typed: str | None = None) -> str:
     result = run(*words, typed=typed)
     if result.exception:
         raise result.exception
@@ -56,13 +56,13 @@ def said(*words: str | Path, typed: str | None = None) -> str:
 
 def code_of(*words: str | Path) -> str:
     with pytest.raises(FedsecureError) as caught:
-        said(*words)
+        output_of(*words)
     return caught.value.code
 
 
 def listed(told: Path, *words: str) -> list[str]:
     """Return round and attempt of what is listed."""
-    answer = json.loads(said("list", "--db", told, "--json", *words))
+    answer = json.loads(output_of("list", "--db", told, "--json", *words))
     return [f"{one['round']}.{one['attempt']}" for one in answer["rounds"]]
 
 
@@ -80,7 +80,7 @@ def test_rounds_are_chosen_by_verdict(judged: Path) -> None:
     assert listed(judged, "--verdict", "accepted") == ["1.1"]
     assert listed(judged, "--verdict", "rejected") == ["2.1"]
     assert listed(judged, "--verdict", "none") == ["3.1", "3.2", "4.1"]
-    assert re.search(r"1 +4/4.*accepted", said("list", "--db", judged))
+    assert re.search(r"1 +4/4.*accepted", output_of("list", "--db", judged))
 
 
 def test_rounds_are_chosen_by_date(told: Path) -> None:
@@ -95,13 +95,13 @@ def test_a_long_list_comes_in_pages_newest_first(told: Path) -> None:
     assert listed(told, "--per-page", "2") == ["3.2", "4.1"]
     assert listed(told, "--per-page", "2", "--page", "2") == ["2.1", "3.1"]
     assert listed(told, "--per-page", "2", "--page", "3") == ["1.1"]
-    shown = said("list", "--db", told, "--per-page", "2")
+    shown = output_of("list", "--db", told, "--per-page", "2")
     assert "Page 1 of 3, 5 in all; older: --page" in shown
-    assert "Page" not in said("list", "--db", told)
+    assert "Page" not in output_of("list", "--db", told)
 
 
 def test_a_verdict_is_shown_with_who_said_it_and_why(judged: Path) -> None:
-    shown = said("show", "2", "--db", judged)
+    shown = output_of("show", "2", "--db", judged)
     assert re.search(r"verdict +rejected at 2026-.* UTC, by ada: as seen", shown)
 
 
@@ -138,8 +138,8 @@ def _toml(content: dict[str, Any]) -> str:
 
 def test_accept_and_reject_are_signed_into_the_ledger(owner: Path) -> None:
     words = ("--note", "AUC is stable", "--config", owner, "--by", "ada")
-    assert said("accept", "2", *words) == "round 2 of heart-1: accepted\n"
-    answer = json.loads(said("reject", "final", *words, "--json"))
+    assert output_of("accept", "2", *words) == "round 2 of heart-1: accepted\n"
+    answer = json.loads(output_of("reject", "final", *words, "--json"))
     assert (answer["verdict"], answer["verdict_by"]) == ("rejected", "ada")
     with open_round_store(owner.parent / "rounds.db") as session:
         chosen = records.find_round(session, RUN, "2")
@@ -151,7 +151,7 @@ def test_accept_and_reject_are_signed_into_the_ledger(owner: Path) -> None:
 
 def test_a_csv_has_the_columns_of_the_view_and_no_formulas(told: Path) -> None:
     output = told.parent / "rounds.csv"
-    said("export", "--db", told, "-o", output)
+    output_of("export", "--db", told, "-o", output)
     lines = list(csv.DictReader(io.StringIO(output.read_text("utf-8"))))
     assert [line["outcome"] for line in lines][:2] == ["complete", "1 missing"]
     with open_round_store(told) as session:
@@ -163,7 +163,7 @@ def test_a_csv_has_the_columns_of_the_view_and_no_formulas(told: Path) -> None:
 
 def test_json_has_the_run_its_rounds_and_who_took_part(told: Path) -> None:
     output = told.parent / "rounds.json"
-    answer = json.loads(said("export", "--db", told, "-o", output, "--json"))
+    answer = json.loads(output_of("export", "--db", told, "-o", output, "--json"))
     assert answer == {"file": str(output), "run": RUN, "rounds": 5}
     content = json.loads(output.read_text("utf-8"))
     assert set(content) == {"run", "rounds", "participations"}
@@ -192,7 +192,7 @@ class Seen(HTMLParser):
 
 def test_the_html_page_shows_the_run_and_loads_nothing(judged: Path) -> None:
     output = judged.parent / "report.html"
-    said("export", "--db", judged, "-o", output)
+    output_of("export", "--db", judged, "-o", output)
     content = output.read_text("utf-8")
     seen = Seen()
     seen.feed(content)
@@ -238,17 +238,17 @@ QUERY = "SELECT round, in_set, outcome FROM v_round WHERE round < 3"
 
 
 def test_sql_answers_as_table_csv_or_json(told: Path) -> None:
-    answer = said("sql", "--db", told, "-c", QUERY)
+    answer = output_of("sql", "--db", told, "-c", QUERY)
     assert re.search(r"2 +3 +1 missing", answer)
-    as_csv = said("sql", "--db", told, "-c", QUERY, "--as", "csv")
+    as_csv = output_of("sql", "--db", told, "-c", QUERY, "--as", "csv")
     assert as_csv == "round,in_set,outcome\n1,4,complete\n2,3,1 missing\n"
-    as_json = json.loads(said("sql", "--db", told, "-c", QUERY, "--json"))
+    as_json = json.loads(output_of("sql", "--db", told, "-c", QUERY, "--json"))
     assert as_json[1] == {"round": 2, "in_set": 3, "outcome": "1 missing"}
 
 
 def test_queries_are_read_one_after_the_other(told: Path) -> None:
     typed = "SELECT 1 AS a;\nSELECT\n 2 AS b;\n"
-    answer = said("sql", "--db", told, "--as", "csv", typed=typed)
+    answer = output_of("sql", "--db", told, "--as", "csv", typed=typed)
     assert answer == "a\n1\nb\n2\n"
 
 
@@ -279,7 +279,7 @@ def test_nothing_can_be_changed_in_the_shell(
     if query:
         assert code_of("sql", "--db", told, "-c", query) == "FS-647"
     else:
-        assert said("sql", "--db", told, "-c", query, "--as", "csv") == "\n"
+        assert output_of("sql", "--db", told, "-c", query, "--as", "csv") == "\n"
     assert told.read_bytes() == content
     assert sorted(path.name for path in told.parent.iterdir()) == before
 
@@ -343,17 +343,17 @@ def test_watching_shows_what_another_writes_and_ends_with_the_run(
 
 
 def test_without_a_terminal_there_is_a_line_for_each_round(told: Path) -> None:
-    lines = said("watch", "--db", told).splitlines()
+    lines = output_of("watch", "--db", told).splitlines()
     assert lines[0] == "heart-1 round 1: 4/4, loss 0.7000, complete"
     assert lines[2] == "heart-1 round 3.1: -/4, loss -, void: 2 reported, 3 needed"
     assert lines[-1] == "heart-1: completed"
-    told_json = said("watch", "--db", told, "--json").splitlines()
+    told_json = output_of("watch", "--db", told, "--json").splitlines()
     assert [json.loads(line)["round"] for line in told_json] == [1, 2, 3, 3, 4]
 
 
 @pytest.mark.parametrize("command", ["watch", "export", "sql", "accept", "reject"])
 def test_every_command_has_an_example(command: str) -> None:
-    assert f"Example: fedsecure rounds {command}" in said(command, "--help")
+    assert f"Example: fedsecure rounds {command}" in output_of(command, "--help")
 
 
 def test_a_verdict_needs_the_model_owners_key(told: Path) -> None:
@@ -401,7 +401,9 @@ def test_nothing_can_be_changed_on_postgresql(on_postgresql: str, query: str) ->
 
 def test_rounds_are_chosen_on_postgresql_too(on_postgresql: str) -> None:
     place = on_postgresql
-    whole = json.loads(said("list", "--db", place, "--json", "--since", "2026-03-02"))
+    whole = json.loads(
+        output_of("list", "--db", place, "--json", "--since", "2026-03-02")
+    )
     assert len(whole["rounds"]) == 5
-    part = json.loads(said("list", "--db", place, "--json", "--per-page", "2"))
+    part = json.loads(output_of("list", "--db", place, "--json", "--per-page", "2"))
     assert [one["round"] for one in part["rounds"]] == [3, 4]

@@ -99,8 +99,8 @@ def test_a_png_shows_something_and_is_as_wide_as_promised(
     told: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "curves.png"
-    said = plot("--db", told, "-o", output)
-    assert said == f"{output} shows run heart-1, 5 attempts at rounds\n"
+    shown = plot("--db", told, "-o", output)
+    assert shown == f"{output} shows run heart-1, 5 attempts at rounds\n"
     with Image.open(output) as image:
         pixels = np.asarray(image.convert("RGB"))
     assert pixels.shape[1] == 1200

@@ -25,21 +25,21 @@ def run(*words: str | Path, width: int = 80, **environment: str) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words], env=env)
 
 
-def said(*words: str | Path, width: int = 80) -> str:
+def output_of(*words: str | Path, width: int = 80) -> str:
     result = run(*words, width=width)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
 def answered(*words: str | Path) -> Any:
-    return json.loads(said(*words, "--json"))
+    return json.loads(output_of(*words, "--json"))
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_list_fits_the_terminal_and_says_how_every_round_ended(
     told: Path, width: int
 ) -> None:
-    lines = said("list", "--db", told, width=width).splitlines()
+    lines = output_of("list", "--db", told, width=width).splitlines()
     assert max(map(len, lines)) <= width
     shown = "\n".join(lines)
     for words in ("complete", "missing: va", "void: 2 reported", "final", "3.1", "3.2"):
@@ -50,7 +50,7 @@ def test_a_list_fits_the_terminal_and_says_how_every_round_ended(
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("which", ["2", "3.1", "final"])
 def test_a_round_in_full_fits_the_terminal(told: Path, which: str, width: int) -> None:
-    lines = said("show", which, "--db", told, width=width).splitlines()
+    lines = output_of("show", which, "--db", told, width=width).splitlines()
     assert max(map(len, lines)) <= width
     shown = "\n".join(lines)
     for server in SERVERS:
@@ -59,14 +59,14 @@ def test_a_round_in_full_fits_the_terminal(told: Path, which: str, width: int) -
 
 
 def test_a_round_in_full_says_who_was_missing_and_why(told: Path) -> None:
-    shown = said("show", "2", "--db", told)
+    shown = output_of("show", "2", "--db", told)
     assert shown.startswith("Round 2 of heart-1: opened, missing: va\n")
     assert re.search(r"va +offline +- +no answer in time", shown)
     assert re.search(r"clipped +1 of 3 updates \(33%\)", shown)
     assert "Metrics of the model that the round started from" in shown
     assert spec(2).digest in shown
-    assert "Metrics of the final model" in said("show", "final", "--db", told)
-    assert said("show", "3.1", "--db", told).startswith(
+    assert "Metrics of the final model" in output_of("show", "final", "--db", told)
+    assert output_of("show", "3.1", "--db", told).startswith(
         "Round 3.1 of heart-1: void (2 reported, 3 needed)\n"
     )
 
@@ -154,7 +154,9 @@ def test_the_store_can_be_named_in_the_environment(told: Path) -> None:
 
 @pytest.mark.parametrize("command", ["list", "show"])
 def test_every_command_has_an_example(command: str) -> None:
-    assert f"Example: fedsecure rounds {command}" in said(command, "--help", width=120)
+    assert f"Example: fedsecure rounds {command}" in output_of(
+        command, "--help", width=120
+    )
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,9 @@ def test_both_aggregators_say_the_same_under_different_keys(told: Path) -> None:
     facts = {one.what: one for one in both.facts}
     assert both.names == SERVERS
     assert both.differ == []
-    assert facts["granted this spec"].said == (spec(2).digest[:12],) * 2
-    assert facts["receipts of the set"].said == ("3", "3")
-    (a, b) = facts["sealing key of this round"].said
+    assert facts["granted this spec"].values == (spec(2).digest[:12],) * 2
+    assert facts["receipts of the set"].values == ("3", "3")
+    (a, b) = facts["sealing key of this round"].values
     assert a != b
 
 
@@ -92,7 +92,7 @@ def test_of_a_void_round_the_confirmations_are_shown(told: Path) -> None:
     with open_round_store(told) as session:
         both = sides.read_sides(session, spec(3).digest)
     assert [one.what for one in both.facts][-1] == "void"
-    assert both.facts[-1].said == ("confirmed", "confirmed")
+    assert both.facts[-1].values == ("confirmed", "confirmed")
 
 
 def test_neighbours_are_in_order_of_proposal(told: Path) -> None:

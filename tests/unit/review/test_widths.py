@@ -96,9 +96,9 @@ def test_a_command_on_rounds_can_be_read_at_any_width(
     words, wanted = COMMANDS[name]
     result = run(*words, "--db", store, width=width)
     assert result.exit_code == 0, result.output
-    said = require_readable(result.stdout, width)
+    output = require_readable(result.stdout, width)
     for one in wanted:
-        assert one in said
+        assert one in output
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -140,9 +140,9 @@ def test_a_terminal_shows_whole_rows(store: Path) -> None:
         assert process.wait() == 0
     os.close(ours)
     text = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode("utf-8")).replace("\r", "")
-    said = require_readable(text, 80)
-    assert said.count("spec_digest") == 5
-    assert "void: 2 reported, 3 needed" in said
+    output = require_readable(text, 80)
+    assert output.count("spec_digest") == 5
+    assert "void: 2 reported, 3 needed" in output
 
 
 def measured(step: str) -> Measured:
@@ -179,8 +179,8 @@ def change() -> Change:
 
 
 def status() -> RenderableType:
-    said = {NORTH: "in set of 5", SOUTH: "not in set of 5"}
-    answered = [Answered(RUN, 12, "train", 2, "disputed", said)]
+    output = {NORTH: "in set of 5", SOUTH: "not in set of 5"}
+    answered = [Answered(RUN, 12, "train", 2, "disputed", output)]
     refusal = Refusal(1.8e9, RUN, 13, "train", "FS-418", f"{RUN} was not approved")
     return statuses.page(
         statuses.Status(
@@ -246,9 +246,9 @@ def test_every_other_table_can_be_read_at_any_width(name: str, width: int) -> No
     page, wanted = PAGES[name]
     file = io.StringIO()
     Console(file=file, width=width, highlight=False).print(page())
-    said = require_readable(file.getvalue(), width)
+    output = require_readable(file.getvalue(), width)
     for one in wanted:
-        assert one in said
+        assert one in output
 
 
 def test_receipts_that_are_checked_without_a_store_show_no_empty_table() -> None:
@@ -283,7 +283,7 @@ def test_the_table_of_a_training_says_what_it_leaves_out(width: int) -> None:
             reason=None,
         )
     )
-    said = require_readable(file.getvalue(), width)
+    output = require_readable(file.getvalue(), width)
     for word in ("round", "sites", "clipped", "loss", "seconds", "kB up"):
-        assert word in said  # as a column, or as left out
-    assert f"missing: {OWNER}" in said or width < len(OWNER) + 20
+        assert word in output  # as a column, or as left out
+    assert f"missing: {OWNER}" in output or width < len(OWNER) + 20

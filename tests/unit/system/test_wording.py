@@ -78,8 +78,8 @@ def test_no_sentence_of_the_library_reaches_a_person(model: type[BaseModel]) -> 
                 model.model_validate(wrong_at(place, value))
             except ValidationError as error:
                 for one in error.errors(include_url=False):
-                    said = say(one, model)
-                    assert not RAW.search(said), said
+                    sentence = say(one, model)
+                    assert not RAW.search(sentence), sentence
                     seen += 1
     assert seen > 20
 
@@ -104,12 +104,12 @@ def test_the_key_that_was_meant_is_offered_or_those_there_are(
     with pytest.raises(ValidationError) as caught:
         model.model_validate(wrong_at(typed, 1))
     unknown = [one for one in caught.value.errors() if one["type"] == "extra_forbidden"]
-    said = say(unknown[0], model)
-    assert said.startswith("no such key is known here; ")
+    sentence = say(unknown[0], model)
+    assert sentence.startswith("no such key is known here; ")
     if meant is None:
-        assert "known are certificate, key" in said
+        assert "known are certificate, key" in sentence
     else:
-        assert said.endswith(f"did you mean {meant!r}?")
+        assert sentence.endswith(f"did you mean {meant!r}?")
 
 
 def test_file_and_key_are_named_with_what_was_meant(tmp_path: Path) -> None:

@@ -64,9 +64,9 @@ def test_a_line_of_the_log_is_one_line_without_orders(
         structlog.PrintLogger(), processors=[printable_event, render]
     )
     log.warning("not_reported", error=f"folder {order} is no class")
-    said = capsys.readouterr().out
-    assert said.count("\n") == 1
-    assert order not in said.removesuffix("\n")
+    output = capsys.readouterr().out
+    assert output.count("\n") == 1
+    assert order not in output.removesuffix("\n")
 
 
 def test_programs_use_no_other_way_to_the_terminal() -> None:

@@ -106,10 +106,12 @@ def test_limits_follow_from_what_a_process_may_open(
 
 
 def test_settings_narrow_them_and_widen_nothing() -> None:
-    said = Connections.model_validate(
+    limits = Connections.model_validate(
         {"most": 20, "per_address": 30, "proxies": ["10.0.0.7", "2001:db8::1"]}
     )
-    assert said.limits(1024) == Limits(20, 20, frozenset({"10.0.0.7", "2001:db8::/64"}))
+    assert limits.limits(1024) == Limits(
+        20, 20, frozenset({"10.0.0.7", "2001:db8::/64"})
+    )
     assert Connections(most=5000).limits(1024).most == 480
     with pytest.raises(ValueError, match="proxies"):
         Connections.model_validate({"proxies": ["a proxy"]})

@@ -190,18 +190,18 @@ def _refusal(address: str, response: httpx.Response) -> FedsecureError:
     code = None if flower is None else flower.code
     # The other side chose these words: keep them short and on one line.
     words = flower.message if flower else f"HTTP status {response.status_code}"
-    said = f"{address}: {' '.join(words[:200].split())}"
+    detail = f"{address}: {' '.join(words[:200].split())}"
     if code == ApiErrorCode.FLEET_RUN_STATUS_NOT_ALLOWED:
-        return RoundStateError("FS-506", said)
+        return RoundStateError("FS-506", detail)
     if code == ApiErrorCode.RUNTIME_VERSION_INCOMPATIBLE:
-        return OperatorError("FS-509", said)
+        return OperatorError("FS-509", detail)
     if code == ApiErrorCode.FLEET_NODE_ACTIVATION_FAILED:
-        return NotAdmittedError("FS-503", said)
+        return NotAdmittedError("FS-503", detail)
     if response.status_code == httpx.codes.UNAUTHORIZED:
-        return NotAdmittedError("FS-503", said)
+        return NotAdmittedError("FS-503", detail)
     if response.status_code in _MAY_PASS:
-        return PeerError("FS-501", said)
-    return RefusedError("FS-505", said)
+        return PeerError("FS-501", detail)
+    return RefusedError("FS-505", detail)
 
 
 class Pulse:
