@@ -13,7 +13,7 @@ from fedsecure.audit.stores.sources import snapshot
 from fedsecure.errors import OperatorError
 from fedsecure.membership.versions import load_federations
 from fedsecure.review.reading import usual_place
-from fedsecure.terminal.tables import screen
+from fedsecure.terminal.text_tables import screen
 
 app = typer.Typer(
     help="Check the records of a federation against each other (auditor).",

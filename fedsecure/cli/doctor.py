@@ -14,7 +14,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.membership.own_party import find_config, role_of
 from fedsecure.system import settings
 from fedsecure.terminal.console import Console
-from fedsecure.terminal.tables import Column, screen, table
+from fedsecure.terminal.text_tables import Column, screen, table
 
 GROUP: Final = "fedsecure.doctors"
 COLOURS: Final = {

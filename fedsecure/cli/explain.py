@@ -26,7 +26,7 @@ from fedsecure.errors import (
     Stands,
     family,
 )
-from fedsecure.terminal.tables import Column, screen, table
+from fedsecure.terminal.text_tables import Column, screen, table
 
 WRITTEN: Final = re.compile(
     r"(?:urn:fedsecure:problem:)?(?:FS)?[-_ ]?(\d{1,3})[:.,]?", re.ASCII | re.IGNORECASE

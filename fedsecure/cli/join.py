@@ -15,7 +15,7 @@ from fedsecure.membership.own_party import find_config, load_own
 from fedsecure.protocol.fingerprints import read_fingerprint
 from fedsecure.protocol.identity import AggregatorParty, ModelOwnerParty, Party, Role
 from fedsecure.terminal.console import Console
-from fedsecure.terminal.tables import Column, screen, table
+from fedsecure.terminal.text_tables import Column, screen, table
 
 STARTED: Final = {
     Role.AGGREGATOR: "`fedsecure aggregator`",

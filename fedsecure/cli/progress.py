@@ -12,7 +12,7 @@ from fedsecure.owner.recorder import RoundReport
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.remarks import Figures, Kind, over_all, remarks
 from fedsecure.terminal.console import Console
-from fedsecure.terminal.tables import screen
+from fedsecure.terminal.text_tables import screen
 
 # Title and width of each column; rows are printed as they come, so that a training of
 # any length scrolls like a log. Where there is too little room, the last are left out.

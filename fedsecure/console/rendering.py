@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from rich.text import Text
 
 from fedsecure.terminal import values
-from fedsecure.terminal.tables import Column
+from fedsecure.terminal.text_tables import Column
 
 TONES: Final = ("green", "red", "yellow", "cyan", "dim")
 

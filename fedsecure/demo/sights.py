@@ -20,7 +20,7 @@ from fedsecure.demo.outcome import Outcome
 from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder
 from fedsecure.storage import database
 from fedsecure.terminal.console import Console
-from fedsecure.terminal.tables import Column, table
+from fedsecure.terminal.text_tables import Column, table
 
 OF_ROUNDS: Final = "'SELECT * FROM v_round'"
 OF_REPORTS: Final = "'SELECT * FROM v_report'"

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
 from fedsecure.storage import sql_failures
-from fedsecure.terminal.tables import Column, table
+from fedsecure.terminal.text_tables import Column, table
 from fedsecure.terminal.values import plain
 
 READING: Final = frozenset(

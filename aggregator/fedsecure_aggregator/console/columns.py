@@ -5,7 +5,7 @@ from typing import Final
 from rich.text import Text
 
 from fedsecure.errors import PROBLEMS
-from fedsecure.terminal.tables import Column
+from fedsecure.terminal.text_tables import Column
 from fedsecure.terminal.values import digest, moment, plain, size, stated
 from fedsecure_aggregator.console.reading import RefusalRow, ReportRow, RoundRow
 

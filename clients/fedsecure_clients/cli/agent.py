@@ -16,7 +16,7 @@ from fedsecure.study.config import Study, load_study
 from fedsecure.study.keras.tensorflow import import_quietly
 from fedsecure.study.task import MAX_SEED
 from fedsecure.terminal.console import Console, printable_event
-from fedsecure.terminal.tables import screen
+from fedsecure.terminal.text_tables import screen
 from fedsecure_clients.agent.config import load_agent_settings
 from fedsecure_clients.cli.consent import approve, refuse, review
 from fedsecure_clients.cli.data import app as data_app

@@ -18,7 +18,7 @@ from fedsecure.membership import versions
 from fedsecure.protocol.identity import Federation
 from fedsecure.study.handover import read_study_file
 from fedsecure.terminal.console import Console
-from fedsecure.terminal.tables import screen
+from fedsecure.terminal.text_tables import screen
 from fedsecure_clients.agent.config import AgentSettings, load_agent_settings
 from fedsecure_clients.consent.review import Review, request_of
 from fedsecure_clients.consent.review_page import study_list, study_page

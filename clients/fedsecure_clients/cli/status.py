@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fedsecure.membership import versions
-from fedsecure.terminal.tables import Column, screen, table
+from fedsecure.terminal.text_tables import Column, screen, table
 from fedsecure.terminal.values import plain
 from fedsecure_clients.agent.config import load_agent_settings
 from fedsecure_clients.consent.review_page import refusal_table

@@ -13,7 +13,7 @@ from fedsecure.errors import PROBLEMS
 from fedsecure.study.schema.features import AnySchema
 from fedsecure.study.schema.tables import TableSchema
 from fedsecure.study.task import Task
-from fedsecure.terminal.tables import Column, Listing, table
+from fedsecure.terminal.text_tables import Column, Listing, table
 from fedsecure.terminal.values import SHORT, plain
 from fedsecure_clients.consent.review import Review, Rule, layers
 from fedsecure_clients.state.refusals import Refusal

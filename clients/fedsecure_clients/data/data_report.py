@@ -16,7 +16,7 @@ from rich.text import Text
 
 from fedsecure.errors import PROBLEMS, OperatorError
 from fedsecure.study.schema.features import AnySchema
-from fedsecure.terminal.tables import Column, table
+from fedsecure.terminal.text_tables import Column, table
 from fedsecure_clients.data.dataset import MIN_ROWS, inspect
 from fedsecure_clients.data.examples import MAX_PLACES, Inspection, Problem
 

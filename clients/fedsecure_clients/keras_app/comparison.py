@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fedsecure.terminal.tables import Column, Listing, table
+from fedsecure.terminal.text_tables import Column, Listing, table
 
 Kind = Literal["alone", "federated", "pooled"]
 Values = NDArray[np.float64]

@@ -25,7 +25,7 @@ from fedsecure.review.choosing import PER_PAGE, Choice, Page, instant
 from fedsecure.review.details import read_detail
 from fedsecure.review.reading import open_round_store
 from fedsecure.review.terminal import live, round_page, run_tables
-from fedsecure.terminal.tables import screen
+from fedsecure.terminal.text_tables import screen
 
 
 def list_rounds(  # noqa: PLR0913 - each is an option of the command

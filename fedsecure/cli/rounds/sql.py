@@ -9,7 +9,7 @@ from fedsecure.cli.rounds.options import Database, Json
 from fedsecure.review import sql_shell
 from fedsecure.review.reading import open_round_store
 from fedsecure.terminal.console import echo
-from fedsecure.terminal.tables import screen
+from fedsecure.terminal.text_tables import screen
 
 
 def ask_sql(

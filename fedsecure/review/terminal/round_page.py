@@ -12,7 +12,7 @@ from fedsecure.review.details import FileRow, RoundDetail, StatementRow
 from fedsecure.review.records import EventRow, ParticipationRow, RoundRow
 from fedsecure.review.terminal.run_tables import judged, outcome
 from fedsecure.study.remarks import remarks
-from fedsecure.terminal.tables import Column, Listing, table
+from fedsecure.terminal.text_tables import Column, Listing, table
 from fedsecure.terminal.values import (
     digest,
     moment,

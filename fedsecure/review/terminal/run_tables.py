@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fedsecure.owner.store.states import RunState
 from fedsecure.review.records import RoundRow, RunRow, strange
-from fedsecure.terminal.tables import Column, Listing, table
+from fedsecure.terminal.text_tables import Column, Listing, table
 from fedsecure.terminal.values import (
     STYLES,
     digest,

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from fedsecure.terminal.tables import FOLDED, Column, table
+from fedsecure.terminal.text_tables import FOLDED, Column, table
 
 Row = Sequence[str]
 ROOT = Path(__file__).parents[3]
@@ -103,4 +103,7 @@ def test_every_table_of_the_product_is_one_that_fits() -> None:
         if re.search(r"(?<!\w)Table\(\s*[^)]*(title|box|\")", path.read_text("utf-8"))
         and "from rich.table import Table" in path.read_text("utf-8")
     }
-    assert made == {"fedsecure/terminal/tables.py", "bench/fedsecure_bench/progress.py"}
+    assert made == {
+        "fedsecure/terminal/text_tables.py",
+        "bench/fedsecure_bench/progress.py",
+    }

@@ -31,7 +31,7 @@ from fedsecure.owner.recorder import RoundReport
 from fedsecure.protocol.identity import AggregatorParty, Role
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.remarks import Figures
-from fedsecure.terminal import tables
+from fedsecure.terminal import text_tables
 from fedsecure_bench import progress as benches
 from fedsecure_bench.results import Result as Measured
 from fedsecure_clients.cli import status as statuses
@@ -214,7 +214,7 @@ PAGES: dict[str, tuple[Callable[[], RenderableType], tuple[str, ...]]] = {
     ),
     "status": (status, (OWNER, NORTH, SOUTH, "disputed", "not in set of 5", "FS-418")),
     "doctor": (
-        lambda: tables.table(
+        lambda: text_tables.table(
             doctor.COLUMNS,
             [Finding(f"reaches {NORTH}", State.FAILS, f"no answer of {SOUTH}")],
         ),
@@ -223,14 +223,14 @@ PAGES: dict[str, tuple[Callable[[], RenderableType], tuple[str, ...]]] = {
     "data check": (problems, ("row 12,345", "FS-104", "A number is out of range")),
     "explain": (explain._list, ("FS-310", "A report does not belong to this round")),
     "demo": (
-        lambda: tables.table(
+        lambda: text_tables.table(
             demo.COLUMNS,
             [demo.Seen(NORTH, "sealed vectors", 12, 10**9, "random numbers")],
         ),
         (NORTH, "sealed vectors", "1,000,000,000"),
     ),
     "join": (
-        lambda: tables.table(join.COLUMNS, [change()]),
+        lambda: text_tables.table(join.COLUMNS, [change()]),
         (NORTH, "https://north.hospital-network.example:8443"),
     ),
     "bench": (
