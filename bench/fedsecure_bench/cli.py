@@ -9,7 +9,7 @@ import typer
 
 from fedsecure.errors import OperatorError
 from fedsecure.system.lifeline import interruptible
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 
 if TYPE_CHECKING:
     from fedsecure_bench.progress import Progress

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeElapsedCol
 from rich.table import Table
 from rich.text import Text
 
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 from fedsecure_bench.results import Result
 
 DIGITS: Final = 3  # significant ones

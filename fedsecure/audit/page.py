@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fedsecure.audit.findings import CHECKS, Finding, Pair, Report, Store
 from fedsecure.audit.verify import Progress
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 from fedsecure.terminal.text_tables import Column, table
 from fedsecure.terminal.values import plain
 

@@ -17,8 +17,8 @@ import click
 import typer
 
 from fedsecure.errors import FedsecureError, OperatorError
-from fedsecure.terminal.console import Console
 from fedsecure.terminal.problem import report
+from fedsecure.terminal.screen import Console
 
 GROUP: Final = "fedsecure.commands"
 MEMBERS: Final = {

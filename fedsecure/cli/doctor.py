@@ -13,7 +13,7 @@ from fedsecure.doctor.findings import Check, Finding, State, run
 from fedsecure.errors import OperatorError
 from fedsecure.membership.own_party import find_config, role_of
 from fedsecure.system import settings
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 from fedsecure.terminal.text_tables import Column, screen, table
 
 GROUP: Final = "fedsecure.doctors"

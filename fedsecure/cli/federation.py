@@ -10,7 +10,7 @@ from fedsecure.membership.handout import Handout
 from fedsecure.membership.issuing import Issuer
 from fedsecure.membership.own_party import load_own
 from fedsecure.protocol.identity import Role
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 
 app = typer.Typer(help="Change who takes part (model owner).", no_args_is_help=True)
 

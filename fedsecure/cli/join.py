@@ -14,7 +14,7 @@ from fedsecure.membership.joining import Candidate, accept, examine, require_fin
 from fedsecure.membership.own_party import find_config, load_own
 from fedsecure.protocol.fingerprints import read_fingerprint
 from fedsecure.protocol.identity import AggregatorParty, ModelOwnerParty, Party, Role
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 from fedsecure.terminal.text_tables import Column, screen, table
 
 STARTED: Final = {

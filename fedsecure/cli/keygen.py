@@ -12,7 +12,7 @@ from fedsecure.membership.identity_file import SUFFIX, Identity
 from fedsecure.membership.keygen import Wanted, make
 from fedsecure.membership.own_party import FILES
 from fedsecure.protocol.identity import Role
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 
 
 def command(  # noqa: PLR0913 - each is an option of the command

@@ -11,7 +11,7 @@ from rich.text import Text
 from fedsecure.owner.recorder import RoundReport
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.remarks import Figures, Kind, over_all, remarks
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 from fedsecure.terminal.text_tables import screen
 
 # Title and width of each column; rows are printed as they come, so that a training of

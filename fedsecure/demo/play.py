@@ -20,7 +20,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.storage import locks
 from fedsecure.study.sites import find_sites
 from fedsecure.system.lifeline import interruptible
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 
 READY_SECONDS: Final = 60.0
 LOOK_EVERY: Final = 0.2  # seconds

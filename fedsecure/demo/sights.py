@@ -19,7 +19,7 @@ from sqlalchemy import text
 from fedsecure.demo.outcome import Outcome
 from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder
 from fedsecure.storage import database
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 from fedsecure.terminal.text_tables import Column, table
 
 OF_ROUNDS: Final = "'SELECT * FROM v_round'"

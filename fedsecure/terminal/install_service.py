@@ -18,7 +18,7 @@ from fedsecure.system.systemd import (
     require_user,
     unit_text,
 )
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 
 UserOption = Annotated[
     str, typer.Option(metavar="NAME", help="Who runs it; never root.")

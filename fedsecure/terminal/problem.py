@@ -1,7 +1,7 @@
 """An error of ours for a person: what happened, where, and what to type next."""
 
 from fedsecure.errors import FedsecureError
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 
 
 def report(error: FedsecureError) -> None:

@@ -23,7 +23,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 
 T = TypeVar("T")
 ENDLESS: Final = 1_000_000  # characters of a line that goes to a pipe or a file

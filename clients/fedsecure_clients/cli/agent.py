@@ -15,7 +15,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.study.config import Study, load_study
 from fedsecure.study.keras.tensorflow import import_quietly
 from fedsecure.study.task import MAX_SEED
-from fedsecure.terminal.console import Console, printable_event
+from fedsecure.terminal.screen import Console, printable_event
 from fedsecure.terminal.text_tables import screen
 from fedsecure_clients.agent.config import load_agent_settings
 from fedsecure_clients.cli.consent import approve, refuse, review

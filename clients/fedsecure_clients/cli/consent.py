@@ -17,7 +17,7 @@ import typer
 from fedsecure.membership import versions
 from fedsecure.protocol.identity import Federation
 from fedsecure.study.handover import read_study_file
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 from fedsecure.terminal.text_tables import screen
 from fedsecure_clients.agent.config import AgentSettings, load_agent_settings
 from fedsecure_clients.consent.review import Review, request_of

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fedsecure.study.schema.features import load_schema
-from fedsecure.terminal.console import Console
+from fedsecure.terminal.screen import Console
 from fedsecure.terminal.text_tables import screen
 
 app = typer.Typer(help="Look at this data owner's own data.", no_args_is_help=True)

@@ -8,7 +8,7 @@ import typer
 from fedsecure.cli.rounds.options import Database, Json
 from fedsecure.review import sql_shell
 from fedsecure.review.reading import open_round_store
-from fedsecure.terminal.console import echo
+from fedsecure.terminal.screen import echo
 from fedsecure.terminal.text_tables import screen
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fedsecure.errors import FedsecureError, OperatorError, one_line, printable
-from fedsecure.terminal.console import Console, printable_event
+from fedsecure.terminal.screen import Console, printable_event
 
 ROOT = Path(__file__).parents[3]
 ORDERS = [
