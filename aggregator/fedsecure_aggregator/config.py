@@ -34,7 +34,7 @@ from fedsecure.membership.accepted import (
 from fedsecure.membership.own_party import load_of
 from fedsecure.protocol.identity import Federation, Name, Role, load_federation
 from fedsecure.protocol.signing import Author
-from fedsecure.system.settings import RelativePath, Settings
+from fedsecure.system.toml_file import RelativePath, Settings
 from fedsecure.transport.connection_limits import Limits, canonical
 from fedsecure_aggregator.rules.limits import STILL_SECONDS, TIDY_SECONDS
 from fedsecure_aggregator.rules.policy import Policy

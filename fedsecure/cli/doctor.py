@@ -12,7 +12,7 @@ from rich.text import Text
 from fedsecure.doctor.findings import Check, Finding, State, run
 from fedsecure.errors import OperatorError
 from fedsecure.membership.own_party import find_config, role_of
-from fedsecure.system import settings
+from fedsecure.system import toml_file
 from fedsecure.terminal.screen import Console
 from fedsecure.terminal.text_tables import Column, screen, table
 
@@ -68,7 +68,7 @@ def command(
 
 
 def _checks(config: Path) -> Checks:
-    role = role_of(config, settings.read_toml(config))
+    role = role_of(config, toml_file.read_toml(config))
     points = entry_points(group=GROUP, name=role.value)
     try:
         checks: Checks = next(iter(points)).load()

@@ -10,7 +10,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.membership import own_tls
 from fedsecure.membership.own_party import find_config, role_of
 from fedsecure.protocol.identity import Role
-from fedsecure.system import settings
+from fedsecure.system import toml_file
 
 SECTIONS = {Role.AGGREGATOR: "tls", Role.MODEL_OWNER: "superlink"}
 
@@ -40,7 +40,7 @@ def command(
 
 
 def _tls_section(path: Path) -> dict[str, Any]:
-    content = settings.read_toml(path)
+    content = toml_file.read_toml(path)
     section = content.get(SECTIONS.get(role_of(path, content), ""))
     if not isinstance(section, dict) or not {"certificate", "key"} <= section.keys():
         raise OperatorError("FS-813", f"{path} is not of a server")

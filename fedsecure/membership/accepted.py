@@ -32,15 +32,15 @@ from fedsecure.protocol.fingerprints import Fingerprint
 from fedsecure.protocol.identity import Federation, Name, Role, load_federation
 from fedsecure.protocol.signing import Author
 from fedsecure.protocol.signing_keys import load_signing_key, require_key_of
-from fedsecure.system import settings
-from fedsecure.system.settings import RelativePath
+from fedsecure.system import toml_file
+from fedsecure.system.toml_file import RelativePath
 
 ACCEPTED: Final = "accepted.toml"
 AcceptedPath = Annotated[RelativePath, Field(validate_default=True)]
 """Where accepted.toml lies; beside the configuration if nothing is said."""
 
 
-class Accepted(settings.Settings):
+class Accepted(toml_file.Settings):
     """The content of `accepted.toml`."""
 
     name: Name
@@ -141,7 +141,7 @@ def load_accepted(path: Path) -> Accepted:
     """
     if not path.exists():
         raise OperatorError("FS-753", f"there is no {path}")
-    return settings.load(path, Accepted)
+    return toml_file.load(path, Accepted)
 
 
 def save_accepted(path: Path, accepted: Accepted) -> None:

@@ -24,7 +24,7 @@ from fedsecure.membership import detached
 from fedsecure.membership.files import write_public
 from fedsecure.protocol.fingerprints import as_words
 from fedsecure.protocol.identity import FlowerKey, HostPort, Party, Role, Url
-from fedsecure.system import settings
+from fedsecure.system import toml_file
 
 TYPE: Final = "identity"
 SUFFIX: Final = ".identity.toml"
@@ -110,8 +110,8 @@ def read(path: Path) -> Identity:
         PeerError: FS-747 when it is not as its party signed it.
     """
     try:
-        signed = settings.load(path, _SignedIdentity)
-    except settings.KeysError as error:
+        signed = toml_file.load(path, _SignedIdentity)
+    except toml_file.KeysError as error:
         raise PeerError("FS-747", error.detail) from error
     identity = Identity.model_validate(signed.model_dump(exclude={"signature"}))
     try:

@@ -24,7 +24,7 @@ from fedsecure.membership.own_party import OwnParty
 from fedsecure.protocol.identity import Federation, Role
 from fedsecure.protocol.signing import Author
 from fedsecure.protocol.signing_keys import load_signing_key, require_key_of
-from fedsecure.system import settings
+from fedsecure.system import toml_file
 
 IDENTITIES: Final = "identities"
 RETIRED: Final = "retired"
@@ -181,7 +181,7 @@ def assemble(
     try:
         return Federation.model_validate(content)
     except ValidationError as error:
-        raise OperatorError("FS-756", settings.explain(error)) from error
+        raise OperatorError("FS-756", toml_file.explain(error)) from error
 
 
 def authorities(identities: Iterable[Identity]) -> bytes | None:

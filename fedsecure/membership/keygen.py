@@ -26,7 +26,7 @@ from fedsecure.membership.own_party import FILES
 from fedsecure.protocol.identity import Role
 from fedsecure.protocol.node_keys import generate_node_key
 from fedsecure.protocol.signing_keys import public_key_text, save_signing_key
-from fedsecure.system import settings
+from fedsecure.system import toml_file
 from fedsecure.system.private_files import write_private
 
 SIGNING_KEY: Final = "signing.pem"
@@ -88,7 +88,7 @@ def _identity(
             flower_key=flower_key,
         )
     except ValidationError as error:
-        raise OperatorError("FS-814", settings.explain(error, Identity)) from error
+        raise OperatorError("FS-814", toml_file.explain(error, Identity)) from error
 
 
 def _require_empty(wanted: Wanted, folder: Path) -> None:

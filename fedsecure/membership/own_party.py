@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from fedsecure.errors import OperatorError
 from fedsecure.membership.accepted import ACCEPTED, AcceptedPath
 from fedsecure.protocol.identity import Name, Role
-from fedsecure.system import settings
-from fedsecure.system.settings import RelativePath
+from fedsecure.system import toml_file
+from fedsecure.system.toml_file import RelativePath
 
 FILES: Final = {
     Role.MODEL_OWNER: "owner.toml",
@@ -50,7 +50,7 @@ def load_own(path: Path) -> tuple[Role, OwnParty]:
     Raises:
         OperatorError: FS-801 to FS-803, FS-813 when it is of no role.
     """
-    return role_of(path, settings.read_toml(path)), settings.load(path, OwnParty)
+    return role_of(path, toml_file.read_toml(path)), toml_file.load(path, OwnParty)
 
 
 def load_of(role: Role, path: Path, model: type[Model]) -> Model:
@@ -59,11 +59,11 @@ def load_of(role: Role, path: Path, model: type[Model]) -> Model:
     Raises:
         OperatorError: FS-801 to FS-803, FS-813 when it is another role's.
     """
-    content = settings.read_toml(path)
+    content = toml_file.read_toml(path)
     others = [one for one, key in _TELLING.items() if key in content]
     if others and role not in others:
         raise OperatorError("FS-813", f"{path} is of a {others[0]}, not of a {role}")
-    return settings.load(path, model)
+    return toml_file.load(path, model)
 
 
 def role_of(path: Path, content: dict[str, Any]) -> Role:

@@ -9,14 +9,14 @@ from fedsecure.membership.accepted import ACCEPTED, AcceptedPath, open_membershi
 from fedsecure.membership.own_party import load_of
 from fedsecure.protocol.identity import Name, Role
 from fedsecure.protocol.signing import Author
-from fedsecure.system import settings
-from fedsecure.system.settings import RelativePath
+from fedsecure.system import toml_file
+from fedsecure.system.toml_file import RelativePath
 from fedsecure.system.wording import form
 
 DATABASE = "rounds.db"
 
 
-class SuperlinkSettings(settings.Settings):
+class SuperlinkSettings(toml_file.Settings):
     """The section `[superlink]`: where agents join, and its TLS files."""
 
     listen: Annotated[
@@ -27,7 +27,7 @@ class SuperlinkSettings(settings.Settings):
     key: RelativePath
 
 
-class OwnerSettings(settings.Settings):
+class OwnerSettings(toml_file.Settings):
     """The content of `owner.toml`; paths are taken from the file's own folder.
 
     `folder` receives the round store, models and logs. `round_seconds` is how long

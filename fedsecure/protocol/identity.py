@@ -21,7 +21,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from fedsecure.errors import PeerError
 from fedsecure.protocol.encodings import Base64Key, Digest, from_base64url
 from fedsecure.protocol.fingerprints import fingerprint
-from fedsecure.system import settings
+from fedsecure.system import toml_file
 from fedsecure.system.wording import form
 
 Name = Annotated[
@@ -96,7 +96,7 @@ class Role(StrEnum):
     DATA_OWNER = "data-owner"
 
 
-class Party(settings.Settings):
+class Party(toml_file.Settings):
     """A name and the Ed25519 public key that signs for it."""
 
     name: Name
@@ -131,7 +131,7 @@ class DataOwnerParty(Party):
     flower_key: FlowerKey
 
 
-class Federation(settings.Settings):
+class Federation(toml_file.Settings):
     """The content of `federation.toml`.
 
     `number` counts the changes of the file from 1; `previous` is the digest of the
@@ -220,4 +220,4 @@ def load_federation(path: Path) -> Federation:
     Raises:
         OperatorError: FS-801 to FS-803 with the file and the key.
     """
-    return settings.load(path, Federation)
+    return toml_file.load(path, Federation)

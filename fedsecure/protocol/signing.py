@@ -24,7 +24,7 @@ from fedsecure.errors import PeerError
 from fedsecure.protocol.encodings import from_base64url
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.statements import AUTHOR_FIELD, SIGNERS, Member, Statement
-from fedsecure.system.settings import explain
+from fedsecure.system.toml_file import explain
 
 ALGORITHM: Final = "EdDSA"
 MAX_TOKEN: Final = 64 * 2**20  # bytes; the largest is an opening of 10,000 members

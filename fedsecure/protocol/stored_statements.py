@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from fedsecure.errors import PeerError
 from fedsecure.protocol.signing import Signed, digest_of, parts_of
 from fedsecure.protocol.statements import Statement
-from fedsecure.system.settings import explain
+from fedsecure.system.toml_file import explain
 
 S = TypeVar("S", bound=Statement)
 

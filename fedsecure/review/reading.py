@@ -18,8 +18,8 @@ from fedsecure.membership.own_party import FILES
 from fedsecure.owner.store.rounds import MIGRATIONS
 from fedsecure.protocol.identity import Role
 from fedsecure.storage import database, revisions
-from fedsecure.system import settings
-from fedsecure.system.settings import RelativePath
+from fedsecure.system import toml_file
+from fedsecure.system.toml_file import RelativePath
 
 ROUNDS: Final = "rounds.db"
 OWNER: Final = Path(FILES[Role.MODEL_OWNER])
@@ -59,7 +59,7 @@ def usual_place() -> str | Path:
         OperatorError: FS-860 when there is none, FS-801 to FS-803 for owner.toml.
     """
     if OWNER.is_file():
-        owner = settings.load(OWNER, _Owner)
+        owner = toml_file.load(OWNER, _Owner)
         return owner.database or owner.folder / ROUNDS
     for place in USUAL_PLACES:
         if place.exists():

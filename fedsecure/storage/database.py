@@ -28,7 +28,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 
 from fedsecure.errors import OperatorError
 from fedsecure.storage.sql_failures import BUSY_SECONDS, is_busy
-from fedsecure.system.settings import is_utf8
+from fedsecure.system.toml_file import is_utf8
 
 CONNECT_ARGUMENTS: Final = {  # of libpq: seconds, but for the last one
     "connect_timeout": 5,

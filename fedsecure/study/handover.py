@@ -21,7 +21,7 @@ from fedsecure.protocol.statement_fields import MAX_DIMENSION
 from fedsecure.study.strict import Strict, canonical
 from fedsecure.study.task import MAX_TASK, STUDY, parse_task
 from fedsecure.study.terms import StudyRequest, Terms, require_declared
-from fedsecure.system.settings import explain
+from fedsecure.system.toml_file import explain
 
 MAX_FILE: Final = 4 * MAX_TASK  # bytes; the text is escaped in it
 

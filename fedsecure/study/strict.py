@@ -14,7 +14,7 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fedsecure.errors import OperatorError
-from fedsecure.system.settings import read_toml
+from fedsecure.system.toml_file import read_toml
 from fedsecure.system.wording import say
 
 Location = tuple[str | int, ...]

@@ -24,7 +24,7 @@ from fedsecure.errors import PeerError
 from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
 from fedsecure.study.schema.features import FeatureSchema
 from fedsecure.study.strict import Strict, canonical
-from fedsecure.system.settings import explain
+from fedsecure.system.toml_file import explain
 
 MODEL_DOMAIN: Final = b"fedsecure v1 model digest"
 DOMAIN: Final = b"fedsecure v1 task digest"

@@ -1,6 +1,6 @@
 """What a program asks of its machine.
 
-    settings       a party's TOML file into a strict model
+    toml_file      a party's TOML file into a strict model
     wording        what is wrong with a value, for people who write files
     private_files  files that one user alone can read
     durability     what outlasts a power cut

@@ -9,7 +9,7 @@ from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.protocol.identity import Federation, Role
 from fedsecure.protocol.statement_fields import MAX_DIMENSION
 from fedsecure.protocol.statements import RoundSpec
-from fedsecure.system.settings import Settings
+from fedsecure.system.toml_file import Settings
 
 DAY: Final = 86_400  # seconds
 

@@ -11,8 +11,8 @@ from fedsecure.membership.accepted import ACCEPTED, AcceptedPath
 from fedsecure.membership.own_party import load_of
 from fedsecure.protocol.fingerprints import Fingerprint
 from fedsecure.protocol.identity import Federation, HostPort, Name, Role
-from fedsecure.system import settings
-from fedsecure.system.settings import RelativePath
+from fedsecure.system import toml_file
+from fedsecure.system.toml_file import RelativePath
 from fedsecure.system.wording import form
 from fedsecure_clients.consent.policy import Policy
 
@@ -20,7 +20,7 @@ KERAS_APP: Final = "fedsecure_clients.keras_app.app:app"
 APP: Final = form(r"^[\w.]+:\w+$", "package.module:app")
 
 
-class AgentSettings(settings.Settings):
+class AgentSettings(toml_file.Settings):
     """The content of `agent.toml`; paths are taken from the file's own folder."""
 
     name: Name

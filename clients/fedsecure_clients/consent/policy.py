@@ -12,13 +12,13 @@ from pydantic import ConfigDict, Field
 
 from fedsecure.errors import PeerError
 from fedsecure.protocol.statements import Purpose, RoundSpec, Weighting
-from fedsecure.system import settings
+from fedsecure.system import toml_file
 from fedsecure_clients.consent.hours import Hours, Zone
 
 SHOWN: Final = 5  # columns that an error names
 
 
-class Policy(settings.Settings):
+class Policy(toml_file.Settings):
     """The section `[policy]` of `agent.toml`; the defaults give least away.
 
     `studies`: whether a person here approves each study before its first round.

@@ -39,7 +39,7 @@ from fedsecure.study.task import (
     ConfigValue,
     Layer,
 )
-from fedsecure.system.settings import explain
+from fedsecure.system.toml_file import explain
 
 CONFIG: Final = "config"
 OURS: Final = "fedsecure"

@@ -21,7 +21,7 @@ from fedsecure.study.schema.arrays import ArraysSchema
 from fedsecure.study.schema.images import ImagesSchema
 from fedsecure.study.schema.tables import TableSchema
 from fedsecure.study.strict import read_strict
-from fedsecure.system.settings import read_toml
+from fedsecure.system.toml_file import read_toml
 
 AnySchema = TableSchema | ArraysSchema | ImagesSchema
 FeatureSchema = Annotated[AnySchema, Field(discriminator="kind")]

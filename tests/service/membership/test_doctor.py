@@ -33,7 +33,7 @@ from fedsecure.errors import OperatorError, PeerError
 from fedsecure.frameworks.flower import doctor as owner_doctor
 from fedsecure.membership.keygen import Wanted
 from fedsecure.protocol.identity import Role
-from fedsecure.system.settings import read_toml
+from fedsecure.system.toml_file import read_toml
 from fedsecure_aggregator.config import load
 from fedsecure_aggregator.operations import doctor as aggregator_doctor
 from fedsecure_aggregator.operations.health import require_ready

@@ -6,15 +6,15 @@ from hypothesis import HealthCheck, example, given, settings as budget, strategi
 from pydantic import Field, ValidationError
 
 from fedsecure.errors import OperatorError
-from fedsecure.system import settings
-from fedsecure.system.settings import RelativePath, explain
+from fedsecure.system import toml_file
+from fedsecure.system.toml_file import RelativePath, explain
 
 
-class Database(settings.Settings):
+class Database(toml_file.Settings):
     url: str
 
 
-class Example(settings.Settings):
+class Example(toml_file.Settings):
     name: str = "example"
     number: int = 1
     share: Annotated[float, Field(allow_inf_nan=False)] = 0.5
@@ -25,7 +25,7 @@ class Example(settings.Settings):
 def load(folder: Path, content: str | bytes) -> Example:
     path = folder / "example.toml"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return settings.load(path, Example)
+    return toml_file.load(path, Example)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_paths_start_at_the_file_that_names_them(
     (tmp_path / "conf").mkdir()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf" / "example.toml").write_text(f'file = "{file}"')
-    loaded = settings.load(Path("conf/example.toml"), Example)
+    loaded = toml_file.load(Path("conf/example.toml"), Example)
     assert loaded.file == tmp_path / "conf" / found
 
 
@@ -117,7 +117,7 @@ def test_any_file_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize("path", ["missing.toml", ".", "missing/example.toml"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, path: str) -> None:
     with pytest.raises(OperatorError, match="FS-801") as caught:
-        settings.load(tmp_path / path, Example)
+        toml_file.load(tmp_path / path, Example)
     assert str(tmp_path / path) in caught.value.detail
 
 
