@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fedsecure.errors import PROBLEMS
 from fedsecure.study.schema.features import AnySchema
-from fedsecure.study.schema.tables import TableSchema
+from fedsecure.study.schema.tabular import TableSchema
 from fedsecure.study.task import Task
 from fedsecure.terminal.text_tables import Column, Listing, table
 from fedsecure.terminal.values import SHORT, plain

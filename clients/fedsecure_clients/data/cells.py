@@ -9,7 +9,7 @@ import numpy as np
 
 from fedsecure.errors import OperatorError
 from fedsecure.study.schema.columns import CellError, Codes
-from fedsecure.study.schema.tables import TableSchema
+from fedsecure.study.schema.tabular import TableSchema
 from fedsecure_clients.data.examples import (
     MAX_PLACES,
     Dataset,

@@ -1,7 +1,7 @@
 """The feature schema: what one example at a data owner means to a model.
 
     features  the kinds of schemas, and what they share
-    tables    a row of a table
+    tabular   a row of a table
     columns   the kinds of columns, and each one's numbers
     arrays    an NPZ file
     images    a folder with one subfolder for each class

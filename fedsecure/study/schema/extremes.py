@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fedsecure.study.schema.arrays import ArraysSchema
 from fedsecure.study.schema.columns import NumberColumn, scaled
 from fedsecure.study.schema.features import AnySchema
-from fedsecure.study.schema.tables import TableSchema
+from fedsecure.study.schema.tabular import TableSchema
 
 MOST: Final = 2**24  # numbers in all rows together
 

@@ -19,7 +19,7 @@ from pydantic import Field
 from fedsecure.errors import OperatorError
 from fedsecure.study.schema.arrays import ArraysSchema
 from fedsecure.study.schema.images import ImagesSchema
-from fedsecure.study.schema.tables import TableSchema
+from fedsecure.study.schema.tabular import TableSchema
 from fedsecure.study.strict import read_strict
 from fedsecure.system.toml_file import read_toml
 

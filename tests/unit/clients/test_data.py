@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from fedsecure.errors import OperatorError
 from fedsecure.study.schema.features import load_schema
-from fedsecure.study.schema.tables import TableSchema
+from fedsecure.study.schema.tabular import TableSchema
 from fedsecure_clients.data import data_report, tables
 from fedsecure_clients.data.dataset import Dataset, inspect, load, split
 

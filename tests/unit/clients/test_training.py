@@ -13,7 +13,7 @@ from fedsecure.study.config import Study, load_study
 from fedsecure.study.keras.architecture import model_to_data
 from fedsecure.study.keras.building import build_model
 from fedsecure.study.metrics import read_means
-from fedsecure.study.schema.tables import TableSchema
+from fedsecure.study.schema.tabular import TableSchema
 from fedsecure.study.task import Task
 from fedsecure_clients.data.dataset import Dataset, load, split
 from fedsecure_clients.keras_app.steps import Steps

@@ -11,7 +11,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.study.config import Study, declared_scalars, load_study
 from fedsecure.study.keras.architecture import flat_weights
 from fedsecure.study.keras.building import build_model
-from fedsecure.study.schema.tables import TableSchema
+from fedsecure.study.schema.tabular import TableSchema
 from fedsecure.study.task import parse_task
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from fedsecure.errors import OperatorError
 from fedsecure.study.schema.columns import CellError
 from fedsecure.study.schema.features import load_schema
-from fedsecure.study.schema.tables import TableSchema
+from fedsecure.study.schema.tabular import TableSchema
 from fedsecure.study.strict import canonical
 
 SCHEMA = """\

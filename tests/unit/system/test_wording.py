@@ -17,7 +17,7 @@ from fedsecure.protocol.identity import Federation
 from fedsecure.study.config import StudyFile, load_study
 from fedsecure.study.schema.arrays import ArraysSchema
 from fedsecure.study.schema.images import ImagesSchema
-from fedsecure.study.schema.tables import TableSchema
+from fedsecure.study.schema.tabular import TableSchema
 from fedsecure.system.toml_file import load
 from fedsecure.system.wording import _FORMS, keys, nearest, say
 from fedsecure_aggregator.config import AggregatorSettings
