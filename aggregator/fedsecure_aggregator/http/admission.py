@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fedsecure.errors import RoundStateError
 from fedsecure.transport.bounded_connection import Peer, peer_of
-from fedsecure_aggregator.http.metrics import Metrics
 from fedsecure_aggregator.http.problems import document
+from fedsecure_aggregator.http.prometheus import Metrics
 from fedsecure_aggregator.http.rate_limit import RateLimit
 
 REST: Final = 1.0  # seconds

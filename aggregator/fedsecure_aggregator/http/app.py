@@ -11,8 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from fedsecure.transport.connection_limits import Lines
 from fedsecure_aggregator.http.admission import Admission
 from fedsecure_aggregator.http.background import Task, running
-from fedsecure_aggregator.http.metrics import Metrics
 from fedsecure_aggregator.http.problems import add_handlers
+from fedsecure_aggregator.http.prometheus import Metrics
 from fedsecure_aggregator.http.rate_limit import RateLimit
 from fedsecure_aggregator.http.readiness import Readiness
 from fedsecure_aggregator.http.routes import Routes

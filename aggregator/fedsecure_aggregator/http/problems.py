@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from fedsecure.errors import PROBLEMS, FedsecureError, OperatorError, Problem
 from fedsecure.system.wording import say
-from fedsecure_aggregator.http.metrics import Metrics
+from fedsecure_aggregator.http.prometheus import Metrics
 
 MEDIA_TYPE: Final = "application/problem+json"
 UNSAID: Final = "see the log of this aggregator"

@@ -36,7 +36,7 @@ from fedsecure.transport.connection_limits import Lines
 from fedsecure.transport.held_bodies import HeldBodies
 from fedsecure_aggregator.http.cached_answers import CachedAnswer
 from fedsecure_aggregator.http.intake import Intake
-from fedsecure_aggregator.http.metrics import Metrics, Stage
+from fedsecure_aggregator.http.prometheus import Metrics, Stage
 from fedsecure_aggregator.http.rate_limit import RateLimit
 from fedsecure_aggregator.http.readiness import Readiness
 from fedsecure_aggregator.http.request_body import reading
