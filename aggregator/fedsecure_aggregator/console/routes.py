@@ -19,7 +19,7 @@ from fedsecure.console.shell import Console
 from fedsecure.protocol.statements import RoundSpec
 from fedsecure.protocol.stored_statements import stored
 from fedsecure.terminal.values import moment, plain, size
-from fedsecure_aggregator.console import columns, reading
+from fedsecure_aggregator.console import page_tables, reading
 from fedsecure_aggregator.console.reading import Detail, RoundRow
 from fedsecure_aggregator.rules.policy import Policy
 
@@ -50,8 +50,8 @@ class Routes:
             "rounds.html",
             shown=shown,
             states={state.value: number for state, number in shown.states.items()},
-            columns=columns.ROUNDS,
-            refusals=columns.REFUSALS,
+            columns=page_tables.ROUNDS,
+            refusals=page_tables.REFUSALS,
             policy=list(_policy(self.policy)),
             href=_page_of,
         )
@@ -68,8 +68,8 @@ class Routes:
             shown=shown,
             row=shown.round,
             facts=list(_facts(shown)),
-            reports=columns.REPORTS,
-            refusals=columns.REFUSALS,
+            reports=page_tables.REPORTS,
+            refusals=page_tables.REFUSALS,
             left_out=sorted(reported - shown.members) if shown.opening else [],
             silent=sorted(set(statement.cohort) - reported),
             spec=statement.model_dump_json(indent=2),
