@@ -23,7 +23,7 @@ from fedsecure.core.encoding import MeanUpdate
 from fedsecure.core.scalars import MeanScalars
 from fedsecure.core.scheme import Measurement
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.owner.jobs.training import Training
+from fedsecure.owner.jobs.training_rounds import Training
 from fedsecure.owner.recorder import Recorder, RoundReport
 from fedsecure.owner.rounds.proposal import RoundRequest
 from fedsecure.owner.run.accountant import UNLIMITED, Accountant

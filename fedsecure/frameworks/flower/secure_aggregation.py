@@ -17,7 +17,7 @@ from fedsecure.frameworks.flower.fleet import Fleet, FlowerParticipants
 from fedsecure.frameworks.flower.linear import require_linear
 from fedsecure.frameworks.flower.wrapped import Wrapped
 from fedsecure.owner.jobs.model_source import WHOLE, Parts
-from fedsecure.owner.jobs.training import Training
+from fedsecure.owner.jobs.training_rounds import Training
 from fedsecure.owner.rounds.round_owner import RoundOwner
 from fedsecure.owner.run.accountant import UNLIMITED, Accountant
 from fedsecure.owner.run.loop import RoundLoop

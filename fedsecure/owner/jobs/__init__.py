@@ -1,11 +1,11 @@
 """What a model owner has rounds for: each job says what is asked in which round.
 
-    train         what `fedsecure train` does, from its first look to the saved model
-    start         how a run starts: anew, from an earlier round, or again
-    training      the rounds of a training, and what was opened before, once more
-    evaluate      the round at its end, which has no step
-    model_source  where a study's model comes from, whatever framework made it
-    rollback      a run that starts from an earlier round's model
+    train            what `fedsecure train` does, from its first look to the saved model
+    run_start        how a run starts: anew, from an earlier round, or again
+    training_rounds  the rounds of a training, and what was opened before, once more
+    evaluate         the round at its end, which has no step
+    model_source     where a study's model comes from, whatever framework made it
+    rollback         a run that starts from an earlier round's model
 
 The run loop (`owner.run`) runs whatever a job asks for.
 """

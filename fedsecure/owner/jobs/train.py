@@ -16,8 +16,8 @@ from typing import Protocol, TypeAlias
 
 from fedsecure.owner.jobs.model_source import ModelSource, Parts
 from fedsecure.owner.jobs.rollback import Beginning
-from fedsecure.owner.jobs.start import StartedRun, resumable, resume, start
-from fedsecure.owner.jobs.training import Strategy, Training
+from fedsecure.owner.jobs.run_start import StartedRun, resumable, resume, start
+from fedsecure.owner.jobs.training_rounds import Strategy, Training
 from fedsecure.owner.process import Owner
 from fedsecure.owner.recorder import Recorder, RoundReport, model_file
 from fedsecure.owner.run.accountant import UNLIMITED, Accountant

@@ -10,7 +10,7 @@ import typer.testing
 from fedsecure.cli.train import command
 from fedsecure.errors import OperatorError
 from fedsecure.owner import process
-from fedsecure.owner.jobs import start
+from fedsecure.owner.jobs import run_start
 from fedsecure.owner.process import Owner
 from fedsecure.owner.store.records import (
     ModelKind,
@@ -50,7 +50,7 @@ def owner(tmp_path: Path, study: Study) -> Any:
                 planned_rounds=3,
                 min_cohort=3,
                 clip=2.0,
-                settings=start.settings_of(study),
+                settings=run_start.settings_of(study),
                 initial_model=StoredModel("m", "0" * 64, 1, ModelKind.MODEL),
             )
         )
@@ -60,10 +60,10 @@ def owner(tmp_path: Path, study: Study) -> Any:
 def test_a_run_that_was_killed_failed_or_stopped_may_go_on(
     owner: Owner, study: Study
 ) -> None:
-    assert start.resumable(owner, study, RUN).run == RUN
+    assert run_start.resumable(owner, study, RUN).run == RUN
     for outcome in (RunState.FAILED, RunState.STOPPED):
         owner.store.finish_run(RunFinished(RUN, outcome))
-        assert start.resumable(owner, study, RUN).planned_rounds == 3
+        assert run_start.resumable(owner, study, RUN).planned_rounds == 3
         owner.store.resume_run(RUN)
 
 
@@ -72,9 +72,9 @@ def test_a_completed_run_and_one_that_nobody_knows_may_not(
 ) -> None:
     owner.store.finish_run(RunFinished(RUN, RunState.COMPLETED))
     with pytest.raises(OperatorError, match=r"FS-357.*completed"):
-        start.resumable(owner, study, RUN)
+        run_start.resumable(owner, study, RUN)
     with pytest.raises(OperatorError, match="FS-861"):
-        start.resumable(owner, study, "heart-2")
+        run_start.resumable(owner, study, "heart-2")
 
 
 def test_a_study_whose_settings_were_changed_is_refused_with_their_names(
@@ -83,7 +83,7 @@ def test_a_study_whose_settings_were_changed_is_refused_with_their_names(
     changed = study.training.model_copy(update={"batch_size": 99})
     other = cast("Study", _replaced(study, training=changed))
     with pytest.raises(OperatorError, match=r"FS-356.*\[training\] batch_size$"):
-        start.resumable(owner, other, RUN)
+        run_start.resumable(owner, other, RUN)
 
 
 def _replaced(study: Study, **changes: object) -> object:
