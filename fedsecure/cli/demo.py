@@ -11,18 +11,22 @@ def command(
         Path, typer.Option(help="Where everything is put; made anew each time.")
     ] = Path("runs/demo"),
     study: Annotated[
-        Path, typer.Option(help="A study folder with each site's data in data/.")
+        Path,
+        typer.Option(
+            help="A study folder with each site's data in data/, or the name of one "
+            "in studies/."
+        ),
     ] = Path("studies/heart"),
     rounds: Annotated[
         int | None,
         typer.Option(min=1, envvar="ROUNDS", help="Instead of the study's number."),
     ] = None,
 ) -> None:
-    """Watch four hospitals train together on this machine.
+    """Watch data owners train together on this machine, four hospitals by default.
 
-    It starts two aggregators, four hospitals and a model owner, and trains. Every party
-    is a process of its own, started by the command that its users type; everything they
-    write lies below the folder afterwards.
+    It starts two aggregators, a model owner and an agent for each site of the study,
+    and trains. Every party is a process of its own, started by the command that its
+    users type; everything they write lies below the folder afterwards.
 
     Example: fedsecure demo --rounds 3
     """

@@ -7,10 +7,8 @@ from typing import Annotated
 import typer
 
 from fedsecure.errors import OperatorError
-from fedsecure.study.config import load_study
+from fedsecure.study.app_study import AppStudy, load_any_study
 from fedsecure.study.handover import StudyFile
-from fedsecure.study.keras.building import build_model
-from fedsecure.study.task import STUDY
 
 app = typer.Typer(help="Hand a study to data owners (model owner).")
 
@@ -42,16 +40,19 @@ def export(
     """
     # Here, so that `--help` answers at once; TensorFlow last, after what is quick.
     from fedsecure.frameworks.flower.strategies import build_strategy  # noqa: PLC0415
+    from fedsecure.frameworks.model_sources import build_source, load_framework  # noqa: PLC0415
     from fedsecure.owner.settings import load_owner_settings  # noqa: PLC0415
-    from fedsecure.study.keras.tensorflow import import_quietly  # noqa: PLC0415
 
-    chosen = load_study(load_owner_settings(config).study)
+    chosen = load_any_study(load_owner_settings(config).study)
     build_strategy(chosen)  # a name that is wrong, before anybody approves
-    import_quietly("keras")
-    _, data = build_model(chosen)
-    request = chosen.request(data)
+    load_framework(chosen)
+    source = build_source(chosen)
+    request = source.request
     file = StudyFile(
-        study=str(request.config[STUDY]), terms=request.terms, parameters=data.size
+        kind="app" if isinstance(chosen, AppStudy) else "keras",
+        study=request.text,
+        terms=request.terms,
+        parameters=source.initial().weights.size,
     )
     path = output or Path(f"{chosen.name}.study.json")
     try:

@@ -71,14 +71,14 @@ def command(
     # last, so that a slip in owner.toml or study.toml is told before it.
     from fedsecure.cli.progress import RoundTable  # noqa: PLC0415
     from fedsecure.owner.settings import load_owner_settings  # noqa: PLC0415
-    from fedsecure.study.config import load_study  # noqa: PLC0415
+    from fedsecure.study.app_study import load_any_study  # noqa: PLC0415
 
     settings = load_owner_settings(config)
-    study = replace(load_study(settings.study), weights_seed=weights_seed)
+    study = replace(load_any_study(settings.study), weights_seed=weights_seed)
     from fedsecure.frameworks.flower.framework import flower  # noqa: PLC0415
     from fedsecure.frameworks.flower.runtime import quiet  # noqa: PLC0415
     from fedsecure.frameworks.flower.strategies import build_strategy  # noqa: PLC0415
-    from fedsecure.frameworks.keras.model_source import keras_model  # noqa: PLC0415
+    from fedsecure.frameworks.model_sources import build_source, load_framework  # noqa: PLC0415
     from fedsecure.owner.jobs.rollback import Beginning  # noqa: PLC0415
     from fedsecure.owner.jobs.train import (  # noqa: PLC0415
         Progress,
@@ -86,10 +86,9 @@ def command(
         Wanted,
     )
     from fedsecure.owner.process import open_owner  # noqa: PLC0415
-    from fedsecure.study.keras.tensorflow import import_quietly  # noqa: PLC0415
 
     build_strategy(study)
-    import_quietly("keras")
+    load_framework(study)
     quiet()
     with (
         interruptible(),
@@ -109,7 +108,7 @@ def command(
             beginning = Beginning(from_round, forced=force)
             if force:
                 table.stage(f"starting from round {from_round}, accepted or not")
-        framework, build = flower(owner, study), partial(keras_model, study)
+        framework, build = flower(owner, study), partial(build_source, study)
         job = TrainingJob(owner, study, build, framework, progress)
         model = job.run(Wanted(rounds, resume, beginning))
         table.done(model)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from fedsecure.demo.outcome import compare, read_outcome, write_result
+from fedsecure.demo.outcome import measure, read_outcome, write_result
 from fedsecure.demo.processes import Processes
 from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder, provision
 from fedsecure.demo.sights import (
@@ -24,16 +24,24 @@ from fedsecure.terminal.screen import Console
 
 READY_SECONDS: Final = 60.0
 LOOK_EVERY: Final = 0.2  # seconds
+SHOWN: Final = 8  # data owners that are named
+STUDIES: Final = Path("studies")  # where a study is looked for by its name
 
 
 def play(root: Path, study: Path, rounds: int | None) -> None:
     """Run the demo; Ctrl-C stops everything it started.
+
+    Args:
+        root: Where everything is put.
+        study: A study folder, or the name of one in studies/.
+        rounds: Instead of the study's own number.
 
     Raises:
         OperatorError: FS-87x when the demo cannot start or one of its processes ends,
             FS-868 when its curves cannot be drawn, FS-116 when nothing was compared.
     """
     console = Console(highlight=False)
+    study = study if study.exists() else STUDIES / study
     with _alone(root), interruptible():
         sites = find_sites(study)
         folder = provision(root, study, sites)
@@ -42,12 +50,12 @@ def play(root: Path, study: Path, rounds: int | None) -> None:
         outcome = read_outcome(folder)
         console.print(
             f"{outcome.rounds} rounds in {seconds:.0f} s, "
-            "the start of TensorFlow and Flower included"
+            "the start of every process included"
         )
         show_what_everybody_saw(console, folder)
-        comparison = compare(folder, study, sites.values(), outcome)
-        show_what_the_owner_knows(console, outcome)
-        write_result(folder, outcome, comparison, seconds)
+        measured = measure(folder, study, sites.values(), outcome)
+        show_what_the_owner_knows(console, outcome, measured)
+        write_result(folder, outcome, measured, seconds)
         _draw_curves(folder)
     show_where_it_lies(console, folder)
 
@@ -56,7 +64,9 @@ def _introduce(console: Console, folder: DemoFolder) -> None:
     console.print(f"[bold]fedsecure demo[/] in {folder.root}/", soft_wrap=True)
     console.print(f"  model owner   {OWNER}")
     console.print(f"  aggregators   {', '.join(AGGREGATORS)}")
-    console.print(f"  data owners   {', '.join(folder.sites)}")
+    sites, more = folder.sites[:SHOWN], len(folder.sites) - SHOWN
+    others = f" and {more} more" if more > 0 else ""
+    console.print(f"  data owners   {', '.join(sites)}{others}")
 
 
 def _run(folder: DemoFolder, rounds: int | None) -> float:

@@ -3,7 +3,8 @@
     FOLDER/owner/           owner.toml, keys; later rounds.db and models
     FOLDER/aggregator-a/    aggregator.toml, keys; later data/ with database and spool
     FOLDER/aggregator-b/
-    FOLDER/SITE/            agent.toml, keys, the site's data; later its state
+    FOLDER/SITE/            agent.toml, keys, the site's data; later its state; the app
+                            that it installed, if the study asks for another than ours
 
 Each also holds what it accepted: federation.toml and accepted.toml. It is made as
 `fedsecure keygen`, `init` and `join` make it, but by one process, which no real
@@ -30,11 +31,17 @@ from fedsecure.membership.issuing import FEDERATION, Issuer
 from fedsecure.membership.keygen import Wanted
 from fedsecure.membership.own_party import load_own
 from fedsecure.protocol.identity import Role
+from fedsecure.study.app_study import AppStudy, load_any_study
+from fedsecure.study.config import AnyStudy
 
 MARKER: Final = ".fedsecure-demo"  # a folder without it was not made here
 HOST: Final = "127.0.0.1"
 OWNER: Final = "consortium"
 AGGREGATORS: Final = ("aggregator-a", "aggregator-b")
+APP_FOLDER: Final = "app"  # of a site, where its app lies
+WAITS: Final = {"round_seconds": (60.0, 2.0), "join_seconds": (100.0, 5.0)}
+"""Of the model owner: so many seconds, and so many for each site."""
+POLLS: Final = 16  # a second, of all sites together
 TAKEN: Final = frozenset({OWNER, *AGGREGATORS, "owner", "state"})  # names of ours
 
 
@@ -83,11 +90,15 @@ def provision(root: Path, study: Path, sites: Mapping[str, Path]) -> DemoFolder:
 
     Raises:
         OperatorError: FS-870 when `root` holds something else than a demo, FS-877 for
-            a site with the name of another party.
+            a site with the name of another party, FS-822 when the app that the study
+            asks for does not lie in its folder.
     """
     names = tuple(sites)
     if taken := TAKEN & set(names):
         raise OperatorError("FS-877", f"{', '.join(sorted(taken))}")
+    loaded = load_any_study(study)
+    if isinstance(loaded, AppStudy):
+        loaded.require_client()
     _clear(root)
     ports = dict(zip([*AGGREGATORS, OWNER], free_ports(3), strict=True))
     urls = {name: f"https://{HOST}:{ports[name]}" for name in AGGREGATORS}
@@ -95,13 +106,25 @@ def provision(root: Path, study: Path, sites: Mapping[str, Path]) -> DemoFolder:
     identities = _make_keys(folder, study, sites, ports)
     for name, data in sites.items():
         _copy(data, folder.config(name).parent / data.name)
-    _change(folder.config(OWNER), {"round_seconds": 60.0, "join_seconds": 120.0})
+    # All start at once, and share the processors of one machine.
+    seconds = {key: least + len(sites) * each for key, (least, each) in WAITS.items()}
+    _change(folder.config(OWNER), seconds)
     for name in names:
+        home = folder.config(name).parent
         # Nobody is asked to approve the study of a demo.
-        _change(folder.config(name), {"policy": {"studies": "any"}})
+        settings = {"policy": {"studies": "any"}, "poll_seconds": len(sites) / POLLS}
+        _change(folder.config(name), {**settings, **_install(loaded, home)})
     fingerprints = {name: one.fingerprint for name, one in identities.items()}
     _join(folder, _issue(folder), fingerprints)
     return folder
+
+
+def _install(study: AnyStudy, home: Path) -> Mapping[str, str]:
+    """Put the app where its data owner would; return what agent.toml says of it."""
+    if not isinstance(study, AppStudy):
+        return {}
+    _copy(study.require_client(), home / APP_FOLDER)
+    return {"app": study.app.client, "app_folder": APP_FOLDER}
 
 
 def free_ports(count: int) -> Sequence[int]:

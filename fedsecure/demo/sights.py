@@ -7,6 +7,7 @@ agent status`; nothing here is computed from what should have happened.
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -53,13 +54,18 @@ def show_what_everybody_saw(console: Console, folder: DemoFolder) -> None:
     console.print()
 
 
-def show_what_the_owner_knows(console: Console, outcome: Outcome) -> None:
-    """Print the figure that needs nobody's rows."""
+def show_what_the_owner_knows(
+    console: Console, outcome: Outcome, measured: Mapping[str, Any]
+) -> None:
+    """Print the figures that need no data owner's rows."""
     if outcome.auc is not None:
         console.print(
             f"The model owner, who has no rows, reads an AUC of {outcome.auc:.3f} from "
             "the opened histograms, in which every site weighs the same."
         )
+    if figures := measured.get("score"):
+        said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        console.print(f"On rows that only the model owner has: {said}.")
 
 
 def show_where_it_lies(console: Console, folder: DemoFolder) -> None:

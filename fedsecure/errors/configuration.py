@@ -82,7 +82,8 @@ PROBLEMS: Final = (
     Problem(
         "FS-822",
         "The ClientApp cannot be loaded",
-        "Install its package, and name it in agent.toml as app = 'package.module:app'.",
+        "Install its package, and name it in agent.toml as app = 'package.module:app'; "
+        "or put its file into a folder of yours and name that, too, as app_folder.",
     ),
     Problem(
         "FS-823",
@@ -133,8 +134,9 @@ PROBLEMS: Final = (
     ),
     Problem(
         "FS-842",
-        "The study's model is not a compiled Keras model",
-        "Let build() call model.compile(optimizer=..., loss=...) and return the model.",
+        "The study's model is not what its build() has to return",
+        "Let build() call model.compile(optimizer=..., loss=...) and return the Keras "
+        "model; in a study with [app], return a dict of float32 numpy arrays by name.",
     ),
     Problem(
         "FS-843",

@@ -3,5 +3,7 @@
     flower  carries questions and answers, steps with a strategy; the agent's mod
     keras   a study's model, for the model owner's jobs
 
-Neither needs the other.
+    model_sources  whose model a study has: Keras', or arrays for another app
+
+Neither of the two needs the other.
 """

@@ -1,6 +1,7 @@
 """What a study is: its settings, its feature schema, its model as data, its task.
 
     config      study.toml, in the folder that a model owner writes
+    app_study   the same where another app trains than the Keras one
     task        what a data owner is asked to do, and the digest that names it
     terms       what it is asked to agree to
     round_task  the task of one round, and the global model in it

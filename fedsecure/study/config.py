@@ -5,28 +5,32 @@
     model.py      `def build()`: a compiled Keras model
 
 Only the model owner runs model.py. Data owners receive the model as data.
+
+A study that another app trains has a section `[app]`, and no schema (`app_study`).
 """
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from fedsecure.errors import OperatorError
-from fedsecure.protocol.statements import Weighting
+from fedsecure.protocol.statements import StatisticsField, Weighting
 from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
 from fedsecure.study.model_data import ModelData, statistics_field
 from fedsecure.study.schema.features import AnySchema, load_schema
 from fedsecure.study.strict import Strict, read_strict
 from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, STUDY, Task
 from fedsecure.study.terms import SUITE, StudyRequest, Terms, scalar_fields
+from fedsecure.system.toml_file import read_toml
 from fedsecure.system.wording import form
 
 STUDY_FILE: Final = "study.toml"
+APP: Final = "app"  # the section of a study that another app trains
 MAX_ROUNDS: Final = 100_000
 NAME: Final = form(
     r"^[a-z0-9][a-z0-9-]{0,62}$", "of a to z, 0 to 9 and hyphens, 63 characters at most"
@@ -40,17 +44,22 @@ STRATEGY: Final = form(
 )
 
 
-class Training(Strict):
+class Length(Strict):
+    """How long a study trains, whichever app does, and from which first weights."""
+
+    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)]
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+
+
+class Training(Length):
     """The section `[training]`: what one round does at a data owner.
 
     The learning rate is the optimizer's, in model.py; the optimizer starts afresh in
     every round.
     """
 
-    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)]
     local_epochs: Annotated[int, Field(ge=1, le=MAX_EPOCHS)] = 1
     batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH)] = 32
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.25
 
 
@@ -93,34 +102,52 @@ class StudyFile(Strict):
     metrics: Metrics = Metrics()
 
 
-@dataclass(frozen=True, slots=True)
-class Study:
-    """A study as its folder describes it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnyStudy:
+    """A study as its folder describes it, whichever app trains it."""
 
     folder: Path
     name: str
     title: str
     model: str
+    training: Length
+    aggregation: Aggregation
+    weights_seed: int | None = None  # of the first weights; default: the study's own
+
+    @property
+    def first_seed(self) -> int:
+        """The seed of the first weights."""
+        return self.training.seed if self.weights_seed is None else self.weights_seed
+
+    def sections(self) -> Mapping[str, BaseModel]:
+        """Return the sections of study.toml that a run that goes on must find again."""
+        return {"training": self.training, "aggregation": self.aggregation}
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Return those sections as the round store keeps them."""
+        return {
+            name: section.model_dump(mode="json")
+            for name, section in self.sections().items()
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study(AnyStudy):
+    """A study that fedsecure's own app trains: a Keras model, on a schema's rows."""
+
     features: AnySchema
     training: Training
-    aggregation: Aggregation
     metrics: Metrics
-    weights_seed: int | None = None  # of the first weights; default: the study's own
+
+    def sections(self) -> Mapping[str, BaseModel]:
+        """Return the sections of study.toml that a run that goes on must find again."""
+        return {**AnyStudy.sections(self), "metrics": self.metrics}
 
     def terms(self, data: ModelData) -> Terms:
         """Return what leaves every data owner, and how it is hidden."""
-        aggregation = self.aggregation
-        return Terms(
-            scalars=scalar_fields(declared_scalars(self)),
-            clip=aggregation.clip,
-            statistics=statistics_field(
-                data.layers, data.statistics, aggregation.statistics_clip
-            ),
-            weight_cap=aggregation.weight_cap,
-            weighting=Weighting(aggregation.weighting),
-            min_cohort=aggregation.min_cohort,
-            suite=SUITE,
-        )
+        statistics_clip = self.aggregation.statistics_clip
+        statistics = statistics_field(data.layers, data.statistics, statistics_clip)
+        return terms_for(self, declared_scalars(self), statistics)
 
     def request(self, data: ModelData) -> StudyRequest:
         """Return what every data owner is asked to agree to."""
@@ -142,12 +169,16 @@ class Study:
 
 
 def load_study(folder: Path) -> Study:
-    """Read a study folder, but for model.py; run by the model owner.
+    """Read the folder of a Keras study, but for model.py; run by the model owner.
 
     Raises:
-        OperatorError: FS-801, FS-802, or FS-840 with the line that is wrong.
+        OperatorError: FS-801, FS-802, or FS-840 with the line that is wrong, also for
+            a study that another app trains.
     """
-    file = read_strict(folder / STUDY_FILE, StudyFile)
+    path = folder / STUDY_FILE
+    if APP in read_toml(path):
+        raise OperatorError("FS-840", f"{path}: [{APP}] is no part of a Keras study")
+    file = read_strict(path, StudyFile)
     return Study(
         folder=folder,
         name=file.name,
@@ -160,12 +191,30 @@ def load_study(folder: Path) -> Study:
     )
 
 
+def terms_for(
+    study: AnyStudy,
+    declared: Iterable[ScalarDeclaration],
+    statistics: StatisticsField | None = None,
+) -> Terms:
+    """Return a study's terms: what leaves every data owner, and how it is hidden."""
+    aggregation = study.aggregation
+    return Terms(
+        scalars=scalar_fields(declared),
+        clip=aggregation.clip,
+        statistics=statistics,
+        weight_cap=aggregation.weight_cap,
+        weighting=Weighting(aggregation.weighting),
+        min_cohort=aggregation.min_cohort,
+        suite=SUITE,
+    )
+
+
 def declared_scalars(study: Study) -> tuple[ScalarDeclaration, ...]:
     """Return the metrics that every data owner of the study reports, in order."""
     return declare(study.metrics, len(study.features.class_names))
 
 
-def load_own(study: Study, reference: str) -> Any:
+def load_own(study: AnyStudy, reference: str) -> Any:
     """Return what a Python file of the study folder defines; run by the model owner.
 
     Args:

@@ -3,7 +3,8 @@
 One line of canonical JSON:
 
     version      1
-    study        the task's text
+    kind         "keras", or "app": a study that another app trains
+    study        the task's text; of another app's study what its app sees, as JSON
     terms        what leaves, and how it is hidden
     parameters   of the model, as the model owner says; not in the digest
 
@@ -14,7 +15,7 @@ approves what it reads, and its agent answers rounds of that digest alone.
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.protocol.statement_fields import MAX_DIMENSION
@@ -23,6 +24,8 @@ from fedsecure.study.task import MAX_TASK, STUDY, parse_task
 from fedsecure.study.terms import StudyRequest, Terms, require_declared
 from fedsecure.system.toml_file import explain
 
+_config = TypeAdapter(dict[str, bool | int | float | str], config={"strict": True})
+
 MAX_FILE: Final = 4 * MAX_TASK  # bytes; the text is escaped in it
 
 
@@ -30,6 +33,7 @@ class StudyFile(Strict):
     """The content of a study file."""
 
     version: Literal[1] = 1
+    kind: Literal["keras", "app"] = "keras"
     study: Annotated[str, Field(max_length=MAX_TASK)]
     terms: Terms
     parameters: Annotated[int, Field(ge=0, le=MAX_DIMENSION)]
@@ -41,8 +45,14 @@ class StudyFile(Strict):
 
     @property
     def request(self) -> StudyRequest:
-        """What the file asks a data owner to agree to."""
-        return StudyRequest({STUDY: self.study}, self.terms)
+        """What the file asks a data owner to agree to.
+
+        Raises:
+            ValidationError: It is another app's study, and no JSON of config values.
+        """
+        if self.kind == "keras":
+            return StudyRequest({STUDY: self.study}, self.terms)
+        return StudyRequest(_config.validate_json(self.study), self.terms)
 
 
 def read_study_file(path: Path) -> StudyFile:
@@ -60,10 +70,22 @@ def read_study_file(path: Path) -> StudyFile:
         raise OperatorError("FS-429", f"{path} has more than {MAX_FILE:,} bytes")
     try:
         found = StudyFile.model_validate_json(content)
-        parse_task(found.study)
-        require_declared(found.request)
+        _require_whole(found)
     except ValidationError as error:
         raise OperatorError("FS-429", f"{path}: {explain(error)}") from error
     except PeerError as error:
         raise OperatorError("FS-429", f"{path}: {error}") from error
     return found
+
+
+def _require_whole(file: StudyFile) -> None:
+    """Check that a file says one thing, and that this version knows what.
+
+    Raises:
+        PeerError: FS-421, its text is another than the study's; as `require_declared`.
+    """
+    if file.kind == "keras":
+        parse_task(file.study)
+    elif file.request.text != file.study:
+        raise PeerError("FS-421", "the config is not written as agents write it")
+    require_declared(file.request)

@@ -24,6 +24,7 @@ LOSS: Final = "loss"
 ACCURACY: Final = "accuracy"
 SCORES_POSITIVE: Final = "scores-positive"
 SCORES_NEGATIVE: Final = "scores-negative"
+HISTOGRAMS: Final = frozenset({SCORES_POSITIVE, SCORES_NEGATIVE})
 
 MIN_BINS: Final = 8
 MAX_BINS: Final = 256
@@ -131,12 +132,13 @@ def read_means(means: Mapping[str, Sequence[float] | None]) -> MeanMetrics:
 
     Args:
         means: By declared name, the mean of each of its entries; None: there is none.
+            A name that is not there was not asked for.
     """
     auc = None
     positive, negative = means.get(SCORES_POSITIVE), means.get(SCORES_NEGATIVE)
     if positive is not None and negative is not None:
         auc = auc_from_histograms(positive, negative)
-    return MeanMetrics(_single(means[LOSS]), _single(means[ACCURACY]), auc)
+    return MeanMetrics(_single(means.get(LOSS)), _single(means.get(ACCURACY)), auc)
 
 
 def _single(mean: Sequence[float] | None) -> float | None:

@@ -258,6 +258,19 @@ def test_a_strategy_that_looks_at_single_updates_is_refused_by_name(
         training.run(strategy)
 
 
+def test_a_setting_of_the_strategys_own_has_to_be_in_the_study(
+    training: Training,
+) -> None:
+    """Else a round would be of another study than the one that people approved."""
+    strategy = FedProx(**options(), proximal_mu=0.1)
+    with pytest.raises(OperatorError, match=r"FS-368 .*proximal-mu = 0\.1"):
+        training.run(strategy, config={"rate": 1.0})
+    training.run(strategy, config={"rate": 1.0, "proximal-mu": 0.1})
+    asked = [one.proposal.spec.statement.purpose for one in training.outcomes]
+    assert asked == ["train"] * ROUNDS + ["evaluate"]
+    assert all(one.opened for one in training.outcomes)
+
+
 def test_every_strategy_that_flower_has_is_known() -> None:
     names = {
         name

@@ -31,6 +31,7 @@ from fedsecure.owner.store.rounds import MIGRATIONS as OWNER
 from fedsecure.protocol import statements
 from fedsecure.protocol.identity import Federation
 from fedsecure.storage import database, revisions
+from fedsecure.study.app_study import AppStudyFile
 from fedsecure.study.config import StudyFile
 from fedsecure.study.schema.features import KINDS
 from fedsecure.study.terms import Terms
@@ -48,6 +49,7 @@ FILES: Final[dict[str, type[BaseModel]]] = {
     "federation.toml": Federation,
     "accepted.toml": Accepted,
     "study.toml": StudyFile,
+    "study.toml, [app]": AppStudyFile,
     "terms": Terms,
     **{f"schema.toml, {kind}": model for kind, model in KINDS.items()},
 }

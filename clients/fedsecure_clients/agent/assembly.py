@@ -1,11 +1,13 @@
 """An agent put together from its settings: everything is checked, nothing is joined."""
 
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from flwr.clientapp import ClientApp
@@ -47,7 +49,7 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
     author, federation = membership.author, membership.federation
     require_pinned(settings, federation, membership.accepted.fingerprints)
     settings = _completed(settings, membership)
-    app = load_app(settings.app)
+    app = load_app(settings.app, settings.app_folder)
     with ExitStack() as stack:
         stack.enter_context(alone(settings.state))
         state = stack.enter_context(AgentState(settings.state, membership.versions))
@@ -98,17 +100,28 @@ def _completed(settings: AgentSettings, membership: Membership) -> AgentSettings
     return settings.model_copy(update={"authorities": authorities})
 
 
-def load_app(reference: str) -> ClientApp:
+def load_app(reference: str, folder: Path | None = None) -> ClientApp:
     """Import the ClientApp that this data owner installed.
+
+    Nothing but this data owner's own agent.toml says which code that is.
+
+    Args:
+        reference: `package.module:app`.
+        folder: Where Python looks for it first; None: among what is installed.
 
     Raises:
         OperatorError: FS-822 with the cause.
     """
     module, _, name = reference.partition(":")
+    if folder is not None:
+        if not folder.is_dir():
+            raise OperatorError("FS-822", f"{reference}: there is no folder {folder}")
+        sys.path.insert(0, str(folder))
     try:
         app = getattr(import_quietly(module), name)
-    except (ImportError, AttributeError) as error:
-        raise OperatorError("FS-822", f"{reference}: {error}") from error
+    except Exception as error:  # an app may raise anything
+        reason = f"{type(error).__name__}: {error}"
+        raise OperatorError("FS-822", f"{reference}: {reason}") from error
     if not isinstance(app, ClientApp):
         raise OperatorError("FS-822", f"{reference} is a {type(app).__name__}")
     return app

@@ -33,6 +33,8 @@ class AgentSettings(toml_file.Settings):
     data: RelativePath
     state: RelativePath
     app: Annotated[str, Field(pattern=APP)] = KERAS_APP
+    app_folder: RelativePath | None = None
+    """Where the app lies, if it is not installed as a package."""
     poll_seconds: Annotated[float, Field(gt=0, le=60)] = 0.25
     aggregators: Annotated[dict[Name, Fingerprint], Field(default_factory=dict)]
     """Both aggregators' fingerprints, in words or digits, in front of the accepted."""

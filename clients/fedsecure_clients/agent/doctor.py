@@ -56,7 +56,7 @@ def _pinned(settings: AgentSettings) -> str:
 def _app(settings: AgentSettings) -> str:
     from fedsecure_clients.agent.assembly import load_app  # noqa: PLC0415 - loads TensorFlow
 
-    load_app(settings.app)
+    load_app(settings.app, settings.app_folder)
     return f"{settings.app} is installed"
 
 

@@ -12,8 +12,10 @@ from fedsecure.errors import FedsecureError
 from fedsecure.frameworks.flower.runtime.calls import split_address
 from fedsecure.frameworks.flower.runtime.superlink import PortTakenError, require_free
 from fedsecure.frameworks.flower.strategies import build_strategy
+from fedsecure.owner.jobs.array_model import array_model
 from fedsecure.owner.settings import OwnerSettings, load_owner_settings
 from fedsecure.owner.store.rounds import MIGRATIONS
+from fedsecure.study.app_study import AppStudy, load_any_study
 from fedsecure.study.config import load_study
 from fedsecure.study.keras.building import build_model
 from fedsecure.study.keras.tensorflow import import_quietly
@@ -41,19 +43,21 @@ def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
 
 
 def _study(settings: OwnerSettings) -> str:
-    study = load_study(settings.study)
+    study = load_any_study(settings.study)
     build_strategy(study)
     return study.title
 
 
 def _model(settings: OwnerSettings) -> str:
     try:
-        study = load_study(settings.study)
+        study = load_any_study(settings.study)
     except FedsecureError as error:
         msg = "there is no study to build it for"
         raise SkippedError(msg) from error
+    if isinstance(study, AppStudy):
+        return f"{array_model(study).initial().weights.size:,} parameters"
     import_quietly("keras")
-    _, data = build_model(study)
+    _, data = build_model(load_study(settings.study))
     return f"{data.size:,} parameters; it takes what the schema allows"
 
 

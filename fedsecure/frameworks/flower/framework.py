@@ -21,7 +21,7 @@ from fedsecure.frameworks.flower.wrapped import Wrapped
 from fedsecure.owner.jobs.model_source import Parts
 from fedsecure.owner.jobs.train import Connect, Connection, Notify
 from fedsecure.owner.process import Owner
-from fedsecure.study.config import Study
+from fedsecure.study.config import AnyStudy
 from fedsecure.study.task import ConfigValue
 
 PORT_LOOKS: Final = 10  # once a second
@@ -39,7 +39,7 @@ class Flower:
     """
 
     owner: Owner
-    study: Study
+    study: AnyStudy
 
     @contextmanager
     def serve(
@@ -80,7 +80,7 @@ class Flower:
             yield link
 
 
-def flower(owner: Owner, study: Study) -> Flower:
+def flower(owner: Owner, study: AnyStudy) -> Flower:
     """Return the framework of a study whose strategy works on sums.
 
     Raises:

@@ -8,11 +8,11 @@ from flwr.serverapp.strategy import Strategy
 
 from fedsecure.errors import OperatorError
 from fedsecure.frameworks.flower.linear import LINEAR, require_linear
-from fedsecure.study.config import Study, load_own
+from fedsecure.study.config import AnyStudy, load_own
 from fedsecure.system.wording import suggestion
 
 
-def build_strategy(study: Study) -> Strategy:
+def build_strategy(study: AnyStudy) -> Strategy:
     """Make the Flower strategy that a study names.
 
     Raises:

@@ -29,6 +29,7 @@ from fedsecure.owner.run.participants import Agent, Assignment
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.round_task import GlobalModel, RoundTask
 from fedsecure.study.task import ConfigValue
+from fedsecure.study.terms import studied
 
 EXAMPLES: Final = "num-examples"
 MOST_LOOKS: Final = 3  # Flower's strategies look twice when there are enough nodes
@@ -74,7 +75,8 @@ class Wrapped:
         """Return what a round asks of those that the strategy chooses.
 
         Raises:
-            OperatorError: FS-368 when it sends more than one model and one config.
+            OperatorError: FS-368 when it sends more than one model and one config, or
+                a config of which data owners were not told.
             PeerError: FS-372 when it wants more nodes than there are.
         """
         arrays = wire.restore(model.layers, model.weights)
@@ -86,6 +88,7 @@ class Wrapped:
         )
         messages = self._completed(chosen, arrays)
         task = _task_in(messages)
+        _require_told(task.config, self.config)
         addresses = {message.metadata.dst_node_id for message in messages}
         asked = {name for name, one in agents.items() if one.address in addresses}
         return Assignment(task, asked, partial(self._step, number, task, messages))
@@ -173,6 +176,26 @@ def _with_statistics(sent: RecordDict, arrays: ArrayRecord) -> RecordDict:
 def _merged(whole: ArrayRecord, part: ArrayRecord) -> ArrayRecord:
     """Return the arrays of `whole`, in its order, with those of `part` instead."""
     return ArrayRecord({name: part.get(name, array) for name, array in whole.items()})
+
+
+def _require_told(
+    sent: Mapping[str, ConfigValue], told: Mapping[str, ConfigValue]
+) -> None:
+    """Check that a strategy's own settings are part of the study, as FedProx' mu.
+
+    Else rounds would be of another study than the one that people approved.
+
+    Raises:
+        OperatorError: FS-368 naming the first setting that is not.
+    """
+    asked, known = studied(sent), studied(told)
+    for name in sorted(asked.keys() | known.keys()):
+        if asked.get(name) != known.get(name):
+            raise OperatorError(
+                "FS-368",
+                f"it sets {name} = {asked.get(name)!r}, which data owners are not told "
+                "of: say the same in study.toml, section [app.config]",
+            )
 
 
 def _task_in(messages: Sequence[Message]) -> RoundTask:

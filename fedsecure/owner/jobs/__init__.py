@@ -5,6 +5,7 @@
     training_rounds  the rounds of a training, and what was opened before, once more
     evaluate         the round at its end, which has no step
     model_source     where a study's model comes from, whatever framework made it
+    array_model      the one that needs none: named arrays
     rollback         a run that starts from an earlier round's model
 
 The run loop (`owner.run`) runs whatever a job asks for.

@@ -16,7 +16,7 @@ from fedsecure.owner.store.files import load_array
 from fedsecure.owner.store.records import RunRecord, RunStarted
 from fedsecure.owner.store.states import RunState
 from fedsecure.protocol.statements import Weighting
-from fedsecure.study.config import Study
+from fedsecure.study.config import AnyStudy
 from fedsecure.study.round_task import GlobalModel, laid_out
 from fedsecure.study.terms import StudyRequest
 
@@ -38,7 +38,7 @@ class StartedRun:
     past: Past = NOTHING
 
 
-def resumable(owner: Owner, study: Study, run: str) -> RunRecord:
+def resumable(owner: Owner, study: AnyStudy, run: str) -> RunRecord:
     """Return a run that is not over and was begun with this very study.
 
     Raises:
@@ -50,7 +50,7 @@ def resumable(owner: Owner, study: Study, run: str) -> RunRecord:
         raise OperatorError("FS-357", f"run {run} is completed")
     if began.state is RunState.DIVERGED and owner.settings.stop_when_diverged:
         raise OperatorError("FS-233", f"run {run}: {began.reason}")
-    now = settings_of(study)
+    now = study.settings()
     changed = [
         f"[{section}] {name}"
         for section, values in now.items()
@@ -79,7 +79,7 @@ def resume(owner: Owner, began: RunRecord, source: ModelSource) -> StartedRun:
 
 def start(
     owner: Owner,
-    study: Study,
+    study: AnyStudy,
     source: ModelSource,
     recorder: Recorder,
     rounds: int,
@@ -101,15 +101,6 @@ def start(
     return StartedRun(run, rounds, begins.model)
 
 
-def settings_of(study: Study) -> dict[str, dict[str, Any]]:
-    """Return the study's settings as the round store keeps them."""
-    return {
-        "training": study.training.model_dump(mode="json"),
-        "aggregation": study.aggregation.model_dump(mode="json"),
-        "metrics": study.metrics.model_dump(mode="json"),
-    }
-
-
 def _initial_model(folder: Path, began: RunRecord, built: GlobalModel) -> GlobalModel:
     """Return the model that a run began with, in the layers of today's."""
     try:
@@ -119,7 +110,7 @@ def _initial_model(folder: Path, began: RunRecord, built: GlobalModel) -> Global
 
 
 def _started(
-    run: str, study: Study, request: StudyRequest, planned: int, begins: Start
+    run: str, study: AnyStudy, request: StudyRequest, planned: int, begins: Start
 ) -> RunStarted:
     aggregation, statistics = study.aggregation, request.terms.statistics
     return RunStarted(
@@ -131,14 +122,14 @@ def _started(
         planned_rounds=planned,
         min_cohort=aggregation.min_cohort,
         clip=aggregation.clip,
-        settings={**settings_of(study), **_first_weights(study)},
+        settings={**study.settings(), **_first_weights(study)},
         initial_model=begins.stored,
         origin=begins.origin,
         statistics_clip=None if statistics is None else statistics.clip,
     )
 
 
-def _first_weights(study: Study) -> dict[str, Any]:
+def _first_weights(study: AnyStudy) -> dict[str, Any]:
     """Return from which seed a run began, where it is not the study's own."""
     if study.weights_seed is None:
         return {}

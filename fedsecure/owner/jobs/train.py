@@ -31,8 +31,8 @@ from fedsecure.owner.run.soundness import DivergedError
 from fedsecure.owner.settings import OwnerSettings
 from fedsecure.owner.store.records import RunFinished
 from fedsecure.owner.store.states import RunState
-from fedsecure.study.config import Study
-from fedsecure.study.metrics import read_means
+from fedsecure.study.config import AnyStudy
+from fedsecure.study.metrics import HISTOGRAMS, read_means
 from fedsecure.study.round_task import GlobalModel
 from fedsecure.study.task import ConfigValue
 from fedsecure.study.terms import StudyRequest
@@ -113,7 +113,7 @@ class TrainingJob:
     """
 
     owner: Owner
-    study: Study
+    study: AnyStudy
     build: Callable[[], ModelSource]
     framework: Framework
     progress: Progress
@@ -231,4 +231,10 @@ def _plan(settings: OwnerSettings, request: StudyRequest, run: StartedRun) -> Pl
 
 
 def _read(means: Mapping[str, Sequence[float] | None]) -> dict[str, float | None]:
-    return dataclasses.asdict(read_means(means))
+    """Return every mean that is one number, and what follows from histograms."""
+    single = {
+        name: None if mean is None else mean[0]
+        for name, mean in means.items()
+        if name not in HISTOGRAMS
+    }
+    return {**single, **dataclasses.asdict(read_means(means))}

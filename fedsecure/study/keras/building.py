@@ -41,8 +41,7 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
     import keras  # noqa: PLC0415, slow: loaded when needed
 
     build = load_own(study, study.model)
-    seed = study.training.seed if study.weights_seed is None else study.weights_seed
-    keras.utils.set_random_seed(seed % 2**32)
+    keras.utils.set_random_seed(study.first_seed % 2**32)
     model = run_own(f"{study.folder}, {study.model}", build)
     if not isinstance(model, keras.Model):
         kind = type(model).__name__

@@ -1,6 +1,7 @@
 """The demo refuses in good order what it cannot do."""
 
 import fcntl
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from fedsecure.demo.play import play
 from fedsecure.demo.provision import provision
 from fedsecure.errors import OperatorError
+from fedsecure_clients.agent.config import load_agent_settings
 
 HEART = Path(__file__).parents[3] / "studies" / "heart"
+DIGITS = HEART.with_name("digits")
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -37,4 +40,27 @@ def test_a_site_with_the_name_of_a_party_is_refused(tmp_path: Path) -> None:
     sites = {"cleveland": tmp_path / "a.csv", "owner": tmp_path / "b.csv"}
     with pytest.raises(OperatorError, match=r"FS-877 .*owner"):
         provision(tmp_path / "demo", HEART, sites)
+    assert not (tmp_path / "demo").exists()
+
+
+def test_each_site_of_the_demo_installs_the_app_that_the_study_asks_for(
+    tmp_path: Path,
+) -> None:
+    names = ("owner-01", "owner-02", "owner-03")
+    sites = {name: DIGITS / "data" / f"{name}.csv" for name in names}
+    folder = provision(tmp_path / "demo", DIGITS, sites)
+    for name in names:
+        settings = load_agent_settings(folder.config(name))
+        assert settings.app == "digits_app:app"
+        assert settings.app_folder == tmp_path / "demo" / name / "app"
+        app, theirs = "digits_app.py", DIGITS / "client"
+        assert (settings.app_folder / app).read_bytes() == (theirs / app).read_bytes()
+        assert settings.data.read_bytes() == sites[name].read_bytes()
+
+
+def test_a_study_whose_app_is_not_in_its_folder_starts_nothing(tmp_path: Path) -> None:
+    study = tmp_path / "digits"
+    shutil.copytree(DIGITS, study, ignore=shutil.ignore_patterns("client", "__py*"))
+    with pytest.raises(OperatorError, match=r"FS-822 .*digits_app:app.*client"):
+        play(tmp_path / "demo", study, rounds=1)
     assert not (tmp_path / "demo").exists()

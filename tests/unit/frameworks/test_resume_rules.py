@@ -50,7 +50,7 @@ def owner(tmp_path: Path, study: Study) -> Any:
                 planned_rounds=3,
                 min_cohort=3,
                 clip=2.0,
-                settings=run_start.settings_of(study),
+                settings=study.settings(),
                 initial_model=StoredModel("m", "0" * 64, 1, ModelKind.MODEL),
             )
         )

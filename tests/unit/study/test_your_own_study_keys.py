@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from fedsecure.study.app_study import AppMetrics, AppStudyFile
 from fedsecure.study.config import StudyFile
 from fedsecure.study.schema.columns import Bounds
 from fedsecure.study.schema.features import KINDS
@@ -18,7 +19,7 @@ PAGE = page.read("your-own-study.md")
 
 
 def reachable(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """Yield a model and those of its sections; an interval is a pair, no section."""
+    """Yield a model and those of its sections that have keys of their own."""
     yield model
     for field in model.model_fields.values():
         for found in models_in(field.annotation):
@@ -26,7 +27,7 @@ def reachable(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def models_in(annotation: object) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and annotation is not Bounds:
+    if isinstance(annotation, type) and annotation not in (Bounds, AppMetrics):
         yield from [annotation] if issubclass(annotation, BaseModel) else []
     for part in get_args(annotation):
         yield from models_in(part)
@@ -34,7 +35,7 @@ def models_in(annotation: object) -> Iterator[type[BaseModel]]:
 
 MODELS = {
     model.__name__: model
-    for root in (StudyFile, *KINDS.values())
+    for root in (StudyFile, AppStudyFile, *KINDS.values())
     for model in reachable(root)
 }
 
@@ -49,7 +50,7 @@ def default(field: FieldInfo) -> str:
     if field.is_required():
         return "needed"
     value = field.get_default(call_default_factory=True)
-    if value is None:
+    if value in (None, AppMetrics({})):
         return "none"
     if isinstance(value, Bounds):
         return f"`[{value.low:g}, {value.high:g}]`"
