@@ -23,9 +23,9 @@ import numpy as np
 
 from fedsecure.core import buffers, scheme
 from fedsecure.core.buffers import carve
+from fedsecure.core.dp.sampler import MEMORY_BYTES, MOST_SIGMA, Sampler
 from fedsecure.core.layout import Buffer
 from fedsecure.core.mask import KeyStream
-from fedsecure.core.noise import MEMORY_BYTES, MOST_SIGMA, Sampler
 from fedsecure.core.params import Params
 from fedsecure.core.sealing import seal, seal_info, sealing_key
 from fedsecure_bench import plain_work

@@ -14,7 +14,6 @@ NOISE_TENSOR: Final = b"fedsecure v1 noise tensor"
 NOISE_SCALARS: Final = b"fedsecure v1 noise scalars"
 SEAL_REPORT: Final = b"fedsecure v1 seal report"
 SEAL_SHARE: Final = b"fedsecure v1 seal aggregate share"
-RELEASE: Final = b"fedsecure v1 release"
 
 _LENGTH_BYTES: Final = 2  # big-endian, so one part holds at most 65535 bytes
 

@@ -183,11 +183,13 @@ def decode_tensor(
         The mean update, shape (dimension,), float64, model units.
 
     Raises:
-        PeerError: FS-725 for a sum that `count` clipped updates cannot have.
+        PeerError: FS-725 for a sum that `count` clipped updates, and noise, cannot
+            have.
     """
     share = Fraction(total_weight, params.weight_cap)
-    most = math.floor(Fraction(params.clip) * Fraction(params.scale) * share) + count
+    most = _most_steps(params, share, count)
     divisor = float(Fraction(params.scale) * share)
+    squares = 0.0
     step = CHUNK // params.modulus.word_bytes
     (memory,) = carve(min(CHUNK, params.layout.tensor_bytes))
     scratch = memory.view(params.modulus.dtype)
@@ -200,8 +202,35 @@ def decode_tensor(
         if not (-most <= int(signed.min()) and int(signed.max()) <= most):
             raise PeerError("FS-725", "the sum of the updates exceeds all clips")
         np.copyto(piece, signed)
+        if params.noise is not None:
+            squares += _sum_of_squares(piece)
         np.divide(piece, divisor, out=piece)
         if params.statistics is not None:
             for place in params.statistics.within(start, piece.size):
                 piece[place] *= params.statistics_unit
+    _require_length(params, math.sqrt(squares), count)
     return update
+
+
+def _most_steps(params: Params, share: Fraction, count: int) -> int:
+    """Return the most that one coordinate of a sum can be, in steps."""
+    if params.noise is not None:  # its length is looked at instead
+        return params.modulus.half
+    return math.floor(Fraction(params.clip) * Fraction(params.scale) * share) + count
+
+
+def _require_length(params: Params, length: float, count: int) -> None:
+    """Check the L2 norm of a sum with both aggregators' noise, in steps.
+
+    n (C S + sqrt(d)) is the most without noise, and the noise alone is longer than
+    sqrt(2) sigma (sqrt(d) + 20) once in 2**250 rounds.
+    """
+    noise = params.noise_steps
+    if noise is None:
+        return
+    parts = math.sqrt(2) if params.statistics else 1.0
+    root = math.sqrt(params.dimension)
+    most = count * (parts * params.clip * params.scale + root)
+    most += math.sqrt(2) * noise.sigma * (root + 20)
+    if not length <= most:
+        raise PeerError("FS-725", "the sum of the updates exceeds all clips and noise")

@@ -12,7 +12,8 @@ C' / C: so the same bound holds for them, with the same S.
 f is the largest integer for which the first holds. It is a field of the signed spec
 all the same, and every party computes it again in exact rational arithmetic: nobody
 rounds with a scale that another party only claims to be safe. With noise f is smaller
-(`fedsecure.core.fixed_point`), so that the noise fits beside the sum.
+(`fedsecure.core.fixed_point`), so that the noise fits beside the sum, and so are the
+steps of scalars (`fedsecure.core.dp.sensitivity`).
 
     >>> params = Params.derive(10, (), max_reports=4, clip=1.0, weight_cap=1)
     >>> params.fraction_bits
@@ -25,18 +26,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from fedsecure.core.fixed_point import (
-    Noise,
-    NoiseSteps,
-    fraction_bits,
-    noisy_fraction_bits,
-    require_integer,
-)
+from fedsecure.core.dp.accountant import rho_pico
+from fedsecure.core.dp.sensitivity import Noise, NoiseSteps, Unit
+from fedsecure.core.fixed_point import fraction_bits, noisy_fraction_bits
+from fedsecure.core.integers import require_integer
 from fedsecure.core.layout import CHUNK, Layout
 from fedsecure.core.modulus import SCALARS, SUM32, Modulus
 from fedsecure.errors import OperatorError, PeerError
 
-METRIC_STEPS: Final = 2**24  # a metric's range low..high is cut into so many steps
+METRIC_STEPS: Final = 2**24  # a metric's range is cut into so many steps, without noise
 COUNTS: Final = (  # the scalars that core itself fills
     "weight",
     "clipped",
@@ -46,6 +44,8 @@ COUNTS: Final = (  # the scalars that core itself fills
     "measured",
 )
 MAX_SCALARS: Final = CHUNK // SCALARS.word_bytes  # so they need one piece of key stream
+
+MOST_COST: Final = 2**53 - 1  # in 1e-12: what canonical JSON carries exactly
 
 _MOST_RATIO: Final = 2.0**60  # of both clips
 
@@ -171,6 +171,7 @@ class Params:
                 f"the round says 2**{self.fraction_bits}, it must be 2**{bits}",
             )
         _require_statistics(self.statistics, self.clip, self.dimension)
+        _require_noise(self)
 
     @classmethod
     def derive(  # noqa: PLR0913, PLR0917 - a round's public numbers are that many
@@ -217,6 +218,33 @@ class Params:
             return None
         parts = _parts(self.statistics)
         return self.noise.steps(self.fraction_bits, self.dimension, parts)
+
+    @property
+    def metric_steps(self) -> int:
+        """T, the steps of a metric's range, and of a count of 1; a power of two."""
+        if self.noise is None:
+            return METRIC_STEPS
+        return 1 << self.noise.scalar_bits(len(self.scalars), self.scalar_count)
+
+    @property
+    def scalar_noise_steps(self) -> NoiseSteps | None:
+        """D_s and sigma_s, in steps of the scalars; None without noise."""
+        if self.noise is None:
+            return None
+        bits = self.metric_steps.bit_length() - 1
+        return self.noise.scalar_steps(bits, len(self.scalars), self.scalar_count)
+
+    @property
+    def cost(self) -> int | None:
+        """What opening the round costs a member of its set, in 1e-12 of rho.
+
+        None without noise: then no total means anything. Computed by everybody alike.
+        """
+        sections = [self.scalar_noise_steps]
+        if self.dimension:
+            sections.append(self.noise_steps)
+        costs = [rho_pico(one.sensitivity, one.sigma) for one in sections if one]
+        return sum(costs) if costs else None
 
     @property
     def statistics_unit(self) -> float:
@@ -286,6 +314,20 @@ def _require_statistics(
         last = end
     if last < 0:
         raise PeerError("FS-213", "a clip of statistics, and none are named")
+
+
+def _require_noise(params: Params) -> None:
+    noise, cost = params.noise, params.cost
+    if noise is None or cost is None:
+        return
+    counts = [scalar.name for scalar in params.scalars if scalar.is_count]
+    if noise.unit is Unit.DATA_OWNER and counts:
+        raise PeerError(
+            "FS-205",
+            f"{', '.join(counts)} without a range, and a data owner is to be protected",
+        )
+    if not cost <= MOST_COST:
+        raise PeerError("FS-200", f"noise {noise.multiplier} hides nothing; use more")
 
 
 def _require_weights_fit(max_reports: int, weight_cap: int) -> None:

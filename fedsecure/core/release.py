@@ -1,45 +1,69 @@
 """What an aggregator lets go of a sum: the stage between adding up and sealing.
 
-    aggregate   aggregator   many output shares          -> one aggregate share
-    release     aggregator   a copy of it, and randomness -> what is sealed to the owner
+    aggregate   aggregator   many output shares           -> one aggregate share
+    release     aggregator   it, and one secret seed      -> records that are sealed
 
 A **mechanism** decides what that is. `EXACT` releases the sum itself; one that adds
-noise takes what it draws from `rand`, and from nowhere else. It is drawn once for a
-round: whoever sees one sum twice with different noise has less noise to get rid of, and
-whoever sees two sums with the same noise has their exact difference. So
+noise takes what it draws from the opening's keys, and from nowhere else. It is drawn
+once for a round: whoever sees one sum twice with different noise has less noise to get
+rid of, and whoever sees two sums with the same noise has their exact difference. So
 
-    seed    SEED_BYTES uniform bytes, on the aggregator's disk before they are used
-    key     = HKDF-SHA256(seed, no salt, info), 32 bytes
-    info    = label || 0x00 || spec digest || opening digest
-    stream  = AES-256 in counter mode from block 0
+    seed   SEED_BYTES uniform bytes, on the aggregator's disk before they are used
+    key    = HKDF-SHA256(seed, no salt, label || 0x00 || spec digest || opening digest)
 
-and `rand(n)` are the stream's next n bytes. However often a round's opening is made
-again, after a crash or a failed seal, it releases the same; and should a server whose
-disk was set back open the round over another set, its noise there is independent.
+However often a round's opening is made again, after a crash or a failed seal, it
+releases the same; and should a server whose disk was set back open the round over
+another set, its noise there is independent. The sum is not changed: what is released
+is made record by record, while it is sealed.
 
 Guarantee: what leaves an aggregator for one opening is one draw of the mechanism.
 Assumption: the seed is kept until the opening is committed, and whoever commits it
 answers with the share that was sealed then.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CTR
-
-from fedsecure.core import domains
-from fedsecure.core.mask import derive_key
-from fedsecure.core.release_context import ReleaseContext
+from fedsecure.core.layout import Buffer
+from fedsecure.core.mask import SPEC_DIGEST_BYTES, derive_key
+from fedsecure.core.params import Params
 from fedsecure.core.shares import AggregateShare
+from fedsecure.errors import PeerError
 
 SEED_BYTES: Final = 32
+OPENING_DIGEST_BYTES: Final = 32  # SHA-256 of the signed opening
 
-_BLOCK_BYTES: Final = 16
+Keys: TypeAlias = Callable[[bytes], bytes]  # label -> 32 bytes, of one opening
 
-Rand: TypeAlias = Callable[[int], bytes]
+
+@dataclass(frozen=True, slots=True)
+class ReleaseContext:
+    """The public facts that the randomness of one opening is bound to.
+
+    The same seed gives the same for the same set of reports, and something independent
+    for any other: asked again after a crash, an aggregator answers the same;
+    asked for another set by whoever set it back, it gives nothing to compare.
+
+    Raises:
+        PeerError: FS-726 when a part has the wrong length.
+    """
+
+    spec_digest: bytes
+    opening_digest: bytes
+
+    def __post_init__(self) -> None:
+        sizes = len(self.spec_digest), len(self.opening_digest)
+        if sizes != (SPEC_DIGEST_BYTES, OPENING_DIGEST_BYTES):
+            raise PeerError(
+                "FS-726",
+                f"spec digest and opening digest have {sizes[0]} and {sizes[1]} bytes, "
+                f"not {SPEC_DIGEST_BYTES} and {OPENING_DIGEST_BYTES}",
+            )
+
+    def info(self, label: bytes) -> bytes:
+        """Return what one section's key is derived for."""
+        return b"".join((label, b"\0", self.spec_digest, self.opening_digest))
 
 
 class Mechanism(Protocol):
@@ -47,20 +71,24 @@ class Mechanism(Protocol):
 
     @property
     def is_exact(self) -> bool:
-        """Whether the sum is released as it is: nothing is drawn then, or copied."""
+        """Whether the sum is released as it is: nothing is drawn then."""
 
-    def apply(self, total: AggregateShare, rand: Rand) -> AggregateShare:
-        """Return what is released of a sum; it depends on the arguments alone.
+    def warm_up(self) -> None:
+        """Make now what takes long and is the same for every opening."""
+
+    def records(self, total: AggregateShare, keys: Keys) -> Iterator[Buffer]:
+        """Return the bytes that are released of a sum; they depend on nothing else.
 
         Args:
-            total: A copy, to be changed in place if that is easier: `tensor` of shape
-                (dimension,), words of the suite's modulus, `scalars` of shape
-                (scalar_count,), uint64; sums are modulo the word. One aggregator's
-                share: alone it is uniform, and what is added to it is added to the sum.
-            rand: The round's randomness: `rand(n)` returns the next n uniform bytes.
+            total: `tensor` of shape (dimension,), words of the suite's modulus,
+                `scalars` of shape (scalar_count,), uint64. Not to be changed. One
+                aggregator's share: alone it is uniform, and what is added to it is
+                added to the sum.
+            keys: The opening's: 32 bytes for each label.
 
         Returns:
-            Arrays of the same shapes and dtypes, and the same count.
+            As many bytes as the sum has, in pieces of CHUNK but the last, as
+            `layout.write`; each is there until the next but one is asked for.
         """
 
 
@@ -69,43 +97,39 @@ class ExactRelease:
 
     is_exact: Final = True
 
-    def apply(self, total: AggregateShare, rand: Rand) -> AggregateShare:  # noqa: ARG002
-        """Return the sum."""
-        return total
+    def warm_up(self) -> None:
+        """Make nothing."""
+
+    def records(self, total: AggregateShare, keys: Keys) -> Iterator[Buffer]:  # noqa: ARG002
+        """Return the sum's bytes."""
+        return total.to_records()
 
 
 EXACT: Final = ExactRelease()
 
 
-def release(total: AggregateShare, mechanism: Mechanism, rand: Rand) -> AggregateShare:
-    """Return what is sealed of a sum; the sum is not changed. Run by an aggregator.
+def release(
+    params: Params, total: AggregateShare, mechanism: Mechanism, keys: Keys
+) -> Iterator[Buffer]:
+    """Yield what is sealed of a sum; the sum is not changed. Run by an aggregator.
 
     Raises:
-        ValueError: The mechanism returns something of another form than the sum's.
+        ValueError: The mechanism returns more or fewer bytes than the sum has.
     """
-    if mechanism.is_exact:
-        return total
-    copy = replace(total, tensor=total.tensor.copy(), scalars=total.scalars.copy())
-    released = mechanism.apply(copy, rand)
-    found, wanted = _form(released), _form(total)
-    if found != wanted:
-        msg = f"a mechanism releases {found} of a sum of {wanted}"
+    size = 0
+    for record in mechanism.records(total, keys):
+        size += len(record)
+        yield record
+    if size != params.layout.plaintext_bytes:
+        msg = f"a mechanism releases {size} bytes of {params.layout.plaintext_bytes}"
         raise ValueError(msg)
-    return released
 
 
-def randomness(seed: bytes, context: ReleaseContext) -> Rand:
-    """Return the randomness of one opening, from its beginning.
+def keys_of(seed: bytes, context: ReleaseContext) -> Keys:
+    """Return the keys of one opening.
 
     Args:
         seed: SEED_BYTES uniform bytes, of this round and this aggregator alone.
         context: What is opened.
     """
-    key = derive_key(seed, context.info(domains.RELEASE))
-    stream = Cipher(AES(key), CTR(bytes(_BLOCK_BYTES))).encryptor()
-    return lambda size: stream.update(bytes(size))
-
-
-def _form(share: AggregateShare) -> tuple[object, ...]:
-    tensor, scalars = share.tensor, share.scalars
-    return tensor.shape, tensor.dtype, scalars.shape, scalars.dtype, share.count
+    return lambda label: derive_key(seed, context.info(label))

@@ -49,13 +49,12 @@ def encode_scalars(
     Raises:
         OperatorError: FS-212 when metrics are missing, undeclared or of wrong size.
     """
-    _require_declared(params, metrics)
     bounded = clamp_weight(params, weight)
     clamped = int(bounded != weight)
     given = [
         (scalar, number)
-        for scalar in params.scalars
-        for number in _numbers(scalar, metrics[scalar.name])
+        for scalar, numbers in declared_numbers(params, metrics)
+        for number in numbers
     ]
     # Not `isfinite` of a float: a count may be an integer that no float can hold.
     measured = all(-math.inf < number < math.inf for _, number in given)
@@ -67,6 +66,20 @@ def encode_scalars(
             clamped += moved
     counts = [bounded, *map(int, clipped), clamped, int(not measured)]
     return np.array([*counts, bounded * measured, *values], dtype=SCALARS.dtype)
+
+
+def declared_numbers(
+    params: Params, metrics: Metrics
+) -> list[tuple[Scalar, Sequence[float]]]:
+    """Return each declared scalar with its `size` numbers, in their order.
+
+    Raises:
+        OperatorError: FS-212 when metrics are missing, undeclared or of wrong size.
+    """
+    _require_declared(params, metrics)
+    return [
+        (scalar, _numbers(scalar, metrics[scalar.name])) for scalar in params.scalars
+    ]
 
 
 def clamp_weight(params: Params, weight: int) -> int:

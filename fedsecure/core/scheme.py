@@ -22,6 +22,9 @@ by at most `n * 0.5 / S / sum(w_i / W)` per coordinate, float64 rounding apart (
 than a hundredth of it); of statistics, at C' / C times that. Counts are opened exactly,
 and no sum can wrap.
 Assumption: both aggregators added the shares that they were sent, and nothing else.
+
+In a round with noise (`fedsecure.core.dp.sensitivity`) each aggregator adds its own
+before it lets go of its share (`fedsecure.core.release`); the mean is an estimate.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +33,7 @@ from typing import Final
 
 import numpy as np
 
+from fedsecure.core import noisy_scalars
 from fedsecure.core.buffers import Memory, carve
 from fedsecure.core.encoding import TensorEncoder, Update, decode_tensor
 from fedsecure.core.layout import CHUNK, Buffer
@@ -89,20 +93,27 @@ def shard(
         rand: RAND_BYTES uniform bytes, used for nothing else.
 
     Raises:
-        OperatorError: FS-210 for an update that is not finite, FS-211 for one of the
-            wrong shape or type, FS-212 for other metrics than the declared.
+        OperatorError: FS-210 for an update that is not finite, in a round without
+            noise; FS-211 for one of the wrong shape or type, FS-212 for other metrics
+            than the declared.
     """
     seed, report_id, coin, *content_keys = _cut_rand(rand)
     update = _require_update(params, measurement.update)
-    weight = clamp_weight(params, measurement.weight)
     scratch, *buffers = _working_memory(params)
-    encoder = TensorEncoder(params, update, weight, scratch)
-    scalars = encode_scalars(
-        params,
-        measurement.weight,
-        (encoder.clipped, encoder.statistics_clipped),
-        measurement.metrics,
-    )
+    if params.noise is None:
+        weight = clamp_weight(params, measurement.weight)
+        encoder = TensorEncoder(params, update, weight, scratch)
+        scalars = encode_scalars(
+            params,
+            measurement.weight,
+            (encoder.clipped, encoder.statistics_clipped),
+            measurement.metrics,
+        )
+    else:
+        found = noisy_scalars.measured(update, measurement)
+        update = found.update
+        encoder = TensorEncoder(params, update, params.weight_cap, scratch)
+        scalars = noisy_scalars.encode(params, found, clipped=encoder.clipped)
     mask = Mask.expand(seed, ReportContext(spec_digest, report_id, reporter))
     scalars -= _scalars_mask(params, mask)
     return Sharding(
@@ -212,7 +223,12 @@ def unshard(params: Params, a: AggregateShare, b: AggregateShare) -> Mean:
             f"the shares hold {a.count} and {b.count} of {params.max_reports} reports",
         )
     # (3) The sums are such as that many reports can have.
-    totals = read_totals(params, a.scalars + b.scalars, a.count)
+    scalars = a.scalars + b.scalars
+    if params.noise is not None:
+        opened = noisy_scalars.decode(params, scalars, a.count)
+        update = decode_tensor(params, a.tensor, b.tensor, opened.divisor, a.count)
+        return noisy_scalars.mean(params, update, opened, a.count)
+    totals = read_totals(params, scalars, a.count)
     return Mean(
         update=decode_tensor(params, a.tensor, b.tensor, totals.weight, a.count),
         scalars=decode_scalars(params, totals),

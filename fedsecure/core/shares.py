@@ -4,7 +4,7 @@ An output share is nowhere here: it only ever exists as pieces (`fedsecure.core.
 between an aggregator's `prepare` and `aggregate`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,13 +23,17 @@ class Measurement:
 
     Args:
         update: Shape (dimension,), float32, model units; None if dimension is 0.
-        weight: The data owner's weight; counted within 1..W.
+        weight: The data owner's weight; counted within 1..W. In a round whose noise
+            protects rows: the rows that were trained on.
         metrics: For each declared scalar a number, or `size` of them.
+        measured: The rows that the metrics are means of; only a round whose noise
+            protects rows counts them.
     """
 
     update: Update | None = field(repr=False)
     weight: int = field(repr=False)
     metrics: Metrics = field(repr=False)
+    measured: int = field(default=1, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,21 @@ class AggregateShare:
 
 
 @dataclass(frozen=True, slots=True)
+class Deviations:
+    """Standard deviations that both aggregators' noise gives to what was opened.
+
+    Args:
+        update: Of each coordinate of the mean update, in model units.
+        weight: Of the total weight: rows.
+        scalars: By declared name: of a metric's mean, or of a count.
+    """
+
+    update: float
+    weight: float
+    scalars: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Mean:
     """What the model owner learns of one round, and all of it.
 
@@ -116,6 +135,10 @@ class Mean:
         statistics_clipped: How many had statistics longer than theirs.
         clamped: How many numbers were out of their range.
         undefined: How many reports held a number that is not finite, and so none.
+        deviations: With noise, how far what was opened may be from what it was.
+
+    With noise, weight and clipped are estimates, and the last three counts are 0: they
+    are not told. A metric is None where noise leaves nothing to divide by.
     """
 
     update: MeanUpdate = field(repr=False)
@@ -126,6 +149,7 @@ class Mean:
     statistics_clipped: int
     clamped: int
     undefined: int
+    deviations: Deviations | None = None
 
     def over_at_least(self, fewest: int) -> "Mean":
         """Return it without declared scalars that are over fewer reports.

@@ -99,6 +99,9 @@ def params(**changes: Any) -> dict[str, Any]:
         "clip": "1.0",
         "unit_clip": "1.0",
         "noise": "4.0",
+        "unit": "row",
+        "scalars": [],
+        "scalar_noise": "4.0",
         "equal_weights": True,
         "statistics": False,
         **changes,
@@ -126,9 +129,12 @@ def params_cases() -> list[dict[str, Any]]:
         params(dimension=10**6, max_reports=4, unit_clip="0.01"),
         params(dimension=10**7, max_reports=4),
         params(dimension=1024, noise="0.333"),  # a whole root
-        params(max_reports=4, noise="0.0001", unit_clip="0.001"),  # the sum decides
+        params(max_reports=4, noise="0.01", unit_clip="0.001"),  # the sum decides
         params(max_reports=10**5, noise="0.5", unit_clip="0.03"),
         params(max_reports=3, clip="2.0", unit_clip="1.999", noise="100.0"),
+        params(unit="data-owner", scalars=[1, 1], scalar_noise="11.5"),
+        params(dimension=0, scalars=[1, 1, 64, 64], scalar_noise="43.21"),
+        params(scalars=[1000, 1], scalar_noise="900.0"),
     ]
     for case in cases:
         case["sensitivity"], case["sigma"] = reference.steps(
@@ -138,6 +144,18 @@ def params_cases() -> list[dict[str, Any]]:
             case["dimension"],
             2 if case["statistics"] else 1,
         )
+        declared, words = len(case["scalars"]), 6 + sum(case["scalars"])
+        scalar_noise = float(case["scalar_noise"])
+        steps = reference.metric_steps(scalar_noise, declared, words)
+        case["metric_steps"] = steps
+        case["scalar_sensitivity"], case["scalar_sigma"] = reference.scalar_steps(
+            steps, scalar_noise, declared, words
+        )
+        case["rho_pico"] = reference.rho_pico(
+            case["scalar_sensitivity"], case["scalar_sigma"]
+        )
+        if case["dimension"]:
+            case["rho_pico"] += reference.rho_pico(case["sensitivity"], case["sigma"])
     return cases
 
 
@@ -160,6 +178,21 @@ def bad_params_cases() -> list[dict[str, Any]]:
         ("bad_no_scale_fits", "FS-207", {"dimension": 10**6, "noise": "300.0"}),
         ("bad_unit_clip_too_small", "FS-207", {"unit_clip": "1e-6"}),
         ("bad_weights", "FS-208", {"equal_weights": False}),
+        ("bad_scalar_noise", "FS-200", {"scalar_noise": "0.0"}),
+        ("bad_scalars_too_many", "FS-207", {"scalars": [900], "scalar_noise": "9e3"}),
+        (
+            "bad_noise_hides_nothing",
+            "FS-200",
+            {
+                "noise": "0.0001",
+                "fraction_bits": params(noise="0.0001")["fraction_bits"],
+            },
+        ),
+        (
+            "bad_unit_clip_of_an_owner",
+            "FS-200",
+            {"unit": "data-owner", "unit_clip": "0.5"},
+        ),
     ]
     return [
         {"name": name, "code": code, **params(fraction_bits=bits) | changes}

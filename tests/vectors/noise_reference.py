@@ -105,6 +105,27 @@ def steps(
     return sensitivity, math.ceil(Fraction(multiplier) * sensitivity)
 
 
+def scalar_steps(
+    steps: int, multiplier: float, declared: int, words: int
+) -> tuple[int, int]:
+    """D and sigma of the scalars, by roots of a hundred digits."""
+    with localcontext() as context:
+        context.prec = DIGITS
+        root = steps * Decimal(declared + 2).sqrt() + Decimal(words).sqrt()
+        sensitivity = math.ceil(root)
+    return sensitivity, math.ceil(Fraction(multiplier) * sensitivity)
+
+
+def metric_steps(multiplier: float, declared: int, words: int) -> int:
+    """The largest power of two up to 2^12 for which there is a sampler."""
+    fitting = (
+        2**t
+        for t in range(12, -1, -1)
+        if scalar_steps(2**t, multiplier, declared, words)[1] <= 2**18
+    )
+    return next(fitting)
+
+
 def fraction_bits(
     max_reports: int,
     clip: float,

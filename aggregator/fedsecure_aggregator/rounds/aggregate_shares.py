@@ -15,12 +15,14 @@ from dataclasses import dataclass
 import structlog
 
 from fedsecure.core import release, scheme
-from fedsecure.core.release_context import ReleaseContext
+from fedsecure.core.layout import Buffer
+from fedsecure.core.release import ReleaseContext
 from fedsecure.core.sealing import seal, seal_info
 from fedsecure.core.sealing.sealing_key import CONTENT_KEY_BYTES
 from fedsecure.errors import OperatorError, RoundStateError
 from fedsecure.protocol import framing
 from fedsecure.protocol.encodings import from_base64url
+from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.statements import AggregateShareHeader
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.storage import queries
@@ -70,7 +72,7 @@ def seal_share(
     Raises:
         OperatorError: FS-523 to FS-526, FS-541.
     """
-    released = _release(context, row.spec, opening, total)
+    released = _released(context, row, opening, total)
     spec = spec_of(row.token)
     info = seal_info.share_info(
         bytes.fromhex(spec.federation),
@@ -84,7 +86,7 @@ def seal_share(
             from_base64url(spec.sealing_key),
             info,
             context.rand(CONTENT_KEY_BYTES),
-            released.to_records(),
+            released,
             upload.write,
         )
         upload.sync()
@@ -130,23 +132,24 @@ def stored_share(context: Context, digest: str) -> SealedShare:
     return SealedShare(context.author.sign(header).token, content, header.length)
 
 
-def _release(
-    context: Context, spec: str, opening: str, total: scheme.AggregateShare
-) -> scheme.AggregateShare:
-    if context.mechanism.is_exact:
-        return total
-    seed = _seed(context, spec)
-    opened = ReleaseContext(bytes.fromhex(spec), bytes.fromhex(opening))
-    rand = release.randomness(seed, opened)
-    return release.release(total, context.mechanism, rand)
+def _released(
+    context: Context, row: RoundRow, opening: str, total: scheme.AggregateShare
+) -> Iterator[Buffer]:
+    """Return what is released of a sum, record by record."""
+    params = params_of(spec_of(row.token))
+    mechanism = context.mechanisms(params)
+    seed = b"" if mechanism.is_exact else _seed(context, row)
+    opened = ReleaseContext(bytes.fromhex(row.spec), bytes.fromhex(opening))
+    keys = release.keys_of(seed, opened)
+    return release.release(params, total, mechanism, keys)
 
 
-def _seed(context: Context, spec: str) -> bytes:
+def _seed(context: Context, row: RoundRow) -> bytes:
     """Return the seed of a round's release, drawn once; durable before it is used."""
-    seed = context.spool.load_seed(spec)
+    seed = context.spool.load_seed(row.spec)
     if seed is None:
         seed = context.rand(release.SEED_BYTES)
-        context.spool.save_seed(spec, seed)
+        context.spool.save_seed(row.spec, seed)
     return seed
 
 

@@ -6,7 +6,9 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from fedsecure.core.release import EXACT, Mechanism
+from fedsecure.core.gaussian_release import mechanism_of
+from fedsecure.core.params import Params
+from fedsecure.core.release import Mechanism
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author
@@ -35,7 +37,7 @@ class Context:
         clock: Seconds since 1970; may be set, so no duration is measured by it.
         monotonic: Seconds that never go back, for durations.
         rand: `rand(n)` returns n uniform bytes.
-        mechanism: What is released of a sum.
+        mechanisms: What is released of the sum of a round with such numbers.
         still_seconds: How long a connection may stand still.
         tidy_seconds: How long what has expired may wait to be deleted.
         grant_cache: What was granted, as far as it was asked for.
@@ -51,7 +53,7 @@ class Context:
     clock: Callable[[], float]
     monotonic: Callable[[], float]
     rand: Callable[[int], bytes] = field(repr=False)
-    mechanism: Mechanism = EXACT
+    mechanisms: Callable[[Params], Mechanism] = mechanism_of
     still_seconds: int = STILL_SECONDS
     tidy_seconds: int = TIDY_SECONDS
     grant_cache: GrantCache = field(default_factory=GrantCache, repr=False)

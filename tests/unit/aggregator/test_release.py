@@ -1,6 +1,6 @@
 """A mechanism between sum and seal: one draw leaves a server, whatever fails."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fedsecure.core import layout
+from fedsecure.core.layout import Buffer
 from fedsecure.core.modulus import Words
-from fedsecure.core.release import Rand
+from fedsecure.core.release import Keys
 from fedsecure.core.scheme import AggregateShare
 from fedsecure.core.sealing.sealing_key import CONTENT_KEY_BYTES
 from fedsecure.errors import FedsecureError, OperatorError
@@ -21,7 +23,6 @@ from tests.unit.aggregator.conftest import Pair, Server
 from tests.unit.aggregator.world import HOSPITALS, Entropy, Round
 
 Receipts = dict[str, dict[str, str]]
-SMALL = 0xFF  # of a word: so the mean stays one that can be
 
 
 @dataclass
@@ -32,12 +33,17 @@ class Noise:
     given: list[Words] = field(default_factory=list)
     released: list[Words] = field(default_factory=list)
 
-    def apply(self, total: AggregateShare, rand: Rand) -> AggregateShare:
+    def warm_up(self) -> None: ...
+
+    def records(self, total: AggregateShare, keys: Keys) -> Iterator[Buffer]:
         self.given.append(total.tensor.copy())
-        drawn = np.frombuffer(rand(total.tensor.nbytes), total.tensor.dtype)
-        total.tensor += drawn & total.tensor.dtype.type(SMALL)
-        self.released.append(total.tensor.copy())
-        return total
+        drawn = np.frombuffer(keys(b"a test"), np.uint8)
+        noisy = total.tensor.copy()
+        for place in range(0, noisy.size, drawn.size):
+            part = noisy[place : place + drawn.size]
+            part += drawn[: part.size]
+        self.released.append(noisy)
+        return layout.write(noisy, total.scalars)
 
     @property
     def noises(self) -> list[Words]:
@@ -48,7 +54,7 @@ class Noise:
 def noisy(server: Server) -> Noise:
     """Give a server a mechanism of its own."""
     noise = Noise()
-    server.context = replace(server.context, mechanism=noise)
+    server.context = replace(server.context, mechanisms=lambda _: noise)
     return noise
 
 
@@ -225,11 +231,12 @@ def test_a_seed_is_on_disk_before_the_mechanism_draws_of_it(pair: Pair) -> None:
     found = []
 
     class Looking(Noise):
-        def apply(self, total: AggregateShare, rand: Rand) -> AggregateShare:
+        def records(self, total: AggregateShare, keys: Keys) -> Iterator[Buffer]:
             found.append(seed_file(pair, asked).stat().st_size)
-            return super().apply(total, rand)
+            return super().records(total, keys)
 
-    pair.north.context = replace(pair.north.context, mechanism=Looking())
+    looking = Looking()
+    pair.north.context = replace(pair.north.context, mechanisms=lambda _: looking)
     pair.north.open(asked, opening)
     assert found == [32 + 1 + 64]  # seed, line feed, checksum
 

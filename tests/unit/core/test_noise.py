@@ -9,12 +9,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from fedsecure.core import domains, noise
+from fedsecure.core import domains
+from fedsecure.core.dp import sampler as noise
+from fedsecure.core.dp.sampler import BLOCK, MEMORY_BYTES, Sampler, table
 from fedsecure.core.layout import CHUNK
 from fedsecure.core.mask import SPILL, KeyStream
 from fedsecure.core.modulus import SCALARS, SUM32, Modulus
-from fedsecure.core.noise import BLOCK, MEMORY_BYTES, Sampler, table
-from fedsecure.core.release_context import ReleaseContext
+from fedsecure.core.release import ReleaseContext, keys_of
 from fedsecure.errors import PeerError
 
 SEED = bytes(range(32))
@@ -30,7 +31,7 @@ def sampler(
     context: ReleaseContext = CONTEXT,
     label: bytes = domains.NOISE_TENSOR,
 ) -> Sampler:
-    return Sampler.derive(seed, context, label, sigma)
+    return Sampler(KeyStream(keys_of(seed, context)(label)), sigma)
 
 
 def draws(source: Sampler, size: int) -> NDArray[np.int64]:

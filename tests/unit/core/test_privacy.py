@@ -9,7 +9,7 @@ from dp_accounting import GaussianDpEvent, NeighboringRelation
 from dp_accounting.rdp import RdpAccountant
 from hypothesis import given, settings, strategies as st
 
-from fedsecure.core.privacy import (
+from fedsecure.core.dp.accountant import (
     PICO,
     epsilon,
     epsilons,

@@ -46,10 +46,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedsecure.core.buffers import Memory
-from fedsecure.core.layout import CHUNK, Buffer
-from fedsecure.core.mask import SPILL, KeyStream, derive_key
+from fedsecure.core.layout import CHUNK
+from fedsecure.core.mask import SPILL, KeyStream
 from fedsecure.core.modulus import Words
-from fedsecure.core.release_context import ReleaseContext
 from fedsecure.errors import PeerError
 
 BLOCK: Final = CHUNK // 8  # draws: their leading halves are one chunk of key stream
@@ -102,20 +101,6 @@ class Sampler:
     def __init__(self, stream: KeyStream, sigma: int) -> None:
         self._stream = stream
         self._table = table(sigma)
-
-    @classmethod
-    def derive(
-        cls, seed: Buffer, context: ReleaseContext, label: bytes, sigma: int
-    ) -> "Sampler":
-        """Derive a section's key, by `domains.NOISE_TENSOR` or `NOISE_SCALARS`.
-
-        Args:
-            seed: 32 uniform bytes, drawn once for a round and kept secret.
-            context: What is opened.
-            label: The section's.
-            sigma: Of the noise, in steps.
-        """
-        return cls(KeyStream(derive_key(seed, context.info(label))), sigma)
 
     def add_to(self, words: Words, start: int, memory: Memory) -> None:
         """Add noise to words start, start + 1, ... of the section, in place.

@@ -31,8 +31,8 @@ privacy allows ("one server corrupt"). Who sees no aggregator's noise faces both
 noises, twice the variance, half of rho ("outsider").
 Assumption: one aggregator adds its noise and tells nobody of it; the data owner's agent
 clips what a unit adds. Nothing is claimed from sampling. The sampler's own distance
-(`fedsecure.core.noise`) is to be added to delta: below 2**-60 for 10**10 draws at an
-epsilon of up to 5.
+(`fedsecure.core.dp.sampler`) is to be added to delta: below 2**-60 for 10**10 draws at
+an epsilon of up to 5.
 
 Sources: Bun, Steinke, "Concentrated differential privacy", 2016 (arXiv 1605.02065), for
 zCDP and its sums; Canonne, Kamath, Steinke, 2020 (arXiv 2004.00010), theorem 4 for the
@@ -45,7 +45,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 from typing import Final
 
-from fedsecure.core.fixed_point import require_integer
+from fedsecure.core.integers import require_integer
 from fedsecure.errors import PeerError
 
 PICO: Final = 10**12  # rho_pico of a rho of 1
