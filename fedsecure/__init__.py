@@ -1,3 +1,3 @@
 """Federated learning in which nobody ever sees a data owner's model update."""
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2

@@ -6,6 +6,7 @@
     signing_keys         Ed25519 keys in files
     node_keys            the keys with which agents join Flower's SuperLink
     statements           what can be signed, as strict data
+    statement_parts      what statements are made of beside plain fields
     statement_fields     the types and limits of what a statement holds
     signing              signatures over statements, and the steps of a check
     stored_statements    statements of the own store, read without a check

@@ -6,9 +6,17 @@ numbers that another party only claims to be safe.
 
 from collections.abc import Iterable
 
+from fedsecure.core.dp.sensitivity import Noise
 from fedsecure.core.modulus import suite
 from fedsecure.core.params import Params, Scalar, Statistics
-from fedsecure.protocol.statements import RoundSpec, ScalarField, StatisticsField
+from fedsecure.protocol.statements import (
+    PrivacyField,
+    Purpose,
+    RoundSpec,
+    ScalarField,
+    StatisticsField,
+    Weighting,
+)
 
 
 def params_of(spec: RoundSpec) -> Params:
@@ -20,13 +28,48 @@ def params_of(spec: RoundSpec) -> Params:
     """
     return Params(
         dimension=spec.dimension,
-        scalars=scalars_of(spec.scalars),
+        scalars=sent_scalars(spec.scalars, spec.privacy, spec.purpose),
         max_reports=len(spec.cohort),
         clip=spec.clip,
         weight_cap=spec.weight_cap,
         fraction_bits=spec.fraction_bits,
         statistics=statistics_of(spec.statistics, spec.dimension),
         modulus=suite(spec.suite),
+        noise=noise_of(spec.privacy, spec.purpose, spec.weighting),
+    )
+
+
+def sent_scalars(
+    fields: Iterable[ScalarField], privacy: PrivacyField | None, purpose: Purpose
+) -> tuple[Scalar, ...]:
+    """Return the declared scalars that are sent in a round of such a purpose.
+
+    Where noise is to hide a unit, training rounds have none unless the study says so:
+    each costs, and what is left of a metric in every round would be noise. The fields
+    are there all the same: they belong to the study, which does not change.
+    """
+    if privacy and purpose is Purpose.TRAIN and not privacy.every_round:
+        return ()
+    return scalars_of(fields)
+
+
+def noise_of(
+    privacy: PrivacyField | None, purpose: Purpose, weighting: Weighting
+) -> Noise | None:
+    """Return the noise of a round as the core knows it.
+
+    Raises:
+        PeerError: FS-200, FS-208.
+    """
+    if privacy is None:
+        return None
+    train = purpose is Purpose.TRAIN
+    return Noise(
+        unit=privacy.unit,
+        unit_clip=privacy.unit_clip,
+        multiplier=privacy.noise,
+        scalar_multiplier=privacy.scalar_noise if train else privacy.evaluation_noise,
+        equal_weights=weighting is Weighting.EQUAL,
     )
 
 

@@ -11,57 +11,64 @@ in a certain round is checked by those who act on it (`rounds`, `aggregator`).
 Times are whole seconds since 1970, UTC.
 """
 
-from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from fedsecure.protocol.encodings import Digest, ReportId, SealingPublicKey
 from fedsecure.protocol.identity import MAX_DATA_OWNERS, Name, Role
 from fedsecure.protocol.statement_fields import (
     MAX_DIMENSION,
-    MAX_RANGES,
     MAX_SCALARS,
     Body,
     Count,
     Finite,
     Label,
     Positive,
+    PositiveFinite,
     RunId,
     Text,
     Time,
 )
+from fedsecure.protocol.statement_parts import (
+    Kind,
+    LedgerHead,
+    Member,
+    PrivacyField,
+    Purpose,
+    ScalarField,
+    StatisticsField,
+    Strict,
+    Weighting,
+)
 
-
-class Purpose(StrEnum):
-    """Why a sum is formed."""
-
-    TRAIN = "train"  # an update and the metrics of the model the round started from
-    EVALUATE = "evaluate"  # metrics alone
-
-
-class Weighting(StrEnum):
-    """What a data owner's weight tells about its number of examples."""
-
-    EQUAL = "equal"  # nothing: everybody weighs the cap
-    ROUNDED = "rounded"  # its power of two, within sums
-    EXACT = "exact"  # the number itself, within sums
-
-
-class Kind(StrEnum):
-    """Which addend of the update a report carries."""
-
-    SEED = "seed"
-    VECTOR = "vector"
-
-
-class Strict(BaseModel):
-    """A part of a statement."""
-
-    model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", hide_input_in_errors=True
-    )
+__all__ = [
+    "AUTHOR_FIELD",
+    "SIGNERS",
+    "AggregateShareHeader",
+    "Event",
+    "FederationIssue",
+    "Fold",
+    "Inclusion",
+    "Kind",
+    "LedgerHead",
+    "Member",
+    "Opening",
+    "PrivacyField",
+    "Purpose",
+    "Read",
+    "Receipt",
+    "ReportHeader",
+    "RoundGrant",
+    "RoundSpec",
+    "ScalarField",
+    "Statement",
+    "StatisticsField",
+    "Strict",
+    "Void",
+    "Weighting",
+]
 
 
 class Statement(Strict):
@@ -69,35 +76,6 @@ class Statement(Strict):
 
     typ: ClassVar[str]
     federation: Digest
-
-
-class LedgerHead(Strict):
-    """How long the signer's ledger was, and its last hash (64 zeros: empty)."""
-
-    entries: Count
-    hash: Digest
-
-
-class ScalarField(Strict):
-    """A declared entry of the scalars section; without range it is a count."""
-
-    name: Label
-    low: Finite | None = None
-    high: Finite | None = None
-    size: Annotated[int, Field(ge=1, le=MAX_SCALARS)] = 1
-
-
-class StatisticsField(Strict):
-    """Which coordinates of an update are statistics, and their own clip.
-
-    `ranges`: the first coordinate of each range, and one past its last.
-    """
-
-    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    ranges: Annotated[
-        list[Annotated[list[Count], Field(min_length=2, max_length=2)]],
-        Field(min_length=1, max_length=MAX_RANGES),
-    ]
 
 
 class FederationIssue(Statement):
@@ -112,7 +90,11 @@ class FederationIssue(Statement):
 
 
 class RoundSpec(Statement):
-    """What the model owner asks for in one round; its digest names the round."""
+    """What the model owner asks for in one round; its digest names the round.
+
+    `study` is the digest of what data owners agreed to, under which budgets are kept; a
+    round without noise has none.
+    """
 
     typ: ClassVar[str] = "round-spec"
     run: RunId
@@ -125,8 +107,10 @@ class RoundSpec(Statement):
     scalars: Annotated[list[ScalarField], Field(max_length=MAX_SCALARS)]
     suite: Label
     fraction_bits: Annotated[int, Field(ge=-60, le=60)]
-    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    clip: PositiveFinite
     statistics: StatisticsField | None = None
+    privacy: PrivacyField | None = None
+    study: Digest | None = None
     weight_cap: Positive
     weighting: Annotated[Weighting, Field(strict=False)]
     cohort: Annotated[list[Name], Field(min_length=1, max_length=MAX_DATA_OWNERS)]
@@ -142,6 +126,13 @@ class RoundSpec(Statement):
         return self
 
     @model_validator(mode="after")
+    def _budgets_have_a_study(self) -> Self:
+        if (self.privacy is None) != (self.study is None):
+            msg = "privacy and study contradict each other"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _only_training_has_an_update(self) -> Self:
         if (self.purpose is Purpose.TRAIN) != (self.dimension > 0):
             msg = f"dimension is {self.dimension} to {self.purpose}"
@@ -150,13 +141,17 @@ class RoundSpec(Statement):
 
 
 class RoundGrant(Statement):
-    """An aggregator's consent to a round, and its sealing key for that round."""
+    """An aggregator's consent to a round, and its sealing key for that round.
+
+    `noise` is the SHA-256 of the seed of its noise, which it cannot choose later.
+    """
 
     typ: ClassVar[str] = "round-grant"
     spec: Digest
     aggregator: Name
     sealing_key: SealingPublicKey
     expires: Time
+    noise: Digest | None = None
     head: LedgerHead
 
 
@@ -186,13 +181,6 @@ class Receipt(Statement):
     report_id: ReportId
     digest: Digest
     head: LedgerHead
-
-
-class Member(Strict):
-    """One report of the set to open."""
-
-    reporter: Name
-    report_id: ReportId
 
 
 class Fold(Statement):
@@ -251,7 +239,10 @@ class AggregateShareHeader(Statement):
 
 
 class Inclusion(Statement):
-    """An aggregator's word to a data owner, given once the round is decided."""
+    """An aggregator's word to a data owner, given once the round is decided.
+
+    `charged` is what the opening cost this data owner in privacy, in 1e-12 of rho.
+    """
 
     typ: ClassVar[str] = "inclusion"
     spec: Digest
@@ -259,6 +250,7 @@ class Inclusion(Statement):
     reporter: Name
     report: Digest
     included: bool
+    charged: Count = 0
     opening: Digest | None
     set: Digest | None
     count: Count
@@ -272,6 +264,9 @@ class Inclusion(Statement):
             raise ValueError(msg)
         if self.included and not opened:
             msg = "included in what was not opened"
+            raise ValueError(msg)
+        if self.charged and not self.included:
+            msg = "charged for what it is not in"
             raise ValueError(msg)
         return self
 

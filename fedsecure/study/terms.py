@@ -26,6 +26,7 @@ from fedsecure.core.modulus import suite
 from fedsecure.errors import PeerError
 from fedsecure.protocol.statement_fields import MAX_INTEGER, MAX_SCALARS, Label
 from fedsecure.protocol.statements import (
+    PrivacyField,
     RoundSpec,
     ScalarField,
     StatisticsField,
@@ -59,6 +60,7 @@ class Terms(Strict):
     scalars: Annotated[tuple[ScalarField, ...], Field(max_length=MAX_SCALARS)]
     clip: Annotated[float, Field(gt=0)]
     statistics: StatisticsField | None = None
+    privacy: PrivacyField | None = None
     weight_cap: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
     weighting: Weighting
     min_cohort: Annotated[int, Field(ge=2)]
@@ -76,6 +78,7 @@ def terms_of(spec: RoundSpec) -> Terms:
         scalars=tuple(spec.scalars),
         clip=spec.clip,
         statistics=spec.statistics,
+        privacy=spec.privacy,
         weight_cap=spec.weight_cap,
         weighting=spec.weighting,
         min_cohort=spec.min_cohort,

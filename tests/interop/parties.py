@@ -124,6 +124,8 @@ class ModelOwner:
             "attempt": 1,
             "suite": "sum32",
             "statistics": None,
+            "privacy": None,
+            "study": None,
             "fraction_bits": numbers.fraction_bits(
                 len(changes["cohort"]), changes["clip"]
             ),

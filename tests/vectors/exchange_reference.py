@@ -60,6 +60,8 @@ def spec(**changes: Any) -> Content:
         "fraction_bits": reference.fraction_bits(len(cohort), CLIP),
         "clip": CLIP,
         "statistics": None,
+        "privacy": None,
+        "study": None,
         "weight_cap": 1,
         "weighting": "equal",
         "cohort": cohort,

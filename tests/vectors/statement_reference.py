@@ -107,6 +107,8 @@ _SPEC: Content = {
     "fraction_bits": 26,
     "clip": 2.5,
     "statistics": {"clip": 40.5, "ranges": [[0, 4], [6, 8]]},
+    "privacy": None,
+    "study": None,
     "weight_cap": 1024,
     "weighting": "equal",
     "cohort": sorted(HOSPITALS),
@@ -114,11 +116,26 @@ _SPEC: Content = {
     "deadline": 1800000000,
     "sealing_key": SEALING_KEY,
 }
+_PRIVATE: Content = {
+    **_SPEC,
+    "privacy": {
+        "unit": "row",
+        "unit_clip": 0.5,
+        "noise": 20.25,
+        "scalar_noise": 61.5,
+        "evaluation_noise": 8,
+        "every_round": False,
+        "epsilon": 2,
+        "delta": 0.0001,
+    },
+    "study": digest("study"),
+}
 _GRANT = {
     **_SAID,
     "aggregator": "north",
     "sealing_key": SEALING_KEY,
     "expires": 1800086400,
+    "noise": None,
     "head": {"entries": 0, "hash": "0" * 64},
 }
 _SENT = {
@@ -157,6 +174,7 @@ _INCLUSION = {
     "reporter": "basel",
     "report": digest("report"),
     "included": True,
+    "charged": 0,
     "count": 3,
     "head": HEAD,
 }
@@ -194,7 +212,13 @@ STATEMENTS: dict[str, tuple[str, Content]] = {
         "round-spec",
         {**_SPEC, "purpose": "evaluate", "dimension": 0, "clip": 1e21},
     ),
+    "round with noise": ("round-spec", _PRIVATE),
+    "statistics": (
+        "round-spec",
+        {**_PRIVATE, "purpose": "statistics", "dimension": 0, "statistics": None},
+    ),
     "round-grant": ("round-grant", _GRANT),
+    "grant with noise": ("round-grant", {**_GRANT, "noise": digest("seed")}),
     "report": ("report", _SENT),
     "receipt": ("receipt", _RECEIPT),
     "fold": ("fold", {**_SAID, "set": _OPENING["set"]}),

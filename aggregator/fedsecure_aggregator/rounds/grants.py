@@ -1,17 +1,21 @@
 """A round's beginning at this aggregator: its grant.
 
 A grant is a promise with a key: whoever sees it may seal a report to the key. So the
-key is on disk before the grant is committed, and the grant before it is sent. When a
-round ends without being opened (`voids`), key and reports are deleted.
+key, and the seed of the round's noise, are on disk before the grant is committed, and
+the grant before it is sent. When a round ends without being opened (`voids`), key, seed
+and reports are deleted.
 """
 
+import hashlib
+from contextlib import suppress
 from typing import Final
 
 import structlog
 from sqlalchemy.orm import Session
 
+from fedsecure.core.release import SEED_BYTES
 from fedsecure.core.sealing import sealing_key
-from fedsecure.errors import RoundStateError
+from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.protocol.encodings import base64url, from_base64url
 from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.signing import Signed
@@ -42,6 +46,7 @@ def grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str:
         RoundStateError: FS-302 to FS-305, FS-334, FS-402, FS-406.
     """
     require_round(digest, spec.digest)
+    _warm_up(context, spec.statement)
 
     def work(session: Session) -> str:
         row = session.get(RoundRow, digest)
@@ -54,6 +59,17 @@ def grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str:
     granted = context.change("grant round", work)
     crash_point(Point.GRANT_COMMITTED)
     return granted
+
+
+def _warm_up(context: Context, spec: RoundSpec) -> None:
+    """Make the noise's tables: seconds, which nobody waits for at the opening.
+
+    Numbers that make no sense are refused where everything else is.
+    """
+    if spec.privacy is None:
+        return
+    with suppress(PeerError):
+        context.mechanisms(params_of(spec)).warm_up()
 
 
 def find_grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str | None:
@@ -108,6 +124,7 @@ def _grant(context: Context, session: Session, spec: Signed[RoundSpec]) -> Round
     key = sealing_key.SealingKey.from_seed(context.rand(sealing_key.SEED_BYTES))
     context.spool.notes.remember_run(said.run)
     context.spool.save_key(spec.digest, key)
+    noise = _draw_seed(context, spec) if said.privacy else None
     crash_point(Point.KEY_SAVED)
     body = {
         "spec": spec.digest,
@@ -115,11 +132,19 @@ def _grant(context: Context, session: Session, spec: Signed[RoundSpec]) -> Round
         "min_cohort": context.policy.least_members(said),
         "expires": said.deadline + context.policy.grant_seconds,
         "sealing_key": base64url(key.public_bytes),
+        "noise": noise,
         "token": spec.token,
     }
     context.store.append(session, EventKind.GRANTED, body, context.clock())
     log.info("round granted", round=spec.digest, cohort=len(said.cohort))
     return queries.find_round(session, spec.digest)
+
+
+def _draw_seed(context: Context, spec: Signed[RoundSpec]) -> str:
+    """Draw the seed of the round's noise; return its SHA-256, which binds us to it."""
+    seed = context.rand(SEED_BYTES)
+    context.spool.save_seed(spec.digest, seed)
+    return hashlib.sha256(seed).hexdigest()
 
 
 def _grant_token(context: Context, session: Session, row: RoundRow) -> str:
@@ -129,6 +154,7 @@ def _grant_token(context: Context, session: Session, row: RoundRow) -> str:
         aggregator=context.name,
         sealing_key=row.sealing_key,
         expires=row.expires,
+        noise=row.noise,
         head=queries.head_at(session, row.granted_entry),
     )
     return context.author.sign(statement).token

@@ -12,6 +12,7 @@ Adding up and sealing tell nobody anything. What leaves is committed before, so 
 either forgets that a set was asked for, or answers with the very share that it made.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -23,6 +24,7 @@ from fedsecure.errors import RoundStateError
 from fedsecure.protocol.signing import MAX_TOKEN, Signed, set_digest
 from fedsecure.protocol.statements import Fold, Member, Opening
 from fedsecure.system.crash_points import Point, crash_point
+from fedsecure.system.durability import DamagedError
 from fedsecure_aggregator.rounds import continuity, losses
 from fedsecure_aggregator.rounds.aggregate_shares import (
     SealedShare,
@@ -144,6 +146,19 @@ def _require_openable_now(context: Context, row: RoundRow) -> None:
     if not context.spool.has_key(row.spec):
         context.spool.require_sound()
         raise RoundStateError("FS-308", f"round {row.spec[:12]} has no key any more")
+    if row.noise is not None and not _has_seed(context, row):
+        context.spool.require_sound()
+        raise RoundStateError("FS-308", f"round {row.spec[:12]} has no noise any more")
+
+
+def _has_seed(context: Context, row: RoundRow) -> bool:
+    """Tell whether the seed that the grant bound this aggregator to is there."""
+    try:
+        seed = context.spool.load_seed(row.spec)
+    except DamagedError as error:
+        log.error("seed damaged", code=error.code, detail=error.detail)
+        return False
+    return seed is not None and hashlib.sha256(seed).hexdigest() == row.noise
 
 
 def _require_openable(

@@ -73,6 +73,7 @@ def _granted(session: Session, event: Event) -> None:
             expires=event.body["expires"],
             state=RoundState.GRANTED,
             sealing_key=event.body["sealing_key"],
+            noise=event.body["noise"],
             granted_entry=event.entry,
             granted_at=event.at,
             token=event.body["token"],

@@ -47,7 +47,9 @@ class RoundRow(Base):
     owner: Mapped[str] = mapped_column(String(63), comment="model owner that signed")
     run: Mapped[str] = mapped_column(String(63), comment="run, as in the spec")
     round: Mapped[int] = mapped_column(BigInteger, comment="round, as in the spec")
-    purpose: Mapped[str] = mapped_column(String(16), comment="train or evaluate")
+    purpose: Mapped[str] = mapped_column(
+        String(16), comment="train, evaluate or statistics"
+    )
     attempt: Mapped[int] = mapped_column(BigInteger, comment="attempt, as in the spec")
     task: Mapped[str] = mapped_column(
         String(64), index=True, comment="digest of the task, as in the spec"
@@ -80,6 +82,9 @@ class RoundRow(Base):
     )
     sealing_key: Mapped[str] = mapped_column(
         Text, comment="public half of this round's sealing key, base64url"
+    )
+    noise: Mapped[str | None] = mapped_column(
+        String(64), comment="SHA-256 of the seed of the round's noise, hex; null: none"
     )
     granted_entry: Mapped[int] = mapped_column(
         Integer,
@@ -134,7 +139,9 @@ class OpeningRow(Base):
     owner: Mapped[str] = mapped_column(String(63), comment="model owner that signed")
     run: Mapped[str] = mapped_column(String(63), comment="run, as in the spec")
     round: Mapped[int] = mapped_column(BigInteger, comment="round, as in the spec")
-    purpose: Mapped[str] = mapped_column(String(16), comment="train or evaluate")
+    purpose: Mapped[str] = mapped_column(
+        String(16), comment="train, evaluate or statistics"
+    )
     model: Mapped[str] = mapped_column(
         String(64), index=True, comment="digest of the global model, as in the spec"
     )

@@ -26,7 +26,7 @@ def _round(alias: str) -> tuple[Column, ...]:
     return (
         Column("run", f"{alias}.run", "the run's id, as in the spec"),
         Column("round", f"{alias}.round", "number within the run"),
-        Column("purpose", f"{alias}.purpose", "train or evaluate"),
+        Column("purpose", f"{alias}.purpose", "train, evaluate or statistics"),
     )
 
 

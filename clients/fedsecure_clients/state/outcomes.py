@@ -28,7 +28,7 @@ class Answered:
     Args:
         run: Its run.
         round: Its number.
-        purpose: train or evaluate.
+        purpose: train, evaluate or statistics.
         attempt: Which attempt at it.
         counted: Whether its report was counted, as both aggregators say.
         answers: What each aggregator says became of it.

@@ -24,7 +24,9 @@ class ReportRow(Base):
     )
     run: Mapped[str] = mapped_column(String(63), comment="run of the spec")
     round: Mapped[int] = mapped_column(BigInteger, comment="round of the spec")
-    purpose: Mapped[str] = mapped_column(String(16), comment="train or evaluate")
+    purpose: Mapped[str] = mapped_column(
+        String(16), comment="train, evaluate or statistics"
+    )
     attempt: Mapped[int] = mapped_column(BigInteger, comment="attempt of the spec")
     deadline: Mapped[int] = mapped_column(
         BigInteger, comment="deadline of the spec, seconds since 1970, UTC"
@@ -116,6 +118,8 @@ class RefusalRow(Base):
         String(63), comment="run of the spec; null: no spec of the model owner came"
     )
     round: Mapped[int | None] = mapped_column(BigInteger, comment="round of the spec")
-    purpose: Mapped[str] = mapped_column(String(16), comment="train or evaluate")
+    purpose: Mapped[str] = mapped_column(
+        String(16), comment="train, evaluate or statistics"
+    )
     code: Mapped[str] = mapped_column(String(6), comment="FS-nnn of the reason")
     detail: Mapped[str] = mapped_column(Text, comment="the reason; stays here")

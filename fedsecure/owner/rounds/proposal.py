@@ -11,6 +11,7 @@ from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import (
     AggregateShareHeader,
     Opening,
+    PrivacyField,
     Purpose,
     Receipt,
     RoundGrant,
@@ -41,6 +42,8 @@ class RoundRequest:
     min_cohort: int
     seconds: float
     statistics: StatisticsField | None = None
+    privacy: PrivacyField | None = None
+    study: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

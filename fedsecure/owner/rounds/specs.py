@@ -9,7 +9,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.owner.rounds.proposal import Proposal, ReceiptPair, RoundRequest
 from fedsecure.owner.rounds.receipts import members
 from fedsecure.protocol.encodings import base64url
-from fedsecure.protocol.parameters import scalars_of, statistics_of
+from fedsecure.protocol.parameters import noise_of, sent_scalars, statistics_of
 from fedsecure.protocol.statements import Fold, Opening, Purpose, Read, RoundSpec
 from fedsecure.study.terms import SUITE
 
@@ -36,11 +36,12 @@ def spec_of(
         )
     params = Params.derive(
         dimension=request.dimension,
-        scalars=scalars_of(request.scalars),
+        scalars=sent_scalars(request.scalars, request.privacy, request.purpose),
         max_reports=len(request.cohort),
         clip=request.clip,
         weight_cap=request.weight_cap,
         statistics=statistics_of(request.statistics, request.dimension),
+        noise=noise_of(request.privacy, request.purpose, request.weighting),
     )
     return RoundSpec(
         federation=federation,
@@ -56,6 +57,8 @@ def spec_of(
         fraction_bits=params.fraction_bits,
         clip=request.clip,
         statistics=request.statistics,
+        privacy=request.privacy,
+        study=request.study,
         weight_cap=request.weight_cap,
         weighting=request.weighting,
         cohort=sorted(request.cohort),

@@ -181,7 +181,9 @@ class Round(Base):
     )
     run: Mapped[str] = mapped_column(ForeignKey("runs.run"), comment="the run")
     round: Mapped[int] = mapped_column(BigInteger, comment="number within the run")
-    purpose: Mapped[str] = mapped_column(String(15), comment="train or evaluate")
+    purpose: Mapped[str] = mapped_column(
+        String(15), comment="train, evaluate or statistics"
+    )
     attempt: Mapped[int] = mapped_column(
         BigInteger, comment="1, and one more after each void attempt"
     )

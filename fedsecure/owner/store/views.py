@@ -88,7 +88,7 @@ V_ROUND: Final = View(
     (
         Column("run", "r.run", "the run's id"),
         Column("round", "r.round", "number within the run"),
-        Column("purpose", "r.purpose", "train or evaluate"),
+        Column("purpose", "r.purpose", "train, evaluate or statistics"),
         Column("attempt", "r.attempt", "1, and one more after each void attempt"),
         Column("state", "r.state", "proposed, granted, opening, opened or void"),
         Column("proposed_at", "r.proposed_at", "when it was proposed", Form.INSTANT),
@@ -196,7 +196,7 @@ V_PARTICIPATION: Final = View(
     (
         Column("run", "r.run", "the run's id"),
         Column("round", "r.round", "number within the run"),
-        Column("purpose", "r.purpose", "train or evaluate"),
+        Column("purpose", "r.purpose", "train, evaluate or statistics"),
         Column("attempt", "r.attempt", "which attempt at the round"),
         Column("data_owner", "p.data_owner", "name in the roster"),
         Column("status", "p.status", "in set, or what happened instead"),
@@ -223,7 +223,7 @@ V_EVENT: Final = View(
         Column("kind", "e.kind", "what happened"),
         Column("run", "s.run", "the run that it is about"),
         Column("round", "r.round", "the round that it is about; null: the whole run"),
-        Column("purpose", "r.purpose", "train or evaluate"),
+        Column("purpose", "r.purpose", "train, evaluate or statistics"),
         Column("attempt", "r.attempt", "which attempt at the round"),
         Column("spec_digest", "s.spec", "names the round, hex"),
         Column("hash", "e.hash", "SHA-256(hash before || signed event), hex"),

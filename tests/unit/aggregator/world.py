@@ -17,7 +17,7 @@ from fedsecure.core.sealing import seal, seal_info, sealing_key
 from fedsecure.protocol.encodings import base64url, from_base64url
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.identity import Federation
-from fedsecure.protocol.parameters import params_of
+from fedsecure.protocol.parameters import noise_of, params_of
 from fedsecure.protocol.signing import Author, Signed, set_digest, verify
 from fedsecure.protocol.signing_keys import public_key_text
 from fedsecure.protocol.statements import (
@@ -33,6 +33,7 @@ from fedsecure.protocol.statements import (
     RoundSpec,
     ScalarField,
     Void,
+    Weighting,
 )
 
 OWNER: Final = "study"
@@ -157,9 +158,9 @@ class World:
         key = sealing_key.SealingKey.from_seed(self.rand(32))
         cohort = changes.get("cohort", list(self.hospitals))
         dimension = changes.get("dimension", 1000)
-        params = Params.derive(
-            dimension, (Scalar("loss", 0.0, 8.0),), len(cohort), CLIP, WEIGHT
-        )
+        loss = (Scalar("loss", 0.0, 8.0),)
+        noise = noise_of(changes.get("privacy"), Purpose.TRAIN, Weighting.EQUAL)
+        params = Params.derive(dimension, loss, len(cohort), CLIP, WEIGHT, noise=noise)
         content: dict[str, Any] = {
             "federation": self.federation.digest,
             "run": "run-1",

@@ -88,7 +88,9 @@ def plain(schema: dict[str, Any]) -> Values:
         "integer": st.integers(schema.get("minimum"), schema.get("maximum")),
         "number": st.floats(
             above,
+            schema.get("exclusiveMaximum"),
             exclude_min=above is not None,
+            exclude_max="exclusiveMaximum" in schema,
             allow_nan=False,
             allow_infinity=False,
         ),
@@ -102,9 +104,10 @@ def coherent(said: dict[str, Any]) -> dict[str, Any]:
     if "cohort" in said:
         said["cohort"] = sorted(set(said["cohort"]))
     if "dimension" in said:
-        said["dimension"] = (
-            0 if said["purpose"] == "evaluate" else said["dimension"] or 1
-        )
+        train = said["purpose"] == "train"
+        said["dimension"] = (said["dimension"] or 1) if train else 0
+    if "privacy" in said and not (said["study"] and said["privacy"]):
+        said |= {"study": None, "privacy": None}
     if isinstance(said.get("set"), list):
         distinct = {member["reporter"]: member for member in said["set"]}
         said["set"] = [distinct[name] for name in sorted(distinct)]
@@ -113,6 +116,7 @@ def coherent(said: dict[str, Any]) -> dict[str, Any]:
         if not opened:
             said |= {"opening": None, "set": None, "count": 0}
         said["included"] &= opened
+        said["charged"] *= said["included"]
     return said
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.protocol.statements import (
+    PrivacyField,
     RoundSpec,
     ScalarField,
     StatisticsField,
@@ -36,6 +38,16 @@ TERMS = Terms(
     min_cohort=3,
     suite="sum32",
 )
+PRIVACY = PrivacyField(
+    unit=Unit.ROW,
+    unit_clip=1.0,
+    noise=20.5,
+    scalar_noise=60.0,
+    evaluation_noise=8.0,
+    every_round=False,
+    epsilon=2.0,
+    delta=1e-5,
+)
 OTHER_TERMS: dict[str, Any] = {
     "another range": {"scalars": (ScalarField(name="loss", low=0.0, high=2.0),)},
     "another metric": {"scalars": (ScalarField(name="lass", low=0.0, high=4.0),)},
@@ -44,6 +56,9 @@ OTHER_TERMS: dict[str, Any] = {
     "no range": {"scalars": (ScalarField(name="loss"),)},
     "another clip": {"clip": 2.0000000000000004},
     "statistics apart": {"statistics": StatisticsField(clip=9.0, ranges=[[0, 2]])},
+    "privacy": {"privacy": PRIVACY},
+    "another budget": {"privacy": PRIVACY.model_copy(update={"epsilon": 3.0})},
+    "another noise": {"privacy": PRIVACY.model_copy(update={"noise": 20.0})},
     "another cap": {"weight_cap": 999},
     "another weighting": {"weighting": Weighting.EXACT},
     "smaller sums": {"min_cohort": 2},

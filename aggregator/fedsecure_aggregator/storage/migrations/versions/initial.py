@@ -58,7 +58,7 @@ def _round_columns() -> list[sa.Column[Any]]:
         _column("owner", NAME, "model owner that signed"),
         _column("run", NAME, "run, as in the spec"),
         _column("round", sa.BigInteger, "round, as in the spec"),
-        _column("purpose", sa.String(16), "train or evaluate"),
+        _column("purpose", sa.String(16), "train, evaluate or statistics"),
     ]
 
 
@@ -104,6 +104,12 @@ def _rounds() -> None:
             "sealing_key",
             sa.Text,
             "public half of this round's sealing key, base64url",
+        ),
+        _column(
+            "noise",
+            sa.String(64),
+            "SHA-256 of the seed of the round's noise, hex; null: none",
+            nullable=True,
         ),
         _column(
             "granted_entry",

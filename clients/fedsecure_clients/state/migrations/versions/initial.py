@@ -58,7 +58,7 @@ def upgrade() -> None:
             "purpose",
             sa.String(16),
             nullable=False,
-            comment="train or evaluate",
+            comment="train, evaluate or statistics",
         ),
         sa.Column(
             "code",
@@ -137,7 +137,7 @@ def upgrade() -> None:
             "purpose",
             sa.String(16),
             nullable=False,
-            comment="train or evaluate",
+            comment="train, evaluate or statistics",
         ),
         sa.Column(
             "attempt",

@@ -150,7 +150,7 @@ def _create_rounds() -> None:
         _column("entry", INTEGER, "the event with which it was proposed"),
         _column("run", NAME, "the run"),
         _column("round", BIG, "number within the run"),
-        _column("purpose", WORD, "train or evaluate"),
+        _column("purpose", WORD, "train, evaluate or statistics"),
         _column("attempt", BIG, "1, and one more after each void attempt"),
         _column("state", WORD, "proposed, granted, opening, opened or void"),
         _column("reason", TEXT, "why it is void", null=True),
