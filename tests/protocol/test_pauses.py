@@ -17,6 +17,7 @@ from fedsecure.owner.recorder import Recorder, RoundReport
 from fedsecure.owner.run.pauses import LOOK_EVERY, Pauses, Pausing
 from fedsecure.owner.run.recovery import keep_going
 from fedsecure.owner.run.resume import NOTHING, Past, read_past
+from fedsecure.owner.store.files import load_array
 from tests.protocol.federation import (
     Handler,
     MemoryFederation,
@@ -176,6 +177,39 @@ def test_a_run_that_is_given_up_says_what_each_one_who_is_missing_needs(
         caught.value.detail
     )
     assert "start" not in caught.value.detail.split("genf")[0]  # bern's agent runs
+
+
+def test_a_model_that_nobody_can_train_further_is_named_as_what_may_be_wrong(
+    scene: Scene,
+) -> None:
+    """Its weights are finite, and what is trained from them is not."""
+
+    def too_steep(message: Message, context: Context) -> Message:
+        if message.content["config"]["server-round"] == 2:
+            raise PeerError("FS-230", "loss in round 2, epoch 1")
+        return learn(message, context)
+
+    scene.fleet.app = too_steep
+    with refused("FS-369") as caught:
+        scene.run(pauses=Pauses(attempts=1))
+    detail = caught.value.detail
+    largest = np.abs(
+        load_array(scene.memory.folder, scene.memory.store.last_model("run-1"))
+    ).max()
+    assert f"the largest weight before round 2 is {largest:.3g}; if so" in detail
+    assert "lower the learning rate in model.py" in detail
+    assert "`fedsecure train --from-round RUN:N`" in detail
+    # Nothing of what a data owner met is told: its code stands as a possibility.
+    assert "loss in round 2" not in detail
+
+
+def test_one_who_declines_is_no_sign_of_a_model_that_cannot_be_trained(
+    scene: Scene,
+) -> None:
+    scene.away("bern", lambda: False)
+    with refused("FS-369") as caught:
+        scene.run(min_cohort=4, pauses=Pauses(attempts=1))
+    assert "learning rate" not in caught.value.detail
 
 
 def test_it_is_said_whether_the_deadline_passed(

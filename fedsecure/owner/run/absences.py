@@ -7,7 +7,10 @@ does next whether it answered, was silent until the deadline, or was never asked
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import numpy as np
+
 from fedsecure.owner.store.records import Participation, Status
+from fedsecure.study.round_task import Weights
 
 LATE: Final = "no answer in time"
 GONE: Final = "its agent went away"
@@ -20,6 +23,7 @@ _DO: Final = {
     "`round_seconds` in owner.toml",
     GONE: "went away before the deadline: start `fedsecure agent` there",
 }
+_SEVERAL: Final = 2  # who decline one round, before a common cause is likely
 _NOT_ASKED: Final = (
     "could not be asked: start `fedsecure agent` there, or look into its log"
 )
@@ -43,6 +47,33 @@ def advice(missing: Sequence[Participation], not_asked: Iterable[str]) -> str:
     if away := sorted(not_asked):
         reasons[_NOT_ASKED] = away
     return "; ".join(f"{', '.join(names)} {what}" for what, names in reasons.items())
+
+
+def common_cause(
+    missing: Sequence[Participation], number: int, weights: Weights
+) -> str:
+    """Say what several who declined one train round may all have met; or nothing.
+
+    A model whose weights are finite can make every local training infinite. No data
+    owner tells so, for that would tell of its data; but each of them declines. What is
+    said here rests on who declined and on the model, which its owner knows.
+
+    Args:
+        missing: Who is missing, and why.
+        number: Of the round.
+        weights: The global model that it started from, shape (dimension,), float32.
+    """
+    if sum(one.reason == DECLINED for one in missing) < _SEVERAL:
+        return ""
+    largest = float(np.abs(weights).max(initial=0.0))
+    again = "then start anew"
+    if number > 1:
+        again = "then start from an earlier one: `fedsecure train --from-round RUN:N`"
+    return (
+        "where several decline, training may not have stayed finite (FS-230 in "
+        f"`fedsecure agent status` there): the largest weight before round {number} is "
+        f"{largest:.3g}; if so, lower the learning rate in model.py, {again}"
+    )
 
 
 def silent(missing: Iterable[Participation]) -> list[str]:

@@ -129,6 +129,10 @@ class RoundLoop:
         why = f"{spec.purpose} round {spec.round}: {outcome.reason}"
         if advice := absences.advice(outcome.missing, away):
             why += f". {advice}"
+        if spec.purpose is Purpose.TRAIN:
+            weights = outcome.model.weights
+            if cause := absences.common_cause(outcome.missing, spec.round, weights):
+                why += f"; {cause}"
         return PeerError("FS-369", why)
 
     def _attempt(
