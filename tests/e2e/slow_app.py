@@ -1,9 +1,12 @@
 """A ClientApp without TensorFlow that can be held in the middle of a round.
 
 While a file `hold` is in the notes, training waits and notes that it does, so that a
-test can act within a round without guessing how long anything takes.
+test can act within a round without guessing how long anything takes. A file `frozen`
+keeps the weights where they are, and with a file `diverged` no evaluation gives a
+number.
 """
 
+import math
 import time
 from pathlib import Path
 
@@ -25,28 +28,29 @@ def train(message: Message, context: Context) -> Message:
     while note("hold").exists():
         note(f"{site}.{number}.held").touch()
         time.sleep(0.05)
+    step = 0.0 if note("frozen").exists() else 0.01
     arrays = ArrayRecord(
         {
-            key: Array((array.numpy() + 0.01).astype(np.float32))
+            key: Array((array.numpy() + step).astype(np.float32))
             for key, array in message.content["arrays"].items()
         }
     )
-    return Message(
-        RecordDict({"arrays": arrays, "metrics": metrics()}), reply_to=message
-    )
+    content = RecordDict({"arrays": arrays, "metrics": metrics()})
+    return Message(content, reply_to=message)
 
 
 @app.evaluate()
 def evaluate(message: Message, _context: Context) -> Message:
-    return Message(RecordDict({"metrics": metrics()}), reply_to=message)
+    loss = math.nan if note("diverged").exists() else 0.7
+    return Message(RecordDict({"metrics": metrics(loss)}), reply_to=message)
 
 
-def metrics() -> MetricRecord:
+def metrics(loss: float = 0.7) -> MetricRecord:
     halves = [0.5 / BINS] * BINS
     return MetricRecord(
         {
             "num-examples": 100,
-            "loss": 0.7,
+            "loss": loss,
             "accuracy": 0.5,
             "scores-positive": halves,
             "scores-negative": halves,

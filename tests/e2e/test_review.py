@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def ask(*words: str | Path, code: int = 0) -> Any:
 
 def train(running: Federation, *words: str) -> int:
     config = running.folder.config(OWNER)
-    arguments = ["train", "--config", str(config), "--rounds", "1", *words]
+    rounds = [] if "--resume" in words else ["--rounds", "1"]
+    arguments = ["train", "--config", str(config), *rounds, *words]
     return running.processes.start(OWNER, arguments, running.owner_log).wait(120)
 
 
@@ -102,3 +104,37 @@ def test_every_site_finds_its_reports_counted(rolled_back: Federation) -> None:
         answer = ask(*whole, *aggregators)
         assert answer["holds"]
         assert answer["checks"][-1]["check"] == 20
+
+
+def test_a_training_that_diverges_or_stands_still_is_no_success(
+    rolled_back: Federation,
+) -> None:
+    models = rolled_back.folder.config(OWNER).parent / "models"
+    before = set(models.glob("*/model.keras"))
+    assert len(before) == 2  # the run that was told of above, and the one after it
+
+    def ended(code: str, state: str, *words: str) -> str:
+        """Train in vain; return the name of the run that was begun last."""
+        printed = len(rolled_back.output())
+        assert train(rolled_back, *words) == 1
+        assert code in rolled_back.output()[printed:]
+        assert set(models.glob("*/model.keras")) == before
+        last = rolled_back.rows(rolled_back.owner_db, "SELECT run, state FROM runs")[-1]
+        assert last["state"] == state
+        return str(last["run"])
+
+    with touched(rolled_back.notes / "diverged"):
+        run = ended("FS-232", "diverged")
+    ended("FS-233", "diverged", "--resume", run)
+    with touched(rolled_back.notes / "frozen"):
+        ended("FS-235", "failed")
+    assert ask("audit", "verify", *stores(rolled_back))["holds"]
+
+
+@contextmanager
+def touched(file: Path) -> Iterator[None]:
+    file.touch()
+    try:
+        yield
+    finally:
+        file.unlink()
