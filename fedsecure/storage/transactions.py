@@ -44,6 +44,10 @@ PASSING: Final = (  # SQLSTATE: first characters of what may pass
 )
 
 
+class DatabaseAwayError(OperatorError):
+    """A database is out of reach for longer than a restart takes, and may come back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long a transaction is tried again (seconds)."""

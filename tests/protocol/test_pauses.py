@@ -1,7 +1,7 @@
 """What passes does not end a run: it waits, says for whom, and goes on."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -18,11 +18,15 @@ from fedsecure.owner.run.pauses import LOOK_EVERY, Pauses, Pausing
 from fedsecure.owner.run.recovery import keep_going
 from fedsecure.owner.run.resume import NOTHING, Past, read_past
 from fedsecure.owner.store.files import load_array
+from fedsecure.owner.store.rounds import RoundStore
+from fedsecure.storage.transactions import Patience
+from tests.postgres import Cluster, cluster
 from tests.protocol.federation import (
     Handler,
     MemoryFederation,
     federate,
     refused,
+    run_started,
 )
 from tests.protocol.test_secure_aggregation import (
     NODES,
@@ -300,6 +304,70 @@ def test_an_aggregator_that_is_away_for_minutes_does_not_end_a_run(
     scene.keep_going(min_cohort=4)
     assert [one.reason for one in scene.shown] == [None] * 3
     assert all("FS-551" in one for one in scene.waits)
+    assert scene.now == 5.0 + 10.0 + 20.0 + 40.0 + 80.0 + 160.0
+
+
+@pytest.fixture
+def database_server(postgresql: Cluster) -> Iterator[Cluster]:
+    """A server of its own, to be stopped."""
+    assert postgresql.programs  # skipped with all others where there is none
+    with cluster() as running:
+        yield running
+
+
+@dataclass
+class Outage:
+    """A database server that is killed, and comes back while the run waits."""
+
+    scene: Scene
+    server: Cluster
+    killed: bool = False
+    back: bool = False
+
+    def begin(self) -> None:
+        if not self.killed:
+            self.killed = True
+            self.server.kill()
+
+    def sleep(self, seconds: float) -> None:
+        self.scene.now += seconds
+        if self.killed and not self.back and self.scene.now > 200.0:
+            self.back = True
+            self.server.start()
+
+    def train(self, message: Message, context: Context) -> Message:
+        self.begin()
+        return learn(message, context)
+
+    def deliver(self, request: httpx.Request, deliver: Handler) -> httpx.Response:
+        response = deliver(request)
+        if request.url.path.endswith("/open"):
+            self.begin()
+        return response
+
+
+@pytest.mark.parametrize("when", ["while agents train", "once the sum is opened"])
+def test_a_database_server_that_is_away_for_minutes_does_not_end_a_run(
+    scene: Scene, database_server: Cluster, when: str
+) -> None:
+    memory, outage = scene.memory, Outage(scene, database_server)
+    scene.sleep = outage.sleep  # type: ignore[method-assign]
+    if when == "while agents train":
+        scene.fleet.app = outage.train
+    else:
+        memory.wires["south"].fault = outage.deliver
+    place, author = database_server.new_database(), memory.author("consortium")
+    with RoundStore(place, author, memory.clock, Patience(0.2, 0.1)) as store:
+        store.start_run(run_started())
+        memory.store, memory.owner = store, replace(memory.owner, log=store)
+        scene.keep_going(min_cohort=4)
+    assert outage.back
+    assert [(one.round, one.attempt, one.reason) for one in scene.shown] == [
+        (1, 1, None),  # the very round that was under way
+        (2, 1, None),
+        (2, 1, None),
+    ]
+    assert all("FS-604" in one for one in scene.waits)
     assert scene.now == 5.0 + 10.0 + 20.0 + 40.0 + 80.0 + 160.0
 
 

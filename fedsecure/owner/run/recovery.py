@@ -8,11 +8,13 @@ An error that passes voids nothing: the round under way is taken up as it was.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from fedsecure.errors import FedsecureError
 from fedsecure.owner.run.pauses import Pausing
 from fedsecure.owner.run.resume import Past
+from fedsecure.storage.transactions import DatabaseAwayError
 from fedsecure.transport.retries import UnreachableError
 
 T = TypeVar("T")
@@ -20,7 +22,7 @@ T = TypeVar("T")
 
 def may_pass(error: BaseException) -> bool:
     """Tell whether a run that failed with this can be expected to go on in a while."""
-    return isinstance(error, UnreachableError) or (
+    return isinstance(error, UnreachableError | DatabaseAwayError) or (
         isinstance(error, FedsecureError) and error.problem.passes
     )
 
@@ -42,13 +44,18 @@ def keep_going(
     Raises:
         FedsecureError: What does not pass, or what failed in every attempt in a row.
     """
-    failed = 0
+    failed, is_read = 0, True
     while True:
         try:
+            if not is_read:
+                past, is_read = read(), True
             return drive(past)
         except FedsecureError as error:
-            before, past = past, read()
-            failed = 1 if past.decided - before.decided else failed + 1
+            before, failed, is_read = past, failed + 1, False
+            with suppress(DatabaseAwayError):  # then after the pause
+                past, is_read = read(), True
+                if past.decided - before.decided:
+                    failed = 1
             if not may_pass(error) or failed >= pausing.pauses.attempts:
                 raise
             pausing.wait(f"it goes on after: {error}", failed, lambda: False)

@@ -44,7 +44,12 @@ from fedsecure.protocol.signing import Author, Signed
 from fedsecure.protocol.statements import LedgerHead, Opening, RoundSpec
 from fedsecure.storage import database, locks, revisions, sql_failures
 from fedsecure.storage.locks import Hold
-from fedsecure.storage.transactions import Patience, Transactions
+from fedsecure.storage.transactions import (
+    DatabaseAwayError,
+    Patience,
+    Transactions,
+    may_pass,
+)
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 PATIENCE: Final = 60.0  # seconds; a run that stops has to be resumed by a person
@@ -125,7 +130,9 @@ class RoundStore:
 
         Raises:
             OperatorError: FS-604, with the transaction's name, when the database
-                refuses, or is away for longer than a restart takes.
+                refuses.
+            DatabaseAwayError: FS-604, when it is away, or held by somebody else, for
+                longer than a restart takes.
         """
         return self._transactions.run(name, work)
 
@@ -249,10 +256,10 @@ class RoundStore:
             raise OperatorError("FS-604", where) from error
 
     def _failed(self, name: str, error: SQLAlchemyError) -> OperatorError:
-        return OperatorError(
-            "FS-604",
-            f"{self._where}, transaction {name!r}: {sql_failures.cause(error)}",
-        )
+        where = f"{self._where}, transaction {name!r}: {sql_failures.cause(error)}"
+        if may_pass(error) or sql_failures.is_busy(getattr(error, "orig", None)):
+            return DatabaseAwayError("FS-604", where)
+        return OperatorError("FS-604", where)
 
 
 def _defined(value: float | None) -> float | None:
