@@ -1,3 +1,5 @@
+import hashlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,13 @@ from fedsecure.errors import OperatorError
 from fedsecure.study.schema.features import load_schema
 from fedsecure.study.schema.tabular import TableSchema
 from fedsecure_clients.data import data_report, tables
-from fedsecure_clients.data.dataset import Dataset, inspect, load, split
+from fedsecure_clients.data.dataset import (
+    Dataset,
+    inspect,
+    load,
+    split,
+    split_by_row,
+)
 
 HEART = Path(__file__).parents[3] / "studies" / "heart"
 SCHEMA = """\
@@ -253,6 +261,53 @@ def test_rows_that_are_all_equal_cannot_be_split() -> None:
     with pytest.raises(OperatorError) as caught:
         split(dataset([(1, 0)] * 5), 0.25, seed=1)
     assert caught.value.code == "FS-110"
+
+
+ROW = st.tuples(st.integers(0, 30), st.integers(0, 1))
+
+
+@given(
+    st.lists(ROW, min_size=1, max_size=40), ROW, st.integers(0, 2**53 - 1), st.data()
+)
+@settings(max_examples=60)
+def test_no_row_moves_another_over_the_line(
+    rows: list[tuple[int, int]],
+    other: tuple[int, int],
+    seed: int,
+    data: st.DataObject,
+) -> None:
+    holdout = data.draw(st.sampled_from([0.01, 0.25, 0.99]))
+
+    def held_out(table: list[tuple[int, int]]) -> Counter[tuple[float, int]]:
+        return Counter(contents(split_by_row(dataset(table), holdout, seed)[1]))
+
+    before, alone = held_out(rows), held_out([other])
+    place = data.draw(st.integers(0, len(rows)))
+    added = held_out([*rows[:place], other, *rows[place:]])
+    assert added == before + alone
+    # And when one changes, it alone may change sides.
+    place %= len(rows)
+    changed = [*rows[:place], other, *rows[place + 1 :]]
+    assert held_out(changed) + held_out([rows[place]]) == before + alone
+
+
+def test_a_row_is_held_out_if_its_hash_is_below_the_line() -> None:
+    table = dataset([(value, value % 2) for value in range(400)])
+    training, held_out = split_by_row(table, 0.25, 7)
+    assert sorted(contents(training) + contents(held_out)) == contents(table)
+    below = []
+    for features, label in zip(table.features, table.labels.tolist(), strict=True):
+        said = b"fedsecure v1 row held out" + (7).to_bytes(8, "big")
+        said += features.astype("<f4").tobytes() + label.to_bytes(4, "little")
+        first = hashlib.sha256(said).digest()[:8]
+        below.append(int.from_bytes(first, "big") < 2**64 // 4)
+    assert contents(held_out) == contents(table.take(np.flatnonzero(below)))
+    assert 70 <= len(held_out) <= 130  # 100, by chance
+
+
+def test_equal_rows_are_on_one_side_even_if_that_empties_the_other() -> None:
+    sides = split_by_row(dataset([(1, 0)] * 5), 0.25, seed=1)
+    assert sorted(map(len, sides)) == [0, 5]
 
 
 def test_absent_classes_are_named() -> None:
