@@ -231,6 +231,14 @@ PROBLEMS: Final = (
         "one; `fedsecure study export` writes it.",
     ),
     Problem(
+        "FS-432",
+        "The training does not treat each row by itself",
+        "Model owner: leave BatchNormalization (take GroupNormalization or "
+        "LayerNormalization), dropout, noise and augmentation out of model.py, or "
+        'write `step = "epochs"` in study.toml, section [training]; what protects '
+        'single rows needs `step = "gradient"` and fedsecure\'s own Keras app.',
+    ),
+    Problem(
         "FS-433",
         "The model fails on values that the schema allows",
         "Let the model take every value within the ranges of schema.toml (an "

@@ -4,6 +4,7 @@
     architecture  a model as data, and back
     building      the model owner's model, built from the study's model.py
     fidelity      whether what was built is what was meant
+    single_rows   which models treat each row by itself
     statistics    weights that no optimizer trains
     tensorflow    importing it without its start-up messages
 
