@@ -24,7 +24,7 @@ from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
 from fedsecure.study.model_data import ModelData, statistics_field
 from fedsecure.study.schema.features import AnySchema, load_schema
 from fedsecure.study.strict import Strict, read_strict
-from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, STUDY, Task
+from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, STUDY, Step, Task
 from fedsecure.study.terms import SUITE, StudyRequest, Terms, scalar_fields
 from fedsecure.system.toml_file import read_toml
 from fedsecure.system.wording import form
@@ -32,6 +32,7 @@ from fedsecure.system.wording import form
 STUDY_FILE: Final = "study.toml"
 APP: Final = "app"  # the section of a study that another app trains
 MAX_ROUNDS: Final = 100_000
+PROXIMAL: Final = "FedProx"  # the strategy that needs local epochs
 NAME: Final = form(
     r"^[a-z0-9][a-z0-9-]{0,62}$", "of a to z, 0 to 9 and hyphens, 63 characters at most"
 )
@@ -54,13 +55,25 @@ class Length(Strict):
 class Training(Length):
     """The section `[training]`: what one round does at a data owner.
 
-    The learning rate is the optimizer's, in model.py; the optimizer starts afresh in
-    every round.
+    With the step "epochs" the learning rate is the optimizer's, in model.py; the
+    optimizer starts afresh in every round. With "gradient" it is the strategy's, and
+    the optimizer is not used.
     """
 
+    step: Step = "epochs"
     local_epochs: Annotated[int, Field(ge=1, le=MAX_EPOCHS)] = 1
     batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH)] = 32
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.25
+
+    @model_validator(mode="after")
+    def _of_one_step(self) -> Self:
+        if self.step == "gradient" and self.local_epochs != 1:
+            msg = (
+                f'step "gradient" is one pass over the rows, not {self.local_epochs}: '
+                'leave local_epochs out, or set step = "epochs"'
+            )
+            raise ValueError(msg)
+        return self
 
 
 class Aggregation(Strict):
@@ -100,6 +113,16 @@ class StudyFile(Strict):
     training: Training
     aggregation: Aggregation
     metrics: Metrics = Metrics()
+
+    @model_validator(mode="after")
+    def _no_pull_on_a_gradient(self) -> Self:
+        if self.training.step == "gradient" and self.aggregation.strategy == PROXIMAL:
+            msg = (
+                f'{PROXIMAL} pulls on local epochs, and step "gradient" has none: take '
+                'another strategy, such as FedAvgM, or set step = "epochs"'
+            )
+            raise ValueError(msg)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +188,7 @@ class Study(AnyStudy):
             seed=self.training.seed,
             holdout=self.training.holdout,
             metrics=self.metrics,
+            step=self.training.step,
         )
 
 

@@ -14,11 +14,11 @@ import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from fedsecure.errors import PeerError
 from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
@@ -39,6 +39,7 @@ MAX_SEED: Final = 2**53 - 1  # the largest integer that canonical JSON carries
 
 Scalar = str | bytes | bool | int | float
 ConfigValue = Scalar | Sequence[Scalar]
+Step: TypeAlias = Literal["epochs", "gradient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,12 @@ class Task(Strict):
 
     Travels as one canonical JSON text, the config value `study`. `model` and
     `compilation` are Keras' own JSON (module `architecture`).
+
+    `step` is what a data owner does to the global model in a train round: "epochs" is
+    `local_epochs` of the compiled optimizer's steps; "gradient" one step of length 1
+    down the loss of all its rows together, without the optimizer: down their mean
+    gradient, or, with `unit_clip`, down the SUM of the rows' gradients, each cut to
+    that L2 norm first (model units), so that one row moves the sum by no more.
     """
 
     study: str
@@ -70,6 +77,18 @@ class Task(Strict):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
     holdout: Annotated[float, Field(gt=0, lt=1)]
     metrics: Metrics
+    step: Step = "epochs"
+    unit_clip: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _of_one_step(self) -> Self:
+        if self.step == "gradient" and self.local_epochs != 1:
+            msg = f'step "gradient" is one pass, not {self.local_epochs} local epochs'
+            raise ValueError(msg)
+        if self.step == "epochs" and self.unit_clip is not None:
+            msg = 'unit_clip cuts gradients of rows; that needs step "gradient"'
+            raise ValueError(msg)
+        return self
 
     @property
     def text(self) -> str:

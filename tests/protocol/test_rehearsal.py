@@ -22,6 +22,7 @@ from fedsecure.study.config import Study, load_study
 from fedsecure.study.keras.building import build_model
 from fedsecure_clients.data.dataset import Dataset, load
 from fedsecure_clients.keras_app.app import evaluated, trained
+from fedsecure_clients.keras_app.learners import learner_of
 from fedsecure_clients.keras_app.rehearsal import Rehearsal
 from fedsecure_clients.keras_app.training import Learner
 from tests.protocol.federation import HOSPITALS, MemoryFederation
@@ -130,7 +131,7 @@ def test_a_rehearsal_gets_the_model_of_the_real_run_bit_by_bit(
     study = study_with(AGGREGATIONS[case], tmp_path)
     model, data = build_model(study)
     task = study.task(data)
-    learners = {name: Learner(task, rows) for name, rows in sites.items()}
+    learners = {name: learner_of(task, rows) for name, rows in sites.items()}
     rehearsal = rehearsal_of(study, learners)
     got = rehearsal.run(model.get_weights(), 2)
     real = really(memory, study, learners)
@@ -166,7 +167,7 @@ def test_a_rehearsal_ends_where_the_real_run_diverges(
     study = study_with({"strategy": "FedAvgM", "options": steps}, tmp_path)
     model, data = build_model(study)
     task = study.task(data)
-    learners = {name: Learner(task, rows) for name, rows in sites.items()}
+    learners = {name: learner_of(task, rows) for name, rows in sites.items()}
     with np.errstate(over="ignore"), pytest.raises(DivergedError, match="FS-232"):
         rehearsal_of(study, learners).run(model.get_weights(), 3)
 
@@ -177,7 +178,7 @@ def test_fewer_sites_than_a_sum_needs_are_said(
     study = study_with({}, tmp_path)
     model, data = build_model(study)
     task = study.task(data)
-    two = {name: Learner(task, sites[name]) for name in HOSPITALS[:2]}
+    two = {name: learner_of(task, sites[name]) for name in HOSPITALS[:2]}
     rehearsal = rehearsal_of(study, two)
     rehearsal.run(model.get_weights(), 1)
     assert "would open nothing: these are 2 sites" in next(iter(rehearsal.notes))

@@ -117,14 +117,19 @@ def _model(review: Review) -> Iterator[tuple[str, Text]]:
         yield "parameters", plain(f"{parameters:,}{source}")
     if task is not None:
         yield "layers", plain(_few(layers(task), " > ") or "not allowed here")
+        held_out = f"{task.holdout:.0%} of them held out to score models"
+        yield "a round", plain(f"{_step(task)}; {held_out}")
+
+
+def _step(task: Task) -> str:
+    if task.step == "epochs":
         epochs = "epoch" if task.local_epochs == 1 else "epochs"
-        yield (
-            "a round",
-            plain(
-                f"{task.local_epochs} {epochs} over your rows, {task.batch_size} at a "
-                f"time; {task.holdout:.0%} of them held out to score models"
-            ),
+        return (
+            f"{task.local_epochs} {epochs} over your rows, {task.batch_size} at a time"
         )
+    if task.unit_clip is None:
+        return "one step down the mean of your rows' gradients"
+    return f"the sum of your rows' gradients, each cut to length {task.unit_clip:g}"
 
 
 def _read(task: Task | None) -> Iterator[tuple[str, Text]]:

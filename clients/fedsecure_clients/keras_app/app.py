@@ -3,7 +3,8 @@
     request   arrays   the global model, one float32 array a layer ("0", "1", ...)
               config   "study", the task's text; "server-round"; "proximal-mu"
     reply     arrays   the trained weights (train only)
-              metrics  "num-examples" (rows trained on) and the study's metrics of the
+              metrics  "num-examples" (rows trained on), "num-measured" (held-out rows
+                       that the others are means of) and the study's metrics of the
                        RECEIVED model on the held-out rows
 
 The agent wraps this app in `secret_sharing_mod`: what is returned here stays on the
@@ -37,12 +38,14 @@ from fedsecure.study.task import (
     parse_task,
 )
 from fedsecure_clients.data.dataset import load, revision
-from fedsecure_clients.keras_app.training import Learner, Weights
+from fedsecure_clients.keras_app.learners import learner_of
+from fedsecure_clients.keras_app.training import Evaluated, Learner, Weights
 
 ARRAYS: Final = "arrays"
 CONFIG: Final = "config"
 METRICS: Final = "metrics"
 EXAMPLES: Final = "num-examples"
+MEASURED: Final = "num-measured"
 
 DATA: Final = "data"  # key of the node's configuration
 
@@ -76,9 +79,10 @@ def trained(message: Message, learner: Learner) -> Message:
         PeerError: FS-23x the numbers, FS-42x the task.
     """
     config, weights = _config(message), _weights(message)
-    metrics = _metrics(learner, weights)
+    evaluation = learner.evaluate(weights)
     after = learner.train(weights, _round(config), _proximal_mu(config))
-    content = RecordDict({ARRAYS: ArrayRecord(after), METRICS: metrics})
+    metrics = _metrics(after.rows, evaluation)
+    content = RecordDict({ARRAYS: ArrayRecord(after.weights), METRICS: metrics})
     return Message(content, reply_to=message)
 
 
@@ -88,12 +92,14 @@ def evaluated(message: Message, learner: Learner) -> Message:
     Raises:
         PeerError: FS-231 or FS-424, the weights are not a model of this study.
     """
-    metrics = _metrics(learner, _weights(message))
+    evaluation = learner.evaluate(_weights(message))
+    metrics = _metrics(learner.examples, evaluation)
     return Message(RecordDict({METRICS: metrics}), reply_to=message)
 
 
-def _metrics(learner: Learner, weights: Weights) -> MetricRecord:
-    return MetricRecord({EXAMPLES: learner.examples, **learner.evaluate(weights)})
+def _metrics(examples: int, evaluation: Evaluated) -> MetricRecord:
+    counts = {EXAMPLES: examples, MEASURED: evaluation.rows}
+    return MetricRecord({**counts, **evaluation.metrics})
 
 
 def _config(message: Message) -> ConfigRecord:
@@ -136,4 +142,4 @@ def _learner(config: ConfigRecord, context: Context) -> Learner:
 def _warm_learner(text: str, path: Path, changed: str) -> Learner:  # noqa: ARG001
     """Return the learner of a task; `changed` makes edited data be read anew."""
     task = parse_task(text)
-    return Learner(task, load(path, task.features))
+    return learner_of(task, load(path, task.features))

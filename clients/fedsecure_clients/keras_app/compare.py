@@ -2,7 +2,7 @@
 
 Run by somebody who holds the files of several sites, which in a real federation nobody
 does: a simulation, for public data. All models start at the same weights and train for
-the same rounds of the same local epochs, as an agent trains:
+the same rounds, of the same local epochs or of one step each, as an agent trains:
 
     alone      on one site's training rows
     federated  on every site's, as `fedsecure train` would (module `rehearsal`); or a
@@ -17,64 +17,36 @@ histograms in which every site weighs the same.
 import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedsecure.errors import OperatorError, PeerError
+from fedsecure.errors import OperatorError
 from fedsecure.frameworks.keras.model_source import parts_of
 from fedsecure.study.config import Study
 from fedsecure.study.keras.building import build_model
 from fedsecure.study.task import Layer, Task
-from fedsecure_clients.data.dataset import Dataset, load, split
+from fedsecure_clients.data.dataset import Dataset, load
 from fedsecure_clients.keras_app.comparison import Comparison, Kind, Scored, Values
+from fedsecure_clients.keras_app.learners import halves, learner_of, learner_over
+from fedsecure_clients.keras_app.one_place import Training
 from fedsecure_clients.keras_app.rehearsal import Rehearsal
-from fedsecure_clients.keras_app.steps import Steps
 from fedsecure_clients.keras_app.training import Learner, Weights
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
-    """One model to train on rows in one place, alone or pooled."""
-
-    name: str
-    kind: Kind
-    learner: Learner
-
-    @property
-    def rows(self) -> int:
-        """How many rows it is trained on."""
-        return self.learner.examples
-
-    def run(self, weights: Weights, rounds: int) -> Weights:
-        """Train from `weights` on: one float32 array a layer, of its shape.
-
-        Raises:
-            OperatorError: FS-230 with the name, it left the finite numbers.
-        """
-        try:
-            for number in range(1, rounds + 1):
-                weights = self.learner.train(weights, number)
-        except PeerError as error:
-            raise OperatorError(error.code, f"{self.name}: {error.detail}") from error
-        return weights
-
-
-class Everybody(Learner):
-    """A learner on all sites' rows, each site's split as its agent splits them."""
+class Everybody:
+    """All sites' rows in one place, each site's split as its agent splits them."""
 
     def __init__(self, task: Task, sites: Mapping[str, Dataset]) -> None:
-        # One site's rows for a moment; as one table, all would be split differently.
-        super().__init__(task, next(iter(sites.values())))
-        halves = {
-            name: split(rows, task.holdout, task.seed) for name, rows in sites.items()
-        }
-        self.held_out = {name: len(testing) for name, (_, testing) in halves.items()}
-        self._training = _union(training for training, _ in halves.values())
-        self._held_out = _union(testing for _, testing in halves.values())
-        self._steps = Steps(self._model, self._training)
+        split = {name: halves(task, rows) for name, rows in sites.items()}
+        self.held_out = {name: len(testing) for name, (_, testing) in split.items()}
+        # As one table, all would be split differently.
+        self.learner = learner_over(
+            task,
+            _union(training for training, _ in split.values()),
+            _union(testing for _, testing in split.values()),
+        )
 
     def score(self, name: str, kind: Kind, rows: int, weights: Weights) -> Scored:
         """Score a model that was trained on `rows` rows.
@@ -84,11 +56,13 @@ class Everybody(Learner):
         Raises:
             PeerError: FS-231 or FS-424, the weights are not a model of this study.
         """
-        self._start(weights)
-        loss, outputs = self._score()
-        if not np.isfinite(outputs).all():
+        loss, outputs = self.learner.outputs(weights)
+        if not (len(outputs) and np.isfinite(outputs).all()):
             return Scored(name, kind, rows, math.nan, math.nan, None, evidence=())
-        right, places = self._right(outputs), self._placements(outputs)
+        labels = self.learner.held_out.labels
+        chosen = self.learner.probabilities(outputs).argmax(axis=1)
+        right = np.equal(chosen, labels).astype(np.float64)
+        places = self._placements(outputs)
         return Scored(
             name=name,
             kind=kind,
@@ -99,17 +73,11 @@ class Everybody(Learner):
             evidence=places or (right,),
         )
 
-    def _right(self, outputs: NDArray[np.float32]) -> Values:
-        """Return 1 where the model chooses the class that a row is of, else 0."""
-        many = outputs.shape[1] > 1
-        middle = 0.0 if self._logits else 0.5
-        chosen = outputs.argmax(axis=1) if many else outputs[:, 0] > middle
-        return np.equal(chosen, self._held_out.labels).astype(np.float64)
-
     def _placements(self, outputs: NDArray[np.float32]) -> tuple[Values, Values] | None:
-        if len(self._held_out.class_names) != 2:
+        held_out = self.learner.held_out
+        if len(held_out.class_names) != 2:
             return None
-        return placements(_margins(outputs), self._held_out.labels == 1)
+        return placements(_margins(outputs), held_out.labels == 1)
 
 
 def compare(
@@ -143,19 +111,20 @@ def compare(
     federated = None if model is None else load_weights(model, data.layers)
     sites = load_sites(files, study)
     task, training = study.task(data), study.training
+    request, parts = study.request(data), parts_of(built, data)
     everybody = Everybody(task, sites)
-    learners = {name: Learner(task, rows) for name, rows in sorted(sites.items())}
-    rows, notes = everybody.examples, tuple[str, ...]()
+    learners = {name: learner_of(task, rows) for name, rows in sorted(sites.items())}
+    rows, notes = everybody.learner.examples, tuple[str, ...]()
     if simulate:
         progress("training federated")
-        request, parts = study.request(data), parts_of(built, data)
         rehearsal = Rehearsal(study, request, parts, learners, rand)
         federated = rehearsal.run(built.get_weights(), training.rounds)
         notes = tuple(rehearsal.notes)
     scored: list[Scored] = []
     if federated is not None:
         scored += [everybody.score("federated", "federated", rows, federated)]
-    for one in _trainings(learners, everybody):
+    for name, kind, learner in _places(learners, everybody.learner):
+        one = Training(study, request, parts, name, kind, learner)
         progress(f"training {one.name}" + " alone" * (one.kind == "alone"))
         weights = one.run(built.get_weights(), training.rounds)
         scored += [everybody.score(one.name, one.kind, one.rows, weights)]
@@ -164,6 +133,7 @@ def compare(
         seed=training.seed,
         rounds=training.rounds,
         local_epochs=training.local_epochs,
+        step=training.step,
         held_out=everybody.held_out,
         models=tuple(sorted(scored, key=lambda one: one.rank)),
         notes=notes,
@@ -255,12 +225,12 @@ def _margins(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
     return margins
 
 
-def _trainings(
-    learners: Mapping[str, Learner], everybody: Learner
-) -> Iterator[Training]:
+def _places(
+    learners: Mapping[str, Learner], pooled: Learner
+) -> Iterator[tuple[str, Kind, Learner]]:
     for name, learner in learners.items():
-        yield Training(name, "alone", learner)
-    yield Training("pooled", "pooled", everybody)
+        yield name, "alone", learner
+    yield "pooled", "pooled", pooled
 
 
 def _union(tables: Iterable[Dataset]) -> Dataset:

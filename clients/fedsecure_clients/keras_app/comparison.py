@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from fedsecure.study.task import Step
 from fedsecure.terminal.text_tables import Column, Listing, table
 
 Kind = Literal["alone", "federated", "pooled"]
@@ -100,6 +101,7 @@ class Comparison:
     local_epochs: int
     held_out: Mapping[str, int]
     models: tuple[Scored, ...]
+    step: Step = "epochs"  # of a round
     notes: tuple[str, ...] = ()  # what is strange about the federated training
 
     def best(self, kind: Kind) -> Scored | None:
@@ -134,6 +136,7 @@ class Comparison:
             "study": self.study,
             "seed": self.seed,
             "rounds": self.rounds,
+            "step": self.step,
             "local_epochs": self.local_epochs,
             "held_out": dict(self.held_out),
             "models": [one.as_json() for one in self.models],
@@ -190,10 +193,14 @@ def _number(value: float) -> str:
 
 def _explanation(comparison: Comparison) -> str:
     sites = ", ".join(f"{name} {rows:,}" for name, rows in comparison.held_out.items())
+    work = {
+        "epochs": f"{comparison.rounds} x {comparison.local_epochs} local epochs",
+        "gradient": f"{comparison.rounds} steps down the mean gradient",
+    }
     return (
-        f"Held out: {sites}. Training: {comparison.rounds} x "
-        f"{comparison.local_epochs} local epochs. ± is the standard error of a "
-        f"difference over these rows: one below {CLEAR:g} of them may well be chance."
+        f"Held out: {sites}. Training: {work[comparison.step]}. ± is the standard "
+        f"error of a difference over these rows: one below {CLEAR:g} of them may well "
+        "be chance."
     )
 
 

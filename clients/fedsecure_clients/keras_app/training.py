@@ -10,6 +10,8 @@ number and the rows, and on nothing that happened before.
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import keras
@@ -32,7 +34,7 @@ from fedsecure.study.metrics import (
     score_histogram,
 )
 from fedsecure.study.task import Task
-from fedsecure_clients.data.dataset import Dataset, split
+from fedsecure_clients.data.dataset import Dataset
 from fedsecure_clients.keras_app.steps import Steps
 
 Weights = list[NDArray[np.float32]]  # one array a layer
@@ -43,29 +45,73 @@ EVALUATION_NUMBERS: Final = 2**20  # and so many features, beyond one batch
 SHUFFLE_DOMAIN: Final = b"fedsecure v1 order of rows"
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a train round makes of the global model, and of how many rows.
+
+    `weights` are one float32 array a layer, of its shape.
+    """
+
+    weights: Weights = field(repr=False)
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The declared metrics, and of how many held-out rows they are the means."""
+
+    metrics: Metrics = field(repr=False)
+    rows: int
+
+
 class Learner:
     """A study's model beside one data owner's rows, warm from round to round.
 
+    Module `learners` makes the one that a task asks for; this one is of the step
+    "epochs".
+
     Raises:
         PeerError: FS-420 to FS-424, the model is refused.
-        OperatorError: FS-110, the rows cannot be split.
     """
 
-    def __init__(self, task: Task, dataset: Dataset) -> None:
+    def __init__(self, task: Task, training: Dataset, held_out: Dataset) -> None:
         keras.utils.set_random_seed(task.seed % 2**32)
         self._task = task
         self._model = model_from_data(task.model, task.compilation)
         require_fit(self._model, task.features)
-        self._training, self._held_out = split(dataset, task.holdout, task.seed)
-        self._steps = Steps(self._model, self._training)
+        self._training, self._held_out = training, held_out
         self._logits = from_logits(self._model)
 
     @property
     def examples(self) -> int:
-        """The number of rows trained on."""
+        """The number of rows to train on."""
         return len(self._training)
 
-    def evaluate(self, weights: Weights) -> Metrics:
+    @cached_property
+    def _steps(self) -> Steps:
+        return Steps(self._model, self._training)
+
+    @property
+    def held_out(self) -> Dataset:
+        """The rows that are scored."""
+        return self._held_out
+
+    def outputs(self, weights: Weights) -> tuple[float, NDArray[np.float32]]:
+        """Return the loss over the held-out rows, and what the model makes of each.
+
+        The outputs are of shape (rows, k), float32.
+
+        Raises:
+            PeerError: FS-231 or FS-424, the weights are not a model of this study.
+        """
+        self._start(weights)
+        return self._score()
+
+    def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what `outputs` say of each class: shape (rows, classes), float32."""
+        return _probabilities(outputs, logits=self._logits)
+
+    def evaluate(self, weights: Weights) -> Evaluated:
         """Score the held-out rows with `weights`.
 
         Where an output is not finite, there is no metric: all are NaN, which the sum
@@ -77,13 +123,15 @@ class Learner:
         Raises:
             PeerError: FS-231 or FS-424, the weights are not a model of this study.
         """
-        self._start(weights)
-        loss, outputs = self._score()
-        return self._metrics(loss, outputs)
+        loss, outputs = self.outputs(weights)
+        if not np.isfinite(outputs).all():
+            return unmeasured(self._task.scalars)
+        right = self._right(outputs, self._held_out.labels)
+        return self._evaluated(loss, right, outputs, self._held_out.labels)
 
     def train(
         self, weights: Weights, server_round: int, proximal_mu: float = 0.0
-    ) -> Weights:
+    ) -> Trained:
         """Fit the training rows for the study's epochs, starting at `weights`.
 
         Args:
@@ -91,9 +139,6 @@ class Learner:
             server_round: Decides, with the study's seed, the order of the rows.
             proximal_mu: FedProx adds mu / 2 * ||w - weights||^2 to the loss, over the
                 trainable weights [LSZ+20].
-
-        Returns:
-            The trained weights: the same shapes and dtype.
 
         Raises:
             PeerError: FS-230, training left the finite numbers; FS-231 or FS-424, the
@@ -116,7 +161,7 @@ class Learner:
         trained: Weights = self._model.get_weights()
         if not all(np.isfinite(array).all() for array in trained):
             raise PeerError("FS-230", f"weights in round {server_round}")
-        return trained
+        return Trained(trained, self.examples)
 
     def _start(self, weights: Weights) -> None:
         layers = layers_of(self._model)
@@ -146,26 +191,44 @@ class Learner:
         fitting = EVALUATION_NUMBERS // math.prod(self._held_out.features.shape[1:])
         return max(self._task.batch_size, min(EVALUATION_ROWS, fitting))
 
-    def _metrics(self, loss: float, outputs: NDArray[np.float32]) -> Metrics:
-        labels, bins = self._held_out.labels, self._task.metrics.score_bins
-        if not np.isfinite(outputs).all():
-            return _unmeasured(self._task.scalars)
-        probabilities = _probabilities(outputs, logits=self._logits)
-        right = probabilities.argmax(axis=1) == labels
+    def _right(
+        self, outputs: NDArray[np.float32], labels: NDArray[np.int32]
+    ) -> NDArray[np.float64]:
+        """Return 1 where the model chooses a row's class, else 0: shape (rows,)."""
+        right: NDArray[np.bool_] = self.probabilities(outputs).argmax(axis=1) == labels
+        return right.astype(np.float64)
+
+    def _evaluated(
+        self,
+        loss: float,
+        right: NDArray[np.float64],
+        outputs: NDArray[np.float32],
+        labels: NDArray[np.int32],
+    ) -> Evaluated:
+        """Return the metrics over rows whose outputs are finite, at least one row.
+
+        Args:
+            loss: Their mean.
+            right: Shape (rows,), float64: 1 where the class is right, else 0.
+            outputs: Shape (rows, k), float32.
+            labels: Shape (rows,), int32.
+        """
         metrics: Metrics = {LOSS: loss, ACCURACY: float(right.mean())}
+        probabilities, bins = self.probabilities(outputs), self._task.metrics.score_bins
         if probabilities.shape[1] == 2:
             scores = probabilities[:, 1]
             metrics[SCORES_POSITIVE] = score_histogram(scores, labels == 1, bins)
             metrics[SCORES_NEGATIVE] = score_histogram(scores, labels == 0, bins)
-        return metrics
+        return Evaluated(metrics, len(labels))
 
 
-def _unmeasured(declared: Sequence[ScalarDeclaration]) -> Metrics:
+def unmeasured(declared: Sequence[ScalarDeclaration]) -> Evaluated:
     """Return NaN for every metric; no class is right, none of them comes first."""
-    return {
+    metrics: Metrics = {
         one.name: math.nan if one.size == 1 else [math.nan] * one.size
         for one in declared
     }
+    return Evaluated(metrics, 0)
 
 
 def _probabilities(

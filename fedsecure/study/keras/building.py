@@ -15,6 +15,7 @@ from fedsecure.study.keras.architecture import (
     require_range,
 )
 from fedsecure.study.keras.fidelity import require_same
+from fedsecure.study.keras.single_rows import require_single_rows
 from fedsecure.study.model_data import ModelData
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
             FS-845, its loss does not fit its outputs; FS-420, FS-422, FS-434, data
             owners would refuse the model; FS-433, it fails on values that the schema
             allows; FS-234, there is nothing to train; FS-236, data owners would build
-            another model.
+            another model; FS-432, it mixes rows, or draws, in a study whose step is
+            their gradient.
     """
     import keras  # noqa: PLC0415, slow: loaded when needed
 
@@ -49,6 +51,8 @@ def build_model(study: Study) -> tuple["keras.Model", ModelData]:
     data = model_to_data(model)
     try:
         require_fit(model, study.features)
+        if study.training.step == "gradient":
+            require_single_rows(data.model)
     except MisfitError as error:
         raise OperatorError("FS-843", error.detail) from error
     except PeerError as error:

@@ -76,8 +76,27 @@ def test_a_train_reply_holds_the_weights_and_the_received_model_s_metrics(
     assert isinstance(metrics, MetricRecord)
     declared = {scalar.name: scalar.size for scalar in declared_scalars(STUDY)}
     sizes = {name: np.size(value) for name, value in metrics.items()}
-    assert sizes == {"num-examples": 1, **declared}
-    assert metrics["num-examples"] == 293 - round(106 / 4) - round(187 / 4)
+    assert sizes == {"num-examples": 1, "num-measured": 1, **declared}
+    measured = round(106 / 4) + round(187 / 4)
+    assert metrics["num-measured"] == measured
+    assert metrics["num-examples"] == 293 - measured
+
+
+def test_a_task_of_single_rows_is_one_step_down_their_gradients(data: Path) -> None:
+    changes = {"step": "gradient", "local_epochs": 1, "unit_clip": 0.5}
+    task = TASK.model_copy(update=changes)
+    trained = ask("train", data, study=task.text).content
+    metrics = trained["metrics"]
+    assert metrics["num-examples"] + metrics["num-measured"] == 293
+    starts = MODEL.get_weights()
+    pairs = zip(trained["arrays"].values(), starts, strict=True)
+    moved = [array.numpy() - start for array, start in pairs]
+    norm = np.sqrt(sum(np.sum(np.square(part)) for part in moved))
+    assert 1 < norm < 0.5 * metrics["num-examples"]  # a sum of cut gradients
+    evaluated = ask("evaluate", data, study=task.text).content["metrics"]
+    assert evaluated == metrics
+    with pytest.raises(FedsecureError, match=r"FS-423.*proximal"):
+        ask("train", data, study=task.text, **{"proximal-mu": 0.1})
 
 
 def test_evaluation_says_the_same_of_the_received_model_and_sends_no_arrays(

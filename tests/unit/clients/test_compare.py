@@ -30,7 +30,8 @@ from fedsecure_clients.keras_app.compare import (
     placements,
 )
 from fedsecure_clients.keras_app.comparison import Comparison, Kind, Scored, show
-from fedsecure_clients.keras_app.training import Learner, Weights
+from fedsecure_clients.keras_app.learners import learner_of
+from fedsecure_clients.keras_app.training import Weights
 
 FOLDER = Path(__file__).parents[3] / "studies" / "heart"
 FILES = sorted((FOLDER / "data").glob("*.csv"))
@@ -95,21 +96,56 @@ def test_federated_beats_a_hospital_alone_and_comes_close_to_pooled(
     assert federated - alone >= 0.02
 
 
+def test_a_study_of_gradients_takes_the_strategy_s_step_everywhere(
+    heart: Study,
+) -> None:
+    changes = {"step": "gradient", "local_epochs": 1, "rounds": 12}
+    options = {"server_learning_rate": 2.0}
+    study = dataclasses.replace(
+        heart,
+        training=heart.training.model_copy(update=changes),
+        aggregation=heart.aggregation.model_copy(
+            update={"strategy": "FedAvgM", "options": options, "clip": 10.0}
+        ),
+    )
+    found = compare(study, FILES, None, simulate=True, progress=lambda _: None)
+    federated, pooled = found.best("federated"), found.best("pooled")
+    assert federated is not None
+    assert pooled is not None
+    for one in (federated, pooled):
+        assert one.auc is not None
+        assert one.auc > 0.8
+    # The pooled model is that of gradient descent with rate 2 on all rows.
+    sites = load_sites(FILES, study)
+    model, data = build_model(study)
+    everybody = Everybody(study.task(data), sites)
+    weights = model.get_weights()
+    for number in range(1, 13):
+        trained = everybody.learner.train(weights, number).weights
+        weights = [2 * t - w for t, w in zip(trained, weights, strict=True)]
+    expected = everybody.score("pooled", "pooled", pooled.rows, weights)
+    assert pooled.loss == pytest.approx(expected.loss, rel=1e-4)
+    assert sum(found.held_out.values()) == len(everybody.learner.held_out)
+    shown = io.StringIO()
+    Console(width=80, file=shown).print(show(found))
+    assert "12 steps down the mean gradient" in " ".join(shown.getvalue().split())
+
+
 def test_every_model_is_scored_on_the_rows_that_the_agents_hold_out(
     sites: Mapping[str, Dataset], task: Task, heart: Study
 ) -> None:
     everybody = Everybody(task, sites)
-    learners = {name: Learner(task, rows) for name, rows in sites.items()}
+    learners = {name: learner_of(task, rows) for name, rows in sites.items()}
     start = build_model(heart)[0].get_weights()
     got = everybody.score("x", "pooled", 1, start)
-    there = [learner.evaluate(start) for learner in learners.values()]
+    there = [learner.evaluate(start).metrics for learner in learners.values()]
     counts = list(everybody.held_out.values())
     for name in ("loss", "accuracy"):
         mean = np.average([one[name] for one in there], weights=counts)
         assert getattr(got, name) == pytest.approx(mean, rel=1e-5)
     # And it trains on all others: no row is lost, none is on both sides.
-    assert everybody.examples == sum(one.examples for one in learners.values())
-    assert everybody.examples + sum(counts) == sum(map(len, sites.values()))
+    assert everybody.learner.examples == sum(one.examples for one in learners.values())
+    assert everybody.learner.examples + sum(counts) == sum(map(len, sites.values()))
 
 
 def test_a_model_without_numbers_has_no_figures_and_stands_last() -> None:

@@ -12,6 +12,7 @@ from fedsecure.study.keras.building import build_model
 from fedsecure.study.metrics import MeanMetrics, read_means
 from fedsecure.study.sites import find_sites
 from fedsecure_clients.data.dataset import Dataset, load
+from fedsecure_clients.keras_app.learners import learner_of
 from fedsecure_clients.keras_app.training import Learner, Weights
 from tests.studies.sites import SITES, copy_study
 
@@ -32,7 +33,7 @@ def clipped_mean(updates: list[Weights], weights: list[int], clip: float) -> Wei
 def train(study: Study, rows: dict[str, Dataset]) -> list[MeanMetrics]:
     """Return the mean metrics of the initial model and of that after each round."""
     model, data = build_model(study)
-    sites = [Learner(study.task(data), of_site) for of_site in rows.values()]
+    sites = [learner_of(study.task(data), of_site) for of_site in rows.values()]
     aggregation = study.aggregation
     shares = [
         weight_of(
@@ -45,7 +46,7 @@ def train(study: Study, rows: dict[str, Dataset]) -> list[MeanMetrics]:
     for number in range(1, study.training.rounds + 1):
         updates = [
             [new - old for new, old in zip(trained, weights, strict=True)]
-            for trained in (site.train(weights, number) for site in sites)
+            for trained in (site.train(weights, number).weights for site in sites)
         ]
         mean = clipped_mean(updates, shares, aggregation.clip)
         weights = [old + move for old, move in zip(weights, mean, strict=True)]
@@ -55,7 +56,7 @@ def train(study: Study, rows: dict[str, Dataset]) -> list[MeanMetrics]:
 
 
 def mean_metrics(sites: list[Learner], weights: Weights) -> MeanMetrics:
-    metrics = [site.evaluate(weights) for site in sites]
+    metrics = [site.evaluate(weights).metrics for site in sites]
     return read_means(
         {
             name: np.mean([np.atleast_1d(m[name]) for m in metrics], axis=0).tolist()

@@ -56,6 +56,7 @@ class Case:
     heart: Study
     federation: Federation
     model: str = dataclasses.field(default_factory=lambda: json.dumps(MODEL))
+    training: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def review(
         self, policy: Policy, known: dict[str, Any] | None = None, **terms: Any
@@ -65,11 +66,11 @@ class Case:
             model=self.model,
             compilation="{}",
             features=self.heart.features,
-            local_epochs=2,
             batch_size=16,
             seed=5,
             holdout=0.25,
             metrics=Metrics(),
+            **{"local_epochs": 2, **self.training},
         )
         content: dict[str, Any] = {
             "scalars": scalar_fields(task.scalars),
@@ -177,6 +178,23 @@ def test_the_page_says_who_asks_what_is_read_and_what_leaves(
         f"fedsecure agent approve {review.known.digest[:12]}",
     ):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("unit_clip", "words"),
+    [
+        (None, "one step down the mean of your rows' gradients; 25% of them"),
+        (0.5, "the sum of your rows' gradients, each cut to length 0.5; 25% of them"),
+    ],
+)
+def test_a_step_down_the_gradient_is_said(
+    case: Case, unit_clip: float | None, words: str
+) -> None:
+    rows = {"step": "gradient", "local_epochs": 1, "unit_clip": unit_clip}
+    review = dataclasses.replace(case, training=rows).review(Policy())
+    text = " ".join(printed(study_page(review), 80).split())
+    assert words in text
+    assert "epoch" not in text
 
 
 @pytest.mark.parametrize("weighting", Weighting)

@@ -16,6 +16,7 @@ from fedsecure.study.metrics import read_means
 from fedsecure.study.schema.tabular import TableSchema
 from fedsecure.study.task import Task
 from fedsecure_clients.data.dataset import Dataset, load, split
+from fedsecure_clients.keras_app.learners import learner_of
 from fedsecure_clients.keras_app.steps import Steps
 from fedsecure_clients.keras_app.training import Learner, Weights
 
@@ -61,7 +62,7 @@ def learner(
     study: Study, model: keras.Model, rows: Dataset, **changes: object
 ) -> Learner:
     task = study.task(model_to_data(model)).model_copy(update=changes)
-    return Learner(task, rows)
+    return learner_of(task, rows)
 
 
 def norm(one: Weights, other: Weights) -> float:
@@ -78,7 +79,7 @@ def test_round_three_still_moves_the_weights_as_far(
 ) -> None:
     model = linear(keras.optimizers.SGD(0.05, momentum=0.9))
     site, start = learner(heart, model, rows["cleveland"]), model.get_weights()
-    moved = [norm(site.train(start, number), start) for number in (1, 2, 3)]
+    moved = [norm(site.train(start, number).weights, start) for number in (1, 2, 3)]
     assert min(moved) > 0.5 * max(moved) > 0
 
 
@@ -90,10 +91,10 @@ def test_a_round_depends_on_nothing_that_happened_before(
     weights = model.get_weights()
     for number in (1, 2):
         warm.evaluate(weights)
-        weights = warm.train(weights, number)
+        weights = warm.train(weights, number).weights
     fresh = learner(heart, model, rows["hungary"])
-    assert same(fresh.train(weights, 3), warm.train(weights, 3))
-    assert fresh.evaluate(weights) == warm.evaluate(weights)
+    assert same(fresh.train(weights, 3).weights, warm.train(weights, 3).weights)
+    assert fresh.evaluate(weights).metrics == warm.evaluate(weights).metrics
 
 
 def test_augmentation_is_for_training_alone_and_the_same_in_every_agent(
@@ -109,14 +110,18 @@ def test_augmentation_is_for_training_alone_and_the_same_in_every_agent(
     )
     start = model.get_weights()
     one, other = (learner(heart, model, rows["hungary"]) for _ in range(2))
-    assert one.evaluate(start) == one.evaluate(start) == other.evaluate(start)
-    assert same(one.train(start, 1), one.train(start, 1))
-    assert same(one.train(start, 1), other.train(start, 1))
+    assert (
+        one.evaluate(start).metrics
+        == one.evaluate(start).metrics
+        == other.evaluate(start).metrics
+    )
+    assert same(one.train(start, 1).weights, one.train(start, 1).weights)
+    assert same(one.train(start, 1).weights, other.train(start, 1).weights)
     plain = compiled(keras.optimizers.SGD(0.1), *model.layers[:1], *model.layers[3:])
     plain.set_weights(start)
     bare = learner(heart, plain, rows["hungary"])
-    assert bare.evaluate(start) == one.evaluate(start)
-    assert not same(bare.train(start, 1), one.train(start, 1))
+    assert bare.evaluate(start).metrics == one.evaluate(start).metrics
+    assert not same(bare.train(start, 1).weights, one.train(start, 1).weights)
 
 
 def test_large_examples_are_scored_a_few_at_a_time(
@@ -125,7 +130,7 @@ def test_large_examples_are_scored_a_few_at_a_time(
     model = linear(keras.optimizers.SGD(0.1))
     site = learner(heart, model, rows["cleveland"])
     start = model.get_weights()
-    together = site.evaluate(start)
+    together = site.evaluate(start).metrics
     sizes: list[int] = []
     score = Steps.score
 
@@ -137,7 +142,7 @@ def test_large_examples_are_scored_a_few_at_a_time(
     monkeypatch.setattr(
         "fedsecure_clients.keras_app.training.EVALUATION_NUMBERS", 21 * 20
     )
-    apart = site.evaluate(start)
+    apart = site.evaluate(start).metrics
     assert max(sizes) == 20
     assert sum(sizes) == 76
     for name in together:
@@ -150,7 +155,7 @@ def test_rounds_and_seeds_shuffle_differently(
     model = linear(keras.optimizers.SGD(0.1))
     start = model.get_weights()
     one = learner(heart, model, rows["hungary"])
-    assert not same(one.train(start, 1), one.train(start, 2))
+    assert not same(one.train(start, 1).weights, one.train(start, 2).weights)
 
 
 def test_our_step_is_keras_own_step(heart: Study, rows: dict[str, Dataset]) -> None:
@@ -159,10 +164,10 @@ def test_our_step_is_keras_own_step(heart: Study, rows: dict[str, Dataset]) -> N
     whole = rows["cleveland"]
     site = learner(heart, model, whole, batch_size=512, local_epochs=1)
     start = model.get_weights()
-    trained = site.train(start, 1)
+    trained = site.train(start, 1).weights
     training, held_out = split(whole, heart.training.holdout, heart.training.seed)
     expected = model.evaluate(held_out.features, held_out.labels, verbose=0)
-    assert site.evaluate(start)["loss"] == pytest.approx(expected, rel=1e-5)
+    assert site.evaluate(start).metrics["loss"] == pytest.approx(expected, rel=1e-5)
     model.train_on_batch(training.features, training.labels[:, None])
     for ours, theirs in zip(trained, model.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
@@ -197,7 +202,7 @@ def test_training_logs_no_warning(
     with caplog.at_level(logging.WARNING):
         model = with_memory()
         site = learner(heart, model, rows["hungary"])
-        site.evaluate(site.train(model.get_weights(), 1))
+        site.evaluate(site.train(model.get_weights(), 1).weights)
     assert caplog.messages == []
 
 
@@ -206,7 +211,9 @@ def test_the_proximal_term_holds_the_weights_near_the_global_model(
 ) -> None:
     model = linear(keras.optimizers.SGD(0.1))
     site, start = learner(heart, model, rows["cleveland"]), model.get_weights()
-    free, near, nearer = (norm(site.train(start, 1, mu), start) for mu in (0, 1, 5))
+    free, near, nearer = (
+        norm(site.train(start, 1, mu).weights, start) for mu in (0, 1, 5)
+    )
     assert free > 1.2 * near > 1.2 * 1.2 * nearer > 0
 
 
@@ -219,10 +226,11 @@ def test_one_proximal_step_is_the_formula(
     two = {"batch_size": 512, "local_epochs": 2}
     start = model.get_weights()
     site = learner(heart, model, rows["cleveland"], **one)
-    first = site.train(start, 1, 0.5)
-    assert same(first, site.train(start, 1))
-    second = site.train(first, 1)
-    pulled = learner(heart, model, rows["cleveland"], **two).train(start, 1, 0.5)
+    first = site.train(start, 1, 0.5).weights
+    assert same(first, site.train(start, 1).weights)
+    second = site.train(first, 1).weights
+    far = learner(heart, model, rows["cleveland"], **two)
+    pulled = far.train(start, 1, 0.5).weights
     for at_start, after_one, free, got in zip(
         start, first, second, pulled, strict=True
     ):
@@ -262,7 +270,7 @@ def test_a_loss_that_is_not_finite_is_reported_and_tells_the_owner_no_error(
     model = compiled(keras.optimizers.SGD(0.1), layers.Dense(4), layers.Dense(1))
     model.compile(optimizer=model.optimizer, loss="mean_squared_error")
     weights = [np.full_like(array, 3e38) for array in model.get_weights()]
-    metrics = learner(heart, model, rows["hungary"]).evaluate(weights)
+    metrics = learner(heart, model, rows["hungary"]).evaluate(weights).metrics
     assert not np.isfinite(metrics["loss"])
     # No class is chosen and no score is low: there is no number at all.
     assert all(np.isnan(value).all() for value in metrics.values())
@@ -294,7 +302,7 @@ def test_a_site_of_one_class_trains_and_its_histograms_say_so(
     ill = swiss.take(np.flatnonzero(swiss.labels == 1))
     model = linear(keras.optimizers.SGD(0.1))
     site = learner(heart, model, ill)
-    metrics = site.evaluate(site.train(model.get_weights(), 1))
+    metrics = site.evaluate(site.train(model.get_weights(), 1).weights).metrics
     assert np.sum(metrics["scores-positive"]) == pytest.approx(1)
     assert np.sum(metrics["scores-negative"]) == 0
     means = {name: np.atleast_1d(value).tolist() for name, value in metrics.items()}
@@ -306,8 +314,8 @@ def test_three_rows_are_enough(heart: Study, rows: dict[str, Dataset]) -> None:
     few = learner(heart, model, rows["cleveland"].take(np.arange(3)))
     assert few.examples == 2
     start = model.get_weights()
-    assert norm(few.train(start, 1), start) > 0
-    assert np.isfinite(few.evaluate(start)["loss"])
+    assert norm(few.train(start, 1).weights, start) > 0
+    assert np.isfinite(few.evaluate(start).metrics["loss"])
 
 
 def test_a_duplicate_row_is_harmless(heart: Study, rows: dict[str, Dataset]) -> None:
@@ -317,7 +325,8 @@ def test_a_duplicate_row_is_harmless(heart: Study, rows: dict[str, Dataset]) -> 
     assert not seen & set(map(bytes, held_out.features))
     model = linear(keras.optimizers.SGD(0.1))
     start = model.get_weights()
-    assert norm(learner(heart, model, twice).train(start, 1), start) > 0
+    trained = learner(heart, model, twice).train(start, 1).weights
+    assert norm(trained, start) > 0
 
 
 def test_two_outputs_and_logits_score_like_one_probability(
@@ -329,8 +338,8 @@ def test_two_outputs_and_logits_score_like_one_probability(
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     double.compile(optimizer=keras.optimizers.SGD(0.1), loss=loss)
     weights = [np.hstack([0 * kernel, kernel]), np.hstack([0 * bias, bias])]
-    one = learner(heart, single, rows["cleveland"]).evaluate([kernel, bias])
-    two = learner(heart, double, rows["cleveland"]).evaluate(weights)
+    one = learner(heart, single, rows["cleveland"]).evaluate([kernel, bias]).metrics
+    two = learner(heart, double, rows["cleveland"]).evaluate(weights).metrics
     assert two.keys() == one.keys()
     for name in one:
         assert two[name] == pytest.approx(one[name], rel=1e-4), name
@@ -342,15 +351,15 @@ def federated_means(
     """Train by plain averages with equal weights; return the last mean metrics."""
     model, data = build_model(study)
     task = study.task(data)
-    sites = [Learner(task, rows[site]) for site in SITES]
+    sites = [learner_of(task, rows[site]) for site in SITES]
     weights = model.get_weights()
     for number in range(1, study.training.rounds + 1):
-        trained = [site.train(weights, number) for site in sites]
+        trained = [site.train(weights, number).weights for site in sites]
         weights = [
             np.mean(layer, axis=0, dtype=np.float32)
             for layer in zip(*trained, strict=True)
         ]
-    metrics = [site.evaluate(weights) for site in sites]
+    metrics = [site.evaluate(weights).metrics for site in sites]
     means = {
         name: np.mean([np.atleast_1d(m[name]) for m in metrics], axis=0).tolist()
         for name in metrics[0]
@@ -384,4 +393,7 @@ def test_a_schema_of_three_classes_shares_loss_and_accuracy_alone(
     three = Dataset(rows["cleveland"].features, labels, ("none", "mild", "severe"))
     site = learner(heart, model, three, features=features)
     start = model.get_weights()
-    assert set(site.evaluate(site.train(start, 1))) == {"loss", "accuracy"}
+    assert set(site.evaluate(site.train(start, 1).weights).metrics) == {
+        "loss",
+        "accuracy",
+    }

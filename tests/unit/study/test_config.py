@@ -114,6 +114,33 @@ def test_weights_that_are_all_capped_to_one_are_no_weights(folder: Path) -> None
     assert load_study(folder).aggregation.weight_cap == 256
 
 
+def test_a_step_down_the_gradient_has_no_local_epochs(folder: Path) -> None:
+    path = folder / "study.toml"
+    change(path, "local_epochs = 2", 'step = "gradient"\nlocal_epochs = 2')
+    with pytest.raises(OperatorError, match=r"line 7, training: .*one pass") as caught:
+        load_study(folder)
+    assert caught.value.code == "FS-840"
+    change(path, "\nlocal_epochs = 2", "")
+    study = load_study(folder)
+    _, data = build_model(study)
+    assert (study.task(data).step, study.task(data).local_epochs) == ("gradient", 1)
+    change(path, '"FedAvg"', '"FedProx"')
+    with pytest.raises(OperatorError, match=r"FS-840.*FedProx.*FedAvgM"):
+        load_study(folder)
+
+
+def test_only_a_step_of_single_rows_refuses_a_model_that_mixes_them(
+    folder: Path,
+) -> None:
+    last = "keras.layers.Dense(1, "
+    both = f"keras.layers.BatchNormalization(),\n            {last}"
+    change(folder / "model.py", last, both)
+    build_model(load_study(folder))
+    change(folder / "study.toml", "local_epochs = 2", 'step = "gradient"')
+    with pytest.raises(OperatorError, match=r"FS-432.*BatchNormalization"):
+        build_model(load_study(folder))
+
+
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OperatorError) as caught:
         load_study(tmp_path)

@@ -195,6 +195,35 @@ def test_a_task_survives_its_text(task: Task) -> None:
     assert parse_task(task.text) == task
 
 
+def test_the_text_of_a_task_always_says_its_step(task: Task) -> None:
+    said = json.loads(task.text)
+    assert (said["step"], said["unit_clip"]) == ("epochs", None)
+    changes = {"step": "gradient", "local_epochs": 1, "unit_clip": 0.5}
+    rows = Task.model_validate(task.model_dump() | changes)
+    assert parse_task(rows.text) == rows
+    assert json.loads(rows.text)["unit_clip"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step": "gradient", "local_epochs": 2},
+        {"step": "epochs", "unit_clip": 1.0},
+        {"step": "gradient", "local_epochs": 1, "unit_clip": 0.0},
+        {"step": "once"},
+        {"step": None},
+    ],
+)
+def test_a_step_that_makes_no_sense_is_refused(
+    task: Task, changes: dict[str, object]
+) -> None:
+    text = json.dumps(json.loads(task.text) | changes)
+    with pytest.raises(PeerError) as caught:
+        parse_task(text)
+    assert caught.value.code == "FS-421"
+    assert "canonical" not in caught.value.detail
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
