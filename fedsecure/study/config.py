@@ -201,7 +201,7 @@ def load_study(folder: Path) -> Study:
     """
     path = folder / STUDY_FILE
     if APP in read_toml(path):
-        raise OperatorError("FS-840", f"{path}: [{APP}] is no part of a Keras study")
+        raise OperatorError("FS-840", f"{path}: [{APP}] says that it is no Keras study")
     file = read_strict(path, StudyFile)
     return Study(
         folder=folder,

@@ -57,7 +57,7 @@ def test_what_data_owners_agree_to_is_what_the_app_sees_and_what_leaves(
         ("learning-rate = 4.0", "learning-rate = 4"),  # another type is another study
         ("[app.config]", "[app.config]\nmore = true"),
         ("loss = [0, 4]", "loss = [0, 2]"),
-        ("clip = 2.0", "clip = 1.0"),
+        ("clip = 1.5", "clip = 1.0"),
     ],
 )
 def test_another_config_value_or_term_is_another_study(
