@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fedsecure.demo.provision import AGGREGATORS, OWNER
-from tests.e2e.federation import Federation, federation
+from tests.e2e.federation import Federation, federation, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -138,3 +138,28 @@ def touched(file: Path) -> Iterator[None]:
         yield
     finally:
         file.unlink()
+
+
+def test_a_second_agent_or_training_on_one_folder_says_so_and_stops(
+    rolled_back: Federation, tmp_path: Path
+) -> None:
+    site = rolled_back.folder.sites[0]
+    agent = rolled_back.folder.config(site)
+    assert "FS-653" in refused(rolled_back, tmp_path, "agent", "--config", agent)
+    assert rolled_back.agents[site].poll() is None
+    with touched(rolled_back.notes / "hold"):
+        first = rolled_back.start_training(1)
+        held = rolled_back.notes / f"{site}.1.held"
+        wait_until(held.exists, "a round under way")
+        owner = rolled_back.folder.config(OWNER)
+        assert "FS-609" in refused(rolled_back, tmp_path, "train", "--config", owner)
+        assert first.poll() is None
+    assert first.wait(120) == 0, rolled_back.output()
+
+
+def refused(running: Federation, folder: Path, *words: str | Path) -> str:
+    """Start a process that is to end with an error; return what it printed."""
+    log = folder / f"{words[0]}.txt"
+    process = running.processes.start("second", [*map(str, words)], log)
+    assert process.wait(120) == 1
+    return log.read_text("utf-8")
