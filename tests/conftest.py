@@ -33,13 +33,14 @@ def postgresql() -> Iterator[Cluster]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def databases(request: pytest.FixtureRequest) -> Databases:
-    """Return what gives the place of an empty database: this file, or a URL.
+def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
+    """Yield what gives the place of an empty database: this file, or a URL.
 
     Asked again for the same file it gives the same place.
     """
     if request.param == "sqlite":
-        return str
+        yield str
+        return
     server: Cluster = request.getfixturevalue("postgresql")
     made: dict[Path, str] = {}
 
@@ -48,4 +49,6 @@ def databases(request: pytest.FixtureRequest) -> Databases:
             made[path] = server.new_database()
         return made[path]
 
-    return place
+    yield place
+    for url in made.values():
+        server.drop(url)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, create_engine, text
+from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 USERS: Final = ("postgres", "nobody")  # who runs it when root runs the tests
@@ -71,6 +71,7 @@ class Cluster:
             "unix_socket_directories": self.socket,
             "fsync": "on",  # one that loses commits is refused
             "max_connections": "200",
+            "max_wal_size": "64MB",  # of a log that lies in memory, too
             **self.settings,
         }
         with (self.folder / "log").open("ab") as log:
@@ -140,11 +141,18 @@ class Cluster:
     def new_database(self) -> str:
         """Make an empty database and return its URL."""
         name = f"t{secrets.token_hex(6)}"
+        self._tell(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Delete a database, whoever is connected: its 8 MB may lie in memory."""
+        self._tell(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
+    def _tell(self, statement: str) -> None:
         engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
+            connection.execute(text(statement))
         engine.dispose()
-        return self.url(name)
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(

@@ -366,12 +366,13 @@ def test_a_verdict_needs_the_model_owners_key(told: Path) -> None:
 
 
 @pytest.fixture
-def on_postgresql(postgresql: Cluster, tmp_path: Path) -> str:
+def on_postgresql(postgresql: Cluster, tmp_path: Path) -> Iterator[str]:
     """The story in a PostgreSQL database."""
     place = postgresql.new_database()
     with open_store(place) as store:
         tell(store, tmp_path)
-    return place
+    yield place
+    postgresql.drop(place)
 
 
 @pytest.mark.parametrize(
