@@ -79,8 +79,7 @@ class Routes:
         self._intake = Intake(context, worker, rate_limit)
         self._holding = HeldBodies(MAX_TOKEN)
         self._repeated = asyncio.Semaphore(1)
-        self._fault = CachedAnswer(self._look_for_fault, context.monotonic)
-        self._page = CachedAnswer(self._measured, context.monotonic)
+        self._seen = CachedAnswer(self._look, context.monotonic)
 
     async def grant(self, round_id: RoundId, request: Request) -> Response:
         """Consent to a round."""
@@ -183,7 +182,7 @@ class Routes:
 
         With it comes how long ago, in seconds, each task in the background was done.
         """
-        fault = await self._fault.get()
+        fault, _ = await self._seen.get()
         if fault is not None:
             raise OperatorError(fault.code, fault.detail)
         ages = {task.name: round(task.age, 1) for task in self._readiness.tasks}
@@ -191,7 +190,8 @@ class Routes:
 
     async def metrics(self) -> Response:
         """Return the metrics, which tell nothing about who takes part."""
-        return Response(await self._page.get(), media_type=CONTENT_TYPE_LATEST)
+        _, page = await self._seen.get()
+        return Response(page, media_type=CONTENT_TYPE_LATEST)
 
     async def _verified(
         self, request: Request, limit: int, kind: type[S]
@@ -223,15 +223,14 @@ class Routes:
                 decide, self._context, signed, change, round_id, signed
             )
 
-    def _look_for_fault(self) -> OperatorError | None:
-        try:
-            self._readiness.require()
-        except OperatorError as error:
-            return error
-        return None
+    def _look(self) -> tuple[OperatorError | None, bytes]:
+        """Look at what no request changes, once for `ready` and for the metrics.
 
-    def _measured(self) -> bytes:
-        """Look at what no request changes; the page comes whatever fails."""
+        Returns:
+            Why this server is not ready, if it is not; and the metrics, which come
+            whatever fails.
+        """
+        fault: OperatorError | None = None
         self._metrics.watch_tasks(self._readiness.tasks)
         if self._lines is not None:
             self._metrics.watch_lines(self._lines)
@@ -240,11 +239,10 @@ class Routes:
             self._readiness.require()
             with self._context.store.reading("count rounds") as session:
                 self._metrics.count_rounds(queries.count_states(session))
-        except OperatorError:
-            self._metrics.ready.set(0)
-        else:
-            self._metrics.ready.set(1)
-        return self._metrics.page()
+        except OperatorError as error:
+            fault = error
+        self._metrics.ready.set(fault is None)
+        return fault, self._metrics.page()
 
     def _require_ticket(
         self, request: Request, authorization: str | None, reader: str

@@ -13,6 +13,7 @@ import pytest
 from fedsecure.errors import OperatorError
 from fedsecure_aggregator.http.app import create_app
 from fedsecure_aggregator.http.background import MISSES, Task, running
+from fedsecure_aggregator.http.cached_answers import LONGEST
 from fedsecure_aggregator.http.readiness import Readiness
 from fedsecure_aggregator.http.worker import Worker
 from fedsecure_aggregator.rounds import deletion
@@ -113,6 +114,36 @@ def test_a_server_whose_deletion_is_overdue_is_not_ready(pair: Pair) -> None:
     assert (ready.status_code, ready.json()["code"]) == (503, "FS-534")
     assert 'fedsecure_background_age_seconds{task="deletion"} 121.0' in page
     assert "fedsecure_ready 0.0" in page
+    worker.stop()
+
+
+def test_readiness_and_metrics_rest_on_one_look_at_disk_and_database(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, looks, require = Clock(), [], Readiness.require
+
+    def look(readiness: Readiness) -> None:
+        looks.append(clock.now)
+        clock.now += 0.01
+        require(readiness)
+
+    monkeypatch.setattr(Readiness, "require", look)
+    context = replace(pair.north.context, monotonic=clock)
+    worker = Worker()
+    app = create_app(context, worker, Readiness(context))
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="https://north.test"
+        ) as client:
+            for path in ("/health/ready", "/metrics", "/health/ready"):
+                assert (await client.get(path)).status_code == 200
+
+    asyncio.run(ask())
+    assert len(looks) == 1
+    clock.now += LONGEST
+    asyncio.run(ask())
+    assert len(looks) == 2
     worker.stop()
 
 
