@@ -6,7 +6,8 @@
 
 Old entries of ledgers, receipts and inclusions are checked with the version that they
 name. A file's name is the digest of its content, so one that was changed is noticed.
-Nothing here is secret, and nothing is ever deleted.
+Nothing here is secret, and nothing is ever deleted. Whatever the umask says, anybody
+may look into the folder: in a container another user reads it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.identity import Federation, load_federation
 
 FOLDER: Final = "federation-versions"
+SEARCHABLE: Final = 0o755
 
 
 def keep(federation: Federation, issue: str | None, path: Path) -> None:
@@ -34,6 +36,7 @@ def keep(federation: Federation, issue: str | None, path: Path) -> None:
         OperatorError: FS-816 when it cannot be written.
     """
     folder = path.with_name(FOLDER)
+    _make(folder)
     if issue is not None:
         signature = f"{issue}\n".encode("ascii")
         write_public(folder / f"{federation.digest}.jws", signature)
@@ -55,9 +58,10 @@ def read(path: Path) -> Iterator[Federation]:
     """Yield every version in the folder beside federation.toml, in no order.
 
     Raises:
-        OperatorError: FS-760 when a file is not what its name says, FS-801 to FS-803.
+        OperatorError: FS-760 when a file is not what its name says, FS-801 to FS-803
+            when it, or the folder, cannot be read.
     """
-    for file in sorted(path.with_name(FOLDER).glob("*.toml")):
+    for file in _files(path.with_name(FOLDER)):
         version = load_federation(file)
         if version.digest != file.stem:
             raise OperatorError("FS-760", f"{file} has digest {version.digest[:12]}")
@@ -100,6 +104,34 @@ def with_past(federation: Federation, path: Path) -> Federations:
     """
     before = (one for one in read(path) if one.number < federation.number)
     return Federations([federation, *before])
+
+
+def _make(folder: Path) -> None:
+    """Make the folder, for anybody to look into.
+
+    Raises:
+        OperatorError: FS-816.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.stat().st_mode & SEARCHABLE != SEARCHABLE:
+            folder.chmod(SEARCHABLE)
+    except OSError as error:
+        raise OperatorError("FS-816", f"{folder}: {error.strerror}") from error
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the versions' files; a folder that nobody may list is not an empty one.
+
+    Raises:
+        OperatorError: FS-801.
+    """
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix == ".toml")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise OperatorError("FS-801", f"{folder}: {error.strerror}") from error
 
 
 def _present(path: Path, digest: str) -> Federation | None:

@@ -1,7 +1,9 @@
 """Every version that was accepted stays at the party, found by its digest."""
 
 import dataclasses
+import os
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,37 @@ def test_a_kept_version_has_the_model_owners_signature(federation: World) -> Non
         token = (folder / f"{version.digest}.jws").read_text().strip()
         statement = verify(token, FederationIssue, version).statement
         assert statement.number == version.number
+
+
+def test_another_user_may_read_what_was_kept_whatever_the_umask(
+    federation: World,
+) -> None:
+    """In a container that is user 10001, who sees folder and files through a mount."""
+    folder = federation["basel"].home / "federation-versions"
+    shutil.rmtree(folder)
+    federation.issuer.retire(["bern"])
+    before = os.umask(0o077)
+    try:
+        federation.hand_over("basel")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o644}
+    folder.chmod(0o700)  # as an earlier version made it: the next join mends it
+    federation.make(CHUR)
+    federation.issuer.add(federation.files("chur"))
+    federation.hand_over("basel")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+
+
+def test_a_folder_that_cannot_be_listed_is_named_and_not_taken_for_empty(
+    federation: World,
+) -> None:
+    folder = federation["basel"].home / "federation-versions"
+    shutil.rmtree(folder)
+    folder.touch()
+    with pytest.raises(OperatorError, match=r"FS-801.*federation-versions"):
+        versions.load(federation["basel"].federation)
 
 
 def test_versions_that_nobody_accepted_may_be_missing(federation: World) -> None:
