@@ -20,8 +20,10 @@ Assumption, for rows: the agent's metrics are means over the measured rows of nu
 that were brought into their range row by row; and of the cells of a count one row moves
 one cell, by one.
 
-An update or metric that is not finite makes all of the report 0 instead of an error: a
-data owner that is silent would tell the model owner what noise is to hide.
+An update that is not finite is sent as 0, with a weight of 0; and so are metrics of
+which one is not finite, with `measured` 0. An error instead would tell: a data owner
+that is silent is seen in spite of all noise. Each leaves the other as it is, because
+a row that is held out must not move what the update says.
 """
 
 import math
@@ -50,14 +52,14 @@ _WEIGHT, _CLIPPED, _MEASURED = (
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a data owner measured, of which nothing is other than finite.
+    """What a data owner measured, of which everything is finite.
 
     Args:
         update: Shape (dimension,), float32, model units.
         weight: Rows trained on; a data owner's counts for nothing.
         measured: Rows that the metrics are means of.
         metrics: For each declared scalar a number, or `size` of them.
-        defined: Whether all of it was finite; else all is 0.
+        defined: Whether the metrics were finite; else they are 0.
     """
 
     update: Update = field(repr=False)
@@ -85,21 +87,24 @@ class NoisyTotals:
 
 
 def measured(update: Update, measurement: Measurement) -> Measured:
-    """Return what is sent of a measurement: all of it, or zeros. By a data owner.
+    """Return what is sent of a measurement, zeros where it is not finite.
+
+    Run by a data owner.
 
     Args:
         update: The measurement's; shape (dimension,), float32, model units.
         measurement: The rest of it.
     """
+    weight, rows = measurement.weight, measurement.measured
+    if not np.isfinite(update).all():
+        update, weight = np.zeros_like(update), 0
     metrics = measurement.metrics
     numbers = (np.ravel(value) for value in metrics.values())
-    finite = all(math.isfinite(one) for values in numbers for one in values.tolist())
-    if finite and bool(np.isfinite(update).all()):
-        return Measured(
-            update, measurement.weight, measurement.measured, metrics, defined=True
-        )
-    nothing = {name: [0.0] * np.size(value) for name, value in metrics.items()}
-    return Measured(np.zeros_like(update), 0, 0, nothing, defined=False)
+    defined = all(math.isfinite(one) for values in numbers for one in values.tolist())
+    if not defined:
+        rows = 0
+        metrics = {name: [0.0] * np.size(value) for name, value in metrics.items()}
+    return Measured(update, weight, rows, metrics, defined)
 
 
 def encode(params: Params, found: Measured, *, clipped: bool) -> Words:

@@ -250,12 +250,18 @@ def test_what_is_not_finite_becomes_zeros_and_is_reported(
     params = params_of(unit)
     update = np.full(20, 0.1, np.float32)
     metrics: dict[str, Any] = {"loss": 1.0, "bins": [0.25] * 4}
+    good = exact(params, [Measurement(update, 100, metrics, measured=20)])
     if harm == "update":
-        update[3] = np.nan
+        update = np.where(np.arange(20) == 3, np.float32(np.nan), update)
     else:
-        metrics[harm] = math.inf if harm == "loss" else [math.nan, 0, 0, 0]
-    measurement = Measurement(update, 100, metrics, measured=20)
-    assert not exact(params, [measurement]).any()
+        metrics |= {harm: math.inf if harm == "loss" else [math.nan, 0, 0, 0]}
+    found = exact(params, [Measurement(update, 100, metrics, measured=20)])
+    words = [*range(20), *(20 + COUNTS.index(name) for name in ("weight", "clipped"))]
+    of_update = np.isin(np.arange(found.size), words)
+    zeros = of_update if harm == "update" else ~of_update
+    assert not found[zeros].any()
+    # A row that was held out moves nothing of what was trained, and the other way.
+    assert np.array_equal(found[~zeros], good[~zeros])
 
 
 @pytest.mark.parametrize("unit", list(Unit))
