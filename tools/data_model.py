@@ -28,6 +28,7 @@ import fedsecure.owner.store.views
 import fedsecure_aggregator.storage.tables
 import fedsecure_aggregator.storage.views
 import fedsecure_clients.state.tables
+import fedsecure_clients.state.views
 from fedsecure.owner.store import models
 from fedsecure.storage.views import View
 
@@ -114,6 +115,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "round-store-tables": lambda: tables(models.Base),
     "aggregator-views": lambda: described(fedsecure_aggregator.storage.views.VIEWS),
     "aggregator-tables": lambda: tables(fedsecure_aggregator.storage.tables.Base),
+    "agent-views": lambda: described(fedsecure_clients.state.views.VIEWS),
     "agent-tables": lambda: tables(fedsecure_clients.state.tables.Base),
 }
 

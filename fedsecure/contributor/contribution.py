@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
+from fedsecure.contributor.grants import require_grants
 from fedsecure.contributor.outbox import Outbox, StoredReport
 from fedsecure.core import scheme
 from fedsecure.core.params import Params
@@ -85,7 +86,7 @@ class Contributor:
         """Check an offer before any training. Run by the data owner.
 
         Raises:
-            PeerError: FS-341 to FS-349, FS-4xx of the policy, FS-7xx of signatures.
+            PeerError: FS-340 to FS-348, FS-4xx of the policy, FS-7xx of signatures.
         """
         federation, me = self.author.federation, self.author.name
         # (1) The model owner of this federation signed it.
@@ -106,21 +107,24 @@ class Contributor:
             )
         # (4) The task that arrived is the one that everybody else gets.
         _require_task(statement, task)
-        # (5) Sums cannot wrap, by this party's own computation.
+        # (5) What it costs is charged to the study that it is of, by everybody.
+        study = study_digest(task.config, terms_of(statement)).hex()
+        _require_study(statement, study)
+        # (6) Sums cannot wrap, by this party's own computation.
         params = params_of(statement)
-        # (6) Both aggregators agreed to this very spec, each with its own key.
-        grants = self._require_grants(spec, offer.grants)
-        # (7) There is still time.
+        # (7) Both aggregators agreed to this very spec, each with its own key, and each
+        # with noise of its own where there is to be noise.
+        grants = require_grants(federation, spec, offer.grants, self.clock())
+        # (8) There is still time.
         if not self.clock() < statement.deadline:
             raise PeerError("FS-347", f"round {statement.round} of {statement.run}")
-        # (8) This data owner's own policy agrees.
+        # (9) This data owner's own policy agrees, and its budget has room.
         self.require_policy(statement, task)
-        # (9) No other spec was answered for this attempt of the round.
+        # (10) No other spec was answered for this attempt of the round.
         if self.outbox.answered(statement) not in {None, spec.digest}:
             raise PeerError(
                 "FS-348", f"round {statement.round}, attempt {statement.attempt}"
             )
-        study = study_digest(task.config, terms_of(statement)).hex()
         return Accepted(spec, grants, params, study)
 
     def has_contributed(self, accepted: Accepted) -> bool:
@@ -153,6 +157,7 @@ class Contributor:
         self.outbox.store(
             spec,
             accepted.study,
+            accepted.params.cost,
             [
                 self._seal(accepted, sharding, party, kind, key)
                 for party, kind, key in zip(
@@ -216,24 +221,6 @@ class Contributor:
             )
         crash_point(Point.SENT_A if first else Point.SENT_B)
         return receipt
-
-    def _require_grants(
-        self, spec: Signed[RoundSpec], tokens: Sequence[str]
-    ) -> dict[str, Signed[RoundGrant]]:
-        federation = self.author.federation
-        grants = [signing.verify(token, RoundGrant, federation) for token in tokens]
-        by_name = {grant.signer: grant for grant in grants}
-        names = sorted(party.name for party in federation.aggregators)
-        if sorted(grant.signer for grant in grants) != names:
-            raise PeerError("FS-344", f"grants of {', '.join(by_name) or 'nobody'}")
-        if any(grant.statement.spec != spec.digest for grant in grants):
-            raise PeerError("FS-345", "a grant is for another spec")
-        keys = {grant.statement.sealing_key for grant in grants}
-        if len(keys | {spec.statement.sealing_key}) != len(grants) + 1:
-            raise PeerError("FS-345", "two parties have the same sealing key")
-        if any(not self.clock() < grant.statement.expires for grant in grants):
-            raise PeerError("FS-345", "a grant has expired")
-        return by_name
 
     def _seal(
         self,
@@ -305,3 +292,12 @@ def _require_task(spec: RoundSpec, task: ReceivedTask) -> None:
             raise PeerError(
                 "FS-340", f"the {what} is {mine} here and {theirs} in the spec"
             )
+
+
+def _require_study(spec: RoundSpec, study: str) -> None:
+    if spec.study not in {None, study}:
+        raise PeerError(
+            "FS-430",
+            f"the spec charges study {str(spec.study)[:12]}, the task is of study "
+            f"{study[:12]}",
+        )

@@ -77,9 +77,20 @@ class Outbox(Protocol):
         """Return where to write a payload before `store`."""
 
     def store(
-        self, spec: Signed[RoundSpec], study: str, reports: Sequence[StoredReport]
+        self,
+        spec: Signed[RoundSpec],
+        study: str,
+        cost: int | None,
+        reports: Sequence[StoredReport],
     ) -> None:
-        """Make both reports of a round of a study durable, in one step."""
+        """Make both reports of a round of a study durable, and charge it, in one step.
+
+        Args:
+            spec: Of the round.
+            study: Its digest.
+            cost: What the round costs in privacy, in 1e-12 of rho; None: no noise.
+            reports: Both.
+        """
 
     def receive(self, receipt: Signed[Receipt]) -> None:
         """Keep a receipt."""

@@ -5,7 +5,7 @@ report was in the set. Both must say the same about the same opening; what they 
 is kept as evidence for an audit.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -31,6 +31,9 @@ class Fate(StrEnum):
 class Evidence(Protocol):
     """Where inclusions are kept (`fedsecure_clients.state.agent_state`)."""
 
+    def cost(self, spec: str) -> int:
+        """Return what a round costs by this data owner's own computing, in 1e-12."""
+
     def settle(self, inclusions: Mapping[str, Signed[Inclusion]], fate: str) -> None:
         """Keep what both aggregators said about one round, in one step."""
 
@@ -52,22 +55,34 @@ class Settlement:
 
         Raises:
             PeerError: FS-330 while the round is not decided, FS-350 when the two
-                aggregators do not say the same (the evidence is kept all the same),
-                FS-551 when one is away.
+                aggregators do not say the same, or one charges other than the round's
+                cost (the evidence is kept all the same), FS-551 when one is away.
         """
         inclusions = {name: self._ask(reports[name]) for name in sorted(reports)}
         outcomes = {
             (one.included, one.opening, one.set, one.count)
             for one in (signed.statement for signed in inclusions.values())
         }
-        if len(outcomes) != 1:
+        spec = next(iter(reports.values())).spec
+        disputes = list(self._other_charges(inclusions, self.evidence.cost(spec)))
+        if len(outcomes) != 1 or disputes:
             self.evidence.settle(inclusions, Fate.DISPUTED.value)
-            raise PeerError("FS-350", f"round {next(iter(reports.values())).spec[:12]}")
+            raise PeerError("FS-350", ", ".join([f"round {spec[:12]}", *disputes]))
         ((included, opening, _, _),) = outcomes
         fate = Fate.VOID if opening is None else Fate.LEFT_OUT
         fate = Fate.INCLUDED if included else fate
         self.evidence.settle(inclusions, fate.value)
         return fate
+
+    @staticmethod
+    def _other_charges(
+        inclusions: Mapping[str, Signed[Inclusion]], cost: int
+    ) -> Iterator[str]:
+        for name, signed in inclusions.items():
+            told = signed.statement
+            due = cost if told.included else 0
+            if told.charged != due:
+                yield f"{name} charges {told.charged}e-12, it costs {due}e-12"
 
     def _ask(self, report: StoredReport) -> Signed[Inclusion]:
         statement = report.header.statement

@@ -30,9 +30,15 @@ FAMILIES: Final = (
         f"A model owner asks for something else than the study says. {ALONE}",
     ),
     Family(
-        432,
+        429,
         "Approving studies",
         "A command about a study cannot do what it was told. Who typed it sees it.",
+    ),
+    Family(
+        431,
+        "Privacy at a data owner",
+        "A data owner's own rules about noise, or what it has told already, forbid the "
+        f"round. {ALONE}",
     ),
     Family(
         499,
@@ -229,6 +235,24 @@ PROBLEMS: Final = (
         "The study file cannot be read or written",
         "Check its path. If it is no study file, ask the model owner for a new "
         "one; `fedsecure study export` writes it.",
+    ),
+    Problem(
+        "FS-430",
+        "The round does not protect what this policy asks for",
+        "Model owner: say in study.toml, section [privacy], what all data owners agree "
+        "to. Data owner: change agent.toml, section [policy.privacy], only if you "
+        "agree to less; where another study is named than the task is, ask the model "
+        "owner before you take part.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-431",
+        "The privacy budget of this data owner is used up",
+        "Nothing was trained. `fedsecure agent status` shows what was spent. A study's "
+        "own budget ends it for good: more is another study, to be approved anew. "
+        "Data owner: raise max_epsilon in agent.toml, section [policy.privacy], only "
+        "if you agree to tell more.",
+        HTTPStatus.FORBIDDEN,
     ),
     Problem(
         "FS-432",

@@ -11,6 +11,7 @@ from fedsecure.frameworks.flower.mod import secret_sharing_mod
 from fedsecure_clients.agent.config import AgentSettings
 from fedsecure_clients.agent.delivery import Delivery
 from fedsecure_clients.agent.loop import Agent
+from fedsecure_clients.agent.settling import Settling
 from fedsecure_clients.agent.waiting import Waiting
 from fedsecure_clients.agent.watchdog import Watchdog
 from tests.protocol.federation import Hospital, MemoryFederation
@@ -30,8 +31,11 @@ def agent_of(
         state=state,
         app=app,
         mod=secret_sharing_mod(contributor),
-        settlement=Settlement(
-            contributor.author, contributor.aggregators, state, memory.clock
+        settling=Settling(
+            Settlement(
+                contributor.author, contributor.aggregators, state, memory.clock
+            ),
+            state,
         ),
         stop=threading.Event(),
         delivery=Delivery(contributor, state, memory.clock),

@@ -27,6 +27,7 @@ from fedsecure.contributor.contribution import (
     Offer,
     ReceivedTask,
 )
+from fedsecure.contributor.settlement import Settlement
 from fedsecure.core.scheme import Measurement
 from fedsecure.errors import FedsecureError
 from fedsecure.owner.rounds.proposal import Proposal, RoundRequest
@@ -56,6 +57,7 @@ from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rules.policy import Policy as AggregatorPolicy
 from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_aggregator.storage.store import open_store
+from fedsecure_clients.agent.settling import Settling
 from fedsecure_clients.consent.checks import Consent
 from fedsecure_clients.consent.policy import Policy
 from fedsecure_clients.state.agent_state import AgentState
@@ -277,7 +279,11 @@ class MemoryFederation:
             self.hospitals[name].running.close()
         running = ExitStack()
         state = running.enter_context(AgentState(self.folder / name, self.versions))
-        consent = Consent(policy or ANY_STUDY, state, self.federation, self.clock)
+        asking = Settlement(self.author(name), self.clients(), state, self.clock)
+        consent = Consent(
+            *(policy or ANY_STUDY, state, self.federation, self.clock),
+            settle=Settling(asking, state).run,
+        )
         contributor = Contributor(
             author=self.author(name),
             aggregators=self.clients(),

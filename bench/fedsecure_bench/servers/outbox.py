@@ -32,6 +32,7 @@ class Outbox:
         self,
         spec: Signed[RoundSpec],  # noqa: ARG002
         study: str,  # noqa: ARG002
+        cost: int | None,  # noqa: ARG002
         reports: Sequence[StoredReport],
     ) -> None:
         """Keep both reports of a round, until the next one's."""

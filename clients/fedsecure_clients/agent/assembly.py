@@ -29,6 +29,7 @@ from fedsecure_clients.agent.config import (
 )
 from fedsecure_clients.agent.delivery import Delivery
 from fedsecure_clients.agent.loop import Agent, log
+from fedsecure_clients.agent.settling import Settling
 from fedsecure_clients.agent.waiting import Waiting
 from fedsecure_clients.agent.watchdog import Watchdog
 from fedsecure_clients.consent.checks import Consent
@@ -56,7 +57,10 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
         aggregators = Waiting("an aggregator")
         patience = Patience(on_retry=lambda why: aggregators.away("FS-551", why))
         clients = _clients(settings, federation, stack, patience)
-        consent = Consent(settings.policy, state, federation, time.time)
+        # Asked between two tasks, so it may not wait for an aggregator that is away.
+        asking = _clients(settings, federation, stack, Patience(seconds=0.0))
+        settling = Settling(Settlement(author, asking, state, time.time), state)
+        consent = Consent(settings.policy, state, federation, time.time, settling.run)
         contributor = Contributor(
             author=author,
             aggregators=clients,
@@ -65,9 +69,6 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
             clock=time.time,
             rand=secrets.token_bytes,
         )
-        # Asked between two tasks, so it may not wait for an aggregator that is away.
-        asking = _clients(settings, federation, stack, Patience(seconds=0.0))
-        settlement = Settlement(author, asking, state, time.time)
         delivery = Delivery(replace(contributor, aggregators=asking), state, time.time)
         watchdog = Watchdog(time.time)
         mod = secret_sharing_mod(contributor, watchdog.until)
@@ -80,7 +81,7 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
             state=state,
             app=app,
             mod=mod,
-            settlement=settlement,
+            settling=settling,
             stop=stop,
             delivery=delivery,
             watchdog=watchdog,

@@ -19,7 +19,6 @@ import structlog
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedsecure.contributor.settlement import Settlement
 from fedsecure.errors import FedsecureError, OperatorError, RoundStateError
 from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.mod import Mod
@@ -29,9 +28,9 @@ from fedsecure.protocol.node_keys import load_node_key
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import RoundSpec
 from fedsecure.system.crash_points import Point, crash_point
-from fedsecure.transport.retries import UnreachableError
 from fedsecure_clients.agent.config import AgentSettings
 from fedsecure_clients.agent.delivery import Delivery
+from fedsecure_clients.agent.settling import Settling
 from fedsecure_clients.agent.waiting import Waiting
 from fedsecure_clients.agent.watchdog import Watchdog
 from fedsecure_clients.state.agent_state import AgentState
@@ -58,7 +57,7 @@ class Agent:
     state: AgentState
     app: ClientApp
     mod: Mod
-    settlement: Settlement
+    settling: Settling
     stop: threading.Event
     delivery: Delivery
     watchdog: Watchdog
@@ -93,7 +92,7 @@ class Agent:
         """
         asked = self.delivery.run()
         # One that is busy is not asked something else at once.
-        return max(SETTLE_SECONDS, asked or self.settle())
+        return max(SETTLE_SECONDS, asked or self.settling.run())
 
     @contextmanager
     def _joined(self) -> Iterator[Fleet]:
@@ -129,27 +128,6 @@ class Agent:
                 pause = self.between_tasks()
                 settled = time.monotonic()
             self.stop.wait(backoff.pause())
-
-    def settle(self) -> float:
-        """Ask what became of rounds that were answered, as far as it is decided.
-
-        Returns:
-            Seconds that an aggregator asked to wait before the next time.
-        """
-        for spec in self.state.unsettled():
-            try:
-                reports = self.state.reports(spec)
-                fate = self.settlement.settle(
-                    {report.header.statement.aggregator: report for report in reports}
-                )
-            except UnreachableError as error:
-                return error.retry_after  # the next time
-            except FedsecureError as error:
-                if not error.problem.undecided:
-                    log.warning("not settled", round=spec[:12], **_described(error))
-            else:
-                log.info("settled", round=spec[:12], fate=fate.value)
-        return 0.0
 
     def answer(self, message: Message, node_id: int) -> Message:
         """Answer one task; every failure gives the same reply."""

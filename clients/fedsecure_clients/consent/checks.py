@@ -1,8 +1,9 @@
-"""Step 8 of `Contributor.accept`: does this data owner's own policy agree?
+"""Step 9 of `Contributor.accept`: does this data owner's own policy agree?
 
 All of it in one place, in this order:
 
-    (1) the numbers of the spec are within the policy      FS-410 to FS-414, FS-417
+    (1) the numbers of the spec are within the policy,     FS-410 to FS-414, FS-417,
+        and it protects what the policy asks for           FS-430
     (2) it is within the hours of the policy               FS-415
     (3) the study reads only what is offered here          FS-416
     (4) the model is made of allowed parts, and not        FS-420, FS-421, FS-417
@@ -13,6 +14,8 @@ All of it in one place, in this order:
         policy asks for it, for those who take part now,   FS-762
         where it asks for that, and nobody refused it
     (7) it had not yet its number of rounds                FS-411
+    (8) neither the study nor all studies together would   FS-431
+        tell more than their budget allows
 
 Who asks hears `not_reported`, whatever the reason. The study itself is remembered
 before the first step, so that a person can look at it and decide.
@@ -20,16 +23,20 @@ before the first step, so that a person can look at it and decide.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from fedsecure.contributor.contribution import ReceivedTask
 from fedsecure.errors import PeerError
 from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.statements import RoundSpec
 from fedsecure.study.keras.allowlist import layers_in, parse_allowed
 from fedsecure.study.keras.architecture import MODEL
 from fedsecure.study.terms import StudyRequest, require_declared, terms_of
 from fedsecure_clients.consent.policy import Policy, few
+from fedsecure_clients.consent.privacy_policy import require_room
+from fedsecure_clients.state.privacy import PrivacyAccount
 from fedsecure_clients.state.roster import came_in, roster_of
 from fedsecure_clients.state.studies import Decision, Studies
 
@@ -44,6 +51,14 @@ class Consents(Protocol):
     def answered(self, spec: RoundSpec) -> str | None:
         """Return the digest of the spec answered for this very attempt, if any."""
 
+    @property
+    def privacy(self) -> PrivacyAccount:
+        """What was told so far."""
+
+
+def _nothing() -> None:
+    """Settle nothing: what is held stays held."""
+
 
 @dataclass(frozen=True, slots=True)
 class Consent:
@@ -54,18 +69,22 @@ class Consent:
         state: What it answered, and what a person decided.
         federation: Who takes part now; its model owner signs the specs.
         clock: Seconds since 1970.
+        settle: Asks both aggregators what became of rounds that are not decided yet; a
+            budget may hold again what was kept for them.
     """
 
     policy: Policy
     state: Consents
     federation: Federation
     clock: Callable[[], float]
+    settle: Callable[[], object] = _nothing
 
     def require(self, spec: RoundSpec, task: ReceivedTask) -> None:
         """Check a round whose spec is the model owner's; run before any training.
 
         Raises:
-            PeerError: FS-410 to FS-421, FS-426, FS-427 or FS-762, by the steps above.
+            PeerError: FS-410 to FS-421, FS-426, FS-427, FS-430, FS-431 or FS-762, by
+                the steps above.
         """
         policy, studies = self.policy, self.state.studies
         study = StudyRequest(task.config, terms_of(spec))
@@ -79,10 +98,22 @@ class Consent:
         decision = studies.decision(study.digest)
         self._require_first_terms(study, decision)
         self._require_decision(study, decision)  # (6)
-        # (7) An answered spec that is asked again gets the same bytes: it counts once.
+        # An answered spec that is asked again gets the same bytes: it counts once.
         if self.state.answered(spec) is None:
             answered = studies.answered(study.digest, spec.purpose)
-            policy.require_rounds_left(answered, spec.purpose)
+            policy.require_rounds_left(answered, spec.purpose)  # (7)
+            self._require_room(spec, study.digest)  # (8)
+
+    def _require_room(self, spec: RoundSpec, study: str) -> None:
+        cost = params_of(spec).cost
+        require = partial(
+            require_room, self.state.privacy, self.policy.privacy, spec, study, cost
+        )
+        try:
+            require()
+        except PeerError:
+            self.settle()  # what became void since then is to be had again
+            require()
 
     def _require_first_terms(
         self, study: StudyRequest, decision: Decision | None

@@ -11,9 +11,15 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from fedsecure.errors import PeerError
-from fedsecure.protocol.statements import Purpose, RoundSpec, Weighting
+from fedsecure.protocol.statements import (
+    PrivacyField,
+    Purpose,
+    RoundSpec,
+    Weighting,
+)
 from fedsecure.system import toml_file
 from fedsecure_clients.consent.hours import Hours, Zone
+from fedsecure_clients.consent.privacy_policy import PrivacyPolicy
 
 SHOWN: Final = 5  # columns that an error names
 
@@ -27,7 +33,8 @@ class Policy(toml_file.Settings):
     those within others too. `roster`: whether an approval holds for data owners and
     keys that came in after it. `columns`: what this site offers, columns of a table,
     arrays of a file, or folders of images; None is whatever a study reads. `hours`
-    are those of `timezone`, or of this machine's.
+    are those of `timezone`, or of this machine's. `privacy` is what must be protected;
+    None: whatever a study says.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -48,12 +55,13 @@ class Policy(toml_file.Settings):
     columns: frozenset[str] | None = Field(default=None, strict=False)
     hours: Hours | None = None
     timezone: Zone | None = None
+    privacy: PrivacyPolicy | None = None
 
     def require(self, spec: RoundSpec) -> None:
         """Refuse a round whose numbers this data owner did not agree to.
 
         Raises:
-            PeerError: FS-410 to FS-414 or FS-417 with both sides' values.
+            PeerError: FS-410 to FS-414, FS-417 or FS-430 with both sides' values.
         """
         self.require_cohort(spec.min_cohort)
         if not spec.round <= self.max_rounds:
@@ -66,6 +74,16 @@ class Policy(toml_file.Settings):
         self.require_weighting(spec.weighting)
         self.require_purpose(spec.purpose)
         self.require_dimension(spec.dimension)
+        self.require_privacy(spec.privacy)
+
+    def require_privacy(self, asked: PrivacyField | None) -> None:
+        """Refuse a study that protects less than this data owner asks for.
+
+        Raises:
+            PeerError: FS-430 with both sides' values.
+        """
+        if self.privacy is not None:
+            self.privacy.require(asked)
 
     def require_cohort(self, min_cohort: int) -> None:
         """Refuse sums over fewer data owners than this one allows.

@@ -18,7 +18,9 @@ from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Inclusion, Receipt, ReportHeader, RoundSpec
 from fedsecure.system.durability import sync
+from fedsecure_clients.state import privacy
 from fedsecure_clients.state.outcomes import Answered, newest
+from fedsecure_clients.state.privacy import PrivacyAccount
 from fedsecure_clients.state.refusals import Refusals
 from fedsecure_clients.state.storage import Storage, guarded
 from fedsecure_clients.state.studies import Studies
@@ -42,6 +44,7 @@ class AgentState:
         self._storage = Storage(folder)
         self.studies = Studies(self._storage)
         self.refusals = Refusals(self._storage)
+        self.privacy = PrivacyAccount(self._storage)
 
     def __enter__(self) -> Self:
         """Return the state itself."""
@@ -88,9 +91,16 @@ class AgentState:
         return folder / aggregator
 
     def store(
-        self, spec: Signed[RoundSpec], study: str, reports: Sequence[StoredReport]
+        self,
+        spec: Signed[RoundSpec],
+        study: str,
+        cost: int | None,
+        reports: Sequence[StoredReport],
     ) -> None:
-        """Make both reports durable: the files first, then both rows at once."""
+        """Make both reports durable, and charge their round.
+
+        The files come first, then both rows and the charge at once.
+        """
         with guarded(self._folder):
             for report in reports:
                 sync(report.payload)
@@ -113,6 +123,7 @@ class AgentState:
                 )
                 for report in reports
             )
+            privacy.charge(session, spec, study, cost)
 
     def receive(self, receipt: Signed[Receipt]) -> None:
         """Keep a receipt; with both, the payloads are not needed any more."""
@@ -180,11 +191,21 @@ class AgentState:
             return sorted(found)
 
     def settle(self, inclusions: Mapping[str, Signed[Inclusion]], fate: str) -> None:
-        """Keep what both aggregators said about one round, in one step."""
+        """Keep what both aggregators said about one round, in one step.
+
+        What it cost is returned only if neither of them counted the report.
+        """
+        counted = any(signed.statement.included for signed in inclusions.values())
         with self._storage.writing() as session:
             for name, signed in inclusions.items():
                 row = session.get_one(ReportRow, (signed.statement.spec, name))
                 row.inclusion, row.fate = signed.token, fate
+            for spec in {signed.statement.spec for signed in inclusions.values()}:
+                privacy.settle(session, spec, counted=counted)
+
+    def cost(self, spec: str) -> int:
+        """Return what a round was charged with, in 1e-12 of rho; 0 without noise."""
+        return self.privacy.cost(spec)
 
     def fates(self) -> dict[str, int]:
         """Return how many rounds ended how; for people to read."""

@@ -45,6 +45,71 @@ class ReportRow(Base):
     )
 
 
+class PrivacySpentRow(Base):
+    """One round that was answered, and what it costs this data owner in privacy."""
+
+    __tablename__ = "privacy_spent"
+
+    spec: Mapped[str] = mapped_column(
+        String(64), primary_key=True, comment="digest of the round's spec"
+    )
+    study: Mapped[str] = mapped_column(
+        String(64), index=True, comment="digest of the study (see studies)"
+    )
+    unit: Mapped[str | None] = mapped_column(
+        String(16), comment="what noise protects, row or data-owner; null: no noise"
+    )
+    rho_pico: Mapped[int | None] = mapped_column(
+        BigInteger, comment="cost in 1e-12 of rho (zCDP); null: unbounded, no noise"
+    )
+    epsilon: Mapped[float | None] = mapped_column(
+        comment="the study's budget: epsilon that all its rounds may cost; null: none"
+    )
+    delta: Mapped[float | None] = mapped_column(
+        comment="the delta at which the budget holds; null: none"
+    )
+    state: Mapped[str] = mapped_column(
+        String(10),
+        comment="held until both aggregators said what became of it, then spent or, "
+        "where neither counted it, returned",
+    )
+
+
+class PrivacyTotalRow(Base):
+    """What rounds that are held or spent cost together, of one study or of all."""
+
+    __tablename__ = "privacy_totals"
+
+    study: Mapped[str] = mapped_column(
+        String(64), primary_key=True, comment="digest of the study, or the word all"
+    )
+    unit: Mapped[str] = mapped_column(
+        String(16),
+        primary_key=True,
+        comment="what is protected, row or data-owner; none: a study without noise",
+    )
+    rounds: Mapped[int] = mapped_column(BigInteger, comment="how many rounds it is of")
+    held: Mapped[int] = mapped_column(
+        BigInteger, comment="of those, how many are not decided yet"
+    )
+    rho_pico: Mapped[int | None] = mapped_column(
+        BigInteger, comment="their cost in 1e-12 of rho (zCDP); null: unbounded"
+    )
+    limit_pico: Mapped[int | None] = mapped_column(
+        BigInteger, comment="what the study's budget allows; null: no budget"
+    )
+    budget: Mapped[float | None] = mapped_column(
+        comment="the study's budget, an epsilon; null: no budget"
+    )
+    delta: Mapped[float] = mapped_column(comment="the delta of every epsilon here")
+    epsilon: Mapped[float | None] = mapped_column(
+        comment="for who knows the noise of one aggregator; null: unbounded"
+    )
+    epsilon_outsider: Mapped[float | None] = mapped_column(
+        comment="for who knows the noise of neither; null: unbounded"
+    )
+
+
 class ReplyRow(Base):
     """One reply that this agent sent to the model owner through Flower."""
 

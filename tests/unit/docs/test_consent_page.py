@@ -1,13 +1,16 @@
 """docs/consent.md: every key of a policy is there, with what it is by default."""
 
+import math
 import re
 import tomllib
 from typing import Any
 
 import pytest
 
+from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.errors import PROBLEMS
 from fedsecure_clients.consent.policy import Policy
+from fedsecure_clients.consent.privacy_policy import PrivacyPolicy
 from fedsecure_clients.state.studies import MIN_PREFIX, PENDING
 from tests.unit.docs import page
 
@@ -36,7 +39,27 @@ def test_the_table_has_every_key_with_its_code() -> None:
     keys = {key for row in rows for key in re.findall(r"`(\w+)`", row[0])}
     assert keys == Policy.model_fields.keys()
     codes = {code for row in rows for code in row[2].split(", ")}
-    assert codes == {f"FS-{number}" for number in [*range(410, 420), 762]}
+    assert codes == {f"FS-{number}" for number in [*range(410, 420), 430, 431, 762]}
+
+
+def test_every_key_of_what_must_be_protected_is_there_with_its_default() -> None:
+    section = page.section(PAGE, "What may be told at most")
+    named = [row for row in page.table(section) if row[0].startswith("`")]
+    rows = [row for row in named if len(row) == 4]
+    fields = PrivacyPolicy.model_fields
+    assert [page.code(row[0]) for row in rows] == list(fields)
+    defaults = {name: row[1].strip("`") for name, row in zip(fields, rows, strict=True)}
+    assert defaults == {
+        "required": str(PrivacyPolicy().required).lower(),
+        "unit": f'"{PrivacyPolicy().unit}"',
+        "max_epsilon": "none",
+        "max_delta": str(PrivacyPolicy().max_delta),
+    }
+    units = [page.code(row[0]) for row in named if len(row) == 2]
+    assert units == [unit.value for unit in Unit]
+    for epsilon, factor in ((0.5, "1.6"), (2, "7.4")):
+        assert f"{math.exp(epsilon):.1f}" == factor
+        assert f"{factor} for {epsilon}" in section
 
 
 def test_what_the_page_counts_is_what_the_code_keeps() -> None:

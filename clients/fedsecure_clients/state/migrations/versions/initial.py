@@ -30,6 +30,7 @@ def upgrade() -> None:
             comment="node id there, needed to sign off after a crash",
         ),
     )
+    _privacy()
     op.create_table(
         "refusals",
         sa.Column(
@@ -253,7 +254,120 @@ def upgrade() -> None:
     )
 
 
+def _privacy() -> None:
+    op.create_table(
+        "privacy_spent",
+        sa.Column(
+            "spec",
+            sa.String(64),
+            primary_key=True,
+            comment="digest of the round's spec",
+        ),
+        sa.Column(
+            "study",
+            sa.String(64),
+            nullable=False,
+            index=True,
+            comment="digest of the study (see studies)",
+        ),
+        sa.Column(
+            "unit",
+            sa.String(16),
+            comment="what noise protects, row or data-owner; null: no noise",
+        ),
+        sa.Column(
+            "rho_pico",
+            sa.BigInteger(),
+            comment="cost in 1e-12 of rho (zCDP); null: unbounded, no noise",
+        ),
+        sa.Column(
+            "epsilon",
+            sa.Double(),
+            comment="the study's budget: epsilon that all its rounds may cost; "
+            "null: none",
+        ),
+        sa.Column(
+            "delta",
+            sa.Double(),
+            comment="the delta at which the budget holds; null: none",
+        ),
+        sa.Column(
+            "state",
+            sa.String(10),
+            nullable=False,
+            comment="held until both aggregators said what became of it, then spent "
+            "or, where neither counted it, returned",
+        ),
+    )
+    op.create_table(
+        "privacy_totals",
+        sa.Column(
+            "study",
+            sa.String(64),
+            primary_key=True,
+            comment="digest of the study, or the word all",
+        ),
+        sa.Column(
+            "unit",
+            sa.String(16),
+            primary_key=True,
+            comment="what is protected, row or data-owner; none: a study without noise",
+        ),
+        sa.Column(
+            "rounds",
+            sa.BigInteger(),
+            nullable=False,
+            comment="how many rounds it is of",
+        ),
+        sa.Column(
+            "held",
+            sa.BigInteger(),
+            nullable=False,
+            comment="of those, how many are not decided yet",
+        ),
+        sa.Column(
+            "rho_pico",
+            sa.BigInteger(),
+            comment="their cost in 1e-12 of rho (zCDP); null: unbounded",
+        ),
+        sa.Column(
+            "limit_pico",
+            sa.BigInteger(),
+            comment="what the study's budget allows; null: no budget",
+        ),
+        sa.Column(
+            "budget",
+            sa.Double(),
+            comment="the study's budget, an epsilon; null: no budget",
+        ),
+        sa.Column(
+            "delta",
+            sa.Double(),
+            nullable=False,
+            comment="the delta of every epsilon here",
+        ),
+        sa.Column(
+            "epsilon",
+            sa.Double(),
+            comment="for who knows the noise of one aggregator; null: unbounded",
+        ),
+        sa.Column(
+            "epsilon_outsider",
+            sa.Double(),
+            comment="for who knows the noise of neither; null: unbounded",
+        ),
+    )
+
+
 def downgrade() -> None:
     """Drop every table."""
-    for table in ("membership", "refusals", "replies", "reports", "studies"):
+    for table in (
+        "membership",
+        "privacy_spent",
+        "privacy_totals",
+        "refusals",
+        "replies",
+        "reports",
+        "studies",
+    ):
         op.drop_table(table)
