@@ -1,6 +1,6 @@
 """A study that data owners train with a ClientApp of their own: any of Flower's.
 
-    study.toml    name, rounds, aggregation, metrics, and a section [app]
+    study.toml    name, rounds, aggregation, metrics, privacy, and a section [app]
     model.py      `def build(seed)`: the first weights, named float32 arrays
 
 The app is code, and code does not travel: each data owner installs it and names it in
@@ -29,10 +29,12 @@ from fedsecure.study.config import (
     Aggregation,
     AnyStudy,
     Length,
+    NoisyFile,
     load_study,
     terms_for,
 )
 from fedsecure.study.metrics import ScalarDeclaration
+from fedsecure.study.privacy import Privacy
 from fedsecure.study.schema.columns import Bounds
 from fedsecure.study.strict import Strict, read_strict
 from fedsecure.study.task import ROUND, STUDY
@@ -72,7 +74,7 @@ class AppMetrics(RootModel[Ranges]):
     """The section `[metrics]`: by name, the range of a number that the app reports."""
 
 
-class AppStudyFile(Strict):
+class AppStudyFile(NoisyFile):
     """What study.toml holds, with a section `[app]`."""
 
     version: Literal[1]
@@ -83,6 +85,7 @@ class AppStudyFile(Strict):
     training: Length
     aggregation: Aggregation
     metrics: AppMetrics = AppMetrics({})
+    privacy: Privacy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,4 +140,5 @@ def load_any_study(folder: Path) -> AnyStudy:
         aggregation=file.aggregation,
         app=file.app,
         metrics=file.metrics,
+        privacy=file.privacy,
     )

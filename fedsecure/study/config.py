@@ -1,6 +1,6 @@
 """A study folder: what the model owner writes.
 
-    study.toml    name, training, aggregation, metrics
+    study.toml    name, training, aggregation, metrics, privacy
     schema.toml   what an example means (module `schema`)
     model.py      `def build()`: a compiled Keras model
 
@@ -16,12 +16,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.errors import OperatorError
-from fedsecure.protocol.statements import StatisticsField, Weighting
+from fedsecure.protocol.statements import PrivacyField, StatisticsField, Weighting
 from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
 from fedsecure.study.model_data import ModelData, statistics_field
+from fedsecure.study.privacy import Privacy
 from fedsecure.study.schema.features import AnySchema, load_schema
 from fedsecure.study.strict import Strict, read_strict
 from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, STUDY, Step, Task
@@ -102,7 +110,39 @@ class Aggregation(Strict):
         return self
 
 
-class StudyFile(Strict):
+class NoisyFile(Strict):
+    """A study.toml that may have a section `[privacy]`, after those that it needs."""
+
+    @field_validator("privacy", check_fields=False)
+    @classmethod
+    def _noise_fits(
+        cls, privacy: Privacy | None, info: ValidationInfo
+    ) -> Privacy | None:
+        training, aggregation = info.data.get("training"), info.data.get("aggregation")
+        if privacy and training and aggregation:  # else it is said what is wrong there
+            _require_fit(privacy, training, aggregation)
+        return privacy
+
+
+def _require_fit(privacy: Privacy, training: Length, aggregation: Aggregation) -> None:
+    """Check what noise needs of the other sections.
+
+    Raises:
+        ValueError: With the key to change.
+    """
+    if (aggregation.weighting, aggregation.weight_cap) != ("equal", 1):
+        msg = 'noise needs weighting = "equal" and weight_cap = 1 in [aggregation]'
+        raise ValueError(msg)
+    by_row = isinstance(training, Training) and training.step == "gradient"
+    if privacy.unit is Unit.ROW and not by_row:
+        msg = 'unit "row" needs step = "gradient" in [training], of a Keras model'
+        raise ValueError(msg)
+    if privacy.unit_clip is not None and privacy.unit_clip > aggregation.clip:
+        msg = f"unit_clip is above `clip` in [aggregation], {aggregation.clip:g}"
+        raise ValueError(msg)
+
+
+class StudyFile(NoisyFile):
     """What study.toml holds."""
 
     version: Literal[1]
@@ -113,6 +153,7 @@ class StudyFile(Strict):
     training: Training
     aggregation: Aggregation
     metrics: Metrics = Metrics()
+    privacy: Privacy | None = None
 
     @model_validator(mode="after")
     def _no_pull_on_a_gradient(self) -> Self:
@@ -135,6 +176,7 @@ class AnyStudy:
     model: str
     training: Length
     aggregation: Aggregation
+    privacy: Privacy | None = None
     weights_seed: int | None = None  # of the first weights; default: the study's own
 
     @property
@@ -144,7 +186,8 @@ class AnyStudy:
 
     def sections(self) -> Mapping[str, BaseModel]:
         """Return the sections of study.toml that a run that goes on must find again."""
-        return {"training": self.training, "aggregation": self.aggregation}
+        known = {"training": self.training, "aggregation": self.aggregation}
+        return {**known, "privacy": self.privacy} if self.privacy else known
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """Return those sections as the round store keeps them."""
@@ -152,6 +195,16 @@ class AnyStudy:
             name: section.model_dump(mode="json")
             for name, section in self.sections().items()
         }
+
+    def noise(self) -> PrivacyField | None:
+        """Return the noise of the study's rounds, planned for as many as it has.
+
+        Raises:
+            OperatorError: FS-200 when its budget is too small for them.
+        """
+        if self.privacy is None:
+            return None
+        return self.privacy.planned(self.training.rounds, self.aggregation.clip)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +242,7 @@ class Study(AnyStudy):
             holdout=self.training.holdout,
             metrics=self.metrics,
             step=self.training.step,
+            unit_clip=self.privacy.unit_clip if self.privacy else None,
         )
 
 
@@ -212,6 +266,7 @@ def load_study(folder: Path) -> Study:
         training=file.training,
         aggregation=file.aggregation,
         metrics=file.metrics,
+        privacy=file.privacy,
     )
 
 
@@ -220,12 +275,17 @@ def terms_for(
     declared: Iterable[ScalarDeclaration],
     statistics: StatisticsField | None = None,
 ) -> Terms:
-    """Return a study's terms: what leaves every data owner, and how it is hidden."""
+    """Return a study's terms: what leaves every data owner, and how it is hidden.
+
+    Raises:
+        OperatorError: FS-200 when the budget is too small for so many rounds.
+    """
     aggregation = study.aggregation
     return Terms(
         scalars=scalar_fields(declared),
         clip=aggregation.clip,
         statistics=statistics,
+        privacy=study.noise(),
         weight_cap=aggregation.weight_cap,
         weighting=Weighting(aggregation.weighting),
         min_cohort=aggregation.min_cohort,

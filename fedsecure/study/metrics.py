@@ -121,10 +121,11 @@ def auc_from_histograms(positive: ArrayLike, negative: ArrayLike) -> float | Non
     up = np.asarray(positive, dtype=np.float64)
     down = np.asarray(negative, dtype=np.float64)
     total = up.sum() * down.sum()
-    if not total > 0:
+    if not (total > 0 and up.sum() > 0):  # with noise both may be below zero
         return None
     below = np.cumsum(down) - down
-    return float(np.sum(up * (below + down / 2)) / total)
+    area = float(np.sum(up * (below + down / 2)) / total)
+    return min(max(area, 0.0), 1.0)  # only noise leads out of it
 
 
 def read_means(means: Mapping[str, Sequence[float] | None]) -> MeanMetrics:
@@ -139,6 +140,39 @@ def read_means(means: Mapping[str, Sequence[float] | None]) -> MeanMetrics:
     if positive is not None and negative is not None:
         auc = auc_from_histograms(positive, negative)
     return MeanMetrics(_single(means.get(LOSS)), _single(means.get(ACCURACY)), auc)
+
+
+def read_deviations(
+    means: Mapping[str, Sequence[float] | None], noise: Mapping[str, float]
+) -> MeanMetrics:
+    """Return how far noise has moved what `read_means` says: standard deviations.
+
+    Run by the model owner. That of the AUC is of its first derivatives, and too small
+    where the noise is as large as what is in the bins.
+
+    Args:
+        means: As for `read_means`.
+        noise: By declared name, the standard deviation of each entry's mean.
+    """
+    auc = None
+    positive, negative = means.get(SCORES_POSITIVE), means.get(SCORES_NEGATIVE)
+    if positive is not None and negative is not None:
+        auc = _auc_deviation(positive, negative, noise)
+    return MeanMetrics(noise.get(LOSS), noise.get(ACCURACY), auc)
+
+
+def _auc_deviation(
+    positive: Sequence[float], negative: Sequence[float], noise: Mapping[str, float]
+) -> float | None:
+    up, down = np.asarray(positive), np.asarray(negative)
+    area = auc_from_histograms(up, down)
+    if area is None:
+        return None
+    below = (np.cumsum(down) - down / 2) / down.sum()  # of negatives, for each bin
+    above = 1 - (np.cumsum(up) - up / 2) / up.sum()  # of positives
+    moved_up = noise[SCORES_POSITIVE] / abs(up.sum()) * np.linalg.norm(below - area)
+    moved_down = noise[SCORES_NEGATIVE] / abs(down.sum()) * np.linalg.norm(above - area)
+    return float(np.hypot(moved_up, moved_down))
 
 
 def _single(mean: Sequence[float] | None) -> float | None:
