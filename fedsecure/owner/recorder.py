@@ -5,11 +5,12 @@ round is either recorded with both or not at all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from fedsecure.core.dp import accountant
 from fedsecure.core.encoding import MeanUpdate
 from fedsecure.core.mask import SEED_BYTES
 from fedsecure.core.sealing.payload_digest import sealed_length
@@ -33,13 +34,18 @@ from fedsecure.study.round_task import GlobalModel
 from fedsecure.system.crash_points import Point, crash_point
 
 MeanMetrics = Mapping[str, float | None]
+ReadDeviations = Callable[
+    [Mapping[str, Sequence[float] | None], Mapping[str, float]], MeanMetrics
+]
 
 
 @dataclass(frozen=True, slots=True)
 class RoundReport:
     """One line for people: how an attempt at a round ended.
 
-    `figures` is None for a round that was not opened. `seconds` counts from the
+    `figures` is None for a round that was not opened. `deviations` are the standard
+    deviations that noise gives to metrics; `epsilon` is what all runs of the study have
+    cost by now, of its budget; None: there is no noise. `seconds` counts from the
     proposal on, not the wait for agents to come online.
     """
 
@@ -55,6 +61,8 @@ class RoundReport:
     bytes_up: int
     missing: Sequence[str]
     reason: str | None
+    deviations: MeanMetrics = field(default_factory=dict)
+    epsilon: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +74,15 @@ class Recorder:
         folder: Of the store's files.
         read_metrics: Turns opened means into the metrics to record.
         show: Told about every attempt once it is recorded.
+        read_deviations: Turns opened means and their standard deviations into those of
+            the metrics; asked where there is noise.
     """
 
     store: RoundStore
     folder: Path
     read_metrics: Callable[[Mapping[str, Sequence[float] | None]], MeanMetrics]
     show: Callable[[RoundReport], None] = field(repr=False)
+    read_deviations: ReadDeviations = field(default=lambda _m, _d: {}, repr=False)
 
     def save_model(self, run: str, number: int, model: GlobalModel) -> StoredModel:
         """Store a global model, flat."""
@@ -86,7 +97,7 @@ class Recorder:
             report = self._void(spec, outcome)
         else:
             report = self._finish(spec, outcome, outcome.opened)
-        self.show(report)
+        self.show(replace(report, epsilon=self._epsilon(spec)))
 
     def _finish(self, spec: RoundSpec, outcome: Outcome, opened: Opened) -> RoundReport:
         mean, model = None, None
@@ -98,7 +109,8 @@ class Recorder:
             spec_digest=outcome.proposal.spec.digest,
             mean=mean,
             model=model,
-            metrics=self._metrics(spec, opened),
+            metrics=self._metrics(opened),
+            deviations=self._deviations(opened),
             scalars=opened.mean.scalars,
             total_weight=opened.mean.total_weight,
             clipped=opened.mean.clipped,
@@ -112,7 +124,8 @@ class Recorder:
         )
         self.store.finish_round(result)
         crash_point(Point.ROUND_RECORDED)
-        return _report(spec, outcome, result.metrics, _figures(spec, opened.mean))
+        report = _report(spec, outcome, result.metrics, _figures(spec, opened.mean))
+        return replace(report, deviations=result.deviations)
 
     def _void(self, spec: RoundSpec, outcome: Outcome) -> RoundReport:
         self.store.void_round(
@@ -127,9 +140,20 @@ class Recorder:
         )
         return _report(spec, outcome, {}, None)
 
-    def _metrics(self, spec: RoundSpec, opened: Opened) -> MeanMetrics:
-        names = [scalar.name for scalar in spec.scalars]
-        return self.read_metrics({n: _mean(opened.mean.scalars[n]) for n in names})
+    def _metrics(self, opened: Opened) -> MeanMetrics:
+        means = _means(opened.mean)
+        return self.read_metrics(means) if means else {}
+
+    def _deviations(self, opened: Opened) -> MeanMetrics:
+        means, noise = _means(opened.mean), opened.mean.deviations
+        return self.read_deviations(means, noise.scalars) if means and noise else {}
+
+    def _epsilon(self, spec: RoundSpec) -> float | None:
+        """Return what all runs of the study have cost whom they cost most."""
+        if spec.privacy is None or spec.study is None:
+            return None
+        spent = self.store.spent(spec.study).values()
+        return accountant.epsilon(max(spent, default=0), spec.privacy.delta)
 
     def _save_mean(self, spec: RoundSpec, mean: MeanUpdate) -> StoredModel:
         name = f"models/{spec.run}/mean-{spec.round:05d}-{spec.attempt}.npy"
@@ -139,6 +163,11 @@ class Recorder:
 def model_file(run: str, number: int) -> str:
     """Return where the model after a round lies, below the store's folder."""
     return f"models/{run}/model-{number:05d}.npy"
+
+
+def _means(mean: Mean) -> dict[str, Sequence[float] | None]:
+    """Return the opened metrics; none in rounds that do not carry any."""
+    return {name: _mean(value) for name, value in mean.scalars.items()}
 
 
 def _mean(value: ScalarMean) -> Sequence[float] | None:
@@ -165,13 +194,17 @@ def _figures(spec: RoundSpec, mean: Mean) -> Figures:
 
 
 def figures_of(mean: Mean, *, train: bool, apart: bool) -> Figures:
-    """Return what may be strange about a mean; `apart`: there are statistics."""
+    """Return what may be strange about a mean; `apart`: there are statistics.
+
+    With noise nobody knows how many updates were cut: it is larger than they are many.
+    """
+    cut = train and mean.deviations is None
     return Figures(
         train=train,
         in_set=mean.count,
-        clip_rate=mean.clipped / mean.count if train else None,
+        clip_rate=mean.clipped / mean.count if cut else None,
         statistics_clip_rate=mean.statistics_clipped / mean.count
-        if train and apart
+        if cut and apart
         else None,
         clamped=mean.clamped,
         undefined=mean.undefined,

@@ -43,6 +43,12 @@ class RunRow:
     min_cohort: int
     clip: float
     statistics_clip: float | None
+    unit: str | None
+    epsilon: float | None
+    epsilon_outsider: float | None
+    study_epsilon: float | None
+    epsilon_budget: float | None
+    delta: float | None
     model: str
     reason: str | None
     from_run: str | None
@@ -68,6 +74,7 @@ class RoundRow:
     min_cohort: int
     in_set: int | None
     missing: str | None
+    rho: float | None
     total_weight: int | None
     clip_rate: float | None
     statistics_clip_rate: float | None
@@ -76,6 +83,9 @@ class RoundRow:
     loss: float | None
     accuracy: float | None
     auc: float | None
+    loss_deviation: float | None
+    accuracy_deviation: float | None
+    auc_deviation: float | None
     seconds: float | None
     bytes_up: int | None
     started_from: str
@@ -133,6 +143,7 @@ class ParticipationRow:
     receipt_a: str | None
     receipt_b: str | None
     report_id: str | None
+    rho: float | None
     spec_digest: str
     entry: int
 

@@ -3,7 +3,8 @@
     records     what the store takes and gives back, as frozen data
     states      which step may follow which
     models      the tables;  views: the tables as people read them
-    projection  one event of the ledger -> rows (`run_rows`, `round_rows`)
+    projection  one event of the ledger -> rows (`run_rows`, `round_rows`,
+                `privacy_rows`)
     rounds      `RoundStore`: one method, one event, one commit
     queries     reading for those who act: `resume`, replaying the means
     replay      project every event again and compare (audit)

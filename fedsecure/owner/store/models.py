@@ -144,8 +144,25 @@ class Run(Base):
     origin_forced: Mapped[bool | None] = mapped_column(
         comment="whether that round was not accepted"
     )
+    unit: Mapped[str | None] = mapped_column(
+        String(15), comment="what noise protects, row or data-owner; null: no noise yet"
+    )
+    epsilon_budget: Mapped[float | None] = mapped_column(
+        comment="largest epsilon of all runs of the study together"
+    )
+    delta: Mapped[float | None] = mapped_column(comment="at this delta")
+    epsilon: Mapped[float | None] = mapped_column(
+        comment="what its openings cost who is in most sets, one server corrupt"
+    )
+    epsilon_outsider: Mapped[float | None] = mapped_column(
+        comment="the same for who sees no server's noise"
+    )
+    study_epsilon: Mapped[float | None] = mapped_column(
+        comment="what openings of all runs of the study cost, one server corrupt"
+    )
     state: Mapped[str] = mapped_column(
-        String(15), comment="running, completed, diverged, failed or stopped"
+        String(15),
+        comment="running, completed, diverged, budget-spent, failed or stopped",
     )
     reason: Mapped[str | None] = mapped_column(comment="why it ended so")
     started_at: Mapped[float] = mapped_column(comment="when it began")
@@ -168,6 +185,7 @@ class Round(Base):
         Index("ix_rounds_run_verdict", "run", "verdict", "entry"),
         Index("ix_rounds_run_proposed", "run", "proposed_at", "entry"),
         Index("ix_rounds_run_state", "run", "purpose", "state"),
+        Index("ix_rounds_study", "study_digest"),
         {"comment": "one row per proposed round; a repeated round has several"},
     )
 
@@ -208,6 +226,14 @@ class Round(Base):
     )
     model_digest: Mapped[str] = mapped_column(
         DIGEST, comment="of the global model that it started from"
+    )
+    study_digest: Mapped[str | None] = mapped_column(
+        DIGEST, comment="of the study whose budget it is charged to; null: no noise"
+    )
+    rho_pico: Mapped[int | None] = mapped_column(
+        BigInteger,
+        comment="what opening it costs each of its set, in 1e-12 of rho; null: no "
+        "noise",
     )
     mean: Mapped[str | None] = mapped_column(
         ForeignKey("models.path"), comment="the opened mean update"
@@ -282,6 +308,11 @@ class Participation(Base):
         String(15), comment="in set, or what happened instead"
     )
     reason: Mapped[str | None] = mapped_column(comment="more about the status")
+    rho_pico: Mapped[int | None] = mapped_column(
+        BigInteger,
+        comment="what it is charged, in 1e-12 of rho: from the fixing of the set on, "
+        "but not if both aggregators confirmed that it was never opened",
+    )
     report_id: Mapped[str | None] = mapped_column(
         String(32), comment="of the report in the set, the same at both aggregators"
     )
@@ -310,4 +341,7 @@ class Metric(Base):
     )
     value: Mapped[float | None] = mapped_column(
         comment="null: undefined, such as the AUC of a single class"
+    )
+    deviation: Mapped[float | None] = mapped_column(
+        comment="standard deviation that noise gives it; null: exact, or not known"
     )

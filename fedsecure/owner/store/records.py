@@ -111,7 +111,7 @@ class RunResumed:
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
-    """A run is over: completed, diverged, failed or stopped."""
+    """A run is over: completed, diverged, its budget spent, failed or stopped."""
 
     run: str
     outcome: RunState
@@ -148,6 +148,8 @@ class RoundResult:
     of an evaluate round are of the model as it is. None or NaN: undefined, such as
     the AUC of a single class.
 
+    `deviations` are the standard deviations that noise gives to metrics.
+
     `scalars` are the shared figures as they were opened, from which the metrics follow:
     a resumed run hands them to the strategy again.
 
@@ -163,6 +165,7 @@ class RoundResult:
     mean: StoredModel | None = None
     model: StoredModel | None = None
     metrics: Mapping[str, float | None] = field(default_factory=dict)
+    deviations: Mapping[str, float | None] = field(default_factory=dict)
     scalars: Mapping[str, ScalarMean] = field(default_factory=dict)
     total_weight: int = 0
     clipped: int = 0

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from fedsecure.errors import RoundStateError
 from fedsecure.owner.store import records
 from fedsecure.owner.store.models import Metric, Participation, Round
+from fedsecure.owner.store.privacy_rows import account_for, cost_of, note_budget
 from fedsecure.owner.store.records import (
     RoundGranted,
     RoundJudged,
@@ -33,6 +34,7 @@ def round_proposed(session: Session, event: Event, body: RoundProposed) -> Subje
     _require_attempt(session, spec)
     session.add(_proposed(signed, event))
     session.flush()
+    note_budget(find_run(session, spec.run), spec)
     session.add_all(
         Participation(
             spec_digest=signed.digest, data_owner=name, status=Status.ASKED.value
@@ -55,6 +57,8 @@ def _proposed(signed: Signed[RoundSpec], event: Event) -> Round:
         cohort_size=len(spec.cohort),
         min_cohort=spec.min_cohort,
         model_digest=spec.model,
+        study_digest=spec.study,
+        rho_pico=cost_of(spec),
         proposed_at=event.at,
         spec=signed.token,
         stage_seconds={},
@@ -101,17 +105,19 @@ def round_opening(session: Session, event: Event, body: RoundOpening) -> Subject
     row.opening, row.opening_digest = signed.token, signed.digest
     row.set_size, row.set_digest = len(opening.set), set_digest(opening.set)
     row.opening_at = event.at
-    _note_members(_cohort(session, row), opening)
+    _note_members(_cohort(session, row), opening, row.rho_pico)
+    account_for(session, row)
     return row.run, row.spec_digest
 
 
-def _note_members(cohort: Cohort, opening: Opening) -> None:
+def _note_members(cohort: Cohort, opening: Opening, cost: int | None) -> None:
     first, second = (opening.receipts[name] for name in sorted(opening.receipts))
     for member, a, b in zip(opening.set, first, second, strict=True):
         row = _member(cohort, member.reporter)
         row.status, row.report_id = Status.IN_SET.value, member.report_id
         row.receipt_a = stored(a, Receipt).digest
         row.receipt_b = stored(b, Receipt).digest
+        row.rho_pico = cost
 
 
 def round_opened(session: Session, event: Event, body: RoundResult) -> Subject:
@@ -126,7 +132,15 @@ def round_opened(session: Session, event: Event, body: RoundResult) -> Subject:
     row.decided_at, row.shares = event.at, list(body.shares)
     row.stage_seconds = dict(body.seconds)
     for name, value in body.metrics.items():
-        session.add(Metric(spec_digest=row.spec_digest, name=name, value=value))
+        deviation = body.deviations.get(name)
+        session.add(
+            Metric(
+                spec_digest=row.spec_digest,
+                name=name,
+                value=value,
+                deviation=deviation,
+            )
+        )
     _settle(_cohort(session, row), body.participations, Status.NOT_REPORTED)
     return row.run, row.spec_digest
 
@@ -139,7 +153,10 @@ def round_void(session: Session, event: Event, body: RoundVoided) -> Subject:
     cohort = _cohort(session, row)
     for participation in cohort.values():
         participation.status = Status.ASKED.value
+        if len(body.confirmations) >= len(row.grants):  # else it is burnt
+            participation.rho_pico = None
     _settle(cohort, body.participations, Status.ROUND_VOID)
+    account_for(session, row)
     return row.run, row.spec_digest
 
 

@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
-from fedsecure.owner.store import queries, records
+from fedsecure.owner.store import privacy_rows, queries, records
 from fedsecure.owner.store.models import Event
 from fedsecure.owner.store.projection import project
 from fedsecure.owner.store.records import (
@@ -229,6 +229,19 @@ class RoundStore:
         """
         with self._reading("last model") as session:
             return queries.last_model(session, run)
+
+    def spent(self, study: str, but: str = "") -> dict[str, int]:
+        """Return what each data owner is charged in all rounds of a study.
+
+        Args:
+            study: The study's digest.
+            but: The digest of a spec that is left out.
+
+        Returns:
+            By name, in 1e-12 of rho; who was in no set is not in it.
+        """
+        with self._reading("spent") as session:
+            return privacy_rows.spent(session, study, but)
 
     def head(self) -> LedgerHead:
         """Return length and last hash of the ledger."""

@@ -1,7 +1,8 @@
 """The states of runs and rounds, and the one function that changes them.
 
 round   proposed > granted > opening > opened, and void from all but opened
-run     running > completed | diverged | failed | stopped; all but completed may resume
+run     running > completed | diverged | budget-spent | failed | stopped; all but
+        completed may resume
 """
 
 from enum import StrEnum
@@ -26,6 +27,7 @@ class RunState(StrEnum):
     RUNNING = "running"  # or killed: nobody was there to record the end
     COMPLETED = "completed"  # every planned round is decided; final
     DIVERGED = "diverged"  # its model cannot be measured; may be resumed all the same
+    BUDGET_SPENT = "budget-spent"  # its study may cost no more; may be resumed in vain
     FAILED = "failed"  # ended by an error, may be resumed
     STOPPED = "stopped"  # ended by a person, may be resumed
 
@@ -41,6 +43,7 @@ _NEXT: Final[dict[RoundState | RunState, frozenset[RoundState | RunState]]] = {
     RunState.RUNNING: frozenset(RunState),
     RunState.COMPLETED: frozenset(),
     RunState.DIVERGED: frozenset({RunState.RUNNING}),
+    RunState.BUDGET_SPENT: frozenset({RunState.RUNNING}),
     RunState.FAILED: frozenset({RunState.RUNNING}),
     RunState.STOPPED: frozenset({RunState.RUNNING}),
 }

@@ -23,10 +23,19 @@ _MISSING: Final = {
 }
 
 
-def _metric(name: str) -> str:
+def _metric(name: str, column: str = "value") -> str:
     return (
-        "(SELECT m.value FROM metrics m "
+        f"(SELECT m.{column} FROM metrics m "
         f"WHERE m.spec_digest = r.spec_digest AND m.name = '{name}')"
+    )
+
+
+def _deviation(name: str) -> Column:
+    return Column(
+        f"{name}_deviation",
+        _metric(name, "deviation"),
+        f"standard deviation that noise gives the {name}; null: exact, not known",
+        Form.METRIC,
     )
 
 
@@ -37,7 +46,11 @@ V_RUN: Final = View(
         Column("run", "x.run", "the run's id"),
         Column("study", "x.study", "the study that is trained"),
         Column("title", "x.title", "what people call it"),
-        Column("state", "x.state", "running, completed, diverged, failed or stopped"),
+        Column(
+            "state",
+            "x.state",
+            "running, completed, diverged, budget-spent, failed or stopped",
+        ),
         Column("started_at", "x.started_at", "when it began", Form.INSTANT),
         Column("finished_at", "x.finished_at", "when it ended", Form.INSTANT),
         Column("planned_rounds", "x.planned_rounds", "train rounds planned"),
@@ -61,6 +74,30 @@ V_RUN: Final = View(
             "x.statistics_clip",
             "the same of its statistics; null: the model has none",
         ),
+        Column(
+            "unit", "x.unit", "what noise protects: row, data-owner; null: no noise"
+        ),
+        Column(
+            "epsilon",
+            "x.epsilon",
+            "what its openings cost whoever is in most sets, if one server is corrupt",
+        ),
+        Column(
+            "epsilon_outsider",
+            "x.epsilon_outsider",
+            "the same, for who sees no server's noise",
+        ),
+        Column(
+            "study_epsilon",
+            "x.study_epsilon",
+            "what the openings of all runs of the study cost, one server corrupt",
+        ),
+        Column(
+            "epsilon_budget",
+            "x.epsilon_budget",
+            "what these may cost at most; no round that would cost more is proposed",
+        ),
+        Column("delta", "x.delta", "at which all these epsilons are"),
         Column(
             "model",
             "coalesce((SELECT m.sha256 FROM rounds r "
@@ -101,16 +138,30 @@ V_ROUND: Final = View(
             _MISSING,
             "names of the cohort that did not report, once decided",
         ),
-        Column("total_weight", "r.total_weight", "sum of the set's weights"),
+        Column(
+            "rho",
+            "(SELECT max(p.rho_pico) FROM participations p "
+            "WHERE p.spec_digest = r.spec_digest) / 1e12",
+            "what opening it cost each of its set in privacy (zCDP); null: nothing was "
+            "opened, or without noise, so that no sum of costs means anything",
+        ),
+        Column(
+            "total_weight",
+            "r.total_weight",
+            "sum of the set's weights; with noise for rows, about so many rows",
+        ),
         Column(
             "clip_rate",
-            "CASE r.purpose WHEN 'train' THEN r.clipped * 1.0 / r.set_size END",
-            "part of the set whose update was scaled down to the clip, 0 to 1",
+            "CASE WHEN r.purpose = 'train' AND r.rho_pico IS NULL "
+            "THEN r.clipped * 1.0 / r.set_size END",
+            "part of the set whose update was scaled down to the clip, 0 to 1; null: "
+            "with noise it is not known",
             Form.FRACTION,
         ),
         Column(
             "statistics_clip_rate",
             "CASE WHEN r.purpose = 'train' AND x.statistics_clip IS NOT NULL "
+            "AND r.rho_pico IS NULL "
             "THEN r.statistics_clipped * 1.0 / r.set_size END",
             "the same of statistics and their clip; null: the model has none",
             Form.FRACTION,
@@ -138,6 +189,7 @@ V_ROUND: Final = View(
             "see loss; null: not measured, not defined",
             Form.METRIC,
         ),
+        *map(_deviation, ("loss", "accuracy", "auc")),
         Column(
             "seconds",
             "r.decided_at - r.proposed_at",
@@ -208,6 +260,7 @@ V_PARTICIPATION: Final = View(
         Column("receipt_a", "p.receipt_a", "digest of one receipt, 12", Form.SHORT),
         Column("receipt_b", "p.receipt_b", "digest of the other, 12", Form.SHORT),
         Column("report_id", "p.report_id", "of the report in the set, hex"),
+        Column("rho", "p.rho_pico / 1e12", "what it is charged in privacy (zCDP)"),
         Column("spec_digest", "p.spec_digest", "names the round, hex"),
         Column("entry", "r.entry", "ledger entry with which the round was proposed"),
     ),

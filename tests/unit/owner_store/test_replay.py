@@ -127,7 +127,7 @@ def test_rows_that_were_added_or_removed_are_found(told: str) -> None:
     change(
         told,
         f"DELETE FROM metrics WHERE spec_digest = '{digest}' AND name = 'loss'",
-        f"INSERT INTO metrics VALUES ('{digest}', 'lossless', 0.1)",
+        f"INSERT INTO metrics VALUES ('{digest}', 'lossless', 0.1, NULL)",
     )
     assert [(where.split()[-1], what) for _, where, what in found(told)] == [
         ("loss", "removed"),

@@ -17,14 +17,16 @@ from tests.unit.owner_store.round_story import (
 )
 
 V_RUN = "run study title state started_at finished_at planned_rounds opened_rounds \
-void_rounds strategy weighting min_cohort clip statistics_clip model reason \
+void_rounds strategy weighting min_cohort clip statistics_clip unit epsilon \
+epsilon_outsider study_epsilon epsilon_budget delta model reason \
 from_run from_round entry"
 V_ROUND = "run round purpose attempt state proposed_at decided_at cohort min_cohort \
-in_set missing total_weight clip_rate statistics_clip_rate clamped undefined loss \
-accuracy auc seconds bytes_up started_from made model model_file \
+in_set missing rho total_weight clip_rate statistics_clip_rate clamped undefined loss \
+accuracy auc loss_deviation accuracy_deviation auc_deviation \
+seconds bytes_up started_from made model model_file \
 outcome verdict verdict_note verdict_by verdict_at set_digest spec_digest entry"
 V_PARTICIPATION = "run round purpose attempt data_owner status reason asked_at \
-decided_at receipt_a receipt_b report_id spec_digest entry"
+decided_at receipt_a receipt_b report_id rho spec_digest entry"
 V_EVENT = "entry at kind run round purpose attempt spec_digest hash"
 
 

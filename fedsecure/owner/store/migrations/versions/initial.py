@@ -115,7 +115,42 @@ def _create_runs() -> None:
             "whether that round was not accepted",
             null=True,
         ),
-        _column("state", WORD, "running, completed, diverged, failed or stopped"),
+        _column(
+            "unit",
+            WORD,
+            "what noise protects, row or data-owner; null: no noise yet",
+            null=True,
+        ),
+        _column(
+            "epsilon_budget",
+            DOUBLE,
+            "largest epsilon of all runs of the study together",
+            null=True,
+        ),
+        _column("delta", DOUBLE, "at this delta", null=True),
+        _column(
+            "epsilon",
+            DOUBLE,
+            "what its openings cost who is in most sets, one server corrupt",
+            null=True,
+        ),
+        _column(
+            "epsilon_outsider",
+            DOUBLE,
+            "the same for who sees no server's noise",
+            null=True,
+        ),
+        _column(
+            "study_epsilon",
+            DOUBLE,
+            "what openings of all runs of the study cost, one server corrupt",
+            null=True,
+        ),
+        _column(
+            "state",
+            WORD,
+            "running, completed, diverged, budget-spent, failed or stopped",
+        ),
         _column("reason", TEXT, "why it ended so", null=True),
         _column("started_at", DOUBLE, "when it began"),
         _column("finished_at", DOUBLE, "when it ended", null=True),
@@ -172,6 +207,18 @@ def _create_rounds() -> None:
         ),
         _column("opening_digest", DIGEST, "digest of the opening", null=True),
         _column("model_digest", DIGEST, "of the global model that it started from"),
+        _column(
+            "study_digest",
+            DIGEST,
+            "of the study whose budget it is charged to; null: no noise",
+            null=True,
+        ),
+        _column(
+            "rho_pico",
+            BIG,
+            "what opening it costs each of its set, in 1e-12 of rho; null: no noise",
+            null=True,
+        ),
         _column("mean", TEXT, "the opened mean update", null=True),
         _column("model", TEXT, "the global model after the round", null=True),
         _column("total_weight", BIG, "sum of the set's weights", null=True),
@@ -243,6 +290,7 @@ def _create_rounds() -> None:
     op.create_index("ix_rounds_run_verdict", "rounds", ["run", "verdict", "entry"])
     op.create_index("ix_rounds_run_proposed", "rounds", ["run", "proposed_at", "entry"])
     op.create_index("ix_rounds_run_state", "rounds", ["run", "purpose", "state"])
+    op.create_index("ix_rounds_study", "rounds", ["study_digest"])
 
 
 def _create_metrics() -> None:
@@ -254,6 +302,12 @@ def _create_metrics() -> None:
             "value",
             DOUBLE,
             "null: undefined, such as the AUC of a single class",
+            null=True,
+        ),
+        _column(
+            "deviation",
+            DOUBLE,
+            "standard deviation that noise gives it; null: exact, or not known",
             null=True,
         ),
         _key("metrics", "spec_digest", "name"),
@@ -269,6 +323,13 @@ def _create_participations() -> None:
         _column("data_owner", NAME, "name in the roster"),
         _column("status", WORD, "in set, or what happened instead"),
         _column("reason", TEXT, "more about the status", null=True),
+        _column(
+            "rho_pico",
+            BIG,
+            "what it is charged, in 1e-12 of rho: from the fixing of the set on, but "
+            "not if both aggregators confirmed that it was never opened",
+            null=True,
+        ),
         _column(
             "report_id",
             REPORT_ID,
