@@ -130,10 +130,9 @@ def follows(problem: Problem) -> str:
 
 
 def _follows(problem: Problem) -> Iterator[str]:
-    if problem.retry is not None:
-        yield f"asked again (`Retry-After: {problem.retry}`)"
-    if problem.passes:
-        yield "waited for"
+    yield from _waits(problem)
+    if problem.spent:
+        yield "the run ends, and its model so far is kept"
     if problem.spoiled is not None:
         yield LOOKED_AT[problem.spoiled]
     if problem.final in SETTLED:
@@ -144,6 +143,13 @@ def _follows(problem: Problem) -> Iterator[str]:
         yield "not recorded if it is of several records"
     if problem.stands is Stands.OPENED:
         yield "a late report is not recorded"
+
+
+def _waits(problem: Problem) -> Iterator[str]:
+    if problem.retry is not None:
+        yield f"asked again (`Retry-After: {problem.retry}`)"
+    if problem.passes:
+        yield "waited for"
 
 
 def ordered() -> list[Problem]:

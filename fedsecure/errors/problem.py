@@ -65,6 +65,7 @@ class Problem:
         spoiled: Which bytes may be whole the next time, or at their source.
         passes: It passes with time: a run waits and goes on by itself, an agent waits
             for the next training.
+        spent: A privacy budget is used up: the run ends, with the model so far.
         own_key: This party's own key is at fault, and not its federation.toml.
         consent: A person at the data owner decides it, by approving a study or not.
         behind: In an audit, a store shows so that it ends before others do.
@@ -84,6 +85,7 @@ class Problem:
     stands: Stands | None = None
     spoiled: Spoiled | None = None
     passes: bool = False
+    spent: bool = False
     own_key: bool = False
     consent: bool = False
     behind: bool = False

@@ -465,6 +465,14 @@ PROBLEMS: Final = (
         "to min_cohort or less.",
     ),
     Problem(
+        "FS-374",
+        "The study's privacy budget is spent",
+        "Take the model so far, or start a new study: in study.toml write a larger "
+        "`epsilon` or fewer `rounds`, then have the data owners approve it. The budget "
+        "is the study's, over all its runs; what was spent of it is never given back.",
+        spent=True,
+    ),
+    Problem(
         "FS-380",
         "The ClientApp raised an error",
         "See the place that is named; run the agent with --debug to "

@@ -136,7 +136,7 @@ class Wire(httpx.BaseTransport):
         self.carried.append(request)
         return asyncio.run_coroutine_threadsafe(
             self._answer(request), self._loop
-        ).result(30)
+        ).result(120)  # tables of noise take seconds, on a busy machine many
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         if self._asgi is None:

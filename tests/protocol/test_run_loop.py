@@ -133,8 +133,8 @@ class Agents:
         if not contributor.has_contributed(accepted):
             number = accepted.spec.statement.round
             update = update_of(name, number, task.weights.size) if train else None
-            declared = accepted.spec.statement.scalars
-            metrics = {one.name: 0.25 * len(name) for one in declared}
+            sent = accepted.params.scalars
+            metrics = {one.name: 0.25 * len(name) for one in sent}
             contributor.contribute(accepted, Measurement(update, 1, metrics))
         receipts = contributor.deliver(accepted)
         return Answer(name, [receipts[one].token for one in sorted(receipts)])

@@ -7,12 +7,14 @@ one, connects anew after a fault that passes, and has recorded how the run ended
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.errors import OperatorError
 from fedsecure.owner.jobs.model_source import WHOLE, Parts
 from fedsecure.owner.jobs.rollback import Beginning
@@ -26,11 +28,13 @@ from fedsecure.owner.jobs.train import (
 )
 from fedsecure.owner.process import Owner
 from fedsecure.owner.rounds.round_owner import RoundOwner
+from fedsecure.owner.run.budget import BudgetSpentError
 from fedsecure.owner.settings import OwnerSettings
 from fedsecure.owner.store.records import RunRecord
 from fedsecure.owner.store.states import RunState
 from fedsecure.protocol.statements import ScalarField, Weighting
 from fedsecure.study.config import Study, load_study
+from fedsecure.study.privacy import Privacy
 from fedsecure.study.round_task import GlobalModel
 from fedsecure.study.task import ConfigValue
 from fedsecure.study.terms import SUITE, StudyRequest, Terms
@@ -210,3 +214,51 @@ def test_a_fault_that_does_not_pass_ends_the_run(scene: Scene) -> None:
         scene.job().run(Wanted(rounds=1))
     assert scene.reach.connected == 1
     assert scene.newest().state is RunState.FAILED
+
+
+PRIVATE = Privacy(unit=Unit.DATA_OWNER, epsilon=4.0, delta=1e-5)
+
+
+TWO_ROUNDS = PRIVATE.planned(2, TERMS.clip)
+NOISY = partial(
+    Source, StudyRequest(CONFIG, TERMS.model_copy(update={"privacy": TWO_ROUNDS}))
+)
+
+
+def test_a_run_whose_budget_is_spent_keeps_the_model_so_far(scene: Scene) -> None:
+    scene.study = replace(scene.study, privacy=PRIVATE)
+    with pytest.raises(BudgetSpentError, match="2 of 9 rounds were trained") as caught:
+        scene.job(build=NOISY).run(Wanted(rounds=9))
+    run = scene.newest()
+    assert (run.state, run.reason) == (RunState.BUDGET_SPENT, caught.value.detail)
+    file = scene.memory.folder / "models" / run.run / "model.npy"
+    assert str(file) in caught.value.detail
+    last = scene.memory.store.last_model(run.run)
+    np.testing.assert_array_equal(
+        np.load(file), np.load(scene.memory.folder / last.path)
+    )
+    decided = [one.purpose.value for one in scene.memory.store.rounds(run.run)]
+    assert decided == ["train", "train", "evaluate"]
+    with pytest.raises(BudgetSpentError, match="2 of 9 rounds were trained"):
+        scene.job(build=NOISY).run(Wanted(resume=run.run))
+    assert scene.newest().state is RunState.BUDGET_SPENT
+    assert not any(said.startswith("interrupted") for said in scene.heard)
+
+
+def test_a_run_for_which_nothing_is_left_trains_nothing(scene: Scene) -> None:
+    scene.study = replace(scene.study, privacy=PRIVATE)
+    scene.job(build=NOISY).run(Wanted(rounds=2))
+    with pytest.raises(BudgetSpentError, match=r"0 of 1 rounds were trained$"):
+        scene.job(build=NOISY).run(Wanted(rounds=1))
+    assert scene.memory.store.rounds(scene.newest().run) == []
+
+
+def test_a_run_is_not_resumed_under_another_budget_or_none(scene: Scene) -> None:
+    scene.study = replace(scene.study, privacy=PRIVATE)
+    with refused("FS-400"):
+        scene.job(build=NOISY, accountant=Account(room=0)).run(Wanted(rounds=2))
+    run = scene.newest().run
+    for other in (None, PRIVATE.model_copy(update={"epsilon": 5.0})):
+        scene.study = replace(scene.study, privacy=other)
+        with pytest.raises(OperatorError, match=r"FS-356.*\[privacy\]"):
+            scene.job(build=NOISY).run(Wanted(resume=run))

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,14 +54,18 @@ def resumable(owner: Owner, study: AnyStudy, run: str) -> RunRecord:
     now = study.settings()
     changed = [
         f"[{section}] {name}"
-        for section, values in now.items()
-        for name, value in values.items()
-        if began.settings.get(section, {}).get(name) != value
+        for section in {**now, "privacy": {}}
+        for name in _differing(began.settings.get(section, {}), now.get(section, {}))
     ]
     if began.study != study.name or changed:
         what = ", ".join(changed) or f"it trained {began.study}"
         raise OperatorError("FS-356", f"{study.folder}, run {run}: {what}")
     return began
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    names = {**now, **before}
+    return [name for name in names if before.get(name) != now.get(name)]
 
 
 def resume(owner: Owner, began: RunRecord, source: ModelSource) -> StartedRun:

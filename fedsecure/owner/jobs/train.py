@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from fedsecure.errors import FedsecureError
 from fedsecure.owner.jobs.model_source import ModelSource, Parts
 from fedsecure.owner.jobs.rollback import Beginning
 from fedsecure.owner.jobs.run_start import StartedRun, resumable, resume, start
 from fedsecure.owner.jobs.training_rounds import Strategy, Training
 from fedsecure.owner.process import Owner
 from fedsecure.owner.recorder import Recorder, RoundReport, model_file
-from fedsecure.owner.run.accountant import UNLIMITED, Accountant
+from fedsecure.owner.run.accountant import Accountant
+from fedsecure.owner.run.budget import BudgetSpentError, StudyBudget
 from fedsecure.owner.run.loop import RoundLoop
 from fedsecure.owner.run.participants import Participants
 from fedsecure.owner.run.pauses import Pauses, Pausing, Tell
@@ -29,11 +31,12 @@ from fedsecure.owner.run.recovery import keep_going
 from fedsecure.owner.run.resume import Past, read_past
 from fedsecure.owner.run.soundness import DivergedError
 from fedsecure.owner.settings import OwnerSettings
+from fedsecure.owner.store.files import load_array
 from fedsecure.owner.store.records import RunFinished
 from fedsecure.owner.store.states import RunState
 from fedsecure.study.config import AnyStudy
-from fedsecure.study.metrics import HISTOGRAMS, read_means
-from fedsecure.study.round_task import GlobalModel
+from fedsecure.study.metrics import HISTOGRAMS, read_deviations, read_means
+from fedsecure.study.round_task import GlobalModel, laid_out
 from fedsecure.study.task import ConfigValue
 from fedsecure.study.terms import StudyRequest
 
@@ -109,7 +112,8 @@ class TrainingJob:
         build: Builds its model.
         framework: Reaches the agents.
         progress: Told about stages and rounds.
-        accountant: May stop the run before a round is asked.
+        accountant: May stop the run before a round is asked; None: the study's budget
+            does.
     """
 
     owner: Owner
@@ -117,7 +121,7 @@ class TrainingJob:
     build: Callable[[], ModelSource]
     framework: Framework
     progress: Progress
-    accountant: Accountant = UNLIMITED
+    accountant: Accountant | None = None
 
     def run(self, wanted: Wanted) -> Path:
         """Train a study from its initial model; return where the model lies.
@@ -125,6 +129,7 @@ class TrainingJob:
         Raises:
             FedsecureError: What went wrong; the run is then recorded as failed.
             DivergedError: FS-232, the model cannot be measured any more.
+            BudgetSpentError: FS-374, with where the model so far lies.
             OperatorError: FS-233, FS-356 or FS-357 when the run cannot be resumed,
                 FS-235 when no round moved the model, FS-861 when there is no run of
                 that name, FS-862 when there is no such round.
@@ -141,7 +146,11 @@ class TrainingJob:
         source = self.build()
         self.progress.study(source.request.digest)
         recorder = Recorder(
-            owner.store, owner.settings.folder, _read, self.progress.round
+            owner.store,
+            owner.settings.folder,
+            _read,
+            self.progress.round,
+            _read_deviations,
         )
         if began is None:
             rounds = wanted.rounds or self.study.training.rounds
@@ -150,9 +159,14 @@ class TrainingJob:
             stage(f"reading what {began.run} did so far")
             run = resume(owner, began, source)
         with _recorded(owner, run.name, self.progress):
-            last = self._train(run, source, recorder)
+            try:
+                last = self._train(run, source, recorder)
+            except FedsecureError as error:
+                if error.problem.spent:
+                    raise self._spent(error, run, source) from error
+                raise
             stage("saving the model")
-            return source.save(last, owner.settings.folder / "models" / run.name)
+            return self._save(last, run, source)
 
     def _train(
         self, run: StartedRun, source: ModelSource, recorder: Recorder
@@ -174,7 +188,7 @@ class TrainingJob:
                         clock=time.monotonic,
                         sleep=time.sleep,
                         tell=progress.waiting,
-                        accountant=self.accountant,
+                        accountant=self.accountant or StudyBudget(owner.store),
                     )
                     training = Training(connection.strategy, rounds, plan)
                     return training.run(run.model, past)
@@ -186,6 +200,22 @@ class TrainingJob:
                 Pausing(plan.pauses, time.sleep, progress.waiting),
             )
 
+    def _save(self, model: GlobalModel, run: StartedRun, source: ModelSource) -> Path:
+        return source.save(model, self.owner.settings.folder / "models" / run.name)
+
+    def _spent(
+        self, error: FedsecureError, run: StartedRun, source: ModelSource
+    ) -> BudgetSpentError:
+        """Keep the model so far as what came of the run, and say so."""
+        store, folder = self.owner.store, self.owner.settings.folder
+        trained = len(store.means(run.name))
+        detail = f"{error.detail}. {trained} of {run.rounds} rounds were trained"
+        if trained:
+            weights = load_array(folder, store.last_model(run.name))
+            model = laid_out(run.model.layers, weights)
+            detail += f"; the model so far is {self._save(model, run, source)}"
+        return BudgetSpentError(detail)
+
 
 @contextmanager
 def _recorded(owner: Owner, run: str, progress: Progress) -> Iterator[None]:
@@ -196,6 +226,9 @@ def _recorded(owner: Owner, run: str, progress: Progress) -> Iterator[None]:
         model = owner.settings.folder / model_file(run, error.sound or 0)
         progress.diverged(run, error.sound, model)
         owner.store.finish_run(RunFinished(run, RunState.DIVERGED, str(error)))
+        raise
+    except BudgetSpentError as error:
+        owner.store.finish_run(RunFinished(run, RunState.BUDGET_SPENT, error.detail))
         raise
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt)
@@ -226,6 +259,8 @@ def _plan(settings: OwnerSettings, request: StudyRequest, run: StartedRun) -> Pl
             settings.attempts,
         ),
         statistics=terms.statistics,
+        privacy=terms.privacy,
+        study=request.digest if terms.privacy else None,
         stop_when_diverged=settings.stop_when_diverged,
     )
 
@@ -238,3 +273,11 @@ def _read(means: Mapping[str, Sequence[float] | None]) -> dict[str, float | None
         if name not in HISTOGRAMS
     }
     return {**single, **dataclasses.asdict(read_means(means))}
+
+
+def _read_deviations(
+    means: Mapping[str, Sequence[float] | None], noise: Mapping[str, float]
+) -> dict[str, float | None]:
+    """Return how far noise has moved each of what `_read` returns."""
+    single = {name: noise[name] for name in means if name not in HISTOGRAMS}
+    return {**single, **dataclasses.asdict(read_deviations(means, noise))}

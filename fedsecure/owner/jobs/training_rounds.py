@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 
-from fedsecure.errors import OperatorError
+from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.owner.jobs.evaluate import evaluation
 from fedsecure.owner.run.loop import RoundLoop
 from fedsecure.owner.run.outcome import Outcome
@@ -70,16 +70,30 @@ class Training:
             model = self._replay(opened, model)
             soundness.note_mean(opened.mean())
         last = self._plan.rounds
-        rounds = [(number, Purpose.TRAIN) for number in range(1, last + 1)]
-        for key in [*rounds, (last, Purpose.EVALUATE)]:
-            if key not in past.decided:
-                assign = self._asking(key, model)
-                outcome = self._rounds.settle(key, assign, model, past)
-                model = outcome.model
-                self._look_at(outcome, soundness)
+        spent: FedsecureError | None = None
+        try:
+            for number in range(1, last + 1):
+                model = self._settle((number, Purpose.TRAIN), model, past, soundness)
+        except FedsecureError as error:
+            if not error.problem.spent:
+                raise
+            spent = error  # what there is can be measured, if that was paid for
+        self._settle((last, Purpose.EVALUATE), model, past, soundness)
+        if spent is not None:
+            raise spent
         soundness.require()
         soundness.require_moved()
         return model
+
+    def _settle(
+        self, key: RoundKey, model: GlobalModel, past: Past, soundness: Soundness
+    ) -> GlobalModel:
+        """Bring a round to an end, unless it has come to one; return the model."""
+        if key in past.decided:
+            return model
+        outcome = self._rounds.settle(key, self._asking(key, model), model, past)
+        self._look_at(outcome, soundness)
+        return outcome.model
 
     def _asking(self, key: RoundKey, model: GlobalModel) -> Assign:
         number, purpose = key

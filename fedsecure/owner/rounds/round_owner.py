@@ -76,6 +76,14 @@ class RoundOwner:
             FedsecureError: FS-2xx when the numbers do not fit, PeerError when an
                 aggregator refuses, answers wrongly (FS-351) or not at all.
         """
+        return self.granted(self.draft(request))
+
+    def draft(self, request: RoundRequest) -> Proposal:
+        """Sign a spec and record it; nothing is sent.
+
+        Raises:
+            FedsecureError: FS-2xx when the numbers do not fit.
+        """
         key = sealing_key.SealingKey.from_seed(self.rand(sealing_key.SEED_BYTES))
         federation = self.author.federation.digest
         spec = self.author.sign(spec_of(request, federation, key, self.clock()))
@@ -83,7 +91,15 @@ class RoundOwner:
         self._files.save_key(spec.digest, key)
         self.log.propose(spec)
         crash_point(Point.SPEC_RECORDED)
-        return Proposal(spec, params, self._granted(spec), key)
+        return Proposal(spec, params, {}, key)
+
+    def granted(self, draft: Proposal) -> Proposal:
+        """Get both grants for a spec.
+
+        Raises:
+            PeerError: An aggregator refuses, answers wrongly (FS-351) or not at all.
+        """
+        return replace(draft, grants=self._granted(draft.spec))
 
     def take_up(self, left: RoundRecord) -> Proposal:
         """Return a round that an earlier process left undecided, as it was proposed.

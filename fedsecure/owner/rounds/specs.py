@@ -34,15 +34,7 @@ def spec_of(
         raise OperatorError(
             "FS-200", f"{request.dimension} parameters to {request.purpose}"
         )
-    params = Params.derive(
-        dimension=request.dimension,
-        scalars=sent_scalars(request.scalars, request.privacy, request.purpose),
-        max_reports=len(request.cohort),
-        clip=request.clip,
-        weight_cap=request.weight_cap,
-        statistics=statistics_of(request.statistics, request.dimension),
-        noise=noise_of(request.privacy, request.purpose, request.weighting),
-    )
+    params = params_for(request)
     return RoundSpec(
         federation=federation,
         run=request.run,
@@ -65,6 +57,23 @@ def spec_of(
         min_cohort=request.min_cohort,
         deadline=int(now + request.seconds),
         sealing_key=base64url(key.public_bytes),
+    )
+
+
+def params_for(request: RoundRequest) -> Params:
+    """Return the numbers of a round before there is a spec of it.
+
+    Raises:
+        OperatorError: FS-2xx when they do not fit.
+    """
+    return Params.derive(
+        dimension=request.dimension,
+        scalars=sent_scalars(request.scalars, request.privacy, request.purpose),
+        max_reports=len(request.cohort),
+        clip=request.clip,
+        weight_cap=request.weight_cap,
+        statistics=statistics_of(request.statistics, request.dimension),
+        noise=noise_of(request.privacy, request.purpose, request.weighting),
     )
 
 

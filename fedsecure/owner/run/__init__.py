@@ -7,6 +7,7 @@
     asking        hand out the task, believe who has both receipts
     ending        fix the set and open it, or void the round
     accountant    what is asked before a spec is signed, and told how the round ended
+    budget        the accountant of studies with noise: the round store's own record
     pauses        how long a run waits;  recovery: it goes on after what passes
     resume        what a run did before it was interrupted
     soundness     whether the newest model can be measured

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.owner.rounds.proposal import RoundRequest
+from fedsecure.owner.rounds.proposal import Proposal, RoundRequest
 from fedsecure.owner.rounds.refusals import is_refusal
 from fedsecure.owner.rounds.round_owner import RoundOwner
 from fedsecure.owner.run import absences
@@ -146,7 +146,7 @@ class RoundLoop:
         cohort = {name: agent for name, agent in agents.items() if name in asked}
         request = self._request(key, attempt, task, cohort)
         self._accountant.require(request)
-        proposal = self._owner.propose(request)
+        proposal = self._proposed(request, model)
         watch.lap("propose")
         before = Outcome(proposal=proposal, model=model)
         with self._ending.given_up(before):
@@ -154,6 +154,19 @@ class RoundLoop:
             watch.lap("train")
         outcome = self._ending.decide(assignment, outcome, watch)
         return replace(outcome, seconds=watch.laps)
+
+    def _proposed(self, request: RoundRequest, model: GlobalModel) -> Proposal:
+        """Get both grants; where a budget stands against it, leave nothing undecided.
+
+        Aggregators may know of more that was spent than the own accountant does.
+        """
+        draft = self._owner.draft(request)
+        try:
+            return self._owner.granted(draft)
+        except PeerError as error:
+            if error.problem.spent:
+                self._ending.close(self._ending.voided(Outcome(draft, model), error))
+            raise
 
     def _take_up(
         self, left: RoundRecord, assign: Assign, model: GlobalModel
@@ -214,6 +227,8 @@ class RoundLoop:
             scalars=plan.scalars,
             clip=plan.clip,
             statistics=plan.statistics,
+            privacy=plan.privacy,
+            study=plan.study,
             weight_cap=plan.weight_cap,
             weighting=plan.weighting,
             cohort=sorted(cohort),

@@ -4,7 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fedsecure.owner.run.pauses import Pauses
-from fedsecure.protocol.statements import ScalarField, StatisticsField, Weighting
+from fedsecure.protocol.statements import (
+    PrivacyField,
+    ScalarField,
+    StatisticsField,
+    Weighting,
+)
 from fedsecure.study.task import ConfigValue
 
 
@@ -23,6 +28,8 @@ class Plan:
         pauses: How often a round with too few reports is tried, and how long the run
             waits in between.
         statistics: Which coordinates of an update are clipped on their own.
+        privacy: What rounds may tell about one unit, and the noise that hides it.
+        study: The study's digest, to which rounds with noise are charged.
         stop_when_diverged: Whether to end the run at a model that is not sound.
     """
 
@@ -38,4 +45,6 @@ class Plan:
     join_seconds: float
     pauses: Pauses = field(default_factory=Pauses)
     statistics: StatisticsField | None = None
+    privacy: PrivacyField | None = None
+    study: str | None = None
     stop_when_diverged: bool = True

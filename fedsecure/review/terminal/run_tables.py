@@ -91,6 +91,10 @@ def _how_to_go_on(run: RunRow) -> list[Text]:
         return [
             plain("to go on: fedsecure train --from-round RUN:N, its last sound one")
         ]
+    if run.state == RunState.BUDGET_SPENT:
+        return [
+            plain("to go on: a new study, approved anew (fedsecure explain FS-374)")
+        ]
     when = "if it was killed" if run.state == RunState.RUNNING else "to go on"
     return [plain(f"{when}: fedsecure train --resume {run.run}", "yellow")]
 

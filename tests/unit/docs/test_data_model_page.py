@@ -208,8 +208,8 @@ UPDATE rounds SET set_size = 2 WHERE round = 1;
 CREATE TEMP TABLE again AS SELECT * FROM rounds WHERE round = 1;
 UPDATE again SET spec_digest = 'x', attempt = 9, entry = entry + 1;
 INSERT INTO rounds SELECT * FROM again;
-INSERT INTO participations SELECT 'x', data_owner, status, reason, rho_pico, report_id, receipt_a,
-  receipt_b FROM participations WHERE data_owner <> 'va' AND spec_digest IN
+INSERT INTO participations SELECT 'x', data_owner, status, reason, rho_pico, report_id,
+  receipt_a, receipt_b FROM participations WHERE data_owner <> 'va' AND spec_digest IN
   (SELECT spec_digest FROM rounds WHERE round = 1 AND attempt = 1);
 """
 AT_AN_AGGREGATOR = """

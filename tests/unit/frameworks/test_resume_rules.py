@@ -118,6 +118,7 @@ def test_a_run_that_goes_on_has_its_number_of_rounds() -> None:
         ("completed", None),
         ("stopped", "to go on: fedsecure train --resume heart-1"),
         ("failed", "to go on: fedsecure train --resume heart-1"),
+        ("budget-spent", None),  # it can only be said again
         ("diverged", None),  # another run, from a round that was sound
         ("running", "if it was killed: fedsecure train --resume heart-1"),
     ],
@@ -138,6 +139,12 @@ def test_a_list_of_rounds_says_how_to_go_on(state: str, hint: str | None) -> Non
         min_cohort=3,
         clip=2.0,
         statistics_clip=None,
+        unit=None,
+        epsilon=None,
+        epsilon_outsider=None,
+        study_epsilon=None,
+        epsilon_budget=None,
+        delta=None,
         model="m",
         reason=None,
         from_run=None,
