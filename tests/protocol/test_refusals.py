@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from fedsecure import PROTOCOL_VERSION
 from fedsecure.contributor.contribution import Offer, ReceivedTask
 from fedsecure.errors import FedsecureError
 from fedsecure.owner.rounds.proposal import Proposal
@@ -221,7 +222,7 @@ def test_owner_finds_out_before_it_begins_that_files_differ(
         ("federation", "0" * 64, "FS-705"),
         ("name", "south", "FS-556"),
         ("fingerprint", "0000", "FS-556"),
-        ("protocol", 2, "FS-555"),
+        ("protocol", PROTOCOL_VERSION + 1, "FS-555"),
         ("version", None, "FS-553"),
     ):
 
@@ -240,7 +241,7 @@ def test_owner_finds_out_before_it_begins_that_files_differ(
 # Texts and limits, to the last unit.
 
 
-def said(
+def refusal_of(
     memory: MemoryFederation, offer: Offer, facts: ReceivedTask
 ) -> tuple[str, str]:
     """Return code and detail with which basel refuses."""
@@ -278,7 +279,7 @@ def test_data_owner_says_what_is_wrong_with_grants(
 ) -> None:
     proposal = memory.owner.propose(memory.request())
     offer = Offer(proposal.spec.token, grants(memory, proposal))
-    assert said(memory, offer, found(proposal)) == (code, detail)
+    assert refusal_of(memory, offer, found(proposal)) == (code, detail)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +295,7 @@ def test_data_owner_says_what_of_the_task_differs(
     memory: MemoryFederation, what: str, change: dict[str, Any]
 ) -> None:
     proposal = memory.owner.propose(memory.request())
-    code, detail = said(memory, offer_of(proposal), found(proposal, **change))
+    code, detail = refusal_of(memory, offer_of(proposal), found(proposal, **change))
     assert code == "FS-340"
     assert detail.startswith(f"the {what} is ")
 
