@@ -93,8 +93,8 @@ def score(script: Path, model: Path) -> Mapping[str, Any]:
         [sys.executable, str(script), str(model)], check=False, capture_output=True
     )
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise OperatorError("FS-116", f"{script} failed: {' '.join(said)}")
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise OperatorError("FS-116", f"{script} failed: {' '.join(last)}")
     found: Mapping[str, Any] = json.loads(done.stdout)
     return found
 

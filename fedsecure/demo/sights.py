@@ -64,8 +64,8 @@ def show_what_the_owner_knows(
             "the opened histograms, in which every site weighs the same."
         )
     if figures := measured.get("score"):
-        said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        console.print(f"On rows that only the model owner has: {said}.")
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        console.print(f"On rows that only the model owner has: {shown}.")
 
 
 def show_where_it_lies(console: Console, folder: DemoFolder) -> None:

@@ -219,8 +219,8 @@ def test_a_round_is_given_up_and_tried_again(world: World) -> None:
     owner.report(asked.digest, sent)
     for server in world.federation.servers:
         answer = done(world.owner.void(asked, server, "too few"))
-        said = server.statement("void", answer.text)
-        assert (said["spec"], said["reason"]) == (asked.digest, "too few")
+        void = server.statement("void", answer.text)
+        assert (void["spec"], void["reason"]) == (asked.digest, "too few")
         assert world.owner.void(asked, server, "another").text == answer.text
         assert world.owner.standing(asked, server)["state"] == "void"
         assert code(owner.send(asked.digest, server, sent[server.name])) == "FS-305"

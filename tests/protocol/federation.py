@@ -228,8 +228,8 @@ class Hospital:
         return self.contributor.deliver(accepted)
 
     def accept(self, proposal: Proposal, **changes: Any) -> Accepted:
-        said = proposal.spec.statement
-        facts = ReceivedTask(said.purpose, said.task, said.model, said.dimension)
+        spec = proposal.spec.statement
+        facts = ReceivedTask(spec.purpose, spec.task, spec.model, spec.dimension)
         return self.contributor.accept(offer_of(proposal), replace(facts, **changes))
 
 

@@ -76,13 +76,15 @@ def spec(**changes: Any) -> Content:
 class Report:
     """What one data owner sends."""
 
-    said: Content
+    statement: Content
     payload: bytes
     sealed_key: str
 
     def body(self, **changes: Any) -> bytes:
         """The framed report; `changes` are of its header."""
-        token = signed("report", self.said["reporter"], {**self.said, **changes})
+        token = signed(
+            "report", self.statement["reporter"], {**self.statement, **changes}
+        )
         return framed(token.encode(), self.payload)
 
 
@@ -123,7 +125,7 @@ def report(
         content_key, info, reference.sample_bytes(f"share {name}", size)
     )
     payload = first + b"".join(records)
-    said = {
+    statement = {
         "federation": FEDERATION_DIGEST,
         "spec": round_digest,
         "reporter": reporter,
@@ -133,19 +135,19 @@ def report(
         "length": len(payload),
         "digest": reference.payload_digest(first, records).hex(),
     }
-    return Report(said, payload, first.hex())
+    return Report(statement, payload, first.hex())
 
 
 def receipt(of: Report, server: str, signer: str | None = None, **changes: Any) -> str:
     """An aggregator's receipt. What the other one's digest is, nobody here knows."""
-    said = of.said
+    statement = of.statement
     content = {
         "federation": FEDERATION_DIGEST,
-        "spec": said["spec"],
+        "spec": statement["spec"],
         "aggregator": server,
-        "reporter": said["reporter"],
-        "report_id": said["report_id"],
-        "digest": said["digest"] if server == SERVER else digest("other share"),
+        "reporter": statement["reporter"],
+        "report_id": statement["report_id"],
+        "digest": statement["digest"] if server == SERVER else digest("other share"),
         "head": NOBODY,
         **changes,
     }
@@ -154,12 +156,15 @@ def receipt(of: Report, server: str, signer: str | None = None, **changes: Any) 
 
 def opening(reports: list[Report], **changes: Any) -> Content:
     """The opening over some reports, in the order of their data owners' names."""
-    reports = sorted(reports, key=lambda one: str(one.said["reporter"]))
+    reports = sorted(reports, key=lambda one: str(one.statement["reporter"]))
     return {
         "federation": FEDERATION_DIGEST,
-        "spec": reports[0].said["spec"],
+        "spec": reports[0].statement["spec"],
         "set": [
-            {"reporter": one.said["reporter"], "report_id": one.said["report_id"]}
+            {
+                "reporter": one.statement["reporter"],
+                "report_id": one.statement["report_id"],
+            }
             for one in reports
         ],
         "receipts": {
@@ -171,9 +176,9 @@ def opening(reports: list[Report], **changes: Any) -> Content:
 
 def fold(reports: list[Report], **changes: Any) -> str:
     """The model owner's wish to have a set added up."""
-    said = opening(reports, **changes)
-    del said["receipts"]
-    return signed("fold", OWNER, said)
+    statement = opening(reports, **changes)
+    del statement["receipts"]
+    return signed("fold", OWNER, statement)
 
 
 def void(round_digest: str, reason: str) -> str:

@@ -281,7 +281,7 @@ def reporting(stored: Stored, reports: list[Report]) -> Iterator[Content]:
     yield request("fold of nothing", f"POST {HERE}/fold", folded, "FS-307")
     yield from bad_reports(stored, reports[0])
     for one in reports:
-        name = one.said["reporter"]
+        name = one.statement["reporter"]
         put = f"PUT {HERE}/reports/{name}"
         yield request(f"report of {name}", put, one.body())
         same = {"same_as": f"report of {name}"}
@@ -433,7 +433,7 @@ def other_rounds(stored: Stored) -> Iterator[Content]:
     yield propose("spec of run 2", **changes)
     reports = [exchange.report(stored, name, one) for one in content["cohort"]]
     for one in reports:
-        reporter = one.said["reporter"]
+        reporter = one.statement["reporter"]
         put = f"PUT /v1/rounds/{name}/reports/{reporter}"
         yield request(f"report of {reporter} in run 2", put, one.body())
     token = signed("opening", OWNER, exchange.opening(reports))
@@ -497,7 +497,7 @@ def openings(stored: Stored) -> Content:
         "server": exchange.SERVER,
         "spec": good_spec(),
         "stored": [
-            [*(one.said[key] for key in ("reporter", "report_id", "digest"))]
+            [*(one.statement[key] for key in ("reporter", "report_id", "digest"))]
             for one in reports
         ],
         "cases": [

@@ -95,7 +95,7 @@ def body(
     first = sealed_key(case, stored)
     sealed = reference.records(part["content_key"], info, part["plaintext"])
     payload = first + b"".join(sealed)
-    said = {
+    statement = {
         "federation": statements.FEDERATION_DIGEST,
         "spec": spec,
         "reporter": REPORTER,
@@ -105,7 +105,7 @@ def body(
         "length": len(payload),
         "digest": reference.payload_digest(first, sealed).hex(),
     }
-    token = signed("report", REPORTER, said)
+    token = signed("report", REPORTER, statement)
     whole = len(token).to_bytes(4, "big") + token.encode() + payload
     return {
         "aggregator": server,

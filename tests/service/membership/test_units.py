@@ -188,7 +188,7 @@ def test_installing_writes_the_unit_and_says_what_to_type(
 
 
 @pytest.mark.parametrize(
-    ("changes", "program", "said"),
+    ("changes", "program", "why"),
     [
         (
             {},
@@ -214,9 +214,9 @@ def test_installing_writes_the_unit_and_says_what_to_type(
     ],
 )
 def test_what_the_unit_would_not_see_is_named_before_it_is_written(
-    tmp_path: Path, changes: dict[str, Any], program: Program, said: str
+    tmp_path: Path, changes: dict[str, Any], program: Program, why: str
 ) -> None:
-    with pytest.raises(OperatorError, match=f"FS-829.*{said}"):
+    with pytest.raises(OperatorError, match=f"FS-829.*{why}"):
         install(service_at("/srv/north", **changes), tmp_path, False, print, program)
     assert list(tmp_path.iterdir()) == []
 

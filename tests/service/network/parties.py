@@ -60,8 +60,8 @@ class Hospital:
         return scheme.Measurement(update, WEIGHT, {"loss": 2.0})
 
     def accept(self, asked: Round, grants: Mapping[str, str]) -> Accepted:
-        said = asked.spec.statement
-        facts = ReceivedTask(said.purpose, said.task, said.model, said.dimension)
+        spec = asked.spec.statement
+        facts = ReceivedTask(spec.purpose, spec.task, spec.model, spec.dimension)
         offer = Offer(asked.spec.token, [grants[name] for name in sorted(grants)])
         return self.contributor.accept(offer, facts)
 

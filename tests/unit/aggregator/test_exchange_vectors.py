@@ -153,9 +153,9 @@ def test_a_refusal_is_a_problem_document(
 ) -> None:
     answer, problem = answers[case["name"]], PROBLEMS[case["code"]]
     assert answer.headers["content-type"] == "application/problem+json"
-    said = answer.json()
-    assert said.pop("detail")
-    assert said == {
+    document = answer.json()
+    assert document.pop("detail")
+    assert document == {
         "type": f"urn:fedsecure:problem:{case['code']}",
         "title": problem.title,
         "status": case["status"],

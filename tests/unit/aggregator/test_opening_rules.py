@@ -64,7 +64,7 @@ def context(world: World, asked: Round, opening: Opening) -> OpeningContext:
         federation=world.federation,
         spec=asked.spec.statement,
         least=3,
-        digests={(said.reporter, said.report_id): said.digest for said in receipts},
+        digests={(one.reporter, one.report_id): one.digest for one in receipts},
         opened={},
     )
 
@@ -74,80 +74,80 @@ def forge(
 ) -> dict[str, Any]:
     """Replace the first receipt by one that the aggregator signed otherwise."""
     first, *rest = opening.receipts[server]
-    said = verify(first, Receipt, world.federation).statement
-    token = world.author(server).sign(said.model_copy(update=changes)).token
+    statement = verify(first, Receipt, world.federation).statement
+    token = world.author(server).sign(statement.model_copy(update=changes)).token
     return {"receipts": {**opening.receipts, server: [token, *rest]}}
 
 
 REFUSALS: dict[str, tuple[str, Change]] = {
     "too few members": (
         "FS-320",
-        lambda said, _: {
-            "set": said.set[:2],
-            "receipts": {name: tokens[:2] for name, tokens in said.receipts.items()},
+        lambda opening, _: {
+            "set": opening.set[:2],
+            "receipts": {name: tokens[:2] for name, tokens in opening.receipts.items()},
         },
     ),
     "a member outside the cohort": (
         "FS-321",
-        lambda said, _: {
-            "set": [*said.set[:2], Member(reporter="zug", report_id="0" * 32)]
+        lambda opening, _: {
+            "set": [*opening.set[:2], Member(reporter="zug", report_id="0" * 32)]
         },
     ),
     "a member who did not report": (
         "FS-322",
-        lambda said, _: {
-            "set": [*said.set[:2], Member(reporter="genf", report_id="0" * 32)]
+        lambda opening, _: {
+            "set": [*opening.set[:2], Member(reporter="genf", report_id="0" * 32)]
         },
     ),
     "another report of a member": (
         "FS-322",
-        lambda said, _: {
-            "set": [Member(reporter="basel", report_id="0" * 32), *said.set[1:]]
+        lambda opening, _: {
+            "set": [Member(reporter="basel", report_id="0" * 32), *opening.set[1:]]
         },
     ),
     "no receipts of the other aggregator": (
         "FS-323",
-        lambda said, _: {"receipts": {"north": said.receipts["north"]}},
+        lambda opening, _: {"receipts": {"north": opening.receipts["north"]}},
     ),
     "a receipt too few of the other aggregator": (
         "FS-323",
-        lambda said, _: {
-            "receipts": {**said.receipts, "south": said.receipts["south"][:2]}
+        lambda opening, _: {
+            "receipts": {**opening.receipts, "south": opening.receipts["south"][:2]}
         },
     ),
     "receipts in another order": (
         "FS-323",
-        lambda said, _: {
-            "receipts": {**said.receipts, "south": said.receipts["south"][::-1]}
+        lambda opening, _: {
+            "receipts": {**opening.receipts, "south": opening.receipts["south"][::-1]}
         },
     ),
     "own receipts in the other's place": (
         "FS-323",
-        lambda said, _: {
-            "receipts": {"north": said.receipts["north"]}
-            | {"south": said.receipts["north"]}
+        lambda opening, _: {
+            "receipts": {"north": opening.receipts["north"]}
+            | {"south": opening.receipts["north"]}
         },
     ),
     "a receipt of another round": (
         "FS-323",
-        lambda said, world: forge(world, said, "south", spec="0" * 64),
+        lambda opening, world: forge(world, opening, "south", spec="0" * 64),
     ),
     "a receipt for another report": (
         "FS-323",
-        lambda said, world: forge(world, said, "south", report_id="0" * 32),
+        lambda opening, world: forge(world, opening, "south", report_id="0" * 32),
     ),
     "an own receipt for other bytes": (
         "FS-323",
-        lambda said, world: forge(world, said, "north", digest="0" * 64),
+        lambda opening, world: forge(world, opening, "north", digest="0" * 64),
     ),
     "a receipt that nobody signed": (
         "FS-704",
-        lambda said, _: {
+        lambda opening, _: {
             "receipts": {
-                **said.receipts,
+                **opening.receipts,
                 "south": [
                     token.rpartition(".")[0] + "." + "A" * 86
-                    for token in said.receipts["south"]
+                    for token in opening.receipts["south"]
                 ],
             }
         },

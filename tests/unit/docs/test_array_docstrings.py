@@ -37,17 +37,17 @@ def public(
 
 def types_of(function: ast.FunctionDef) -> str:
     arguments = [*function.args.args, *function.args.kwonlyargs]
-    said = [function.returns, *(one.annotation for one in arguments)]
-    return " ".join(ast.unparse(one) for one in said if one is not None)
+    annotations = [function.returns, *(one.annotation for one in arguments)]
+    return " ".join(ast.unparse(one) for one in annotations if one is not None)
 
 
 def lacks(function: ast.FunctionDef) -> list[str]:
     """Return what a function's docstring does not say of its arrays and bytes."""
-    said, types = ast.get_docstring(function) or "", types_of(function)
+    docstring, types = ast.get_docstring(function) or "", types_of(function)
     wanted = {"shape": SHAPE, "dtype": DTYPE} if ARRAYS.search(types) else {}
     if BYTES.search(types) and not wanted:
         wanted = {"bytes": LENGTH}
-    return [what for what, pattern in wanted.items() if not pattern.search(said)]
+    return [what for what, pattern in wanted.items() if not pattern.search(docstring)]
 
 
 @pytest.mark.parametrize("room", ROOMS)

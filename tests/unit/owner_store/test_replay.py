@@ -226,7 +226,7 @@ def take(store: RoundStore, step: str, asked: Signed[RoundSpec]) -> None:
 
 
 def test_an_event_of_an_unknown_kind_is_not_guessed_at(told: str) -> None:
-    said = Event(
+    changed = Event(
         federation=FEDERATION.digest,
         author="consortium",
         entry=1,
@@ -239,7 +239,7 @@ def test_an_event_of_an_unknown_kind_is_not_guessed_at(told: str) -> None:
         opened(told) as session,
         pytest.raises(OperatorError, match=r"FS-603.*doubled"),
     ):
-        project(session, said)
+        project(session, changed)
 
 
 def test_a_ledger_over_two_versions_of_the_federation_needs_both(told: str) -> None:

@@ -210,7 +210,7 @@ def test_an_entry_says_its_number_and_the_one_before_it(
     five: Session, ledger: Ledger, federation: Federation, change: dict[str, Any]
 ) -> None:
     payloads = list(five.scalars(select(Entry.payload).order_by(Entry.entry)))
-    said = {
+    content = {
         "federation": federation.digest,
         "author": "north",
         "entry": 6,
@@ -220,7 +220,7 @@ def test_an_entry_says_its_number_and_the_one_before_it(
         "body": {},
     }
     for more, expected in ({}, None), (change, "FS-601"):
-        token = ledger.author.sign(Event.model_validate(said | more)).token
+        token = ledger.author.sign(Event.model_validate(content | more)).token
         chain_again(five, [*payloads, token], federation)
         if expected:
             assert refused(five, federation)[::2] == (expected, 5)
