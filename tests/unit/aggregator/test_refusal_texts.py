@@ -18,7 +18,7 @@ from tests.unit.aggregator.conftest import Pair, with_policy
 from tests.unit.aggregator.world import NOW, OWNER, Clock, Round
 
 
-def said(call: Callable[[], object]) -> tuple[str, str]:
+def refusal_of(call: Callable[[], object]) -> tuple[str, str]:
     """Return code and detail of a refusal."""
     with pytest.raises(FedsecureError) as caught:
         call()
@@ -33,14 +33,16 @@ def granted(pair: Pair, **changes: object) -> Round:
 
 def test_a_message_at_another_rounds_address_names_both() -> None:
     one, other = "1" * 64, "2" * 64
-    assert said(lambda: require_round(one, other)) == (
+    assert refusal_of(lambda: require_round(one, other)) == (
         "FS-301",
         f"{'1' * 12} in the address, {'2' * 12} inside",
     )
 
 
 def test_a_void_round_says_why(pair: Pair) -> None:
-    assert said(lambda: require_not_void("3" * 64, RoundState.VOID, "too few")) == (
+    assert refusal_of(
+        lambda: require_not_void("3" * 64, RoundState.VOID, "too few")
+    ) == (
         "FS-305",
         f"round {'3' * 12}: too few",
     )
@@ -48,7 +50,7 @@ def test_a_void_round_says_why(pair: Pair) -> None:
     report = pair.world.report(asked, pair.grant(asked), "basel")["north"]
     pair.north.report(report)
     pair.north.void(asked, pair.world.void(asked))
-    assert said(lambda: pair.north.report(report)) == (
+    assert refusal_of(lambda: pair.north.report(report)) == (
         "FS-305",
         f"round {asked.digest[:12]}: a test",
     )
@@ -58,12 +60,12 @@ def test_another_spec_for_a_place_names_the_place_and_both(pair: Pair) -> None:
     first = granted(pair, run="heart", round=7, purpose=Purpose.TRAIN)
     place = "heart round 7 train"
     twin = pair.world.propose(run="heart", round=7, task="0" * 64)
-    assert said(lambda: pair.north.grant(twin)) == (
+    assert refusal_of(lambda: pair.north.grant(twin)) == (
         "FS-302",
         f"{place} attempt 1 ({first.digest[:12]}) came before {twin.digest[:12]}",
     )
     second = pair.world.propose(run="heart", round=7, attempt=2)
-    assert said(lambda: pair.north.grant(second)) == (
+    assert refusal_of(lambda: pair.north.grant(second)) == (
         "FS-303",
         f"{place} attempt 1 ({first.digest[:12]}) is granted",
     )
@@ -73,7 +75,7 @@ def test_a_late_report_says_by_how_much(pair: Pair) -> None:
     asked = granted(pair)
     report = pair.world.report(asked, pair.grant(asked), "basel")["north"]
     pair.north.clock.now = NOW + 602.5
-    assert said(lambda: pair.north.report(report)) == (
+    assert refusal_of(lambda: pair.north.report(report)) == (
         "FS-306",
         f"2.5 s ago in round {asked.digest[:12]}",
     )
@@ -84,12 +86,12 @@ def test_a_report_at_the_wrong_door_says_which(pair: Pair) -> None:
     sealed = pair.world.report(asked, pair.grant(asked), "basel", only=Kind.SEED)
     header, digest = sealed["north"].header, asked.digest
     context = pair.north.context
-    assert said(lambda: reports.expect(context, digest, "bern", header)) == (
+    assert refusal_of(lambda: reports.expect(context, digest, "bern", header)) == (
         "FS-310",
         "reporter is 'basel' inside, 'bern' here",
     )
     other = sealed["south"].header
-    assert said(lambda: reports.expect(context, digest, "basel", other)) == (
+    assert refusal_of(lambda: reports.expect(context, digest, "basel", other)) == (
         "FS-310",
         "aggregator is 'south' inside, 'north' here",
     )
@@ -100,7 +102,7 @@ def test_a_ticket_at_the_wrong_door_says_which(pair: Pair) -> None:
 
     def read(ticket: str, here: str = path) -> tuple[str, str]:
         bearer = f"Bearer {ticket}"
-        return said(lambda: reads.require_ticket(context, bearer, here, OWNER))
+        return refusal_of(lambda: reads.require_ticket(context, bearer, here, OWNER))
 
     assert read(pair.world.ticket("north", "basel", path)) == (
         "FS-333",
@@ -123,7 +125,7 @@ def test_a_database_that_fails_says_at_what(pair: Pair) -> None:
         "break",
         lambda session: session.execute(text("ALTER TABLE reports RENAME TO gone")),
     )
-    code, detail = said(
+    code, detail = refusal_of(
         lambda: reports.expect(pair.north.context, asked.digest, "basel", header)
     )
     assert code == "FS-525"
@@ -137,7 +139,7 @@ def test_a_model_may_be_as_large_as_the_policy_says(pair: Pair) -> None:
     with_policy(pair.north, max_dimension=1000)
     pair.north.grant(pair.world.propose(dimension=1000))
     larger = pair.world.propose(run="run-2", dimension=1001)
-    assert said(lambda: pair.north.grant(larger))[0] == "FS-401"
+    assert refusal_of(lambda: pair.north.grant(larger))[0] == "FS-401"
 
 
 def test_reports_may_be_as_long_as_the_policy_says(pair: Pair) -> None:
@@ -147,7 +149,7 @@ def test_reports_may_be_as_long_as_the_policy_says(pair: Pair) -> None:
     pair.north.grant(asked)
     with_policy(pair.north, max_body=longest - 1)
     again = pair.world.propose(run="run-2", dimension=20_000)
-    assert said(lambda: pair.north.grant(again))[0] == "FS-405"
+    assert refusal_of(lambda: pair.north.grant(again))[0] == "FS-405"
 
 
 def test_a_deadline_is_in_the_future_and_no_further_than_the_policy_says(
@@ -161,7 +163,9 @@ def test_a_deadline_is_in_the_future_and_no_further_than_the_policy_says(
         if fits:
             pair.north.grant(asked)
         else:
-            assert said(lambda asked=asked: pair.north.grant(asked))[0] == "FS-403"
+            assert (
+                refusal_of(lambda asked=asked: pair.north.grant(asked))[0] == "FS-403"
+            )
     pair.north.clock.now = NOW - 0.5
     pair.north.grant(pair.world.propose(run="soon", deadline=NOW))
 
@@ -174,7 +178,7 @@ def test_a_start_without_a_note_is_refused_if_the_ledger_has_an_entry(
     pair.restart("north")  # an empty store is new, not restored
     granted(pair)
     note.unlink()
-    told = said(lambda: pair.restart("north"))
+    told = refusal_of(lambda: pair.restart("north"))
     assert told == ("FS-546", f"{pair.north.folder} has no note of the ledger")
 
 
@@ -186,6 +190,6 @@ def test_the_largest_federation_fits_into_the_pace() -> None:
     with pytest.raises(RoundStateError):
         rate_limit.require("0")  # nobody was forgotten
     clock.now += WINDOW - 2e-6
-    assert said(lambda: rate_limit.require("1"))[0] == "FS-326"
+    assert refusal_of(lambda: rate_limit.require("1"))[0] == "FS-326"
     clock.now += 2e-6
     rate_limit.require("1")
