@@ -32,7 +32,7 @@ from fedsecure.membership.keygen import Wanted
 from fedsecure.membership.own_party import load_own
 from fedsecure.protocol.identity import Role
 from fedsecure.study.app_study import AppStudy, load_any_study
-from fedsecure.study.config import AnyStudy
+from fedsecure.study.config import STUDY_FILE, AnyStudy
 
 MARKER: Final = ".fedsecure-demo"  # a folder without it was not made here
 HOST: Final = "127.0.0.1"
@@ -85,7 +85,7 @@ def provision(root: Path, study: Path, sites: Mapping[str, Path]) -> DemoFolder:
 
     Args:
         root: Folder to make; an earlier demo's is replaced.
-        study: The study folder.
+        study: The study folder; for rounds that train nothing any other folder.
         sites: For each data owner its data, a file or a folder.
 
     Raises:
@@ -96,7 +96,7 @@ def provision(root: Path, study: Path, sites: Mapping[str, Path]) -> DemoFolder:
     names = tuple(sites)
     if taken := TAKEN & set(names):
         raise OperatorError("FS-877", f"{', '.join(sorted(taken))}")
-    loaded = load_any_study(study)
+    loaded = load_any_study(study) if (study / STUDY_FILE).is_file() else None
     if isinstance(loaded, AppStudy):
         loaded.require_client()
     _clear(root)
@@ -119,7 +119,7 @@ def provision(root: Path, study: Path, sites: Mapping[str, Path]) -> DemoFolder:
     return folder
 
 
-def _install(study: AnyStudy, home: Path) -> Mapping[str, str]:
+def _install(study: AnyStudy | None, home: Path) -> Mapping[str, str]:
     """Put the app where its data owner would; return what agent.toml says of it."""
     if not isinstance(study, AppStudy):
         return {}

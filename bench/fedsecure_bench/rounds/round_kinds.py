@@ -14,6 +14,7 @@ from typing import Final
 from flwr.app import ArrayRecord, Message
 from flwr.serverapp.strategy import FedAvg
 
+from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.core.params import Params
 from fedsecure.core.sealing.payload_digest import sealed_length
 from fedsecure.errors import OperatorError
@@ -25,7 +26,9 @@ from fedsecure.owner.recorder import Recorder
 from fedsecure.owner.run.outcome import Outcome
 from fedsecure.owner.run.plan import Plan
 from fedsecure.owner.store.records import RunStarted
-from fedsecure.protocol.statements import Purpose, Weighting
+from fedsecure.protocol.statements import PrivacyField, Purpose, Weighting
+from fedsecure.study.task import ConfigValue
+from fedsecure.study.terms import SUITE, StudyRequest, Terms
 from fedsecure_bench.rounds.model import NODES, layers
 from fedsecure_bench.rounds.parties import JOIN_SECONDS, Present
 from fedsecure_bench.rounds.secagg import SecAggRound
@@ -34,6 +37,16 @@ from fedsecure_bench.usage import MB, Usage
 ROUND_SECONDS: Final = 300.0
 EXCHANGE_SECONDS: Final = 300.0
 CLIP: Final = 100.0
+_PRIVACY: Final = PrivacyField(  # a budget for as many rounds as anybody measures
+    unit=Unit.DATA_OWNER,
+    unit_clip=CLIP,
+    noise=4.0,
+    scalar_noise=4.0,
+    evaluation_noise=4.0,
+    every_round=False,
+    epsilon=10_000.0,
+    delta=1e-5,
+)
 FLOWER_BYTES: Final = "through Flower"
 SHARE_BYTES: Final = "to both aggregators"
 
@@ -90,6 +103,13 @@ class Kinds:
 
     def secure(self, size: int, rounds: int) -> Measured:
         """Run the same rounds over secret shares."""
+        return self._secure(size, rounds, None)
+
+    def noisy(self, size: int, rounds: int) -> Measured:
+        """Run them with noise of both aggregators in every sum."""
+        return self._secure(size, rounds, _PRIVACY)
+
+    def _secure(self, size: int, rounds: int, privacy: PrivacyField | None) -> Measured:
         ended: list[float] = []
         laps: dict[str, list[float]] = {}
         name = f"bench-{size}-{next(self.turns)}"
@@ -116,7 +136,7 @@ class Kinds:
                 FedAvg(fraction_evaluate=0.0),
                 self.present.owner.rounds(),
                 RosterFleet(running, self.present.owner.federation),
-                _plan(name, rounds),
+                _plan(name, rounds, privacy),
                 record=record,
                 clock=time.monotonic,
                 sleep=time.sleep,
@@ -192,18 +212,31 @@ class _Timed:
         return replies
 
 
-def _plan(name: str, rounds: int) -> Plan:
-    return Plan(
-        run=name,
-        rounds=rounds,
-        config={},
+def _plan(name: str, rounds: int, privacy: PrivacyField | None) -> Plan:
+    terms = Terms(
         scalars=(),
         clip=CLIP,
+        privacy=privacy,
         weight_cap=1,
         weighting=Weighting.EQUAL,
         min_cohort=NODES,
+        suite=SUITE,
+    )
+    # Of another content: agents refuse one that they know under other terms.
+    config: dict[str, ConfigValue] = {"noise": privacy is not None}
+    return Plan(
+        run=name,
+        rounds=rounds,
+        config=config,
+        scalars=terms.scalars,
+        clip=terms.clip,
+        weight_cap=terms.weight_cap,
+        weighting=terms.weighting,
+        min_cohort=terms.min_cohort,
         round_seconds=ROUND_SECONDS,
         join_seconds=JOIN_SECONDS,
+        privacy=privacy,
+        study=StudyRequest(config, terms).digest if privacy else None,
     )
 
 

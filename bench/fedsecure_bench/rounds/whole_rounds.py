@@ -3,6 +3,7 @@
     plain FedAvg               Flower's own strategy; agents answer with their arrays
     SecureAggregation(FedAvg)  the same over secret shares: two aggregators, the users'
                                own agents, a round store
+    the same, with noise       both aggregators add noise to what they release
     SecAgg+                    Flower's, by its legacy API
 
 take turns, with agents that are one process each and look for messages as often, and a
@@ -37,6 +38,7 @@ NAME: Final = "round"
 PLAIN: Final = "plain FedAvg"
 PLAIN_HERE: Final = "plain FedAvg, our SuperLink"
 SECURE: Final = "SecureAggregation(FedAvg)"
+NOISY: Final = "SecureAggregation(FedAvg), with noise"
 SECAGG: Final = "SecAgg+"
 STOCK: Final = "stock Flower FedAvg"
 SIZES: Final = (10**5, 10**6, 10**7)
@@ -70,6 +72,7 @@ def run(sizes: Sequence[int], effort: Effort, progress: Progress) -> list[Result
                 PLAIN: of.plain,
                 PLAIN_HERE: of.plain_here,
                 SECURE: of.secure,
+                NOISY: of.noisy,
                 SECAGG: of.secagg,
             }
             runs: dict[str, list[Measured]] = {name: [] for name in kinds}
@@ -114,27 +117,30 @@ def _lines(size: int, runs: Mapping[str, Sequence[Measured]]) -> list[Result]:
         for way in found[0].megabytes:
             each = [measured.megabytes[way] for measured in found]
             lines.append(_line(size, f"{name}: {way}", each, "MB"))
-    others = [name for name in runs if name != SECURE]
-    return lines + [_ratio(size, runs, other) for other in others]
+    others = [name for name in runs if name not in {SECURE, NOISY}]
+    lines += [_ratio(size, runs, SECURE, other) for other in others]
+    return [*lines, _ratio(size, runs, NOISY, SECURE)]
 
 
 def _line(size: int, step: str, values: Sequence[float], unit: str) -> Result:
     return Result(NAME, step, size, NODES, unit, *median_and_spread(values))
 
 
-def _ratio(size: int, runs: Mapping[str, Sequence[Measured]], other: str) -> Result:
+def _ratio(
+    size: int, runs: Mapping[str, Sequence[Measured]], ours: str, other: str
+) -> Result:
     """Compare our rounds with another kind's: turn by turn, if it took turns."""
     pooled = {
         name: [one for measured in found for one in measured.rounds]
         for name, found in runs.items()
     }
-    median, spread = median_and_spread(pooled[SECURE])
-    if len(runs[other]) == len(runs[SECURE]):
+    median, spread = median_and_spread(pooled[ours])
+    if len(runs[other]) == len(runs[ours]):
         turns = {
             name: [median_and_spread(one.rounds)[0] for one in found]
             for name, found in runs.items()
         }
-        ratio = compare(turns, SECURE, [other])
+        ratio = compare(turns, ours, [other])
     else:
         ratio = median / median_and_spread(pooled[other])[0]
-    return Result(NAME, SECURE, size, NODES, "s", median, spread, other, ratio)
+    return Result(NAME, ours, size, NODES, "s", median, spread, other, ratio)

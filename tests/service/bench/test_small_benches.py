@@ -47,6 +47,7 @@ def test_rounds_of_all_kinds_on_flowers_runtime(told: Progress) -> None:
         whole_rounds.PLAIN,
         whole_rounds.PLAIN_HERE,
         whole_rounds.SECURE,
+        whole_rounds.NOISY,
         whole_rounds.SECAGG,
     } <= set(found)
     ratios = {line.ratio_to for line in results if line.step == whole_rounds.SECURE}
@@ -56,6 +57,8 @@ def test_rounds_of_all_kinds_on_flowers_runtime(told: Progress) -> None:
         whole_rounds.PLAIN_HERE,
         whole_rounds.SECAGG,
     }
+    noisy = {line.ratio_to for line in results if line.step == whole_rounds.NOISY}
+    assert noisy == {None, whole_rounds.SECURE}
     for stage in ("propose", "train", "open", "apply"):
         assert found[f"{whole_rounds.SECURE}: {stage}"].median > 0
     assert sum(f"{whole_rounds.SECAGG}: exchange" in step for step in found) == 4
