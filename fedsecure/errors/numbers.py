@@ -93,11 +93,13 @@ PROBLEMS: Final = (
         "Training did not stay finite",
         "Nothing was sent. Ask the model owner for a lower learning rate, or for "
         "`clipnorm` in the optimizer.",
+        not_finite=True,
     ),
     Problem(
         "FS-231",
         "The global model is not finite",
         "Nothing was trained. Ask the model owner to go back to an earlier round.",
+        not_finite=True,
     ),
     Problem(
         "FS-232",

@@ -69,6 +69,8 @@ class Problem:
         own_key: This party's own key is at fault, and not its federation.toml.
         consent: A person at the data owner decides it, by approving a study or not.
         behind: In an audit, a store shows so that it ends before others do.
+        not_finite: A data owner's own numbers are none. In a round with noise it sends
+            zeros instead of an error, for noise is to hide that, too.
         absent: What a page was asked for is not there: a console answers 404.
     """
 
@@ -89,6 +91,7 @@ class Problem:
     own_key: bool = False
     consent: bool = False
     behind: bool = False
+    not_finite: bool = False
     absent: bool = False
 
     @property

@@ -4,6 +4,7 @@
     app_study   the same where another app trains than the Keras one
     task        what a data owner is asked to do, and the digest that names it
     terms       what it is asked to agree to
+    row_terms   what a study keeps to so that noise hides single rows
     round_task  the task of one round, and the global model in it
     model_data  a model as it travels
     privacy     what a unit may leak, and the noise that follows from it

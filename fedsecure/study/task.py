@@ -63,9 +63,9 @@ class Task(Strict):
 
     `step` is what a data owner does to the global model in a train round: "epochs" is
     `local_epochs` of the compiled optimizer's steps; "gradient" one step of length 1
-    down the loss of all its rows together, without the optimizer: down their mean
-    gradient, or, with `unit_clip`, down the SUM of the rows' gradients, each cut to
-    that L2 norm first (model units), so that one row moves the sum by no more.
+    down the mean gradient of its rows, without the optimizer. With `unit_clip` it
+    answers with an update instead of weights: minus the SUM of its rows' gradients,
+    each cut to that L2 norm first (model units), so that one row moves it by no more.
     """
 
     study: str

@@ -33,6 +33,7 @@ from tests.protocol.private_rounds import (
     DELTA,
     EVALUATION,
     PRIVACY,
+    any_task,
     asked,
     at_once,
     budget_for,
@@ -42,9 +43,9 @@ from tests.protocol.private_rounds import (
 )
 from tests.protocol.test_settlement import settle
 
-__all__ = ["at_once"]  # a fixture
+__all__ = ["any_task", "at_once"]  # fixtures
 
-pytestmark = pytest.mark.usefixtures("at_once")
+pytestmark = pytest.mark.usefixtures("any_task", "at_once")
 
 
 def propose(memory: MemoryFederation, **changes: Any) -> Proposal:

@@ -23,6 +23,7 @@ from fedsecure.transport.aggregator_client import AggregatorClient
 from fedsecure.transport.proxies import way_to
 from fedsecure.transport.retries import Patience
 from fedsecure_clients.agent.config import (
+    KERAS_APP,
     AgentSettings,
     require_pinned,
     require_superlink,
@@ -60,7 +61,14 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
         # Asked between two tasks, so it may not wait for an aggregator that is away.
         asking = _clients(settings, federation, stack, Patience(seconds=0.0))
         settling = Settling(Settlement(author, asking, state, time.time), state)
-        consent = Consent(settings.policy, state, federation, time.time, settling.run)
+        consent = Consent(
+            policy=settings.policy,
+            state=state,
+            federation=federation,
+            clock=time.time,
+            settle=settling.run,
+            foreign_app=None if settings.app == KERAS_APP else settings.app,
+        )
         contributor = Contributor(
             author=author,
             aggregators=clients,

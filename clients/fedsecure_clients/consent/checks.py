@@ -9,7 +9,9 @@ All of it in one place, in this order:
     (4) the model is made of allowed parts, and not        FS-420, FS-421, FS-417
         of too many layers
     (5) the spec shares what the task declares, under      FS-427, FS-426
-        the terms under which the task was first answered
+        the terms under which the task was first answered,
+        and keeps single rows apart where noise is to      FS-432
+        hide them, with the app that does
     (6) a person here approved the study, where the        FS-418, FS-419,
         policy asks for it, for those who take part now,   FS-762
         where it asks for that, and nobody refused it
@@ -30,9 +32,10 @@ from fedsecure.contributor.contribution import ReceivedTask
 from fedsecure.errors import PeerError
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.parameters import params_of
-from fedsecure.protocol.statements import RoundSpec
+from fedsecure.protocol.statements import Purpose, RoundSpec
 from fedsecure.study.keras.allowlist import layers_in, parse_allowed
 from fedsecure.study.keras.architecture import MODEL
+from fedsecure.study.row_terms import protects_rows, require_rows
 from fedsecure.study.terms import StudyRequest, require_declared, terms_of
 from fedsecure_clients.consent.policy import Policy, few
 from fedsecure_clients.consent.privacy_policy import require_room
@@ -71,6 +74,8 @@ class Consent:
         clock: Seconds since 1970.
         settle: Asks both aggregators what became of rounds that are not decided yet; a
             budget may hold again what was kept for them.
+        foreign_app: The ClientApp that this data owner installed instead of fedsecure's
+            own; None: fedsecure's own.
     """
 
     policy: Policy
@@ -78,12 +83,13 @@ class Consent:
     federation: Federation
     clock: Callable[[], float]
     settle: Callable[[], object] = _nothing
+    foreign_app: str | None = None
 
     def require(self, spec: RoundSpec, task: ReceivedTask) -> None:
         """Check a round whose spec is the model owner's; run before any training.
 
         Raises:
-            PeerError: FS-410 to FS-421, FS-426, FS-427, FS-430, FS-431 or FS-762, by
+            PeerError: FS-410 to FS-421, FS-426, FS-427, FS-430 to FS-432 or FS-762, by
                 the steps above.
         """
         policy, studies = self.policy, self.state.studies
@@ -95,6 +101,8 @@ class Consent:
         policy.require_offered(study.reads)  # (3)
         require_layers(policy, study)  # (4)
         require_declared(study)  # (5)
+        if spec.purpose is not Purpose.STATISTICS:  # it has no model
+            self._require_rows(study)
         decision = studies.decision(study.digest)
         self._require_first_terms(study, decision)
         self._require_decision(study, decision)  # (6)
@@ -114,6 +122,15 @@ class Consent:
         except PeerError:
             self.settle()  # what became void since then is to be had again
             require()
+
+    def _require_rows(self, study: StudyRequest) -> None:
+        require_rows(study)
+        if self.foreign_app is not None and protects_rows(study.terms):
+            raise PeerError(
+                "FS-432",
+                f"this agent runs {self.foreign_app}, and only fedsecure's own app is "
+                "known to keep rows apart",
+            )
 
     def _require_first_terms(
         self, study: StudyRequest, decision: Decision | None

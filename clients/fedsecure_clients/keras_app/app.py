@@ -2,7 +2,8 @@
 
     request   arrays   the global model, one float32 array a layer ("0", "1", ...)
               config   "study", the task's text; "server-round"; "proximal-mu"
-    reply     arrays   the trained weights (train only)
+    reply     arrays   the trained weights (train only); of a task with `unit_clip`
+                       the update alone
               metrics  "num-examples" (rows trained on), "num-measured" (held-out rows
                        that the others are means of) and the study's metrics of the
                        RECEIVED model on the held-out rows

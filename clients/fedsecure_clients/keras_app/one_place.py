@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fedsecure.core.encoding import MeanUpdate
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.frameworks.flower.runtime import task_identity
 from fedsecure.frameworks.flower.strategies import build_strategy
@@ -19,9 +20,10 @@ from fedsecure.frameworks.keras.model_source import from_keras
 from fedsecure.owner.jobs.model_source import Parts
 from fedsecure.owner.run.participants import stand_ins
 from fedsecure.study.config import Study
+from fedsecure.study.round_task import GlobalModel
 from fedsecure.study.terms import StudyRequest
 from fedsecure_clients.keras_app.comparison import Kind
-from fedsecure_clients.keras_app.training import Learner, Weights
+from fedsecure_clients.keras_app.training import Learner, Trained, Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +82,15 @@ class Training:
                 if assignment.step is None:  # a strategy's always has one
                     return weights
                 trained = self.learner.train(weights, number)
-                moved = from_keras(trained.weights).weights.astype(np.float64)
-                update = moved - model.weights
-                if self._is_sum:
-                    update /= max(1, trained.rows)
+                update = self._mean(trained, model)
                 return assignment.step(1, update, {}).arrays()
 
         return step
 
-    @property
-    def _is_sum(self) -> bool:
-        """Whether an update is the sum of the rows' gradients, not their mean."""
+    def _mean(self, trained: Trained, model: GlobalModel) -> MeanUpdate:
+        """Return minus the mean of the rows' gradients: shape (dimension,), float64."""
+        answer = from_keras(trained.weights).weights.astype(np.float64)
         task = self.request.task
-        return task is not None and task.unit_clip is not None
+        if task is None or task.unit_clip is None:
+            return answer - model.weights
+        return answer / max(1, trained.rows)

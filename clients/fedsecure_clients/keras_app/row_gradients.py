@@ -4,19 +4,24 @@ For studies whose step is "gradient". Runs at the data owner, as module `trainin
 differs is that every number that leaves is made of one number, or vector, for each row,
 cut to a public bound before anything is added up:
 
-    train      received weights - sum over rows of the row's gradient, cut to unit_clip
+    train      the update: minus the sum over rows of the gradient, cut to unit_clip
     evaluate   means over rows of the row's loss, right or wrong, and bin, each cut to
                the metric's declared range
 
 A row is trained on or held out by itself (`dataset.split_by_row`), and one whose loss,
-gradient or output is not finite counts in nothing. Without `unit_clip` nothing is cut,
-and the step is down the MEAN of the rows' gradients: FedSGD [MMR+17].
+gradient or output is not finite counts in nothing. The update is answered as it is:
+received weights less the sum, as float32, would round it by what the weights are, and
+who chooses large weights could so make one row move it by more.
+
+Without `unit_clip` nothing is cut, and the answer is received weights less the MEAN of
+the rows' gradients: FedSGD [MMR+17].
 
 Guarantee: taking one row away moves the update by at most `unit_clip` (L2), whatever
-the rows are, and each sum of a metric by at most its range. Every row is cut to
-`unit_clip` less a part in 2**10, for weights travel as float32: rounding them moves an
-update by at most 2**-23 (||weights|| + 2 ||update||), which that part covers up to
-||weights|| + 2 ||update|| = 2**13 unit_clip.
+the rows and the weights are, and each sum of a metric by at most its range. Rows are
+cut to `unit_clip` less a part in 2**10, for the update is float32: rounding moves it by
+at most 2**-24 ||update||, and one that is longer than the round's clip is scaled down
+to it, with its rounding. So that part suffices where the clip is at most 2**13 times
+`unit_clip`; `require_rows` (`fedsecure.study.row_terms`) checks that.
 
 [MMR+17] McMahan et al., "Communication-efficient learning of deep networks from
 decentralized data", AISTATS 2017.
@@ -60,7 +65,7 @@ class RowLearner(Learner):
     def train(
         self, weights: Weights, server_round: int, proximal_mu: float = 0.0
     ) -> Trained:
-        """Take one step of length 1 down the cut gradients; see the module.
+        """Return the rows' gradients, cut and added up; see the module.
 
         Args:
             weights: The global model: one float32 array a layer, of its shape.
@@ -75,14 +80,18 @@ class RowLearner(Learner):
             raise PeerError("FS-423", "a proximal term for a step that is one gradient")
         self._start(weights)
         clip = self._task.unit_clip
-        cut = math.inf if clip is None else clip * (1 - ROUNDING)
-        total, count = self._rows.gradient_sum(self._training, cut)
-        whole = max(1, count) if clip is None else 1
-        with np.errstate(over="ignore"):  # said below
-            stepped = self._stepped(weights, [part / whole for part in total])
-        if not all(np.isfinite(array).all() for array in stepped):
+        with np.errstate(over="ignore"):  # told below
+            if clip is None:
+                total, count = self._rows.gradient_sum(self._training, math.inf)
+                answer = self._less(weights, [part / max(1, count) for part in total])
+            else:
+                total, count = self._rows.gradient_sum(
+                    self._training, clip * (1 - ROUNDING)
+                )
+                answer = self._less([np.zeros_like(one) for one in weights], total)
+        if not all(np.isfinite(array).all() for array in answer):
             raise PeerError("FS-230", f"weights in round {server_round}")
-        return Trained(stepped, count)
+        return Trained(answer, count)
 
     def evaluate(self, weights: Weights) -> Evaluated:
         """Score the held-out rows with `weights`, each row by itself.
@@ -112,11 +121,11 @@ class RowLearner(Learner):
         losses, outputs = self._rows.scores(self._held_out)
         return float(losses.mean()) if len(losses) else math.nan, outputs
 
-    def _stepped(self, weights: Weights, steps: Sums) -> Weights:
-        """Return weights less a step on those that are trained."""
+    def _less(self, start: Weights, steps: Sums) -> Weights:
+        """Return arrays less a step on those that are trained."""
         places = {id(v): at for at, v in enumerate(self._model.weights)}
-        stepped = list(weights)
+        less = list(start)
         for variable, step in zip(self._model.trainable_variables, steps, strict=True):
             at = places[id(variable)]
-            stepped[at] = (weights[at].astype(np.float64) - step).astype(np.float32)
-        return stepped
+            less[at] = (start[at].astype(np.float64) - step).astype(np.float32)
+        return less

@@ -49,7 +49,8 @@ SHUFFLE_DOMAIN: Final = b"fedsecure v1 order of rows"
 class Trained:
     """What a train round makes of the global model, and of how many rows.
 
-    `weights` are one float32 array a layer, of its shape.
+    `weights` are one float32 array a layer, of its shape: the trained weights, or, of a
+    task with `unit_clip`, the update alone.
     """
 
     weights: Weights = field(repr=False)

@@ -4,8 +4,12 @@
     shard, seal, store, send > reply with two receipts
 
 The app and inner mods see an ordinary Flower message and answer with an ordinary
-reply; of that reply only the update, the example count and the declared metrics are
+reply; of that reply only the update, the counts of rows and the declared metrics are
 used, and they leave this machine as input shares alone.
+
+Noise cannot hide whether a data owner answers. So in a round with noise an app that
+refuses because its numbers are not finite does not end the round here: it is answered
+with a `Measurement` of NaN, of which the core makes zeros.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,11 +20,14 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from numpy.typing import NDArray
 
 from fedsecure.contributor.contribution import Contributor, ReceivedTask, weight_of
+from fedsecure.core.params import Scalar
 from fedsecure.core.scheme import Measurement
-from fedsecure.errors import PeerError
+from fedsecure.errors import FedsecureError, PeerError
 from fedsecure.frameworks.flower import wire
+from fedsecure.protocol.parameters import sent_scalars
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.round_task import RoundTask
+from fedsecure.study.row_terms import protects_rows
 from fedsecure.study.terms import Terms, terms_of
 from fedsecure.system.crash_points import Point, crash_point
 
@@ -30,6 +37,7 @@ Mod = Callable[[Message, Context, Call], Message]
 MetricValue = int | float | list[int] | list[float]
 
 EXAMPLES = "num-examples"
+MEASURED = "num-measured"
 
 
 def _without_end(_deadline: float) -> AbstractContextManager[None]:
@@ -53,11 +61,11 @@ def secret_sharing_mod(contributor: Contributor, until: Limit = _without_end) ->
         accepted = contributor.accept(offer, facts)
         if not contributor.has_contributed(accepted):
             message.content = for_app(task)
-            with until(accepted.spec.statement.deadline):
-                reply = call_next(message, context)
-            crash_point(Point.TRAINED)
             terms = terms_of(accepted.spec.statement)
-            contributor.contribute(accepted, measured(terms, task, reply))
+            with until(accepted.spec.statement.deadline):
+                measurement = ask_app(terms, task, lambda: call_next(message, context))
+            crash_point(Point.TRAINED)
+            contributor.contribute(accepted, measurement)
         receipts = contributor.deliver(accepted)
         tokens = [receipts[name].token for name in sorted(receipts)]
         return Message(wire.pack_receipts(tokens), reply_to=message)
@@ -75,8 +83,27 @@ def for_app(task: RoundTask) -> RecordDict:
     )
 
 
+def ask_app(terms: Terms, task: RoundTask, app: Callable[[], Message]) -> Measurement:
+    """Ask an app, and return what is shared of its answer. Run by an agent.
+
+    Raises:
+        FedsecureError: What the app raised, but, in a round with noise, that its
+            numbers are not finite; FS-365 to FS-367 as `measured`.
+    """
+    try:
+        reply = app()
+    except FedsecureError as error:
+        if terms.privacy is None or not error.problem.not_finite:
+            raise
+        return _nothing(terms, task)
+    return measured(terms, task, reply)
+
+
 def measured(terms: Terms, task: RoundTask, reply: Message) -> Measurement:
     """Turn a ClientApp's reply into what is shared. Run by an agent.
+
+    Where noise hides single rows, the reply's arrays are the update itself, for
+    weights less an update would be rounded by what the weights are.
 
     Raises:
         PeerError: FS-365 to FS-367; told to the data owner alone.
@@ -84,10 +111,33 @@ def measured(terms: Terms, task: RoundTask, reply: Message) -> Measurement:
     if reply.has_error():
         raise PeerError("FS-365", "the ClientApp replied with an error")
     metrics = _metrics(reply.content)
-    weight = weight_of(_examples(metrics), terms.weighting, terms.weight_cap)
+    values = _declared(terms, task, metrics)
     train = task.purpose is Purpose.TRAIN
-    update = _update(task, reply.content) if train else None
-    return Measurement(update, weight, _declared(terms, metrics))
+    arrays = _arrays(task, reply.content) if train else None
+    if protects_rows(terms):
+        rows, over = _count(metrics, EXAMPLES), _count(metrics, MEASURED)
+        return Measurement(arrays, rows, values, over)
+    update = None if arrays is None else arrays - task.weights
+    return Measurement(update, _weight(terms, metrics), values)
+
+
+def _nothing(terms: Terms, task: RoundTask) -> Measurement:
+    """Return the measurement of who has none."""
+    train = task.purpose is Purpose.TRAIN
+    update = np.full(task.weights.size, np.nan, np.float32) if train else None
+    values = {one.name: [np.nan] * one.size for one in _sent(terms, task)}
+    return Measurement(update, 0, values, 0)
+
+
+def _sent(terms: Terms, task: RoundTask) -> tuple[Scalar, ...]:
+    """Return the declared metrics that this round sends."""
+    return sent_scalars(terms.scalars, terms.privacy, task.purpose)
+
+
+def _weight(terms: Terms, metrics: Mapping[str, MetricValue]) -> int:
+    if terms.privacy is not None:  # equal weights; and no number of examples matters
+        return terms.weight_cap
+    return weight_of(_count(metrics, EXAMPLES), terms.weighting, terms.weight_cap)
 
 
 def _metrics(content: RecordDict) -> dict[str, MetricValue]:
@@ -97,28 +147,28 @@ def _metrics(content: RecordDict) -> dict[str, MetricValue]:
     return dict(records[0])
 
 
-def _examples(metrics: Mapping[str, MetricValue]) -> int:
-    value = metrics.get(EXAMPLES)
+def _count(metrics: Mapping[str, MetricValue], name: str) -> int:
+    value = metrics.get(name)
     if not isinstance(value, int):
-        raise PeerError("FS-366", f"{EXAMPLES} is missing or no whole number")
+        raise PeerError("FS-366", f"{name} is missing or no whole number")
     return value
 
 
 def _declared(
-    terms: Terms, metrics: Mapping[str, MetricValue]
+    terms: Terms, task: RoundTask, metrics: Mapping[str, MetricValue]
 ) -> dict[str, MetricValue]:
-    missing = [field.name for field in terms.scalars if field.name not in metrics]
+    names = [one.name for one in _sent(terms, task)]
+    missing = [name for name in names if name not in metrics]
     if missing:
         raise PeerError("FS-366", f"the reply lacks {', '.join(missing)}")
-    return {field.name: metrics[field.name] for field in terms.scalars}
+    return {name: metrics[name] for name in names}
 
 
-def _update(task: RoundTask, content: RecordDict) -> NDArray[np.float32]:
+def _arrays(task: RoundTask, content: RecordDict) -> NDArray[np.float32]:
     records = list(content.array_records.values())
     if len(records) != 1:
         raise PeerError("FS-367", f"the reply has {len(records)} ArrayRecords, not 1")
-    layers, weights = wire.flatten(records[0])
+    layers, values = wire.flatten(records[0])
     if layers != task.layers:
         raise PeerError("FS-367", "the reply's layers are not those of the task")
-    update: NDArray[np.float32] = weights - task.weights
-    return update
+    return values

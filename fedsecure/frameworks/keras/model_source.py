@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedsecure.errors import OperatorError
+from fedsecure.errors import OperatorError, PeerError
 from fedsecure.owner.jobs.model_source import Parts
 from fedsecure.study.config import Study
 from fedsecure.study.keras.building import build_model
 from fedsecure.study.keras.statistics import as_declared
 from fedsecure.study.model_data import ModelData
 from fedsecure.study.round_task import GlobalModel, Weights, joined
+from fedsecure.study.row_terms import require_rows
 from fedsecure.study.terms import StudyRequest
 from fedsecure.system.durability import sync
 
@@ -60,10 +61,16 @@ def keras_model(study: Study) -> KerasModel:
     """Build a study's model; run by the model owner, whose file it is.
 
     Raises:
-        OperatorError: As `build_model`.
+        OperatorError: As `build_model`; FS-200 for a clip that is too long beside
+            unit_clip.
     """
     model, data = build_model(study)
-    return KerasModel(model, study.request(data), parts_of(model, data))
+    request = study.request(data)
+    try:
+        require_rows(request)
+    except PeerError as error:
+        raise OperatorError(error.code, error.detail) from error
+    return KerasModel(model, request, parts_of(model, data))
 
 
 def from_keras(weights: list[Weights]) -> GlobalModel:

@@ -39,15 +39,16 @@ from tests.protocol.federation import (
 from tests.protocol.private_rounds import (
     DELTA,
     PRIVACY,
+    any_task,
     asked,
     at_once,
     budget_for,
     private_measurement,
 )
 
-__all__ = ["at_once"]  # a fixture
+__all__ = ["any_task", "at_once"]  # fixtures
 
-pytestmark = pytest.mark.usefixtures("at_once")
+pytestmark = pytest.mark.usefixtures("any_task", "at_once")
 
 ROUNDS: Final = 3  # that a budget holds
 ALL_PURPOSES: Final = Policy(studies="any", purposes=frozenset(Purpose))
