@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from flwr.app import ArrayRecord, Context, Message
 
+from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.errors import OperatorError
 from fedsecure.frameworks.flower.runtime import task_identity
 from fedsecure.frameworks.flower.secure_aggregation import SecureAggregation
@@ -17,9 +18,11 @@ from fedsecure.frameworks.flower.strategies import build_strategy
 from fedsecure.frameworks.keras.model_source import parts_of
 from fedsecure.owner.run.plan import Plan
 from fedsecure.owner.run.soundness import DivergedError
-from fedsecure.protocol.statements import Weighting
+from fedsecure.protocol.statements import PrivacyField, Weighting
 from fedsecure.study.config import Study, load_study
 from fedsecure.study.keras.building import build_model
+from fedsecure.study.task import STUDY
+from fedsecure.study.terms import StudyRequest
 from fedsecure_clients.data.dataset import Dataset, load
 from fedsecure_clients.keras_app.app import evaluated, trained
 from fedsecure_clients.keras_app.learners import learner_of
@@ -182,3 +185,44 @@ def test_fewer_sites_than_a_sum_needs_are_said(
     rehearsal = rehearsal_of(study, two)
     rehearsal.run(model.get_weights(), 1)
     assert "would open nothing: these are 2 sites" in next(iter(rehearsal.notes))
+
+
+def test_a_rehearsal_with_noise_takes_the_step_on_the_mean_of_the_cut_gradients(
+    sites: Mapping[str, Dataset], tmp_path: Path
+) -> None:
+    steps = {"server_learning_rate": 3.0}
+    study = study_with(
+        {"strategy": "FedAvgM", "options": steps, "clip": 100.0}, tmp_path
+    )
+    changes = {"step": "gradient", "local_epochs": 1}
+    study = replace(study, training=study.training.model_copy(update=changes))
+    model, data = build_model(study)
+    task = study.task(data).model_copy(update={"unit_clip": 0.5})
+    privacy = PrivacyField(
+        unit=Unit.ROW,
+        unit_clip=0.5,
+        noise=0.1,
+        scalar_noise=0.1,
+        evaluation_noise=0.1,
+        every_round=False,
+        epsilon=1e9,
+        delta=1e-5,
+    )
+    terms = study.terms(data).model_copy(update={"privacy": privacy})
+    request = StudyRequest({STUDY: task.text}, terms)
+    learners = {name: learner_of(task, rows) for name, rows in sites.items()}
+    start = model.get_weights()
+    rehearsal = Rehearsal(
+        study, request, parts_of(model, data), learners, secrets.token_bytes
+    )
+    got = rehearsal.run(start, 1)
+    answers = [one.train(start, 1) for one in learners.values()]
+    rows = sum(one.rows for one in answers)
+    assert rows > 600
+    for place, (ours, first) in enumerate(zip(got, start, strict=True)):
+        total = np.sum([one.weights[place] for one in answers], axis=0)
+        np.testing.assert_allclose(ours, first + 3 * total / rows, atol=2e-3)
+        assert np.abs(total).max() * 3 / rows > 1e-2
+    trained, evaluated = rehearsal.figures
+    assert (trained.undefined, evaluated.in_set) == (0, 4)
+    assert any("Noise was drawn" in note for note in rehearsal.notes)

@@ -4,7 +4,9 @@ All that decides the outcome is the real run's own code: the strategy and what i
 see (`flower.wrapped`), what an agent answers (`keras_app.app`) and makes of it
 (`flower.mod`), clip, fixed point, weights and both shares (`core.scheme`), and when a
 run has diverged (`owner.run.soundness`). So its model is the one that a federation of
-these sites would get, bit by bit, as long as nobody is missing.
+these sites would get, bit by bit, as long as nobody is missing. With noise it is one
+that they might get: the noise is drawn as both aggregators would, and differs from time
+to time.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +17,14 @@ from hashlib import sha256
 import numpy as np
 from flwr.app import Message
 
+from fedsecure.core.gaussian_release import mechanism_of
 from fedsecure.core.params import Params
+from fedsecure.core.release import (
+    SEED_BYTES,
+    ReleaseContext,
+    keys_of,
+    release,
+)
 from fedsecure.core.scheme import (
     EXPANSION_BYTES,
     RAND_BYTES,
@@ -29,7 +38,7 @@ from fedsecure.core.scheme import (
     unshard,
 )
 from fedsecure.errors import OperatorError, PeerError
-from fedsecure.frameworks.flower.mod import for_app, measured
+from fedsecure.frameworks.flower.mod import ask_app, for_app
 from fedsecure.frameworks.flower.runtime import task_identity
 from fedsecure.frameworks.flower.strategies import build_strategy
 from fedsecure.frameworks.flower.wrapped import Wrapped
@@ -39,7 +48,7 @@ from fedsecure.owner.jobs.model_source import Parts
 from fedsecure.owner.recorder import figures_of
 from fedsecure.owner.run.participants import stand_ins
 from fedsecure.owner.run.soundness import Measured, Soundness
-from fedsecure.protocol.parameters import scalars_of, statistics_of
+from fedsecure.protocol.parameters import noise_of, sent_scalars, statistics_of
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.config import Study
 from fedsecure.study.remarks import Figures, over_all
@@ -58,8 +67,8 @@ class Rehearsal:
         request: What every site would agree to.
         parts: Of its model.
         learners: By site, in ascending order of names.
-        rand: `rand(n)` returns n random bytes: shares are made of them, and nothing of
-            them is left in the sum.
+        rand: `rand(n)` returns n random bytes: shares are made of them, and noise; of
+            shares nothing is left in the sum.
     """
 
     study: Study
@@ -77,6 +86,11 @@ class Rehearsal:
             yield (
                 f"A federation would open nothing: these are {self.min_cohort} sites, "
                 f"and `min_cohort` is {wanted}."
+            )
+        if self.request.terms.privacy is not None:
+            yield (
+                "Noise was drawn as both aggregators would: the next training gets "
+                "another model. Compare several before you choose by it."
             )
         yield from over_all(self.figures)
 
@@ -132,14 +146,15 @@ class Rehearsal:
         dimension = task.weights.size if train else 0
         params = Params.derive(
             dimension=dimension,
-            scalars=scalars_of(terms.scalars),
+            scalars=sent_scalars(terms.scalars, terms.privacy, task.purpose),
             max_reports=len(asked),
             clip=terms.clip,
             weight_cap=terms.weight_cap,
             statistics=statistics_of(terms.statistics, dimension),
+            noise=noise_of(terms.privacy, task.purpose, terms.weighting),
         )
         measurements = [
-            measured(terms, task, self._answer(task, name)) for name in asked
+            ask_app(terms, task, partial(self._answer, task, name)) for name in asked
         ]
         mean = _opened(params, measurements, self.rand)
         return mean.over_at_least(self.min_cohort)
@@ -172,4 +187,16 @@ def _opened(
         aggregate(
             params, vectors, partial(prepare, params, context, "vector", vector, memory)
         )
-    return unshard(params, seeds, vectors)
+    return unshard(params, *(_released(params, one, rand) for one in (seeds, vectors)))
+
+
+def _released(
+    params: Params, total: AggregateShare, rand: Callable[[int], bytes]
+) -> AggregateShare:
+    """Return one aggregator's share as it lets go of it, with its noise if any."""
+    nobody = bytes(sha256().digest_size)
+    context = ReleaseContext(nobody, nobody)
+    keys = keys_of(rand(SEED_BYTES), context)
+    records = release(params, total, mechanism_of(params), keys)
+    plaintext = bytearray().join(records)
+    return AggregateShare.from_plaintext(params, plaintext, total.count)
