@@ -8,6 +8,7 @@
     round_task  the task of one round, and the global model in it
     model_data  a model as it travels
     privacy     what a unit may leak, and the noise that follows from it
+    forecast    what that noise will leave of updates and metrics
     metrics     what is measured and shared
     remarks     what is strange about an opened round
     handover    the study file that data owners get before the first round
