@@ -10,9 +10,12 @@ from rich.text import Text
 
 from fedsecure.owner.recorder import RoundReport
 from fedsecure.protocol.statements import Purpose
+from fedsecure.review.privacy import UNITS
+from fedsecure.study.privacy import Privacy
 from fedsecure.study.remarks import Figures, Kind, over_all, remarks
 from fedsecure.terminal.screen import Console
 from fedsecure.terminal.text_tables import screen
+from fedsecure.terminal.values import measured
 
 # Title and width of each column; rows are printed as they come, so that a training of
 # any length scrolls like a log. Where there is too little room, the last are left out.
@@ -28,20 +31,34 @@ COLUMNS: Final = (
     ("seconds", 9),
     ("kB up", 9),
 )
+NOISY: Final = (  # with noise: no clip rate is known, and metrics have a deviation
+    *COLUMNS[:4],
+    ("epsilon", 10),
+    ("loss", 14),
+    ("AUC", 14),
+    ("accuracy", 14),
+    *COLUMNS[-2:],
+)
 
 
 class RoundTable:
     """Prints a training's progress; on a terminal with a spinner for the stage."""
 
     def __init__(
-        self, title: str, console: Console | None = None, again: str = ""
+        self,
+        title: str,
+        console: Console | None = None,
+        again: str = "",
+        budget: Privacy | None = None,
     ) -> None:
         self._console = console or screen()
         self._title = title
         self._again = again  # what to type before --resume
         self._status = self._console.status("starting", spinner_style="cyan")
         self._printed_header = False
-        self._columns: Sequence[tuple[str, int]] = COLUMNS
+        self._budget = budget  # None: rounds have no noise
+        self._all = NOISY if budget else COLUMNS
+        self._columns: Sequence[tuple[str, int]] = self._all
         self._stage = ""
         self._opened: list[Figures] = []
         self._noted: set[Kind] = set()
@@ -65,6 +82,8 @@ class RoundTable:
     def study(self, digest: str) -> None:
         """Say by which digest data owners know the study."""
         self._console.print(f"study {digest}", soft_wrap=True)
+        if self._budget is not None:
+            self._console.print(_promise(self._budget), soft_wrap=True)
 
     def stage(self, what: str) -> None:
         """Say what is going on now."""
@@ -117,7 +136,7 @@ class RoundTable:
         if not self._printed_header:
             self._print_header()
             self._printed_header = True
-        self._print_line(*_line(report))
+        self._print_line(*_line(report, noisy=self._budget is not None))
         if report.figures is not None:
             self._note(report.figures)
         self._status.update(f"round {report.round + 1}")
@@ -128,7 +147,7 @@ class RoundTable:
             self._columns = self._columns[:-1]
         titles = "".join(title.rjust(width) for title, width in self._columns)
         self._console.print(Text(titles, style="bold cyan"))
-        left_out = [title for title, _ in COLUMNS[len(self._columns) :]]
+        left_out = [title for title, _ in self._all[len(self._columns) :]]
         if left_out:
             names = ", ".join(left_out)
             note = f"left out ({names}): `fedsecure rounds list --json` has them"
@@ -160,7 +179,17 @@ class RoundTable:
         self._console.print(under)
 
 
-def _line(report: RoundReport) -> tuple[Sequence[str], str]:
+def _promise(budget: Privacy) -> str:
+    """Say what the noise of the study's rounds is for."""
+    metrics = "" if budget.every_round else "; metrics are in the evaluation alone"
+    return (
+        f"noise protects {UNITS[budget.unit.value]}: at most epsilon "
+        f"{budget.epsilon:g} at delta {budget.delta:g} over all runs of the study"
+        f"{metrics}"
+    )
+
+
+def _line(report: RoundReport, *, noisy: bool) -> tuple[Sequence[str], str]:
     """Return the cells of a line, and what has to be said about the round."""
     number = str(report.round)
     if report.purpose is Purpose.EVALUATE:
@@ -173,14 +202,15 @@ def _line(report: RoundReport) -> tuple[Sequence[str], str]:
         return [number, sites, *received], f"void: {report.reason}"
     figures = report.figures
     share = None if figures is None else figures.clip_rate
+    clipped = "" if share is None else f"{share:.0%}"
     cells = [
         number,
         sites,
         *received,
-        "" if share is None else f"{share:.0%}",
-        _number(report.metrics.get("loss"), 4),
-        _number(report.metrics.get("auc"), 3),
-        _number(report.metrics.get("accuracy"), 3),
+        f"{report.epsilon or 0.0:.2f}" if noisy else clipped,
+        _metric(report, "loss", 4),
+        _metric(report, "auc", 3),
+        _metric(report, "accuracy", 3),
         f"{report.seconds:.2f}",
         f"{report.bytes_up / 1000:.1f}",
     ]
@@ -188,5 +218,11 @@ def _line(report: RoundReport) -> tuple[Sequence[str], str]:
     return cells, f"missing: {missing}" if missing else ""
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "n/a" if value is None else f"{value:.{digits}f}"
+def _metric(report: RoundReport, name: str, digits: int) -> str:
+    """Return a metric; n/a where it is not defined, a dash where none was asked for."""
+    if not report.metrics:
+        return "-"
+    value = report.metrics.get(name)
+    if value is None:
+        return "n/a"
+    return measured(value, digits, report.deviations.get(name)).plain

@@ -92,7 +92,9 @@ def command(
     quiet()
     with (
         interruptible(),
-        RoundTable(study.title, again=f"--config {config} ") as table,
+        RoundTable(
+            study.title, again=f"--config {config} ", budget=study.privacy
+        ) as table,
         open_owner(settings, table.stage) as owner,
     ):
         progress = Progress(

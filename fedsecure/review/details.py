@@ -57,6 +57,7 @@ class RoundDetail:
     round: RoundRow
     spec: RoundSpec
     metrics: Mapping[str, float | None]
+    deviations: Mapping[str, float | None]
     clipped: int | None
     clamped: int | None
     stage_seconds: Mapping[str, float]
@@ -85,11 +86,13 @@ def read_detail(session: Session, run: RunRow, which: str) -> RoundDetail:
     row = records.find_round(session, run.run, which)
     stored_round = session.get_one(Round, row.spec_digest)
     same = records.attempts(session, row)
+    measured = _metrics(session, row.spec_digest)
     return RoundDetail(
         run=run,
         round=row,
         spec=stored(stored_round.spec, RoundSpec).statement,
-        metrics=_metrics(session, row.spec_digest),
+        metrics={one.name: one.value for one in measured},
+        deviations={one.name: one.deviation for one in measured},
         clipped=stored_round.clipped,
         clamped=stored_round.clamped,
         stage_seconds=stored_round.stage_seconds,
@@ -109,9 +112,9 @@ def _plain(value: object) -> Any:
     return value
 
 
-def _metrics(session: Session, spec_digest: str) -> dict[str, float | None]:
+def _metrics(session: Session, spec_digest: str) -> Sequence[Metric]:
     chosen = select(Metric).filter_by(spec_digest=spec_digest).order_by(Metric.name)
-    return {metric.name: metric.value for metric in session.scalars(chosen)}
+    return session.scalars(chosen).all()
 
 
 def _files(session: Session, row: Round) -> list[FileRow]:

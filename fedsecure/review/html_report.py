@@ -10,6 +10,7 @@ from html import escape
 from typing import Final
 
 from fedsecure.errors import OperatorError
+from fedsecure.review import privacy
 from fedsecure.review.plots.figure import picture
 from fedsecure.review.records import ParticipationRow, RoundRow, RunRow, strange
 from fedsecure.review.terminal import run_tables
@@ -55,6 +56,7 @@ COLOURS: Final = {
     "failed": "bad",
     "diverged": "bad",
     "rejected": "bad",
+    "budget-spent": "warn",
     "stopped": "warn",
     "running": "warn",
 }
@@ -124,10 +126,26 @@ def _head(run: RunRow, rounds: Sequence[RoundRow]) -> Iterator[str]:
         "first model": origin,
         "newest model (SHA-256)": run.model,
     }
+    facts |= _privacy(run)
     yield "<dl>"
     for name, value in facts.items():
         yield f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
     yield "</dl>"
+    if any(row.bare for row in rounds):
+        yield f'<p class="faint">{_text(privacy.BARE)}</p>'
+
+
+def _privacy(run: RunRow) -> dict[str, str]:
+    """Return what noise protects and what was spent, if there is any."""
+    whole = privacy.spent(run)
+    if whole is None:
+        return {}
+    return {
+        "noise protects": privacy.UNITS.get(run.unit or "", "-"),
+        "spent by the study": f"{whole}, at delta {run.delta:g}",
+        "of it by this run": f"epsilon {run.epsilon or 0.0:.2f}, one server corrupt",
+        "this run, for outsiders": f"epsilon {run.epsilon_outsider or 0.0:.2f}",
+    }
 
 
 def _figure(run: RunRow, rounds: Sequence[RoundRow]) -> Iterator[str]:
@@ -161,9 +179,9 @@ def _round(row: RoundRow) -> Iterator[str]:
     yield f"{'-' if row.in_set is None else row.in_set}/{row.cohort}"
     yield values.number(row.total_weight, 0).plain
     yield values.percent(row.clip_rate).plain
-    yield run_tables.metric(row, row.loss, 4).plain
-    yield run_tables.metric(row, row.accuracy, 3).plain
-    yield run_tables.metric(row, row.auc, 3).plain
+    yield run_tables.metric(row, "loss", 4).plain
+    yield run_tables.metric(row, "accuracy", 3).plain
+    yield run_tables.metric(row, "auc", 3).plain
     yield values.number(row.seconds, 1).plain
     yield values.size(row.bytes_up).plain
     yield _coloured(row.verdict or "-")

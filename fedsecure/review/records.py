@@ -109,6 +109,16 @@ class RoundRow:
         return number if alone else f"{number}.{self.attempt}"
 
     @property
+    def bare(self) -> bool:
+        """Whether it carried no metrics, as rounds of training with noise usually."""
+        measured = self.loss, self.accuracy, self.auc
+        return (
+            self.rho is not None
+            and self.purpose == "train"
+            and not any(one is not None for one in measured)
+        )
+
+    @property
     def figures(self) -> Figures | None:
         """What may be strange about it; None: it was not opened."""
         if self.state != "opened":

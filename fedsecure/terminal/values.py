@@ -3,6 +3,7 @@
 What is not printable is replaced: a reason may quote what another party sent.
 """
 
+import math
 from typing import Final
 
 from rich.text import Text
@@ -15,6 +16,7 @@ STYLES: Final = {
     "void": "red",
     "failed": "red",
     "diverged": "red",
+    "budget-spent": "yellow",
     "stopped": "yellow",
     "running": "cyan",
     "proposed": "cyan",
@@ -46,6 +48,20 @@ def stated(value: str) -> Text:
 def number(value: float | None, digits: int) -> Text:
     """Return a number with a fixed number of digits after the point."""
     return plain(None if value is None else f"{value:,.{digits}f}")
+
+
+def measured(value: float, digits: int, deviation: float | None) -> Text:
+    """Return a number that noise may have moved, such as 0.79 ± 0.05.
+
+    Args:
+        value: The number.
+        digits: After the point, where it is exact.
+        deviation: The standard deviation of the noise; None: there is none.
+    """
+    if not deviation:
+        return number(value, digits)
+    digits = min(digits, max(2, -math.floor(math.log10(deviation))))
+    return plain(f"{value:,.{digits}f} \N{PLUS-MINUS SIGN} {deviation:,.{digits}f}")
 
 
 def percent(value: float | None) -> Text:

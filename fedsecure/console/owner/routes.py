@@ -26,7 +26,7 @@ from fedsecure.console.rendering import present, segment
 from fedsecure.console.shell import Console
 from fedsecure.errors import PeerError
 from fedsecure.owner.store.records import Verdict
-from fedsecure.review import records
+from fedsecure.review import privacy, records
 from fedsecure.review.choosing import Judged
 from fedsecure.review.reading import open_round_store
 from fedsecure.review.terminal import round_page, run_tables
@@ -104,6 +104,9 @@ class Routes:
             columns=present(run_tables.columns_for(shown.rounds), "model"),
             verdicts=list(Judged),
             href=_page_of,
+            metric=run_tables.metric,
+            noise=privacy.told(shown.run),
+            bare=privacy.BARE,
         )
 
     def curves(self, run: str, theme: str = "light") -> Response:

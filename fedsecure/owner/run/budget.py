@@ -107,6 +107,6 @@ def _require_room(
     if after > privacy.epsilon:
         raise BudgetSpentError(
             f"{dearest} has given epsilon {epsilon(before, privacy.delta):.3g} of "
-            f"{privacy.epsilon:g} at delta {privacy.delta:g}; with what comes next it "
-            f"would be {after:.3g}",
+            f"{privacy.epsilon:g} at delta {privacy.delta:g}; with what is still to "
+            f"come it would be {after:.3g}",
         )

@@ -1,7 +1,9 @@
 """What there is to draw of a run: points, bars and marks, all over the same axis.
 
     points   metrics are of the model that a round started from: train round r gives
-             the point at r - 1 completed rounds, the final evaluation the last one
+             the point at r - 1 completed rounds, the final evaluation the last one;
+             with noise each has a bar of one standard deviation each way
+    line     what all openings of the run have cost by then, as epsilon
     bars     what a round itself did stands at its own number: clip rate, set
     marks    cohorts of which somebody was missing, and void attempts; those of the
              final evaluation just after the last round
@@ -14,8 +16,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
+from fedsecure.core.dp.accountant import PICO, epsilon
 from fedsecure.errors import OperatorError
 from fedsecure.review.records import RoundRow, RunRow
 
@@ -24,11 +28,15 @@ AFTER: Final = 0.75  # rounds from the last one to the marks of the final evalua
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A metric of the global model: `values[i]` after `at[i]` rounds, NaN: n/a."""
+    """A metric of the global model: `values[i]` after `at[i]` rounds, NaN: n/a.
+
+    `noise[i]` is the standard deviation of the noise in it; 0: there is none.
+    """
 
     name: str
     at: Sequence[int]
     values: Sequence[float]
+    noise: Sequence[float] = ()
 
     @property
     def defined(self) -> list[int]:
@@ -49,8 +57,11 @@ class Curve:
     @property
     def span(self) -> tuple[float, float]:
         """Least and largest value."""
-        numbers = [self.values[i] for i in self.defined]
-        return min(numbers), max(numbers)
+        moved = self.noise or [0.0] * len(self.values)
+        return (
+            min(self.values[i] - moved[i] for i in self.defined),
+            max(self.values[i] + moved[i] for i in self.defined),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,23 @@ class Bars:
     clip_rates: Sequence[float]  # part of the set, 0 to 1; NaN: not known
     cohorts: Sequence[int]
     sets: Sequence[int]
+
+    @property
+    def clipping(self) -> bool:
+        """Whether the clip rate of any round is known: it is not, with noise."""
+        return not all(map(math.isnan, self.clip_rates))
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a run has cost: epsilon `values[i]` after `at[i]` rounds, of the budget.
+
+    One server corrupt; for who is in every set.
+    """
+
+    at: Sequence[float]
+    values: Sequence[float]
+    budget: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +104,8 @@ class Curves:
         missing: Position -> how many of the cohort are not in the opened sum.
         void: Position -> how many attempts there are void.
         most: The largest cohort that was asked.
+        spending: What openings have cost; None: there is no noise, or what earlier
+            ones cost is not known here.
     """
 
     first: int
@@ -85,6 +115,7 @@ class Curves:
     missing: Mapping[float, int]
     void: Mapping[float, int]
     most: int
+    spending: Spending | None = None
 
 
 def curves(run: RunRow, rounds: Sequence[RoundRow]) -> Curves:
@@ -113,17 +144,40 @@ def curves(run: RunRow, rounds: Sequence[RoundRow]) -> Curves:
         missing={_place(row, last): _missing(row) for row in opened if _missing(row)},
         void=Counter(_place(row, last) for row in void),
         most=max(row.cohort for row in rounds),
+        spending=_spending(run, rounds, last) if first == 0 else None,
     )
 
 
 def _metrics(opened: Sequence[RoundRow], last: int) -> list[Curve]:
-    at = [row.round - 1 if _trains(row) else last for row in opened]
-    loss = Curve("Loss", at, [_number(row.loss) for row in opened])
-    auc = Curve("AUC", at, [_number(row.auc) for row in opened])
-    accuracy = Curve("Accuracy", at, [_number(row.accuracy) for row in opened])
+    measured = [row for row in opened if not row.bare]
+    loss = _curve("Loss", measured, last)
+    auc = _curve("AUC", measured, last)
+    accuracy = _curve("Accuracy", measured, last)
     # Accuracy speaks where no AUC is measured, as with more than two classes.
     shown = [loss, auc if auc.defined else accuracy]
     return [curve for curve in shown if curve.defined]
+
+
+def _curve(name: str, measured: Sequence[RoundRow], last: int) -> Curve:
+    column = name.lower()
+    return Curve(
+        name,
+        [row.round - 1 if _trains(row) else last for row in measured],
+        [_number(getattr(row, column)) for row in measured],
+        [getattr(row, f"{column}_deviation") or 0.0 for row in measured],
+    )
+
+
+def _spending(run: RunRow, rounds: Sequence[RoundRow], last: int) -> Spending | None:
+    if run.epsilon_budget is None or run.delta is None:
+        return None
+    charged = [row for row in rounds if row.rho]
+    total = accumulate(round((row.rho or 0.0) * PICO) for row in charged)
+    return Spending(
+        [0.0, *(float(_place(row, last)) for row in charged)],
+        [0.0, *(epsilon(rho, run.delta) for rho in total)],
+        run.epsilon_budget,
+    )
 
 
 def _bars(trained: Sequence[RoundRow]) -> Bars:

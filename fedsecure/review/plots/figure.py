@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fedsecure.errors import OperatorError
+from fedsecure.review import privacy
 from fedsecure.review.plots import panels
 from fedsecure.review.plots.curves import Curves, curves
 from fedsecure.review.records import RoundRow, RunRow
@@ -55,6 +56,7 @@ DARK: Final[Mapping[str, str]] = {  # what each colour becomes on a dark page
     panels.CLIPPED: "#d490b4",
     panels.LOSS: "#5bb3ea",
     panels.QUALITY: "#4fc6a1",
+    panels.EPSILON: "#b79be0",
 }
 METADATA: Final[Mapping[Form, dict[str, Any]]] = {
     "png": {"Software": None},
@@ -131,7 +133,8 @@ def draw(run: RunRow, shown: Curves, *, titled: bool = True) -> Figure:
     lanes = panels.lanes(shown)
     heights = [
         *(panels.CURVE for _ in shown.metrics),
-        *([panels.clip_height(shown.bars)] if shown.bars.at else []),
+        *([panels.SPENT] if shown.spending else []),
+        *([panels.clip_height(shown.bars)] if shown.bars.clipping else []),
         panels.sets_height(lanes),
     ]
     title, facts = (_title(run), _facts(run)) if titled else ([], [])
@@ -142,7 +145,9 @@ def draw(run: RunRow, shown: Curves, *, titled: bool = True) -> Figure:
     empty = _empty_panels(figure, header, heights, shown)
     for curve in shown.metrics:
         panels.draw_curve(next(empty), curve)
-    if shown.bars.at:
+    if shown.spending is not None:
+        panels.draw_spending(next(empty), shown.spending)
+    if shown.bars.clipping:
         panels.draw_clip_rate(next(empty), shown.bars)
     lowest = next(empty)
     panels.draw_sets(lowest, shown, lanes)
@@ -157,11 +162,13 @@ def _title(run: RunRow) -> list[str]:
 
 
 def _facts(run: RunRow) -> list[str]:
+    noise = privacy.briefly(run)
     return [
         f"{run.run}: {run.state}, {run.opened_rounds:,} of {run.planned_rounds:,} "
         "rounds opened",
         f"{run.strategy}, weights {run.weighting}, clip {run.clip:g}, sums of at least "
         f"{run.min_cohort:,} data owners",
+        *([noise] if noise else []),
     ]
 
 

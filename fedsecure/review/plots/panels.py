@@ -1,6 +1,7 @@
 """The panels of a run's picture, each drawn on axes of its own.
 
     curve      a metric over the completed rounds, with its last value beside it
+    spending   epsilon over the rounds, below the line of the budget
     clip rate  a bar a round
     sets       a bar a round, and rows of marks above: who was missing, what is void
 
@@ -22,12 +23,14 @@ from matplotlib.ticker import (
     StrMethodFormatter,
 )
 
-from fedsecure.review.plots.curves import AFTER, Bars, Curve, Curves
+from fedsecure.review.plots.curves import AFTER, Bars, Curve, Curves, Spending
+from fedsecure.terminal.values import measured
 
 # Inches.
 SPAN: Final = 6.3  # width of every panel
 LABELS: Final = 0.5  # room left of it for the numbers of the vertical axis
 CURVE: Final = 1.45  # heights
+SPENT: Final = 0.9
 CLIP: Final = 0.7
 NOTHING: Final = 0.03  # of a panel whose note says everything
 SET: Final = 0.4
@@ -46,6 +49,7 @@ VOID: Final = "#A50F15"
 CLIPPED: Final = "#A3527F"
 LOSS: Final = "#0072B2"
 QUALITY: Final = "#00795A"
+EPSILON: Final = "#7A4FA3"
 
 FEW: Final = 40  # up to here every round has a marker and a bar of its own
 MANY: Final = 200  # from here on lines are thin
@@ -86,13 +90,17 @@ def draw_curve(axes: Axes, curve: Curve) -> None:
     _name(axes, curve.name, f"n/a in {_count(gaps, 'round')}" if gaps else "")
     last = curve.defined[-1]
     value = curve.values[last]
+    noise = curve.noise[last] if curve.noise else 0.0
     if curve.name == "Loss":
         color, words = LOSS, _brief(value)
         _scale_loss(axes, *curve.span)
     else:
         color, words = QUALITY, f"{value:.3f}"
         _scale(axes, *curve.span, 0.1, most=1.0)
+    if noise:
+        words = measured(value, 3, noise).plain
     points = len(curve.at)
+    _noise(axes, curve, color)
     axes.plot(
         curve.at,
         curve.values,
@@ -106,6 +114,30 @@ def draw_curve(axes: Axes, curve: Curve) -> None:
         clip_on=False,
     )
     _label(axes, (curve.at[last], value), "data", words, color)
+
+
+def _noise(axes: Axes, curve: Curve, color: str) -> None:
+    """Draw a bar of one standard deviation each way, where there is noise."""
+    noisy = [i for i in curve.defined if curve.noise and curve.noise[i]]
+    if noisy:
+        places = [curve.at[i] for i in noisy]
+        heights = [curve.values[i] for i in noisy]
+        spread = [curve.noise[i] for i in noisy]
+        axes.errorbar(
+            places, heights, spread, fmt="none", ecolor=color, capsize=4, elinewidth=1.1
+        )
+
+
+def draw_spending(axes: Axes, spending: Spending) -> None:
+    """Draw what openings have cost, and what they may cost."""
+    _name(axes, "Epsilon", "spent by this run; the line is the budget of its study")
+    axes.set_ylim(0, 1.12 * max([spending.budget, *spending.values]))
+    axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    axes.axhline(spending.budget, color=VOID, linewidth=1.1, linestyle=(0, (4, 2)))
+    at, values = spending.at, spending.values
+    axes.step(at, values, where="post", color=EPSILON, lw=1.8)
+    axes.fill_between(at, values, step="post", color=EPSILON, alpha=0.15, lw=0)
+    _label(axes, (1, values[-1]), MARGIN, f"{values[-1]:.2f}", EPSILON)
 
 
 def clip_height(bars: Bars) -> float:

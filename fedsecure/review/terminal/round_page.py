@@ -8,13 +8,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from fedsecure.core.dp.sensitivity import Unit
+from fedsecure.protocol.statements import PrivacyField
 from fedsecure.review.details import FileRow, RoundDetail, StatementRow
+from fedsecure.review.privacy import BARE
 from fedsecure.review.records import EventRow, ParticipationRow, RoundRow
 from fedsecure.review.terminal.run_tables import judged, outcome
 from fedsecure.study.remarks import remarks
 from fedsecure.terminal.text_tables import Column, Listing, table
 from fedsecure.terminal.values import (
     digest,
+    measured,
     moment,
     number,
     percent,
@@ -93,8 +97,24 @@ def asked(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
         step = f"{spec.suite}, steps of 2^{-spec.fraction_bits}"
         yield "fixed point", plain(step)
     yield "scalars", plain(scalars)
+    if spec.privacy is not None:
+        yield from _noise(spec.privacy)
     yield "task", plain(spec.task)
     yield "spec", plain(row.spec_digest)
+
+
+def _noise(privacy: PrivacyField) -> Iterable[tuple[str, Text]]:
+    """Yield what each aggregator was to add, and for what budget."""
+    unit = f"{privacy.unit}, which adds at most {privacy.unit_clip:g} (L2)"
+    yield "protected unit", plain(unit)
+    multiples = (
+        f"{privacy.noise:.4g} times that on the update; on scalars "
+        f"{privacy.scalar_noise:.4g} times, in an evaluation "
+        f"{privacy.evaluation_noise:.4g} times what one unit adds"
+    )
+    yield "noise of each server", plain(multiples)
+    budget = f"epsilon {privacy.epsilon:g} at delta {privacy.delta:g}, for the study"
+    yield "budget", plain(budget)
 
 
 def came(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
@@ -120,13 +140,18 @@ def came(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
 
 def _opened(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
     row = detail.round
-    yield "weight", plain(f"{row.total_weight:,} in all")
+    by_row = detail.spec.privacy and detail.spec.privacy.unit is Unit.ROW
+    about = "about " if by_row else ""
+    yield "weight", plain(f"{about}{row.total_weight:,} in all")
     if row.clip_rate is not None:
         yield "clipped", _clipped(detail)
     if row.statistics_clip_rate is not None:
         rate = percent(row.statistics_clip_rate)
         yield "statistics clipped", Text.assemble(rate, " of the updates")
-    yield "clamped", plain(f"{detail.clamped} scalars brought into their range")
+    if row.rho is None:
+        yield "clamped", plain(f"{detail.clamped} scalars brought into their range")
+    else:
+        yield "privacy", plain(f"rho {row.rho:.3g} to each of the set")
     if row.undefined:
         yield "not measured", plain(f"by {row.undefined} of {row.in_set}", "yellow")
     yield "sent", Text.assemble(size(row.bytes_up), " to both aggregators together")
@@ -165,8 +190,16 @@ def metrics_title(detail: RoundDetail) -> str:
 
 def metrics(detail: RoundDetail) -> Iterable[tuple[str, Text]]:
     """Yield the metrics of a round."""
+    if detail.round.bare:
+        yield "none", plain(BARE)
     for name, value in detail.metrics.items():
-        yield name, plain("n/a" if value is None else f"{value:.6g}")
+        yield name, _measured(value, detail.deviations[name])
+
+
+def _measured(value: float | None, deviation: float | None) -> Text:
+    if value is None:
+        return plain("n/a")
+    return measured(value, 4, deviation) if deviation else plain(f"{value:.6g}")
 
 
 def _attempts(detail: RoundDetail) -> Iterable[tuple[str, Text]]:

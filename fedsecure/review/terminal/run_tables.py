@@ -11,11 +11,13 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fedsecure.owner.store.states import RunState
+from fedsecure.review import privacy
 from fedsecure.review.records import RoundRow, RunRow, strange
 from fedsecure.terminal.text_tables import Column, Listing, table
 from fedsecure.terminal.values import (
     STYLES,
     digest,
+    measured,
     moment,
     number,
     percent,
@@ -25,11 +27,15 @@ from fedsecure.terminal.values import (
 )
 
 
-def metric(row: RoundRow, value: float | None, digits: int) -> Text:
-    """Return a metric of a round: n/a where an opened round has none."""
-    if value is None and row.state == "opened":
-        return plain("n/a")
-    return number(value, digits)
+def metric(row: RoundRow, name: str, digits: int) -> Text:
+    """Return a metric of a round, with its noise if it has any.
+
+    It is n/a where an opened round should have it, and has not.
+    """
+    value: float | None = getattr(row, name)
+    if value is None:
+        return plain("n/a" if row.state == "opened" and not row.bare else None)
+    return measured(value, digits, getattr(row, f"{name}_deviation"))
 
 
 def run_list(runs: Sequence[RunRow]) -> RenderableType:
@@ -57,6 +63,8 @@ def round_list(
         "Metrics are of the model that a round started from; of the final model "
         "in `final`."
     ]
+    if any(row.bare for row in rounds):
+        notes = [privacy.BARE]
     parts += [plain(sentence, "yellow") for sentence in strange(rounds)]
     if more:
         notes.insert(0, more)
@@ -79,6 +87,7 @@ def run_heading(run: RunRow) -> list[RenderableType]:
         Text.assemble(stated(run.state), ", ", done, *_because(run)),
         _times(run),
         plain(rules),
+        *([plain(noise)] if (noise := privacy.told(run)) else []),
         *_how_to_go_on(run),
     ]
 
@@ -156,9 +165,9 @@ ROUND_COLUMNS: Final[tuple[Column[RoundRow], ...]] = (
     Column("set", _set, "right"),
     Column("weight", lambda row: number(row.total_weight, 0), "right", rank=6),
     Column("clipped", lambda row: percent(row.clip_rate), "right", rank=2),
-    Column("loss", lambda row: metric(row, row.loss, 4), "right"),
-    Column("accuracy", lambda row: metric(row, row.accuracy, 3), "right", rank=3),
-    Column("AUC", lambda row: metric(row, row.auc, 3), "right", rank=1),
+    Column("loss", lambda row: metric(row, "loss", 4), "right"),
+    Column("accuracy", lambda row: metric(row, "accuracy", 3), "right", rank=3),
+    Column("AUC", lambda row: metric(row, "auc", 3), "right", rank=1),
     Column("seconds", lambda row: number(row.seconds, 1), "right", rank=3),
     Column("sent", lambda row: size(row.bytes_up), "right", rank=4),
     Column("model", lambda row: digest(row.model), "left", rank=6),

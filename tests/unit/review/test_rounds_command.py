@@ -90,6 +90,7 @@ def test_json_has_stable_keys_and_nothing_else_is_printed(told: Path) -> None:
         "round",
         "spec",
         "metrics",
+        "deviations",
         "clipped",
         "clamped",
         "stage_seconds",
