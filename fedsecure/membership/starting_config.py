@@ -9,6 +9,13 @@ Line = tuple[str, object, str]  # key, value, comment
 
 _JOINED: Final = "by `fedsecure join`"
 _COLUMN: Final = 34  # where comments begin
+_PRIVACY: Final = """
+# Without these lines a person decides, study by study, whether sums are to have noise.
+# With them rounds without noise are refused; docs/consent.md says what epsilon means.
+# [policy.privacy]
+# unit = "row"                    # what is protected; or "data-owner"
+# max_epsilon = 8.0               # what all studies together may tell about one
+"""
 
 
 def aggregator(name: str, listen: str) -> str:
@@ -43,6 +50,7 @@ def agent(name: str, data: str) -> str:
             ("min_cohort", 3, "refuse rounds that may open a sum of fewer"),
             ("max_rounds", 1000, "refuse rounds with a higher number"),
         )
+        + _PRIVACY
     )
 
 

@@ -11,6 +11,7 @@ from fedsecure.doctor.server_probe import aggregator_server, superlink_server
 from fedsecure.doctor.servers import aggregator_checks, clock_check, superlink_checks
 from fedsecure.doctor.tls import utc_now
 from fedsecure.errors import FedsecureError, OperatorError
+from fedsecure.storage import database, revisions
 from fedsecure.study.schema.features import load_schema
 from fedsecure_clients.agent.config import (
     AgentSettings,
@@ -18,7 +19,9 @@ from fedsecure_clients.agent.config import (
     require_pinned,
     require_superlink,
 )
+from fedsecure_clients.consent.privacy_review import MANY, UNBOUNDED, shown
 from fedsecure_clients.data.dataset import inspect
+from fedsecure_clients.state.privacy import Total, total_of
 from fedsecure_clients.state.storage import DATABASE, MIGRATIONS
 
 
@@ -40,6 +43,7 @@ def checks(config: Path, schema: Path | None) -> Iterator[Check]:
     yield Check("state", lambda: own_machine.writable(settings.state, "FS-383"))
     place = settings.state / DATABASE
     yield own_machine.store_check("state's database", place, MIGRATIONS, "FS-383")
+    yield Check("privacy", lambda: _privacy(settings))
     yield Check("app", lambda: _app(settings))
     yield _data_check(settings, schema)
     yield from _servers(settings, config)
@@ -51,6 +55,28 @@ def _pinned(settings: AgentSettings) -> str:
     require_pinned(settings, membership.federation, told)
     where = "agent.toml" if settings.aggregators else settings.accepted.name
     return f"of both aggregators, in {where}"
+
+
+def _privacy(settings: AgentSettings) -> str:
+    """Say what must be protected here, and what was told so far.
+
+    That nothing must be is a policy like another: it is said, and fails nothing.
+    """
+    policy, place = settings.policy.privacy, settings.state / DATABASE
+    if policy is None:
+        return "no [policy.privacy]: rounds without noise are answered, too"
+    total = Total()
+    if place.exists():
+        with revisions.reading(database.locate(place), MIGRATIONS, "FS-383") as session:
+            total = total_of(session, policy.unit)
+    means = total.at(policy.max_delta)
+    spent = shown(means.one_server_corrupt) if means else UNBOUNDED
+    if policy.budget is not None and not policy.budget.holds(total.rho):
+        raise OperatorError(
+            "FS-431", f"epsilon {spent} of your {shown(policy.budget.epsilon)}"
+        )
+    limit = f" of your {shown(policy.budget.epsilon)}" if policy.budget else ""
+    return f"{MANY[policy.unit]}: epsilon {spent}{limit} is told"
 
 
 def _app(settings: AgentSettings) -> str:

@@ -20,6 +20,7 @@ from fedsecure.study.handover import read_study_file
 from fedsecure.terminal.screen import Console
 from fedsecure.terminal.text_tables import screen
 from fedsecure_clients.agent.config import AgentSettings, load_agent_settings
+from fedsecure_clients.consent.privacy_review import spent
 from fedsecure_clients.consent.review import Review, request_of
 from fedsecure_clients.consent.review_page import study_list, study_page
 from fedsecure_clients.state.agent_state import AgentState
@@ -72,6 +73,7 @@ class Desk:
             self.federation,
             other,
             time.time(),
+            spent(self.state.privacy, known.digest),
         )
 
 

@@ -14,6 +14,7 @@ from fedsecure.membership import versions
 from fedsecure.terminal.text_tables import Column, screen, table
 from fedsecure.terminal.values import plain
 from fedsecure_clients.agent.config import load_agent_settings
+from fedsecure_clients.consent.privacy_spent import Told, told, told_table
 from fedsecure_clients.consent.review_page import refusal_table
 from fedsecure_clients.state.agent_state import AgentState
 from fedsecure_clients.state.outcomes import Answered
@@ -37,6 +38,7 @@ class Status:
         waiting: Digests of studies that wait for a person's decision.
         refusals: The newest tasks that were not reported.
         refused: How many of them are kept.
+        told: What was told so far, as cost in privacy; the last line is of all studies.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Status:
     waiting: Sequence[str]
     refusals: Sequence[Refusal]
     refused: int
+    told: Sequence[Told] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints; the keys are an interface."""
@@ -57,6 +60,7 @@ class Status:
             },
             "rounds": dict(self.fates),
             "answered": [dataclasses.asdict(one) for one in self.answered],
+            "privacy": [dataclasses.asdict(one) for one in self.told],
             "waiting": list(self.waiting),
             "not_reported": [dataclasses.asdict(one) for one in self.refusals],
         }
@@ -96,6 +100,7 @@ def read(config: Path) -> Status:
             waiting=state.studies.undecided() if asks else (),
             refusals=state.refusals.newest(LISTED),
             refused=state.refusals.count(),
+            told=list(told(state.privacy, settings.policy.privacy)),
         )
 
 
@@ -109,6 +114,8 @@ def _parts(found: Status) -> Iterator[RenderableType]:
     yield table(_SENT, found.sent.items())
     yield Text()
     yield from _rounds(found)
+    if found.told:
+        yield told_table(found.told)
     if found.waiting:
         number = len(found.waiting)
         text = "1 study waits" if number == 1 else f"{number} studies wait"

@@ -5,7 +5,11 @@
     hours           when the agent takes part
     checks          the step of `accept` that asks all three, and the studies
     review          a study in figures and plain words, for who has to judge it
-    review_page     the same for a terminal
+    what_leaves     what leaves the machine, in plain words
+    privacy_review  what may be told about one unit, beside what was told so far
+    privacy_spent   what was told so far, study by study
+    rules           one rule beside what a study asks for
+    review_page     all of it for a terminal
 
 Only a person at the data owner approves a study; nothing here does it alone.
 """

@@ -47,19 +47,42 @@ class PrivacyPolicy(toml_file.Settings):
         Raises:
             PeerError: FS-430 with both sides' values.
         """
-        if asked is None:
-            if self.required:
-                raise PeerError("FS-430", "no noise, policy says required")
-            return
-        if self.unit is Unit.DATA_OWNER and asked.unit is Unit.ROW:
-            raise PeerError("FS-430", f"unit {asked.unit}, policy says {self.unit}")
-        if not asked.delta <= self.max_delta:
+        self.require_unit(asked.unit if asked else None)
+        if asked is not None:
+            self.require_delta(asked.delta)
+            self.require_epsilon(asked.epsilon)
+
+    def require_unit(self, unit: Unit | None) -> None:
+        """Refuse what protects nothing (None), or less than is asked for.
+
+        Raises:
+            PeerError: FS-430 with both sides' values.
+        """
+        if unit is None and self.required:
+            raise PeerError("FS-430", "no noise, policy says required")
+        if self.unit is Unit.DATA_OWNER and unit is Unit.ROW:
+            raise PeerError("FS-430", f"unit {unit}, policy says {self.unit}")
+
+    def require_delta(self, delta: float) -> None:
+        """Refuse a budget that leaves too much to chance.
+
+        Raises:
+            PeerError: FS-430 with both numbers.
+        """
+        if not delta <= self.max_delta:
             raise PeerError(
-                "FS-430", f"delta {asked.delta:g}, policy says {self.max_delta:g}"
+                "FS-430", f"delta {delta:g}, policy says {self.max_delta:g}"
             )
-        if self.max_epsilon is not None and not asked.epsilon <= self.max_epsilon:
+
+    def require_epsilon(self, epsilon: float) -> None:
+        """Refuse a study whose own budget is larger than what all may tell together.
+
+        Raises:
+            PeerError: FS-430 with both numbers.
+        """
+        if self.max_epsilon is not None and not epsilon <= self.max_epsilon:
             raise PeerError(
-                "FS-430", f"epsilon {asked.epsilon:g}, policy says {self.max_epsilon:g}"
+                "FS-430", f"epsilon {epsilon:g}, policy says {self.max_epsilon:g}"
             )
 
 

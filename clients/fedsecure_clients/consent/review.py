@@ -5,46 +5,27 @@ asks, since when, and the number of parameters come from the agent's state.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from fedsecure.errors import FedsecureError, PeerError
+from fedsecure.errors import PeerError
 from fedsecure.protocol.identity import Federation
-from fedsecure.protocol.statements import Purpose, ScalarField, Weighting
+from fedsecure.protocol.statements import Purpose, Weighting
 from fedsecure.study.keras.allowlist import layers_in, parse_allowed
 from fedsecure.study.keras.architecture import MODEL
 from fedsecure.study.task import STUDY, Task
 from fedsecure.study.terms import StudyRequest, Terms, require_declared
 from fedsecure_clients.consent.checks import require_layers
 from fedsecure_clients.consent.policy import Policy, few
+from fedsecure_clients.consent.privacy_review import PrivacyReview, Spent
+from fedsecure_clients.consent.rules import Rule, code_of
+from fedsecure_clients.consent.what_leaves import what_leaves
 from fedsecure_clients.state.roster import came_in, differences, roster_of
 from fedsecure_clients.state.studies import Decision, KnownStudy
 
-TOLD: Final[Mapping[Weighting, str]] = {
-    Weighting.EQUAL: "Everybody weighs the same: weights tell nothing about your "
-    "number of rows.",
-    Weighting.ROUNDED: "Your weight is your number of training rows, rounded to a "
-    "power of two, at most {cap:,}. Sums of weights are opened: two that differ by you "
-    "alone tell your number within a factor of about 1.5.",
-    Weighting.EXACT: "Your weight is your number of training rows, at most {cap:,}. "
-    "Sums of weights are opened: two that differ by you alone tell your number.",
-}
 SIZES: Final = ("units", "filters", "kernel_size", "pool_size", "rate", "activation")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule of the data owner's policy beside what a study asks for.
-
-    `code`: of the error with which the agent would refuse, or None.
-    """
-
-    name: str
-    asked: str
-    allowed: str
-    code: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +38,13 @@ class Review:
     federation: Federation
     answered_as: str | None
     now: float
+    spent: Spent = field(default_factory=Spent)
+
+    @property
+    def privacy(self) -> PrivacyReview:
+        """What it may tell about one unit, beside what was told so far."""
+        asked = self.study.terms.privacy
+        return PrivacyReview(asked, self.policy.privacy, self.spent)
 
     @property
     def name(self) -> str:
@@ -83,6 +71,7 @@ class Review:
     def rules(self) -> Iterator[Rule]:
         """Yield every rule of the policy that this study meets."""
         yield from self._rules_of_terms()
+        yield from self.privacy.rules()
         yield from self._rules_of_task()
         yield from self._rules_of_time()
 
@@ -92,28 +81,7 @@ class Review:
 
     def leaves(self) -> Iterator[str]:
         """Say what leaves this data owner's machine, one sentence each."""
-        terms, federation = self.study.terms, self.federation
-        a, b = (party.name for party in federation.pair)
-        yield (
-            f"Each round's numbers leave as two shares, one to {a} and one to {b}; "
-            "either alone tells nothing."
-        )
-        yield (
-            f"{federation.model_owner.name} opens one sum a round, over at least "
-            f"{terms.min_cohort} data owners."
-        )
-        yield (
-            "Train rounds: the change of the model's weights, clipped to a length of "
-            f"{terms.clip:g}{_statistics(terms)}."
-        )
-        metrics = ", ".join(map(_metric, terms.scalars)) or "none"
-        yield f"Every round: metrics on your held-out rows: {metrics}."
-        yield TOLD[terms.weighting].format(cap=terms.weight_cap)
-        yield (
-            "Sums also say how many updates were clipped, how many values were out of "
-            "range, and how many data owners could not measure a model. Who took part, "
-            "and when, is not hidden."
-        )
+        return what_leaves(self.study.terms, self.federation)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints; the keys are an interface."""
@@ -139,6 +107,7 @@ class Review:
             "classes": task.features.class_names if task else None,
             "terms": terms.model_dump(mode="json"),
             "leaves": list(self.leaves()),
+            "privacy": self.privacy.as_json(),
             "answered": self.known.answered,
             "rules": [dataclasses.asdict(rule) for rule in self.rules()],
             "refused_by": [rule.code for rule in self.objections()],
@@ -157,32 +126,32 @@ class Review:
             "sums over at least",
             str(terms.min_cohort),
             f"{policy.min_cohort} or more",
-            _code(partial(policy.require_cohort, terms.min_cohort)),
+            code_of(partial(policy.require_cohort, terms.min_cohort)),
         )
         yield Rule(
             "longest update (clip)",
             f"{terms.clip:g}",
             f"at most {policy.max_clip:g}",
-            _code(partial(policy.require_clip, terms.clip)),
+            code_of(partial(policy.require_clip, terms.clip)),
         )
         if terms.statistics is not None:
             yield Rule(
                 "longest statistics (clip)",
                 f"{terms.statistics.clip:g}",
                 f"at most {policy.max_clip:g}",
-                _code(partial(policy.require_clip, terms.statistics.clip)),
+                code_of(partial(policy.require_clip, terms.statistics.clip)),
             )
         yield Rule(
             "weighting",
             terms.weighting.value,
             _listed(policy.weightings),
-            _code(partial(policy.require_weighting, terms.weighting)),
+            code_of(partial(policy.require_weighting, terms.weighting)),
         )
         yield Rule(
             "metrics",
             f"{len(terms.scalars)} shared",
             "as declared",
-            _code(partial(require_declared, self.study)),
+            code_of(partial(require_declared, self.study)),
         )
         if self.answered_as is not None:
             undecided = self.known.decision is None
@@ -203,29 +172,29 @@ class Review:
             "reads",
             few(others) or ("not said" if reads is None else f"{len(reads)} names"),
             "whatever it is" if offered is None else f"{len(offered)} names offered",
-            _code(partial(policy.require_offered, reads)),
+            code_of(partial(policy.require_offered, reads)),
         )
         parameters = self.known.parameters
         yield Rule(
             "parameters",
             f"{parameters:,}" if parameters else "not known yet",
             f"at most {policy.max_dimension:,}",
-            _code(partial(policy.require_dimension, parameters)),
+            code_of(partial(policy.require_dimension, parameters)),
         )
         if study.task is not None:
             yield Rule(
                 "layers",
                 str(len(layers(study.task))),
                 f"at most {policy.max_layers:,}",
-                _code(partial(require_layers, policy, study)),
+                code_of(partial(require_layers, policy, study)),
             )
 
     def _rules_of_time(self) -> Iterator[Rule]:
         policy, answered = self.policy, self.known.answered
-        for purpose in Purpose:
+        for purpose in (Purpose.TRAIN, Purpose.EVALUATE):
             count = answered.get(purpose.value, 0)
-            forbidden = _code(partial(policy.require_purpose, purpose))
-            spent = _code(partial(policy.require_rounds_left, count, purpose))
+            forbidden = code_of(partial(policy.require_purpose, purpose))
+            spent = code_of(partial(policy.require_rounds_left, count, purpose))
             yield Rule(
                 f"{purpose.value} rounds",
                 f"{count:,} answered",
@@ -237,7 +206,7 @@ class Review:
                 "hours",
                 "now",
                 ", ".join(window.text for window in policy.hours),
-                _code(partial(policy.require_hour, self.now)),
+                code_of(partial(policy.require_hour, self.now)),
             )
         if self.known.decision is Decision.REFUSED:
             yield Rule("your decision", "refused", "", "FS-419")
@@ -273,30 +242,5 @@ def _layer(layer: Mapping[str, Any]) -> str:
     return " ".join([str(layer["class_name"]), *map(str, facts)])
 
 
-def _metric(scalar: ScalarField) -> str:
-    if scalar.low is None or scalar.high is None:
-        return f"{scalar.name} (a count)"
-    many = f"{scalar.size} bins, " if scalar.size > 1 else ""
-    return f"{scalar.name} ({many}{scalar.low:g} to {scalar.high:g})"
-
-
 def _listed(values: frozenset[Weighting]) -> str:
     return ", ".join(sorted(value.value for value in values)) or "none"
-
-
-def _code(check: Callable[[], None]) -> str | None:
-    try:
-        check()
-    except FedsecureError as error:
-        return error.code
-    return None
-
-
-def _statistics(terms: Terms) -> str:
-    if terms.statistics is None:
-        return ""
-    size = sum(end - start for start, end in terms.statistics.ranges)
-    return (
-        f"; and of {size:,} statistics that training updates, such as moving averages, "
-        f"to a length of {terms.statistics.clip:g}"
-    )

@@ -15,7 +15,9 @@ from fedsecure.study.schema.tabular import TableSchema
 from fedsecure.study.task import Task
 from fedsecure.terminal.text_tables import Column, Listing, table
 from fedsecure.terminal.values import SHORT, plain
-from fedsecure_clients.consent.review import Review, Rule, layers
+from fedsecure_clients.consent.privacy_review import AFTER, MANY, shown as shown_epsilon
+from fedsecure_clients.consent.review import Review, layers
+from fedsecure_clients.consent.rules import Rule
 from fedsecure_clients.state.refusals import Refusal
 
 STYLES: Final = {
@@ -45,6 +47,7 @@ def study_page(review: Review) -> RenderableType:
         ("Who asks, and for what", _facts(_asked(review))),
         ("What is read here", _facts(_read(review.study.task))),
         ("What leaves this machine", _bullets(review.leaves())),
+        ("What may be told at most", _facts(_told(review))),
         ("Against your policy, [policy] of agent.toml", _rules(rules)),
     ]
     shown = [_section(title, body) for title, body in sections]
@@ -153,6 +156,15 @@ def _kind(features: AnySchema) -> tuple[str, str | None]:
     return "folders", None
 
 
+def _told(review: Review) -> Iterator[tuple[str, Text]]:
+    privacy = review.privacy
+    doubtful = {"protected", AFTER} if privacy.asked is None else set()
+    if privacy.ends_early or privacy.after is None:
+        doubtful.add(AFTER)
+    for name, text in privacy.facts():
+        yield name, plain(text, "yellow" if name in doubtful else "")
+
+
 def _rules(rules: Sequence[Rule]) -> Listing:
     return table(_RULES, rules)
 
@@ -191,6 +203,13 @@ def _policy(review: Review) -> Text:
     return Text(", ".join(codes), "red") if codes else Text("ok", "green")
 
 
+def _epsilon(review: Review) -> Text:
+    asked = review.study.terms.privacy
+    if asked is None:
+        return Text("no noise", "yellow")
+    return plain(f"{shown_epsilon(asked.epsilon)} ({MANY[asked.unit]})")
+
+
 def _answered(review: Review) -> Text:
     answered = review.known.answered
     return plain(sum(answered.values()))
@@ -212,6 +231,7 @@ _COLUMNS: Final[tuple[Column[Review], ...]] = (
     Column("study", lambda one: plain(one.known.digest[:SHORT])),
     Column("name", lambda one: plain(one.name), folds=True),
     Column("state", lambda one: Text(one.state, STYLES[one.state])),
+    Column("epsilon", _epsilon, folds=True),
     Column("rounds", _answered, justify="right"),
     Column("your policy", _policy, folds=True),
     Column("first seen", lambda one: plain(_moment(one.known.first_seen)), rank=1),

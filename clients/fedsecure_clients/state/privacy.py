@@ -113,7 +113,7 @@ class PrivacyAccount:
     def of_unit(self, unit: Unit) -> Total:
         """Return what all studies together cost one unit."""
         with self._storage.reading() as session:
-            return _of_unit(list(_charges(session)), unit)
+            return total_of(session, unit)
 
     def studies(self) -> Sequence[StudyTotal]:
         """Return every study that cost something, by its digest."""
@@ -125,6 +125,11 @@ class PrivacyAccount:
         with self._storage.reading() as session:
             row = session.get(PrivacySpentRow, spec)
             return (row.rho_pico or 0) if row else 0
+
+
+def total_of(session: Session, unit: Unit) -> Total:
+    """Return what all studies together cost one unit, from a store that is open."""
+    return _of_unit(list(_charges(session)), unit)
 
 
 def charge(

@@ -1,6 +1,7 @@
 """`[policy.privacy]`: what a data owner wants to have protected at least."""
 
 import math
+import tomllib
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.errors import PeerError
+from fedsecure.membership import starting_config
 from fedsecure.protocol.statements import PrivacyField
 from fedsecure_clients.consent.policy import Policy
 
@@ -99,3 +101,13 @@ def test_the_unit_is_a_row_by_default() -> None:
     section = policy().privacy
     assert section
     assert (section.unit, section.required) == (Unit.ROW, True)
+
+
+def test_what_a_new_agent_toml_offers_in_comments_is_a_policy() -> None:
+    text = starting_config.agent("basel", "patients.csv")
+    assert Policy.model_validate(tomllib.loads(text)["policy"]).privacy is None
+    commented = text[text.index("# [policy.privacy]") :]
+    section = "\n".join(line.removeprefix("# ") for line in commented.splitlines())
+    offered = Policy.model_validate(tomllib.loads(section)["policy"])
+    assert offered.privacy
+    assert offered.privacy.max_epsilon == 8

@@ -45,8 +45,8 @@ from fedsecure_aggregator.http.problems import document
 from fedsecure_aggregator.rounds.refusals import ONE_RECORD, _tells
 from fedsecure_clients.agent.loop import Agent
 from fedsecure_clients.agent.waiting import Waiting
-from fedsecure_clients.consent.review import Rule
 from fedsecure_clients.consent.review_page import _beyond_decision
+from fedsecure_clients.consent.rules import Rule
 
 ROOT: Final = Path(__file__).parents[3]
 RETRY: Final = {
