@@ -43,7 +43,7 @@ from fedsecure.protocol.statements import Fold, Opening, ReportHeader, Void
 from fedsecure.transport.retries import UnreachableError
 from fedsecure_aggregator.http.problems import document
 from fedsecure_aggregator.rounds.refusals import ONE_RECORD, _tells
-from fedsecure_clients.agent.loop import Agent
+from fedsecure_clients.agent.settling import Settling
 from fedsecure_clients.agent.waiting import Waiting
 from fedsecure_clients.consent.review_page import _beyond_decision
 from fedsecure_clients.consent.rules import Rule
@@ -219,9 +219,9 @@ def test_an_agent_says_nothing_of_a_round_that_is_not_decided_yet() -> None:
     silent = set()
     for code in PROBLEMS:
         settlement = SimpleNamespace(settle=refused_with(code))
-        agent: Any = SimpleNamespace(state=state, settlement=settlement)
+        settling: Any = SimpleNamespace(state=state, settlement=settlement)
         with capture_logs() as lines:
-            Agent.settle(agent)
+            Settling.run(settling)
         if not lines:
             silent.add(code)
     assert silent == {"FS-330"}
