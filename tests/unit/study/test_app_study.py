@@ -58,6 +58,7 @@ def test_what_data_owners_agree_to_is_what_the_app_sees_and_what_leaves(
         ("[app.config]", "[app.config]\nmore = true"),
         ("loss = [0, 4]", "loss = [0, 2]"),
         ("clip = 1.5", "clip = 1.0"),
+        ("epsilon = 8.0", "epsilon = 4.0"),
     ],
 )
 def test_another_config_value_or_term_is_another_study(
@@ -69,14 +70,22 @@ def test_another_config_value_or_term_is_another_study(
     assert json.dumps(other.settings()) != json.dumps(digits.settings())
 
 
-def test_other_first_weights_and_more_rounds_are_the_same_study(
-    digits: AppStudy, folder: Path
-) -> None:
-    other = load_any_study(change(folder, "rounds = 20", "rounds = 30"))
+def test_other_first_weights_are_the_same_study(digits: AppStudy, folder: Path) -> None:
+    other = load_any_study(change(folder, "seed = 1", "seed = 2"))
     assert isinstance(other, AppStudy)
     assert other.request.digest == digits.request.digest
-    assert (digits.first_seed, other.training.rounds) == (1, 30)
+    assert (digits.first_seed, other.first_seed) == (1, 2)
     assert dataclasses.replace(digits, weights_seed=8).first_seed == 8
+
+
+def test_more_rounds_are_another_study_where_noise_is_planned_for_them(
+    digits: AppStudy, folder: Path
+) -> None:
+    longer = load_any_study(change(folder, "rounds = 20", "rounds = 30"))
+    assert isinstance(longer, AppStudy)
+    assert longer.request.digest != digits.request.digest
+    plain = [dataclasses.replace(one, privacy=None) for one in (longer, digits)]
+    assert len({one.request.digest for one in plain}) == 1
 
 
 @pytest.mark.parametrize(
