@@ -51,6 +51,7 @@ SAYS: Final = {
         "cli": "what people type",
         "agent": "the loop, its settings",
         "keras_app": "trains and evaluates",
+        "statistics_app": "counts rows",
         "consent": "policy, approvals",
         "state": "what it must not forget",
         "data": "rows by a schema",

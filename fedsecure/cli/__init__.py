@@ -31,7 +31,8 @@ STOPPED: Final = 130  # what shells expect of a command that Ctrl-C ended
 # Modules of this package: each has an `app` with commands, or is one `command`.
 COMMANDS: Final = (
     *("keygen", "init", "join", "federation", "renew-tls", "doctor"),
-    *("train", "study", "privacy", "rounds", "audit", "console", "store", "demo"),
+    *("train", "study", "statistics", "privacy", "rounds", "audit", "console"),
+    *("store", "demo"),
     "explain",
 )
 

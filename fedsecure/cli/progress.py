@@ -50,10 +50,11 @@ class RoundTable:
         console: Console | None = None,
         again: str = "",
         budget: Privacy | None = None,
+        command: str = "train",
     ) -> None:
         self._console = console or screen()
         self._title = title
-        self._again = again  # what to type before --resume
+        self._again = f"{command} {again}"  # what to type before --resume
         self._status = self._console.status("starting", spinner_style="cyan")
         self._printed_header = False
         self._budget = budget  # None: rounds have no noise
@@ -105,7 +106,7 @@ class RoundTable:
         """Say how a run that did not get to its end can go on."""
         self._status.stop()
         self._console.print(
-            f"not finished; to go on: fedsecure train {self._again}--resume {run}",
+            f"not finished; to go on: fedsecure {self._again}--resume {run}",
             soft_wrap=True,
             style="yellow",
         )
@@ -121,7 +122,7 @@ class RoundTable:
         else:
             text = (
                 f"diverged; the last sound model is that of round {sound}: {model}\n"
-                f"to start from it: fedsecure train {self._again}--from-round "
+                f"to start from it: fedsecure {self._again}--from-round "
                 f"{run}:{sound} --force"
             )
         self._console.print(text, soft_wrap=True, style="red")
@@ -130,6 +131,15 @@ class RoundTable:
         """Say where the result lies."""
         self._sum_up()
         self._console.print(f"model in {model}", soft_wrap=True)
+
+    def counted(self, report: RoundReport) -> None:
+        """Say how an attempt at a round of statistics ended."""
+        told = f"{report.included} of {report.cohort} data owners counted"
+        if report.reason is not None:
+            told = f"void: {report.reason}"
+        if report.missing:
+            told += f"; missing: {', '.join(report.missing)}"
+        self._console.print(Text(told), soft_wrap=True)
 
     def row(self, report: RoundReport) -> None:
         """Print one attempt at a round."""

@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
+from fedsecure.cli.statistics import Delta, Epsilon, budget_of
 from fedsecure.errors import OperatorError
 from fedsecure.study.app_study import AppStudy, load_any_study
-from fedsecure.study.handover import StudyFile
+from fedsecure.study.handover import Kind, StudyFile
+from fedsecure.study.statistics_study import statistics_request
+from fedsecure.study.terms import StudyRequest
 
 app = typer.Typer(help="Hand a study to data owners (model owner).")
 
@@ -29,6 +32,14 @@ def export(
             "--output", "-o", metavar="FILE", help="Default: NAME.study.json, here."
         ),
     ] = None,
+    statistics: Annotated[
+        bool,
+        typer.Option(
+            "--statistics", help="The one of `fedsecure statistics`, not the training."
+        ),
+    ] = False,
+    epsilon: Epsilon = None,
+    delta: Delta = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write the study file that data owners review and approve; print its digest.
@@ -44,23 +55,32 @@ def export(
     from fedsecure.owner.settings import load_owner_settings  # noqa: PLC0415
 
     chosen = load_any_study(load_owner_settings(config).study)
-    build_strategy(chosen)  # a name that is wrong, before anybody approves
-    load_framework(chosen)
-    source = build_source(chosen)
-    request = source.request
-    file = StudyFile(
-        kind="app" if isinstance(chosen, AppStudy) else "keras",
-        study=request.text,
-        terms=request.terms,
-        parameters=source.initial().weights.size,
-    )
-    path = output or Path(f"{chosen.name}.study.json")
+    if statistics:
+        request = statistics_request(chosen, budget_of(chosen, epsilon, delta))
+        file = _file("statistics", request, 0)
+    else:
+        if epsilon is not None or delta is not None:
+            msg = "--epsilon and --delta go with --statistics"
+            raise typer.BadParameter(msg)
+        build_strategy(chosen)  # a name that is wrong, before anybody approves
+        load_framework(chosen)
+        source = build_source(chosen)
+        kind: Kind = "app" if isinstance(chosen, AppStudy) else "keras"
+        file = _file(kind, source.request, source.initial().weights.size)
+    name = f"{chosen.name}-statistics" if statistics else chosen.name
+    path = output or Path(f"{name}.study.json")
     try:
         path.write_text(file.text, encoding="utf-8")
     except OSError as error:
         raise OperatorError("FS-429", f"{path}: {error.strerror}") from error
     if as_json:
-        typer.echo(json.dumps({"file": str(path), "digest": request.digest}))
+        typer.echo(json.dumps({"file": str(path), "digest": file.request.digest}))
         return
-    typer.echo(f"study {request.digest}")
+    typer.echo(f"study {file.request.digest}")
     typer.echo(f"{path} is for the data owners: `fedsecure agent review {path.name}`")
+
+
+def _file(kind: Kind, request: StudyRequest, parameters: int) -> StudyFile:
+    return StudyFile(
+        kind=kind, study=request.text, terms=request.terms, parameters=parameters
+    )

@@ -471,6 +471,16 @@ PROBLEMS: Final = (
         "`epsilon` or fewer `rounds`, then have the data owners approve it. The budget "
         "is the study's, over all its runs; what was spent of it is never given back.",
         spent=True,
+        "FS-375",
+        "The study's columns cannot be counted in one round",
+        "Model owner: give schema.toml fewer columns, or a category fewer values. A "
+        "study with a section [app] has no schema, and so no statistics.",
+    ),
+    Problem(
+        "FS-376",
+        "The round is held for something else than its task",
+        "The model owner runs another version or is dishonest: ask before you "
+        "take part.",
     ),
     Problem(
         "FS-380",

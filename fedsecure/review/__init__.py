@@ -12,6 +12,7 @@
     sql_shell      SQL, read-only
     judging        the model owner's verdict
 
-The terminal's tables are in `terminal`, the pictures in `plots`. Nothing here writes to
+The terminal's tables are in `terminal`, the pictures in `plots`, what rounds of
+statistics told in `statistics`. Nothing here writes to
 a store but `judging`, and nothing is secret: statements are made to be shown.
 """

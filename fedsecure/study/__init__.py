@@ -10,6 +10,8 @@
     privacy     what a unit may leak, and the noise that follows from it
     forecast    what that noise will leave of updates and metrics
     metrics     what is measured and shared
+    statistics  counts over the schema's columns, and what they say
+    statistics_study  what data owners are asked to agree to for them
     remarks     what is strange about an opened round
     handover    the study file that data owners get before the first round
     sites       the data of sites, to try a study locally

@@ -270,6 +270,15 @@ def load_study(folder: Path) -> Study:
     )
 
 
+def schema_file(study: Study) -> Path:
+    """Return where a study's schema lies, as its study.toml says.
+
+    Raises:
+        OperatorError: FS-801, FS-802, or FS-840 with the line that is wrong.
+    """
+    return study.folder / read_strict(study.folder / STUDY_FILE, StudyFile).features
+
+
 def terms_for(
     study: AnyStudy,
     declared: Iterable[ScalarDeclaration],

@@ -3,7 +3,7 @@
 One line of canonical JSON:
 
     version      1
-    kind         "keras", or "app": a study that another app trains
+    kind         "keras"; "app": a study that another app trains; or "statistics"
     study        the task's text; of another app's study what its app sees, as JSON
     terms        what leaves, and how it is hidden
     parameters   of the model, as the model owner says; not in the digest
@@ -13,18 +13,21 @@ approves what it reads, and its agent answers rounds of that digest alone.
 """
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.protocol.statement_fields import MAX_DIMENSION
+from fedsecure.study.statistics.task import parse_statistics_task
 from fedsecure.study.strict import Strict, canonical
 from fedsecure.study.task import MAX_TASK, STUDY, parse_task
 from fedsecure.study.terms import StudyRequest, Terms, require_declared
 from fedsecure.system.toml_file import explain
 
 _config = TypeAdapter(dict[str, bool | int | float | str], config={"strict": True})
+
+Kind: TypeAlias = Literal["keras", "app", "statistics"]
 
 MAX_FILE: Final = 4 * MAX_TASK  # bytes; the text is escaped in it
 
@@ -33,7 +36,7 @@ class StudyFile(Strict):
     """The content of a study file."""
 
     version: Literal[1] = 1
-    kind: Literal["keras", "app"] = "keras"
+    kind: Kind = "keras"
     study: Annotated[str, Field(max_length=MAX_TASK)]
     terms: Terms
     parameters: Annotated[int, Field(ge=0, le=MAX_DIMENSION)]
@@ -50,7 +53,7 @@ class StudyFile(Strict):
         Raises:
             ValidationError: It is another app's study, and no JSON of config values.
         """
-        if self.kind == "keras":
+        if self.kind != "app":
             return StudyRequest({STUDY: self.study}, self.terms)
         return StudyRequest(_config.validate_json(self.study), self.terms)
 
@@ -86,6 +89,8 @@ def _require_whole(file: StudyFile) -> None:
     """
     if file.kind == "keras":
         parse_task(file.study)
+    elif file.kind == "statistics":
+        parse_statistics_task(file.study)
     elif file.request.text != file.study:
         raise PeerError("FS-421", "the config is not written as agents write it")
     require_declared(file.request)

@@ -14,7 +14,7 @@ number of the round, the cohort, the deadline and the sealing key.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -27,12 +27,18 @@ from fedsecure.errors import PeerError
 from fedsecure.protocol.statement_fields import MAX_INTEGER, MAX_SCALARS, Label
 from fedsecure.protocol.statements import (
     PrivacyField,
+    Purpose,
     RoundSpec,
     ScalarField,
     StatisticsField,
     Weighting,
 )
 from fedsecure.study.metrics import ScalarDeclaration
+from fedsecure.study.statistics.task import (
+    StatisticsTask,
+    form_for,
+    read_statistics_task,
+)
 from fedsecure.study.strict import Strict, canonical
 from fedsecure.study.task import (
     KERAS_CONFIG,
@@ -158,10 +164,26 @@ class StudyRequest:
         except PeerError:
             return None  # some other app's; ours refuses it (FS-421)
 
+    @cached_property
+    def statistics(self) -> StatisticsTask | None:
+        """The task of a round of statistics, or None when something else is asked."""
+        text = self.config.get(STUDY)
+        if not (isinstance(text, str) and is_keras(self.config)):
+            return None
+        return read_statistics_task(text)
+
+    @property
+    def purposes(self) -> frozenset[Purpose]:
+        """What its rounds may be held for."""
+        if self.statistics is not None:
+            return frozenset({Purpose.STATISTICS})
+        return frozenset({Purpose.TRAIN, Purpose.EVALUATE})
+
     @property
     def reads(self) -> tuple[str, ...] | None:
         """Columns, arrays or folders that a data owner must offer; None: not said."""
-        return self.task.features.reads if self.task else None
+        asked = self.task or self.statistics
+        return asked.features.reads if asked else None
 
     @property
     def text(self) -> str:
@@ -177,21 +199,49 @@ def _shown(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
+def require_purpose(request: StudyRequest, purpose: Purpose) -> None:
+    """Check that a round is held for what its task is. Run by a data owner.
+
+    Else who approved counts of its rows would have a model trained, or the reverse: the
+    purpose of a round is in no digest of a study.
+
+    Raises:
+        PeerError: FS-376 with both.
+    """
+    if purpose not in request.purposes:
+        known = " or ".join(sorted(request.purposes))
+        raise PeerError("FS-376", f"a {purpose.value} round, its task is to {known}")
+
+
 def require_declared(request: StudyRequest) -> None:
     """Check that a spec's scalars are those that the task itself declares.
 
-    Else a range of the spec's own could be chosen to tell something. Run by a data
-    owner.
+    Else a range of the spec's own could be chosen to tell something. Sums that are
+    exact are for rounds without noise alone. Run by a data owner.
 
     Raises:
         PeerError: FS-427 naming those that are not; FS-206 for an unknown suite.
     """
     suite(request.terms.suite)
-    if request.task is None:
-        return
-    declared = scalar_fields(request.task.scalars)
-    asked = request.terms.scalars
-    if asked != declared:
+    if request.statistics is not None:
+        _require_form(request.statistics, request.terms.privacy)
+        _require_same(request.terms.scalars, request.statistics.scalars)
+    elif request.task is not None:
+        _require_same(request.terms.scalars, scalar_fields(request.task.scalars))
+
+
+def _require_form(task: StatisticsTask, privacy: PrivacyField | None) -> None:
+    needed = form_for(privacy)
+    if task.form != needed:
+        raise PeerError(
+            "FS-427", f"the task asks for {task.form}, this noise is for {needed}"
+        )
+
+
+def _require_same(
+    asked: Sequence[ScalarField], declared: Sequence[ScalarField]
+) -> None:
+    if tuple(asked) != tuple(declared):
         others = [one.name for one in asked if one not in declared][:SHOWN]
         raise PeerError(
             "FS-427",

@@ -4,23 +4,22 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from flwr.clientapp import ClientApp
-
 from fedsecure.contributor.settlement import Settlement
-from fedsecure.frameworks.flower.mod import secret_sharing_mod
+from fedsecure.frameworks.flower.mod import Call, secret_sharing_mod
 from fedsecure_clients.agent.config import AgentSettings
 from fedsecure_clients.agent.delivery import Delivery
 from fedsecure_clients.agent.loop import Agent
 from fedsecure_clients.agent.settling import Settling
 from fedsecure_clients.agent.waiting import Waiting
 from fedsecure_clients.agent.watchdog import Watchdog
+from fedsecure_clients.statistics_app.app import beside
 from tests.protocol.federation import Hospital, MemoryFederation
 
 SUPERLINK: Final = "train.test:8000"
 
 
 def agent_of(
-    memory: MemoryFederation, hospital: Hospital, app: ClientApp, data: Path
+    memory: MemoryFederation, hospital: Hospital, app: Call, data: Path
 ) -> Agent:
     """Put an agent around a data owner's end."""
     contributor, state = hospital.contributor, hospital.state
@@ -29,7 +28,7 @@ def agent_of(
         federation=memory.federation,
         superlink=SUPERLINK,
         state=state,
-        app=app,
+        app=beside(app),
         mod=secret_sharing_mod(contributor),
         settling=Settling(
             Settlement(

@@ -36,6 +36,7 @@ from fedsecure_clients.agent.watchdog import Watchdog
 from fedsecure_clients.consent.checks import Consent
 from fedsecure_clients.state.agent_state import AgentState
 from fedsecure_clients.state.storage import alone
+from fedsecure_clients.statistics_app.app import beside
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def open_agent(settings: AgentSettings, stop: threading.Event) -> Iterator[Agent
             federation=federation,
             superlink=where,
             state=state,
-            app=app,
+            app=beside(app),
             mod=mod,
             settling=settling,
             stop=stop,

@@ -17,11 +17,10 @@ from typing import Final
 
 import structlog
 from flwr.app import Context, Error, Message, RecordDict
-from flwr.clientapp import ClientApp
 
 from fedsecure.errors import FedsecureError, OperatorError, RoundStateError
 from fedsecure.frameworks.flower import wire
-from fedsecure.frameworks.flower.mod import Mod
+from fedsecure.frameworks.flower.mod import Call, Mod
 from fedsecure.frameworks.flower.runtime import Backoff, Fleet, fleet, task_identity
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.node_keys import load_node_key
@@ -55,7 +54,7 @@ class Agent:
     federation: Federation
     superlink: str
     state: AgentState
-    app: ClientApp
+    app: Call
     mod: Mod
     settling: Settling
     stop: threading.Event
@@ -145,7 +144,7 @@ class Agent:
         self.state.replied(NOT_REPORTED, len(NOT_REPORTED), time.time())
 
     def _report(self, message: Message, context: Context) -> tuple[Message, str]:
-        kind = message.metadata.message_type
+        kind = wire.asked_for(message)
         content = message.content if message.has_content() else RecordDict()
         started = time.monotonic()
         try:

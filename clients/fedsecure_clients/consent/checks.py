@@ -8,10 +8,11 @@ All of it in one place, in this order:
     (3) the study reads only what is offered here          FS-416
     (4) the model is made of allowed parts, and not        FS-420, FS-421, FS-417
         of too many layers
-    (5) the spec shares what the task declares, under      FS-427, FS-426
-        the terms under which the task was first answered,
-        and keeps single rows apart where noise is to      FS-432
-        hide them, with the app that does
+    (5) the round is held for what the task is, the spec   FS-376, FS-427, FS-426
+        shares what the task declares, under the terms
+        under which the task was first answered, and
+        keeps single rows apart where noise is to hide     FS-432
+        them, with the app that does
     (6) a person here approved the study, where the        FS-418, FS-419,
         policy asks for it, for those who take part now,   FS-762
         where it asks for that, and nobody refused it
@@ -36,7 +37,12 @@ from fedsecure.protocol.statements import Purpose, RoundSpec
 from fedsecure.study.keras.allowlist import layers_in, parse_allowed
 from fedsecure.study.keras.architecture import MODEL
 from fedsecure.study.row_terms import protects_rows, require_rows
-from fedsecure.study.terms import StudyRequest, require_declared, terms_of
+from fedsecure.study.terms import (
+    StudyRequest,
+    require_declared,
+    require_purpose,
+    terms_of,
+)
 from fedsecure_clients.consent.policy import Policy, few
 from fedsecure_clients.consent.privacy_policy import require_room
 from fedsecure_clients.state.privacy import PrivacyAccount
@@ -89,8 +95,8 @@ class Consent:
         """Check a round whose spec is the model owner's; run before any training.
 
         Raises:
-            PeerError: FS-410 to FS-421, FS-426, FS-427, FS-430 to FS-432 or FS-762, by
-                the steps above.
+            PeerError: FS-376, FS-410 to FS-421, FS-426, FS-427, FS-430 to FS-432 or
+                FS-762, by the steps above.
         """
         policy, studies = self.policy, self.state.studies
         study = StudyRequest(task.config, terms_of(spec))
@@ -100,7 +106,8 @@ class Consent:
         policy.require_hour(self.clock())  # (2)
         policy.require_offered(study.reads)  # (3)
         require_layers(policy, study)  # (4)
-        require_declared(study)  # (5)
+        require_purpose(study, spec.purpose)  # (5)
+        require_declared(study)
         if spec.purpose is not Purpose.STATISTICS:  # it has no model
             self._require_rows(study)
         decision = studies.decision(study.digest)

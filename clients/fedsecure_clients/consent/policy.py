@@ -121,7 +121,11 @@ class Policy(toml_file.Settings):
             PeerError: FS-414 with the purpose.
         """
         if purpose not in self.purposes:
-            raise PeerError("FS-414", f"purpose {purpose.value!r}")
+            allowed = [one for one in Purpose if one in {*self.purposes, purpose}]
+            line = ", ".join(f'"{one.value}"' for one in allowed)
+            raise PeerError(
+                "FS-414", f"purpose {purpose.value!r}; to allow it: purposes = [{line}]"
+            )
 
     def require_dimension(self, dimension: int) -> None:
         """Refuse a model of more parameters than this data owner trains.

@@ -191,7 +191,7 @@ class Review:
 
     def _rules_of_time(self) -> Iterator[Rule]:
         policy, answered = self.policy, self.known.answered
-        for purpose in (Purpose.TRAIN, Purpose.EVALUATE):
+        for purpose in [one for one in Purpose if one in self.study.purposes]:
             count = answered.get(purpose.value, 0)
             forbidden = code_of(partial(policy.require_purpose, purpose))
             spent = code_of(partial(policy.require_rounds_left, count, purpose))

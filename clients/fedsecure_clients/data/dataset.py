@@ -35,8 +35,13 @@ SPLIT_DOMAIN: Final = b"fedsecure v1 held-out rows"
 ROW_SPLIT_DOMAIN: Final = b"fedsecure v1 row held out"
 
 
-def load(path: Path, schema: AnySchema) -> Dataset:
+def load(path: Path, schema: AnySchema, fewest: int = MIN_ROWS) -> Dataset:
     """Read all of a data owner's examples; run by a data owner.
+
+    Args:
+        path: A file, or a folder of images.
+        schema: What the study makes of it.
+        fewest: How many examples there have to be.
 
     Raises:
         OperatorError: FS-1xx, with the file and the first place in it.
@@ -45,7 +50,7 @@ def load(path: Path, schema: AnySchema) -> Dataset:
     if found.problems:
         first = found.problems[0]
         raise OperatorError(first.code, f"{path} {first}")
-    if found.dataset is None or len(found.dataset) < MIN_ROWS:
+    if found.dataset is None or len(found.dataset) < fewest:
         empty = "FS-108" if schema.kind == "table" else "FS-127"
         code = "FS-110" if found.rows else empty
         raise OperatorError(code, f"{path} holds {found.rows} examples")

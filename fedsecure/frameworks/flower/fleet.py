@@ -78,7 +78,7 @@ class FlowerParticipants:
         """Send everybody the same content; replies of strangers are left out."""
         offer = Offer(question.spec, question.grants)
         content = wire.pack_task(question.task, offer)
-        kind = question.task.purpose.value
+        kind = wire.KINDS[question.task.purpose]
         names = {agent.address: name for name, agent in asked.items()}
         messages = [
             Message(content, dst_node_id=address, message_type=kind)

@@ -15,7 +15,7 @@ An agent measures all records before it copies, parses or hashes any of them.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Final
 
@@ -56,6 +56,14 @@ MAX_GRANTS: Final = 2
 
 Length = Annotated[int, Field(ge=0, le=MAX_DIMENSION)]
 
+KINDS: Final[Mapping[Purpose, str]] = {
+    Purpose.TRAIN: "train",
+    Purpose.EVALUATE: "evaluate",
+    Purpose.STATISTICS: "query.statistics",
+}
+"""The type of message in which each purpose travels; Flower has three, and actions."""
+
+_purposes: Final = {kind: purpose for purpose, kind in KINDS.items()}
 _layers = TypeAdapter(
     Annotated[
         list[tuple[str, Annotated[list[Length], Field(max_length=MAX_AXES)]]],
@@ -125,6 +133,12 @@ def pack_task(task: RoundTask, offer: Offer) -> RecordDict:
     return RecordDict({name: ConfigRecord(held) for name, held in records.items()})
 
 
+def asked_for(message: Message) -> str:
+    """Return the purpose that a message says, or its type if that is none of ours."""
+    kind = message.metadata.message_type
+    return _purposes[kind].value if kind in _purposes else kind
+
+
 def unpack_task(message: Message) -> tuple[RoundTask, Offer]:
     """Read a task message. Run by an agent; nothing in it is believed yet.
 
@@ -135,7 +149,7 @@ def unpack_task(message: Message) -> tuple[RoundTask, Offer]:
     content = message.content
     kind = message.metadata.message_type
     more = [_piece_name(number) for number in range(1, len(content) - 1)]
-    if set(content) != {CONFIG, OURS, *more} or kind not in set(Purpose):
+    if set(content) != {CONFIG, OURS, *more} or kind not in _purposes:
         raise PeerError("FS-363", f"a {kind[:20]!r} message with {_named(content)}")
     records = content.config_records
     if len(records) != len(content):
@@ -154,7 +168,7 @@ def unpack_task(message: Message) -> tuple[RoundTask, Offer]:
         grants = _grants.validate_python(ours["grants"], strict=True)
     except ValidationError as error:
         raise PeerError("FS-363", f"{OURS}: {explain(error)}") from error
-    task = RoundTask(Purpose(kind), layers, dict(config), _joined(pieces, layers))
+    task = RoundTask(_purposes[kind], layers, dict(config), _joined(pieces, layers))
     return task, Offer(str(ours["spec"]), grants)
 
 

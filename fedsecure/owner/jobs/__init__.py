@@ -3,6 +3,7 @@
     train            what `fedsecure train` does, from its first look to the saved model
     run_start        how a run starts: anew, from an earlier round, or again
     training_rounds  the rounds of a training, and what was opened before, once more
+    statistics       one round of counts, without any model
     evaluate         the round at its end, which has no step
     model_source     where a study's model comes from, whatever framework made it
     array_model      the one that needs none: named arrays
