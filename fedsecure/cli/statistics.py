@@ -103,20 +103,27 @@ def command(
 
 
 def budget_of(
-    study: "AnyStudy",  # noqa: ARG001 - its own budget, where it has one
-    epsilon: float | None,
-    delta: float | None,
+    study: "AnyStudy", epsilon: float | None, delta: float | None
 ) -> "Budget | None":
-    """Return what a round of statistics may tell; None: without noise."""
+    """Return what a round of statistics may tell; None: without noise.
+
+    Args:
+        study: Its [privacy] says what is not given.
+        epsilon: The budget of this one round.
+        delta: The probability that is left to chance.
+    """
     from fedsecure.core.dp.sensitivity import Unit  # noqa: PLC0415
     from fedsecure.study.statistics_study import Budget  # noqa: PLC0415
 
-    if epsilon is None:
-        if delta is not None:
-            msg = "--delta goes with --epsilon"
-            raise typer.BadParameter(msg)
-        return None
-    return Budget(Unit.ROW, epsilon, DELTA if delta is None else delta)
+    own = study.privacy
+    if own is not None:
+        return Budget(own.unit, epsilon or own.epsilon, delta or own.delta)
+    if epsilon is not None:
+        return Budget(Unit.ROW, epsilon, delta or DELTA)
+    if delta is not None:
+        msg = "--delta goes with --epsilon"
+        raise typer.BadParameter(msg)
+    return None
 
 
 def _options(epsilon: float | None, delta: float | None) -> str:

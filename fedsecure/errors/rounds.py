@@ -471,6 +471,8 @@ PROBLEMS: Final = (
         "`epsilon` or fewer `rounds`, then have the data owners approve it. The budget "
         "is the study's, over all its runs; what was spent of it is never given back.",
         spent=True,
+    ),
+    Problem(
         "FS-375",
         "The study's columns cannot be counted in one round",
         "Model owner: give schema.toml fewer columns, or a category fewer values. A "

@@ -17,23 +17,33 @@ import pandas as pd
 import pytest
 from flwr.app import Context, Message
 
+from fedsecure.core.dp.sensitivity import Unit
+from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.fleet import FlowerParticipants
 from fedsecure.frameworks.flower.runtime import task_identity
 from fedsecure.owner.jobs.model_source import WHOLE, Parts
-from fedsecure.owner.jobs.statistics import StatisticsJob
+from fedsecure.owner.jobs.statistics import NO_MODEL, StatisticsJob
 from fedsecure.owner.jobs.train import Connect, Connection, Notify, Progress
 from fedsecure.owner.run.participants import Agent
 from fedsecure.owner.settings import OwnerSettings
 from fedsecure.owner.store.states import RunState
-from fedsecure.protocol.statements import Purpose
+from fedsecure.protocol.statements import Purpose, ScalarField, Weighting
 from fedsecure.study.config import Study, load_study
+from fedsecure.study.round_task import RoundTask
 from fedsecure.study.statistics.reading import NameStatistics, NumberStatistics
 from fedsecure.study.statistics_study import Budget, statistics_request
-from fedsecure.study.task import ConfigValue
+from fedsecure.study.task import ConfigValue, Layer
+from fedsecure.study.terms import StudyRequest, require_declared
 from fedsecure_clients.consent.policy import Policy
 from fedsecure_clients.statistics_app.app import beside
 from tests.protocol.agents import agent_of
-from tests.protocol.federation import HOSPITALS, Handler, MemoryFederation, refused
+from tests.protocol.federation import (
+    HOSPITALS,
+    Handler,
+    MemoryFederation,
+    offer_of,
+    refused,
+)
 from tests.protocol.test_run_loop import Momentum, nobody
 from tests.protocol.test_secure_aggregation import copy_for
 from tests.protocol.test_training_job import MemoryOwner
@@ -224,3 +234,94 @@ def test_a_run_that_was_cut_off_goes_on_and_tells_the_same(scene: Scene) -> None
 def _cut_off(request: httpx.Request, deliver: Handler) -> httpx.Response:
     cut = request.url.path.endswith("/open")
     return nobody(request, deliver) if cut else deliver(request)
+
+
+def test_with_noise_a_round_tells_what_its_budget_allows_and_then_no_more(
+    scene: Scene,
+) -> None:
+    budget = Budget(Unit.ROW, 1.0, 1e-5)
+    done = scene.job(budget).run()
+    found, rows = done.statistics, heart()
+    assert found.rows is not None
+    assert 0 < abs(found.rows.value - 920) < 4 * found.rows.error
+    # One row moves 11 vectors, and is hidden for epsilon 1.
+    assert found.error == pytest.approx(20.65, abs=0.01)
+    columns = {one.column: one for one in found.columns}
+    for name in ("age", "trestbps", "chol", "thalch"):
+        column, known = columns[name], numbers(rows, name)
+        assert isinstance(column, NumberStatistics)
+        for told, true in (
+            (column.median, np.median(known)),
+            (column.iqr, np.subtract(*np.quantile(known, (0.75, 0.25)))),
+            (column.mean, known.mean()),
+        ):
+            assert told is not None
+            bin_width = np.diff(column.histogram.edges)[0]
+            assert 0 < abs(told.value - true) < 4 * told.error + bin_width
+    with refused("FS-374"):
+        scene.job(budget).run()
+    run = scene.memory.store.latest_run()
+    assert run is not None
+    assert run.state is RunState.BUDGET_SPENT
+    assert len(scene.memory.store.rounds(done.run)) == 1
+    assert scene.memory.store.rounds(run.run) == []
+
+
+def test_where_data_owners_are_protected_only_parts_of_rows_are_told(
+    scene: Scene,
+) -> None:
+    found = scene.job(Budget(Unit.DATA_OWNER, UNBOUNDED, 1e-5)).run().statistics
+    assert found.rows is None
+    parts = []
+    for name in FILES.values():
+        table = pd.read_csv(HEART / "data" / f"{name}.csv")
+        parts.append((table["num"] > 0).mean())
+    (_, positive) = found.label.counts[1]
+    assert positive.error > 0
+    assert abs(positive.value - np.mean(parts)) < 4 * positive.error
+
+
+def test_who_approved_counts_is_not_made_to_train_and_the_other_way_round(
+    scene: Scene,
+) -> None:
+    request = statistics_request(scene.study, None)
+    task = RoundTask(
+        Purpose.TRAIN,
+        (Layer("0", (500,)),),
+        request.config,
+        np.zeros(500, np.float32),
+    )
+    assert _refusal(scene, task, request.terms.scalars) == "FS-376"
+    other = RoundTask(Purpose.STATISTICS, (), {"study": "a toy"}, NO_MODEL.weights)
+    assert _refusal(scene, other, ()) == "FS-376"
+
+
+def test_exact_sums_are_refused_where_noise_is_to_hide_a_row(scene: Scene) -> None:
+    request = statistics_request(scene.study, None)
+    privacy = Budget(Unit.ROW, 1.0, 1e-5).privacy()
+    terms = request.terms.model_copy(update={"privacy": privacy})
+    with refused("FS-427"):
+        require_declared(StudyRequest(request.config, terms))
+
+
+def _refusal(scene: Scene, task: RoundTask, scalars: Sequence[ScalarField]) -> str:
+    """Return the code with which basel's agent says no to a task."""
+    size = task.weights.size
+    request = scene.memory.request(
+        task=task.digest(),
+        model=task.model,
+        purpose=task.purpose,
+        dimension=size,
+        scalars=scalars,
+        weighting=Weighting.EQUAL,
+        weight_cap=1,
+        round=1 if size else 2,
+    )
+    proposal = scene.memory.owner.propose(request)
+    content = wire.pack_task(task, offer_of(proposal))
+    kind = wire.KINDS[task.purpose]
+    agent = scene.hospitals.agent("basel")
+    reply = agent.answer(Message(content, dst_node_id=1, message_type=kind), 1)
+    assert reply.has_error()
+    code: str = agent.state.refusals.newest(1)[0].code
+    return code

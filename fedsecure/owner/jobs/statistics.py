@@ -17,12 +17,13 @@ from typing import Final
 
 import numpy as np
 
-from fedsecure.errors import OperatorError, PeerError
+from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.owner.jobs.model_source import WHOLE
 from fedsecure.owner.jobs.train import Framework, Progress
 from fedsecure.owner.process import Owner
 from fedsecure.owner.recorder import Recorder
-from fedsecure.owner.run.accountant import UNLIMITED, Accountant
+from fedsecure.owner.run.accountant import Accountant
+from fedsecure.owner.run.budget import StudyBudget
 from fedsecure.owner.run.loop import RoundLoop
 from fedsecure.owner.run.participants import Agent, Assignment
 from fedsecure.owner.run.pauses import Pauses, Pausing
@@ -66,7 +67,7 @@ class StatisticsJob:
         request: Made by `statistics_request`.
         framework: Reaches the agents.
         progress: Told about stages and attempts.
-        accountant: May stop it before a round is asked.
+        accountant: May stop it before a round is asked; None: the budget does.
     """
 
     owner: Owner
@@ -74,7 +75,7 @@ class StatisticsJob:
     request: StudyRequest
     framework: Framework
     progress: Progress
-    accountant: Accountant = UNLIMITED
+    accountant: Accountant | None = None
 
     def run(self, resume: str | None = None) -> StatisticsRun:
         """Have all data owners count, and return what their sums say.
@@ -124,6 +125,8 @@ class StatisticsJob:
                 settings.longest_pause_seconds,
                 settings.attempts,
             ),
+            privacy=terms.privacy,
+            study=self.request.digest if terms.privacy else None,
         )
 
     def _again(self, resume: str) -> str:
@@ -179,7 +182,7 @@ class StatisticsJob:
                         clock=time.monotonic,
                         sleep=time.sleep,
                         tell=progress.waiting,
-                        accountant=self.accountant,
+                        accountant=self.accountant or StudyBudget(owner.store),
                     )
                     rounds.settle(ROUND, self._assign, NO_MODEL, past)
 
@@ -218,10 +221,14 @@ class StatisticsJob:
         try:
             yield
         except BaseException as error:
+            spent = isinstance(error, FedsecureError) and error.problem.spent
             stopped = isinstance(error, KeyboardInterrupt)
             outcome = RunState.STOPPED if stopped else RunState.FAILED
             reason = "stopped by its owner" if stopped else str(error)
-            self.progress.interrupted(run)
+            if spent:
+                outcome = RunState.BUDGET_SPENT
+            else:
+                self.progress.interrupted(run)
             store.finish_run(RunFinished(run, outcome, reason))
             raise
         store.finish_run(RunFinished(run, RunState.COMPLETED))

@@ -49,8 +49,8 @@ def statistics_page(told: Told) -> str:
             *([_table(numbers, parts)] if numbers else []),
             "<footer>Made from sums over all data owners, by <code>fedsecure statistics"
             "</code>. Nobody&#8217;s own counts were ever seen. In a picture of "
-            "numbers the line is the median, the band the middle half of all rows; with "
-            "noise a thin line at a bar shows one standard deviation of it.</footer>"
+            "numbers the line is the median, the band the middle half of all rows; "
+            "with noise a thin line at a bar shows one standard deviation.</footer>"
             "</main></body></html>\n",
         ]
     )
