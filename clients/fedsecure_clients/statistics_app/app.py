@@ -14,14 +14,15 @@ from flwr.app import Context, Message, MetricRecord, RecordDict
 
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.frameworks.flower import wire
-from fedsecure.frameworks.flower.mod import EXAMPLES, Call
+from fedsecure.frameworks.flower.mod import EXAMPLES, MEASURED, Call
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.statistics.task import parse_statistics_task
 from fedsecure.study.task import STUDY
 from fedsecure_clients.statistics_app.counting import count
 
 DATA: Final = "data"  # key of the node's configuration
-NOTHING_WEIGHED: Final = 1  # as examples: a round of statistics is no mean over rows
+# A round of statistics is no mean over rows, so no number of rows leaves beside them.
+NOTHING_WEIGHED: Final = {EXAMPLES: 1, MEASURED: 1}
 
 
 def beside(app: Call) -> Call:
@@ -52,5 +53,5 @@ def counted(message: Message, context: Context) -> Message:
         raise OperatorError("FS-100", "the agent names no data")
     task = parse_statistics_task(str(config[STUDY]))
     counts = count(task, Path(data))
-    metrics = MetricRecord({EXAMPLES: NOTHING_WEIGHED, **counts})
+    metrics = MetricRecord({**NOTHING_WEIGHED, **counts})
     return Message(RecordDict({"metrics": metrics}), reply_to=message)
