@@ -5,6 +5,7 @@
     details        one round in full, from the views and the signed statements
     sides          what both aggregators signed about a round, next to each other
     participation  who was in which round
+    privacy        what noise protects and what was spent, in words
     stages         where the seconds went
     choosing       which rounds: by verdict, by date, by page
     formats        CSV, JSON and HTML files

@@ -15,18 +15,26 @@ from sqlalchemy import text
 
 from fedsecure.core.dp.accountant import epsilon, rho_pico
 from fedsecure.core.dp.sensitivity import Unit
+from fedsecure.errors import PROBLEMS, PeerError, Problem
 from fedsecure.owner.run.budget import StudyBudget
 from fedsecure.owner.run.plan import Plan
 from fedsecure.owner.run.resume import read_past
 from fedsecure.owner.store.states import UNDECIDED
 from fedsecure.protocol.parameters import params_of
-from fedsecure.protocol.statements import PrivacyField, RoundSpec, Weighting
+from fedsecure.protocol.signing import Signed
+from fedsecure.protocol.statements import (
+    PrivacyField,
+    RoundGrant,
+    RoundSpec,
+    Weighting,
+)
 from fedsecure.protocol.stored_statements import stored
 from fedsecure.storage import database
 from fedsecure.study.privacy import Privacy
 from fedsecure.study.terms import SUITE, StudyRequest, Terms
 from fedsecure.system import crash_points
 from fedsecure.system.crash_points import Point
+from fedsecure.transport.aggregator_client import AggregatorClient
 from tests.protocol.federation import (
     HOSPITALS,
     SCALARS,
@@ -303,3 +311,32 @@ def test_a_round_without_noise_is_no_business_of_a_budget(
     plain.train()
     assert memory.store.spent(STUDY) == {}
     assert plain.shown[0].epsilon is None
+
+
+@pytest.mark.parametrize(
+    "refused_with", [one for one in PROBLEMS.values() if one.spent]
+)
+def test_a_round_that_an_aggregator_has_no_room_for_is_left_void(
+    scene: NoisyScene, monkeypatch: pytest.MonkeyPatch, refused_with: Problem
+) -> None:
+    """As when the model owner's store was put back, and the aggregators' were not."""
+    propose, proposed = AggregatorClient.propose, []
+
+    def refuse(client: AggregatorClient, spec: Signed[RoundSpec]) -> Signed[RoundGrant]:
+        if client.party.name == "south":
+            proposed.append(spec.digest)
+            if len(proposed) > 1:
+                raise PeerError(refused_with.code, "no room for basel")
+        return propose(client, spec)
+
+    monkeypatch.setattr(AggregatorClient, "propose", refuse)
+    with refused(refused_with.code):
+        scene.train()
+    assert len(proposed) == 3  # a second round, and then the evaluation
+    assert scene.story() == [
+        "train 1.1 opened",
+        "train 2.1 void",
+        f"evaluate {ROUNDS}.1 void",
+    ]
+    assert scene.undecided() == []
+    assert scene.spent() == dict.fromkeys(HOSPITALS, costs(scene)[0])
