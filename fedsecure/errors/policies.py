@@ -100,6 +100,26 @@ PROBLEMS: Final = (
         retry=60,
     ),
     Problem(
+        "FS-407",
+        "This aggregator does not allow what the study may tell about rows",
+        "Set epsilon and delta in study.toml, section [privacy], to what its operator "
+        "allows: privacy, max_epsilon and max_delta in aggregator.toml, section "
+        "[policy]. A study never changes its unit, epsilon or delta: with others it "
+        "is another study, which data owners approve anew.",
+        HTTPStatus.FORBIDDEN,
+        final=Finality.ROUND,
+    ),
+    Problem(
+        "FS-408",
+        "A data owner in the cohort has no privacy budget left for the round",
+        "Ask the others alone, if enough are left. A study whose budget is used up is "
+        "over. After a restore of this aggregator's store every study before it is: "
+        "begin another, which data owners approve anew.",
+        HTTPStatus.FORBIDDEN,
+        evidence=Evidence.NONE,  # the store was restored
+        final=Finality.ROUND,
+    ),
+    Problem(
         "FS-410",
         "Sums would be of fewer data owners than this policy allows",
         "Model owner: raise min_cohort in study.toml. Data owner: lower min_cohort "

@@ -232,6 +232,14 @@ PROBLEMS: Final = (
         final=Finality.ROUND,
     ),
     Problem(
+        "FS-325",
+        "A member of the set has no privacy budget left for the opening",
+        "Nothing was opened and nothing is charged: open the round over the others, if "
+        "enough are left, or void it. A study whose budget is used up is over.",
+        HTTPStatus.FORBIDDEN,
+        final=Finality.ROUND,
+    ),
+    Problem(
         "FS-326",
         "Too many requests in a short time",
         "Wait as long as `Retry-After` says; the aggregator sets "

@@ -32,7 +32,11 @@ def aggregator(name: str, listen: str) -> str:
             ("key", "tls.key", "its private key"),
         )
         + "\n[policy]\n"
-        + _lines(("min_cohort", 3, "the fewest data owners whose sum is opened"))
+        + _lines(
+            ("min_cohort", 3, "the fewest data owners whose sum is opened"),
+            ("privacy", "any", 'or "required": only rounds with noise'),
+        )
+        + "# max_epsilon = 8.0  # what all openings together may tell about a row\n"
     )
 
 

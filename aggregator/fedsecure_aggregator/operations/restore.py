@@ -5,8 +5,9 @@
 
 Neither happens under a running aggregator. A restored store opens nothing of the runs
 that it knows, or that were begun since: it may have forgotten what it opened. So a note
-is left in the data folder, and the next start closes these runs and says so in the
-ledger (`continuity`). Which sets were opened the data folder tells (`journal`).
+is left in the data folder, and the next start closes these runs, uses up the privacy
+budgets of their studies, and says so in the ledger (`continuity`). Which sets were
+opened the data folder tells (`journal`).
 """
 
 from collections.abc import Iterator

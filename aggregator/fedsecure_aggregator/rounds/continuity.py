@@ -8,9 +8,11 @@
 Only in the first case is anything written: an entry more would fork the ledger that
 others hold receipts of. If there is no better database, the operator says so with
 `fedsecure aggregator restore`, which leaves a note in the data folder. Then the next
-start closes every run that was begun before, and says in the ledger what was lost.
+start closes every run that was begun before, uses up the privacy budgets of their
+studies, and says in the ledger what was lost.
 """
 
+from operator import attrgetter
 from typing import Any
 
 import structlog
@@ -19,7 +21,7 @@ from sqlalchemy.orm import Session
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.statements import LedgerHead
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.storage import queries
+from fedsecure_aggregator.storage import charges, queries
 from fedsecure_aggregator.storage.disk import disk
 from fedsecure_aggregator.storage.journal import OpenedSet
 from fedsecure_aggregator.storage.notes import RestoreNote
@@ -58,7 +60,11 @@ def recognise(context: Context) -> RestoreNote | None:
 
 
 def close_runs(context: Context, session: Session, restored: RestoreNote) -> None:
-    """Close every run that was begun before a restore, and say what was lost."""
+    """Close every run that was begun before a restore, and say what was lost.
+
+    What was opened may be forgotten here, and nobody else has forgotten it. So every
+    data owner is charged all that the studies may cost.
+    """
     runs = sorted({*queries.known_runs(session), *context.spool.notes.runs()})
     found, noted = context.store.head(session), context.spool.notes.ledger_head()
     lost: dict[str, Any] | None = None
@@ -70,9 +76,25 @@ def close_runs(context: Context, session: Session, restored: RestoreNote) -> Non
         "kept": found.entries,
         "lost": lost,
         "sets_forgotten": restored.sets_forgotten,
+        **_used_up(context, session),
     }
     context.store.append(session, EventKind.RESTORED, body, context.clock())
     log.warning("store was restored", runs=len(runs), kept=found.entries, lost=lost)
+
+
+def _used_up(context: Context, session: Session) -> dict[str, Any]:
+    """Return which budgets a restore uses up, and whose, as its entry says it."""
+    noted = context.spool.notes.studies.read()
+    seen = noted.union(charges.known_studies(session))
+    studies = sorted((one for one in seen if one is not None), key=attrgetter("study"))
+    roster = {
+        party.name for version in context.keys.versions for party in version.data_owners
+    }
+    return {
+        "studies": [one.model_dump(mode="json") for one in studies],
+        "without_noise": None in seen,
+        "data_owners": sorted(roster | charges.known_reporters(session)),
+    }
 
 
 def remember_opened(context: Context, digest: str) -> None:
@@ -91,6 +113,8 @@ def _require_seen(context: Context, session: Session, noted: LedgerHead | None) 
     lacking = None
     if unseen:
         lacking = f"never saw run {min(unseen)}"
+    elif context.spool.notes.studies.lacks(charges.known_studies(session)):
+        lacking = "never saw one of the studies"
     elif noted is None and context.store.head(session).entries:
         lacking = "has no note of the ledger"
     elif not context.spool.notes.journal.exists and queries.was_restored(session):

@@ -23,13 +23,13 @@ from fedsecure.protocol.statements import RoundGrant, RoundSpec
 from fedsecure.system.crash_points import Point, crash_point
 from fedsecure_aggregator.rounds import reports
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.rules import policy
+from fedsecure_aggregator.rules import budgets, policy
 from fedsecure_aggregator.rules.round_states import (
     require_next_attempt,
     require_not_void,
     require_round,
 )
-from fedsecure_aggregator.storage import queries
+from fedsecure_aggregator.storage import charges, queries
 from fedsecure_aggregator.storage.projection import EventKind
 from fedsecure_aggregator.storage.tables import RoundRow
 
@@ -42,7 +42,7 @@ def grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str:
     """Consent to a round and return the signed grant; the same one if asked again.
 
     Raises:
-        PeerError: FS-301, FS-2xx for its numbers, FS-4xx by policy.
+        PeerError: FS-301, FS-2xx for its numbers, FS-4xx by policy or budget.
         RoundStateError: FS-302 to FS-305, FS-334, FS-402, FS-406.
     """
     require_round(digest, spec.digest)
@@ -116,6 +116,19 @@ def _require_grantable(
         queries.rounds_between(session, spec.signer, now - HOUR, now),
         context.policy,
     )
+    # (7) Each member of the cohort has room for what the round costs.
+    _require_budgets(context, session, said)
+
+
+def _require_budgets(context: Context, session: Session, said: RoundSpec) -> None:
+    """Check a round's budgets. Only what is spent counts: the opening decides."""
+    charge = budgets.charge_of(said)
+    if charge is None:
+        return
+    study = charge.budget.study
+    budgets.require_same_budget(charges.known_budget(session, study), charge.budget)
+    spent, own = charges.spent(session, study), context.policy.own_budget
+    budgets.require_room("FS-408", charge, said.cohort, spent, own)
 
 
 def _grant(context: Context, session: Session, spec: Signed[RoundSpec]) -> RoundRow:
@@ -123,6 +136,7 @@ def _grant(context: Context, session: Session, spec: Signed[RoundSpec]) -> Round
     crash_point(Point.GRANTING)
     key = sealing_key.SealingKey.from_seed(context.rand(sealing_key.SEED_BYTES))
     context.spool.notes.remember_run(said.run)
+    context.spool.notes.studies.remember(budgets.budget_of(said))
     context.spool.save_key(spec.digest, key)
     noise = _draw_seed(context, spec) if said.privacy else None
     crash_point(Point.KEY_SAVED)

@@ -4,7 +4,8 @@
     added up    a report that no longer opens is a refusal: nothing was fixed
     released    what the mechanism makes of the sum: its seed is on disk before
     sealed      the share is on disk, in its place; no row names it
-    committed   opening and share in one step: from now on there is no other set
+    committed   opening, what it costs its members in privacy, and share in one step:
+                from now on there is no other set
     noted       in the data folder's list of opened sets, which outlives the database
     scrubbed    then the round's key and every report are deleted
 
@@ -33,10 +34,11 @@ from fedsecure_aggregator.rounds.aggregate_shares import (
     stored_share,
 )
 from fedsecure_aggregator.rounds.context import Context
+from fedsecure_aggregator.rules.budgets import charge_of
 from fedsecure_aggregator.rules.opening import OpeningContext, require_openable
 from fedsecure_aggregator.rules.policy import CompareSets
 from fedsecure_aggregator.rules.round_states import Step, advance, require_round
-from fedsecure_aggregator.storage import queries
+from fedsecure_aggregator.storage import charges, queries
 from fedsecure_aggregator.storage.projection import EventKind, spec_of
 from fedsecure_aggregator.storage.tables import OpeningRow, ReportRow, RoundRow
 
@@ -81,7 +83,7 @@ def open_round(context: Context, digest: str, opening: Signed[Opening]) -> Seale
     Run by the worker's thread alone.
 
     Raises:
-        PeerError: FS-301, FS-320 to FS-324, FS-7xx for a receipt.
+        PeerError: FS-301, FS-320 to FS-325, FS-7xx for a receipt.
         RoundStateError: FS-300, FS-304, FS-305, FS-307, FS-308, FS-322; FS-328 when
             a report of the set was lost, FS-329 when the share was.
         OperatorError: FS-523 to FS-526.
@@ -174,6 +176,8 @@ def _require_openable(
         least=max(row.min_cohort, context.policy.min_cohort),
         digests={(r.reporter, r.report_id): r.digest for r in reports},
         opened=_compared(context, session, row),
+        spent=charges.spent(session, row.study),
+        own=context.policy.own_budget,
     )
     require_openable(opening.statement, known)
     return _chosen(reports, opening.statement.set)
@@ -220,12 +224,14 @@ def _commit(
     reports: Sequence[ReportRow],
     sealed: seal.Sealed,
 ) -> None:
-    """Fix the set and name its share, in one step."""
+    """Fix the set, charge its members and name its share, in one step."""
+    charge = charge_of(spec_of(row.token))
     opened = {
         "spec": row.spec,
         "opening": opening.digest,
         "set": set_digest(opening.statement.set),
         "members": [[one.reporter, one.report_id, one.digest] for one in reports],
+        "privacy": charge and charge.body,
         "token": opening.token,
     }
     share = {"spec": row.spec, "digest": sealed.digest.hex(), "length": sealed.length}

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from fedsecure_aggregator.rounds import continuity, deletion, losses, voids
 from fedsecure_aggregator.rounds.context import Context
-from fedsecure_aggregator.storage import queries
+from fedsecure_aggregator.storage import charges, queries
 from fedsecure_aggregator.storage.notes import RestoreNote
 from fedsecure_aggregator.storage.projection import spec_of
 from fedsecure_aggregator.storage.tables import RoundRow
@@ -45,6 +45,8 @@ def _settle(context: Context, session: Session, restored: RestoreNote | None) ->
         continuity.close_runs(context, session, restored)
         for run in queries.known_runs(session):
             context.spool.notes.remember_run(run)
+        for study in charges.known_studies(session):
+            context.spool.notes.studies.remember(study)
     context.store.enter_version(session, context.clock())
     for row in queries.undecided_rounds(session):  # (3)
         reason = _why_hopeless(context, session, row)

@@ -2,6 +2,7 @@
 
     round_states  what may happen to a round, in which order
     opening       when a set may be opened
+    budgets       what openings cost data owners in privacy, and whether there is room
     policy        what is refused whatever the model owner signs
     limits        how long is waited for what
 

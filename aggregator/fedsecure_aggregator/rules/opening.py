@@ -3,17 +3,23 @@
 Sums can be subtracted from each other. So a set is refused that is too small, and one
 that would tell a few data owners apart together with sets opened before; and each of
 its members must have a receipt of both aggregators, or the two would add up different
-sets.
+sets. And what openings tell in all is bounded by budgets (`budgets`).
 """
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fedsecure.errors import PeerError, RoundStateError
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Signed, verify
 from fedsecure.protocol.statements import Member, Opening, Receipt, RoundSpec
+from fedsecure_aggregator.rules.budgets import (
+    OwnBudget,
+    Spent,
+    charge_of,
+    require_room,
+)
 from fedsecure_aggregator.rules.policy import require_data_owner
 
 
@@ -23,7 +29,8 @@ class OpeningContext:
 
     `digests` are those of the stored reports, by reporter and report id; `opened` the
     members of every set that this one is compared with (`Policy.compare_sets`), each
-    with the fewest members that its rounds asked for.
+    with the fewest members that its rounds asked for. `spent` is what openings have
+    cost data owners so far, and `own` what this aggregator allows in all.
     """
 
     name: str
@@ -32,6 +39,8 @@ class OpeningContext:
     least: int
     digests: Mapping[tuple[str, str], str]
     opened: Mapping[frozenset[str], int]
+    spent: Mapping[str, Spent] = field(default_factory=dict)
+    own: OwnBudget | None = None
 
 
 def require_openable(opening: Opening, context: OpeningContext) -> None:
@@ -42,10 +51,12 @@ def require_openable(opening: Opening, context: OpeningContext) -> None:
         (2) each is in the spec's cohort, and a data owner on the roster;
         (3) of each, the very report is stored here;
         (4) of each, both aggregators gave a receipt for that report;
-        (5) together with sets opened before it tells no small group apart.
+        (5) together with sets opened before it tells no small group apart;
+        (6) each member has room for what it costs, in the study's budget and in this
+            aggregator's own.
 
     Raises:
-        PeerError: FS-320, FS-321, FS-323 or FS-324; FS-7xx for a receipt.
+        PeerError: FS-320, FS-321, FS-323, FS-324 or FS-325; FS-7xx for a receipt.
         RoundStateError: FS-322.
     """
     members = opening.set
@@ -59,7 +70,10 @@ def require_openable(opening: Opening, context: OpeningContext) -> None:
         if (member.reporter, member.report_id) not in context.digests:
             raise RoundStateError("FS-322", f"{member.reporter} {member.report_id}")
     require_receipts(opening, context)  # (4)
-    require_groups(frozenset(m.reporter for m in members), context)  # (5)
+    names = [member.reporter for member in members]
+    require_groups(frozenset(names), context)  # (5)
+    cost = charge_of(context.spec)
+    require_room("FS-325", cost, names, context.spent, context.own)  # (6)
 
 
 def require_receipts(opening: Opening, context: OpeningContext) -> None:

@@ -228,7 +228,7 @@ def open_spool(folder: Path) -> Iterator[FolderSpool]:
         OperatorError: FS-521 when it cannot be used, FS-522 when another has it.
     """
     try:
-        for part in ("", "rounds", "runs"):
+        for part in ("", "rounds", "runs", "studies"):
             (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = locks.alone(folder / "lock", "FS-522", folder)
     except OSError as error:

@@ -2,6 +2,7 @@
 
     <data>/ledger-head   how long the ledger was, at the last commit
     <data>/runs/<run>    every run that was ever granted here (empty)
+    <data>/studies/...   every study, with its budget (`study_notes`)
     <data>/opened-sets   every set that was ever opened here (`journal`)
     <data>/restored      its operator put the database back
 
@@ -25,6 +26,7 @@ from fedsecure.system.durability import (
 )
 from fedsecure_aggregator.storage.disk import disk, durable
 from fedsecure_aggregator.storage.journal import Journal
+from fedsecure_aggregator.storage.study_notes import StudyNotes
 
 HEAD_BYTES: Final = 192  # of the ledger's head; padded with spaces
 FORGET: Final = (
@@ -62,6 +64,7 @@ class Notes:
 
     def __init__(self, folder: Path) -> None:
         self.journal = Journal(folder)
+        self.studies = StudyNotes(folder)
         self._folder = folder
         self._head_file = folder / "ledger-head"
         self._restored = folder / "restored"

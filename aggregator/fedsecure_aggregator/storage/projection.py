@@ -3,10 +3,11 @@
     round-granted      a row in `rounds`
     round-collecting   the first report was stored
     report-lost        a stored report no longer opens; it is in no sum
-    round-opened       a row in `openings`, once its sum is sealed and on disk
+    round-opened       a row in `openings`, once its sum is sealed and on disk; what it
+                       costs its members (`charges`)
     share-stored       which share that is; always follows the opening
     round-void         the round will never be opened
-    store-restored     runs begun before a restore are closed
+    store-restored     runs begun before a restore are closed, and budgets used up
     refused            what a party has signed was refused
     federation-changed the ledger goes on under a new version; no row changes
 
@@ -25,7 +26,10 @@ from sqlalchemy.orm import Session
 from fedsecure.protocol.ledger import CHANGED
 from fedsecure.protocol.statements import Event, RoundSpec
 from fedsecure.protocol.stored_statements import stored
+from fedsecure_aggregator.rules.budgets import StudyBudget, budget_of
 from fedsecure_aggregator.rules.round_states import RoundState, Step, advance
+from fedsecure_aggregator.storage import charges
+from fedsecure_aggregator.storage.charges import Place
 from fedsecure_aggregator.storage.tables import (
     ClosedRunRow,
     LostReportRow,
@@ -73,6 +77,7 @@ def _granted(session: Session, event: Event) -> None:
             expires=event.body["expires"],
             state=RoundState.GRANTED,
             sealing_key=event.body["sealing_key"],
+            study=spec.study,
             noise=event.body["noise"],
             granted_entry=event.entry,
             granted_at=event.at,
@@ -91,7 +96,7 @@ def _lost(session: Session, event: Event) -> None:
 
 def _opened(session: Session, event: Event) -> None:
     row = _advance(session, event, Step.OPEN)
-    members = event.body["members"]
+    members, privacy = event.body["members"], event.body["privacy"]
     session.add(
         OpeningRow(
             spec=row.spec,
@@ -104,9 +109,17 @@ def _opened(session: Session, event: Event) -> None:
             set_digest=event.body["set"],
             members=json.dumps(members, separators=(",", ":")),
             count=len(members),
+            rho_pico=privacy and privacy["rho_pico"],
             opened_at=event.at,
         )
     )
+    names = [name for name, _, _ in members]
+    budget, place = budget_of(spec_of(row.token)), Place(event.entry, row.spec)
+    if budget is None or privacy is None:
+        charges.unbound(session, place, names)
+    else:
+        costs = dict.fromkeys(names, privacy["rho_pico"])
+        charges.charge(session, place, budget, costs)
 
 
 def _share_stored(session: Session, event: Event) -> None:
@@ -125,6 +138,11 @@ def _void(session: Session, event: Event) -> None:
 def _restored(session: Session, event: Event) -> None:
     for run in event.body["runs"]:
         session.merge(ClosedRunRow(run=run, entry=event.entry))
+    place, names = Place(event.entry, None), event.body["data_owners"]
+    for one in event.body["studies"]:
+        charges.charge_whole(session, place, StudyBudget.model_validate(one), names)
+    if event.body["without_noise"]:
+        charges.unbound(session, place, names)
 
 
 def _refused(session: Session, event: Event) -> None:

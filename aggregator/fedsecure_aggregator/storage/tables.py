@@ -1,9 +1,8 @@
 """The tables of the aggregator store; their meaning for readers is in the comments.
 
-`events` is the ledger. `rounds`, `openings`, `lost_reports`, `closed_runs` and
-`refusals` are projections of it (module `projection`); `reports` are working rows, one
-by one, whose digests go into the ledger with the opening. No column ever holds a
-plaintext share or a private key.
+`events` is the ledger. `reports` are working rows, one by one, whose digests go into it
+with the opening. All others are projections of it (module `projection`). No column ever
+holds a plaintext share or a private key.
 """
 
 from sqlalchemy import (
@@ -86,6 +85,11 @@ class RoundRow(Base):
     noise: Mapped[str | None] = mapped_column(
         String(64), comment="SHA-256 of the seed of the round's noise, hex; null: none"
     )
+    study: Mapped[str | None] = mapped_column(
+        String(64),
+        index=True,
+        comment="digest of the study whose budget it counts in, hex; null: no noise",
+    )
     granted_entry: Mapped[int] = mapped_column(
         Integer,
         index=True,
@@ -155,6 +159,10 @@ class OpeningRow(Base):
         Text, comment="the set: JSON list of [reporter, report id, report digest]"
     )
     count: Mapped[int] = mapped_column(Integer, comment="reports in the set")
+    rho_pico: Mapped[int | None] = mapped_column(
+        BigInteger,
+        comment="what it cost each member in privacy, 1e-12 of rho; null: no noise",
+    )
     opened_at: Mapped[float] = mapped_column(comment="seconds since 1970")
     share_digest: Mapped[str | None] = mapped_column(
         String(64), comment="SHA-256 of the sealed aggregate share; null until stored"
@@ -198,6 +206,91 @@ class ClosedRunRow(Base):
 
     run: Mapped[str] = mapped_column(String(63), primary_key=True, comment="the run")
     entry: Mapped[int] = mapped_column(Integer, comment="ledger entry of the restore")
+
+
+class PrivacySpentRow(Base):
+    """What one opening, or a restore, cost a data owner in privacy."""
+
+    __tablename__ = "privacy_spent"
+
+    entry: Mapped[int] = mapped_column(
+        Integer, primary_key=True, comment="ledger entry of the opening or restore"
+    )
+    reporter: Mapped[str] = mapped_column(
+        String(63), primary_key=True, comment="data owner"
+    )
+    study: Mapped[str] = mapped_column(
+        String(64), primary_key=True, comment="digest of the study, hex"
+    )
+    spec: Mapped[str | None] = mapped_column(
+        ForeignKey("rounds.spec"),
+        comment="digest of the opened round's spec; null: the store was restored",
+    )
+    unit: Mapped[str] = mapped_column(
+        String(16), comment="what is protected: row or data-owner"
+    )
+    rho_pico: Mapped[int] = mapped_column(
+        BigInteger, comment="what it cost, 1e-12 of rho"
+    )
+
+
+class PrivacyStudyRow(Base):
+    """What a data owner has spent of a study's budget."""
+
+    __tablename__ = "privacy_studies"
+
+    study: Mapped[str] = mapped_column(
+        String(64), primary_key=True, comment="digest of the study, hex"
+    )
+    reporter: Mapped[str] = mapped_column(
+        String(63), primary_key=True, comment="data owner"
+    )
+    unit: Mapped[str] = mapped_column(
+        String(16), comment="what is protected: row or data-owner"
+    )
+    budget: Mapped[float] = mapped_column(comment="epsilon that the study may spend")
+    delta: Mapped[float] = mapped_column(comment="at which epsilon is meant")
+    rho_pico: Mapped[int] = mapped_column(BigInteger, comment="spent, 1e-12 of rho")
+    epsilon: Mapped[float] = mapped_column(
+        comment="spent, for who knows one aggregator's noise; at delta"
+    )
+    outsider: Mapped[float] = mapped_column(
+        comment="spent, for who knows neither's; at delta"
+    )
+    entry: Mapped[int] = mapped_column(
+        Integer, index=True, comment="ledger entry of the last charge"
+    )
+
+
+class PrivacyTotalRow(Base):
+    """What a data owner has spent in all studies; null where there is no bound."""
+
+    __tablename__ = "privacy_totals"
+
+    reporter: Mapped[str] = mapped_column(
+        String(63), primary_key=True, comment="data owner"
+    )
+    row_rho_pico: Mapped[int | None] = mapped_column(
+        BigInteger, comment="about each row, 1e-12 of rho"
+    )
+    row_epsilon: Mapped[float | None] = mapped_column(
+        comment="the same for who knows one aggregator's noise; at delta 1e-5"
+    )
+    row_outsider: Mapped[float | None] = mapped_column(
+        comment="the same for who knows neither's; at delta 1e-5"
+    )
+    data_owner_rho_pico: Mapped[int | None] = mapped_column(
+        BigInteger, comment="about all it holds, 1e-12 of rho"
+    )
+    data_owner_epsilon: Mapped[float | None] = mapped_column(
+        comment="the same for who knows one aggregator's noise; at delta 1e-5"
+    )
+    data_owner_outsider: Mapped[float | None] = mapped_column(
+        comment="the same for who knows neither's; at delta 1e-5"
+    )
+    entry: Mapped[int] = mapped_column(
+        Integer, comment="ledger entry of the last change"
+    )
 
 
 class RefusalRow(Base):

@@ -106,6 +106,12 @@ V_OPENING: Final = View(
         Column("owner", "o.owner", "model owner that signed the opening"),
         Column("count", "o.count", "reports in the set"),
         Column(
+            "rho",
+            "o.rho_pico / 1e12",
+            "what it cost each member in privacy; null: no noise",
+            Form.METRIC,
+        ),
+        Column(
             "members",
             "o.members",
             "the set: JSON list of [reporter, report id, report digest]",
@@ -173,4 +179,100 @@ V_EVENT: Final = View(
     "FROM events e",
 )
 
-VIEWS: Final = (V_ROUND, V_REPORT, V_OPENING, V_MEMBER, V_REFUSAL, V_EVENT)
+V_PRIVACY: Final = View(
+    "v_privacy",
+    "one row for each data owner and study: what openings here may have told about one "
+    "row, or all rows, of it",
+    (
+        Column("reporter", "s.reporter", "data owner"),
+        Column("unit", "s.unit", "what is protected: row or data-owner"),
+        Column(
+            "epsilon",
+            "s.epsilon",
+            "spent, for who knows the other aggregator's noise; at delta",
+            Form.METRIC,
+        ),
+        Column(
+            "outsider",
+            "s.outsider",
+            "spent, for who knows neither's noise; at delta",
+            Form.METRIC,
+        ),
+        Column("budget", "s.budget", "epsilon that the study may spend", Form.METRIC),
+        Column(
+            "left_over",
+            "CASE WHEN s.epsilon < s.budget THEN s.budget - s.epsilon ELSE 0 END",
+            "what is left of the budget",
+            Form.METRIC,
+        ),
+        Column("delta", "s.delta", "at which all these are meant"),
+        Column("rho", "s.rho_pico / 1e12", "spent, as zCDP counts", Form.METRIC),
+        Column(
+            "openings",
+            "(SELECT count(p.spec) FROM privacy_spent p WHERE p.study = s.study "
+            "AND p.reporter = s.reporter)",
+            "rounds that it was charged for",
+        ),
+        Column("study", "s.study", "digest of the study, hex"),
+        Column("entry", "s.entry", "ledger entry of the last charge"),
+    ),
+    "FROM privacy_studies s",
+)
+
+V_PRIVACY_TOTAL: Final = View(
+    "v_privacy_total",
+    "one row for each data owner: what openings here may have told about it in all "
+    "studies; null: without bound, as after a round without noise",
+    (
+        Column("reporter", "t.reporter", "data owner"),
+        Column(
+            "row_epsilon",
+            "t.row_epsilon",
+            "about each row, for who knows the other aggregator's noise; delta 1e-5",
+            Form.METRIC,
+        ),
+        Column(
+            "row_outsider",
+            "t.row_outsider",
+            "about each row, for who knows neither's noise; delta 1e-5",
+            Form.METRIC,
+        ),
+        Column(
+            "row_rho",
+            "t.row_rho_pico / 1e12",
+            "about each row, as zCDP counts",
+            Form.METRIC,
+        ),
+        Column(
+            "data_owner_epsilon",
+            "t.data_owner_epsilon",
+            "about all rows together; null after a round that protects rows alone",
+            Form.METRIC,
+        ),
+        Column(
+            "data_owner_outsider",
+            "t.data_owner_outsider",
+            "about all rows together, for who knows neither's noise",
+            Form.METRIC,
+        ),
+        Column(
+            "data_owner_rho",
+            "t.data_owner_rho_pico / 1e12",
+            "about all rows together, as zCDP counts",
+            Form.METRIC,
+        ),
+        Column("entry", "t.entry", "ledger entry of the last change"),
+    ),
+    "FROM privacy_totals t",
+)
+
+VIEWS: Final = (
+    V_ROUND,
+    V_REPORT,
+    V_OPENING,
+    V_MEMBER,
+    V_PRIVACY,
+    V_PRIVACY_TOTAL,
+    V_REFUSAL,
+    V_EVENT,
+)

@@ -280,6 +280,9 @@ def test_a_restore_keeps_what_was_there_and_says_what_is_lost(
         "kept": 1,
         "lost": {"entries": 2, "hash": lost.hash},
         "sets_forgotten": False,
+        "studies": [],
+        "without_noise": True,
+        "data_owners": list(HOSPITALS),
     }
     assert len(entries(pair.restart("north"))) == len(entries(pair.north))  # said once
 

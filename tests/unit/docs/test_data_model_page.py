@@ -219,7 +219,7 @@ UPDATE again SET spec = 'x', attempt = 9, granted_entry = granted_entry + 1;
 INSERT INTO rounds SELECT * FROM again;
 CREATE TABLE forged AS SELECT * FROM openings;
 INSERT INTO forged SELECT 'x', owner, run, round, purpose, model, opening, set_digest,
-  json_remove(members, '$[0]'), count, opened_at, share_digest, share_length,
+  json_remove(members, '$[0]'), count, rho_pico, opened_at, share_digest, share_length,
   share_entry FROM openings;
 PRAGMA writable_schema = 1;
 DROP TABLE openings;

@@ -25,12 +25,16 @@ def upgrade() -> None:
     _lost_reports()
     _openings()
     _closed_runs()
+    _privacy_spent()
+    _privacy_studies()
+    _privacy_totals()
     _refusals()
 
 
 def downgrade() -> None:
     for table in (
-        *("refusals", "closed_runs", "openings"),
+        *("refusals", "privacy_totals", "privacy_studies", "privacy_spent"),
+        *("closed_runs", "openings"),
         *("lost_reports", "reports", "rounds", "events"),
     ):
         op.drop_table(table)
@@ -112,6 +116,13 @@ def _rounds() -> None:
             nullable=True,
         ),
         _column(
+            "study",
+            DIGEST,
+            "digest of the study whose budget it counts in, hex; null: no noise",
+            nullable=True,
+            index=True,
+        ),
+        _column(
             "granted_entry",
             sa.Integer,
             "ledger entry of the grant; its hash is the grant's head",
@@ -184,6 +195,12 @@ def _openings() -> None:
             "the set: JSON list of [reporter, report id, report digest]",
         ),
         _column("count", sa.Integer, "reports in the set"),
+        _column(
+            "rho_pico",
+            sa.BigInteger,
+            "what it cost each member in privacy, 1e-12 of rho; null: no noise",
+            nullable=True,
+        ),
         _column("opened_at", sa.Double, "seconds since 1970"),
         _column(
             "share_digest",
@@ -213,6 +230,68 @@ def _closed_runs() -> None:
         "closed_runs",
         _column("run", NAME, "the run", primary_key=True),
         _column("entry", sa.Integer, "ledger entry of the restore"),
+    )
+
+
+def _privacy_spent() -> None:
+    op.create_table(
+        "privacy_spent",
+        _column(
+            "entry",
+            sa.Integer,
+            "ledger entry of the opening or restore",
+            primary_key=True,
+            autoincrement=False,
+        ),
+        _column("reporter", NAME, "data owner", primary_key=True),
+        _column("study", DIGEST, "digest of the study, hex", primary_key=True),
+        sa.Column(
+            "spec",
+            DIGEST,
+            sa.ForeignKey("rounds.spec"),
+            nullable=True,
+            comment="digest of the opened round's spec; null: the store was restored",
+        ),
+        _column("unit", sa.String(16), "what is protected: row or data-owner"),
+        _column("rho_pico", sa.BigInteger, "what it cost, 1e-12 of rho"),
+    )
+
+
+def _privacy_studies() -> None:
+    op.create_table(
+        "privacy_studies",
+        _column("study", DIGEST, "digest of the study, hex", primary_key=True),
+        _column("reporter", NAME, "data owner", primary_key=True),
+        _column("unit", sa.String(16), "what is protected: row or data-owner"),
+        _column("budget", sa.Double, "epsilon that the study may spend"),
+        _column("delta", sa.Double, "at which epsilon is meant"),
+        _column("rho_pico", sa.BigInteger, "spent, 1e-12 of rho"),
+        _column(
+            "epsilon",
+            sa.Double,
+            "spent, for who knows one aggregator's noise; at delta",
+        ),
+        _column("outsider", sa.Double, "spent, for who knows neither's; at delta"),
+        _column("entry", sa.Integer, "ledger entry of the last charge", index=True),
+    )
+
+
+def _privacy_totals() -> None:
+    def spent(name: str, kind: Any, comment: str) -> sa.Column[Any]:
+        return _column(name, kind, comment, nullable=True)
+
+    one = "the same for who knows one aggregator's noise; at delta 1e-5"
+    neither = "the same for who knows neither's; at delta 1e-5"
+    op.create_table(
+        "privacy_totals",
+        _column("reporter", NAME, "data owner", primary_key=True),
+        spent("row_rho_pico", sa.BigInteger, "about each row, 1e-12 of rho"),
+        spent("row_epsilon", sa.Double, one),
+        spent("row_outsider", sa.Double, neither),
+        spent("data_owner_rho_pico", sa.BigInteger, "about all it holds, 1e-12 of rho"),
+        spent("data_owner_epsilon", sa.Double, one),
+        spent("data_owner_outsider", sa.Double, neither),
+        _column("entry", sa.Integer, "ledger entry of the last change"),
     )
 
 
