@@ -38,7 +38,9 @@ The checks. Each names the first entry or row that is wrong:
     (17) a data owner's reports are what it signed, and its receipts are for them;
     (18) both aggregators say the same about what became of a report;
     (19) what they say is in their ledgers: counted, left out, or void;
-    (20) the heads in receipts and inclusions are in the aggregators' chains.
+    (20) the heads in receipts and inclusions are in the aggregators' chains;
+    (21) each opening is charged to its members, at both aggregators, what the noise of
+         the model owner's own spec costs.
 
 Guarantee: if no check finds anything, all records agree, and nobody changed what
 another one holds proof of. Assumption: of the parties whose records are compared, at

@@ -27,6 +27,7 @@ CHECKS: Final[Mapping[int, str]] = {
     18: "both aggregators say the same of each report",
     19: "what they say is in their ledgers",
     20: "heads in receipts and inclusions are in the chains",
+    21: "openings are charged what their noise costs",
 }
 """Number and name of each check; the docstring of `fedsecure.audit` says it in full."""
 

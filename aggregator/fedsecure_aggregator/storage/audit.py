@@ -6,7 +6,8 @@ Of each entry it is checked that
     (2) an opening is the model owner's, of this round, and its set is the one noted;
     (3) of each member, both aggregators gave a receipt, and this one's is for the very
         report that the entry names;
-    (4) a void that is the model owner's was signed by it, for this round.
+    (4) a void that is the model owner's was signed by it, for this round;
+        a restore charges every study, and every data owner, that the ledger knows.
 
 Of each stored report, for reports stand in no entry before their round is opened:
     (5) its data owner signed a header that says what the row says;
@@ -31,12 +32,14 @@ from fedsecure.errors import PeerError
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.signing import set_digest
 from fedsecure.protocol.statements import Event, Opening, ReportHeader, RoundSpec, Void
+from fedsecure_aggregator.rules.budgets import StudyBudget
+from fedsecure_aggregator.storage import charges
 from fedsecure_aggregator.storage.projection import EventKind, project, spec_of
 from fedsecure_aggregator.storage.store import MIGRATIONS
 from fedsecure_aggregator.storage.tables import Base, EventRow, ReportRow
 
 
-def read(_session: Session, event: Event, keys: Federations) -> Iterator[Evidence]:
+def read(session: Session, event: Event, keys: Federations) -> Iterator[Evidence]:
     """Check an entry's statements, and yield what they are evidence of.
 
     Raises:
@@ -45,6 +48,8 @@ def read(_session: Session, event: Event, keys: Federations) -> Iterator[Evidenc
     reader = _READERS.get(event.kind)
     if reader is not None:
         yield from reader(event, keys)
+    if event.kind == EventKind.RESTORED:
+        _require_used_up(session, event)
 
 
 def _granted(event: Event, keys: Federations) -> Iterator[Evidence]:
@@ -93,6 +98,24 @@ def _opened(event: Event, keys: Federations) -> Iterator[Evidence]:
     )
     for name, digest in digests.items():
         yield Deed("member", statement.spec, name, digest)
+    charge = body["privacy"]
+    if charge is not None:
+        under = f"{charge['unit']} {charge['study']}"
+        yield Deed("charged", statement.spec, content=under, number=charge["rho_pico"])
+
+
+def _require_used_up(session: Session, event: Event) -> None:
+    """Check that a restore charged what it had to, as far as its ledger knows."""
+    body = event.body
+    said = {StudyBudget.model_validate(one) for one in body["studies"]}
+    known = {*charges.known_studies(session)}
+    require(known - {None} <= said, "a study is not charged that had rounds before")
+    require(
+        body["without_noise"] or None not in known,
+        "totals keep their bounds, and there were rounds without noise",
+    )
+    owners = charges.known_reporters(session)
+    require(owners <= {*body["data_owners"]}, "somebody is not charged who was before")
 
 
 def _lost(event: Event, _keys: Federations) -> Iterator[Evidence]:

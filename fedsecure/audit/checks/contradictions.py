@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - every piece of these queries is written here
-"""What two stores can contradict each other in: the queries of checks (7) to (11).
+"""What two stores can contradict each other in: queries of checks (7) to (11), (21).
 
 Each finds what contradicts in two attached databases with the same tables of evidence
 (`fedsecure.audit.stores.evidence`). `o` is the model owner's, `x` an aggregator's.
@@ -203,5 +203,20 @@ CONTRADICTIONS: Final = (
         "FROM x.audit_deeds d JOIN o.audit_deeds e ON e.kind = 'opened' "
         "AND e.spec = d.spec WHERE d.kind = 'void'",
         _done("x", "void"),
+    ),
+    Contradiction(
+        21,
+        "FS-626",
+        "x",
+        "x",
+        "SELECT d.spec, d.entry, 'its members are charged ' || coalesce(c.number || "
+        "' for ' || substr(c.content, 1, 24), 'nothing') || ' here, its noise "
+        "costs ' || coalesce(e.number || ' for ' || substr(e.content, 1, 24), "
+        "'nothing') FROM x.audit_deeds d "
+        "LEFT JOIN x.audit_deeds c ON c.kind = 'charged' AND c.spec = d.spec "
+        "LEFT JOIN o.audit_deeds e ON e.kind = 'costs' AND e.spec = d.spec "
+        "WHERE d.kind = 'opening' AND (coalesce(c.number, 0), coalesce(c.content, '')) "
+        "<> (coalesce(e.number, 0), coalesce(e.content, ''))",
+        _done("x", "opening"),
     ),
 )

@@ -121,6 +121,10 @@ class Reader:
         if len(outcomes) > 1:
             self._add(18, "FS-643", first.kept, "they speak of different openings")
             return Fate.DISPUTED.value
+        said = [one.inclusion.charged for one in (first, second) if one.inclusion]
+        if len(set(said)) > 1:
+            what = f"they charged it differently: {said[0]} and {said[1]} of rho"
+            self._add(18, "FS-643", first.kept, what)
         fate = _fate(first.inclusion)
         if fates != {fate.value}:
             what = f"its fate is {fate}, kept is {', '.join(map(str, fates))}"

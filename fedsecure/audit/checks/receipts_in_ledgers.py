@@ -67,6 +67,10 @@ def _fate_there(inclusion: Inclusion, ledger: Connection, name: str) -> Iterator
         there = f"report {member[0][:12]}" if member else "none of this data owner"
         claimed = "counted" if inclusion.included else "not counted"
         yield f"it said {claimed} of {inclusion.report[:12]}, its ledger has {there}"
+    charged = deed("charged") if member is not None else None
+    if inclusion.charged != (charged.number if charged else 0):
+        there = charged.number if charged else 0
+        yield f"it said it charged {inclusion.charged} of rho, its ledger has {there}"
     if inclusion.opening is None and void is None:
         yield "it said void, and the round is not"
 

@@ -3,7 +3,7 @@
 round 1   all four hospitals
 round 2   genf's report came to both, but it is not in the set
 round 3   north lost two of three reports; void, then opened at the second attempt
-round 4   evaluates the final model
+round 4   evaluates the final model, with noise
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fedsecure.audit.findings import Report
 from fedsecure.audit.verify import Progress, audit
 from fedsecure.contributor.settlement import Settlement
+from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.owner.store.files import save_array
 from fedsecure.owner.store.records import (
     ModelKind,
@@ -36,6 +37,7 @@ from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author
 from fedsecure.protocol.statements import Purpose
+from fedsecure.study.task import ConfigValue
 from tests.protocol.federation import (
     DIMENSION,
     HOSPITALS,
@@ -45,6 +47,12 @@ from tests.protocol.federation import (
     federate,
     measurement_of,
     refused,
+)
+from tests.protocol.private_rounds import (
+    EVALUATION,
+    PRIVACY,
+    asked,
+    private_measurement,
 )
 
 QUIET = Progress(lambda _what, _total: None, lambda _number: None)
@@ -99,6 +107,7 @@ def hold(
     *,
     left_out: Sequence[str] = (),
     names: Sequence[str] = HOSPITALS,
+    config: Mapping[str, ConfigValue] | None = None,
     **changes: Any,
 ) -> str:
     """Hold one round with everybody, and record it; return its spec's digest."""
@@ -107,7 +116,9 @@ def hold(
     proposal = memory.owner.propose(asked)
     measure = changes.get("purpose", Purpose.TRAIN) is Purpose.TRAIN
     receipts = {
-        name: memory.hospitals[name].answer(proposal, _measurement(name, measure))
+        name: memory.hospitals[name].answer(
+            proposal, _measurement(name, measure), config=config or {}
+        )
         for name in names
     }
     for name in left_out:
@@ -165,6 +176,17 @@ def give_up(memory: MemoryFederation, number: int) -> None:
     )
 
 
+def evaluate(memory: MemoryFederation, number: int) -> None:
+    """Hold a round with noise, in which nobody trains."""
+    config: dict[str, ConfigValue] = {"task": "another one, with noise"}
+    whole = {"unit": Unit.DATA_OWNER, "unit_clip": 2.0}
+    privacy = PRIVACY.model_copy(update=whole)
+    noisy = asked(memory, privacy, config, **EVALUATION)
+    names = ("privacy", "study", "weighting", "weight_cap")
+    changes = {name: getattr(noisy, name) for name in names}
+    hold(memory, number, config=config, **EVALUATION, **changes)
+
+
 def settle(memory: MemoryFederation) -> None:
     """Have every hospital ask what became of its reports."""
     for name, hospital in memory.hospitals.items():
@@ -185,7 +207,7 @@ def tell(memory: MemoryFederation) -> None:
     again = request(memory, 1, attempt=2)  # of a round that was opened
     with refused("FS-304"):
         _without_log(memory).propose(again)
-    hold(memory, 4, purpose=Purpose.EVALUATE, dimension=0)
+    evaluate(memory, 4)
     memory.store.finish_run(RunFinished("run-1", RunState.COMPLETED))
     memory.store.judge_round(RoundJudged(first, Verdict.ACCEPTED, "fine", "ada"))
     settle(memory)
@@ -206,7 +228,6 @@ def _without_log(memory: MemoryFederation) -> Any:
 
 
 def _measurement(name: str, train: bool) -> Any:
-    measurement = measurement_of(name)
-    if train:
-        return measurement
-    return replace(measurement, update=np.empty(0, np.float32))
+    return (
+        measurement_of(name) if train else private_measurement(name, Purpose.EVALUATE)
+    )

@@ -141,10 +141,37 @@ def test_two_aggregators_that_contradict_each_other_are_found(
         spec, token = store.execute(f"{query} AND fate = 'included'").fetchone()
         statement = keys.verify(token, Inclusion).statement
         other = honest.author("south").sign(
-            statement.model_copy(update={"included": False})
+            statement.model_copy(update={"included": False, "charged": 0})
         )
         update = "UPDATE reports SET inclusion = ? WHERE spec = ? AND aggregator = ?"
         store.execute(update, (other.token, spec, "south"))
         store.commit()
     assert codes(look(honest, state)) == {"FS-643"}
     assert "FS-644" in codes(look(honest, state, both(honest)))
+
+
+def test_an_aggregator_that_tells_of_another_charge_is_found(
+    honest: Records, tmp_path: Path
+) -> None:
+    """South signed, with its real key, that the round with noise cost basel less."""
+    from fedsecure.protocol.statements import Inclusion  # noqa: PLC0415
+
+    state = state_of(honest, "basel", tmp_path)
+    keys = Federations([honest.federation])
+    with closing(sqlite3.connect(state / DATABASE)) as store:
+        query = "SELECT spec, inclusion FROM reports WHERE aggregator = 'south'"
+        said = {
+            spec: keys.verify(token, Inclusion).statement
+            for spec, token in store.execute(query)
+        }
+        ((spec, statement),) = [one for one in said.items() if one[1].charged]
+        less = statement.model_copy(update={"charged": statement.charged - 1})
+        update = "UPDATE reports SET inclusion = ? WHERE spec = ? AND aggregator = ?"
+        store.execute(update, (honest.author("south").sign(less).token, spec, "south"))
+        store.commit()
+    (finding,) = look(honest, state).findings
+    assert finding.code == "FS-643"
+    assert "they charged it differently" in finding.what
+    (_, in_ledger) = look(honest, state, both(honest)).findings
+    assert in_ledger.code == "FS-644"
+    assert f"said it charged {less.charged} of rho, its ledger" in in_ledger.what

@@ -75,12 +75,16 @@ def test_written_anew_without_a_change_it_still_agrees(
         assert report.findings == []
 
 
+CHEAP = {"unit": "row", "study": "5" * 64, "rho_pico": 1}
 AT_AN_AGGREGATOR = {
     "a share replaced": (with_body("share-stored", 1, digest="ab" * 32), "FS-628"),
     "another length of a share": (with_body("share-stored", 3, length=9), "FS-628"),
     "another limit of members": (with_body("round-granted", 1, min_cohort=4), "FS-629"),
     "another expiry": (with_body("round-granted", 0, expires=9**10), "FS-625"),
     "another reason of a void": (with_body("round-void", 0, reason="tired"), "FS-629"),
+    "a charge for less": (with_body("round-opened", 3, privacy=CHEAP), "FS-626"),
+    "a charge left out": (with_body("round-opened", 3, privacy=None), "FS-626"),
+    "a charge without noise": (with_body("round-opened", 0, privacy=CHEAP), "FS-626"),
     "a refusal left out": (without("refused", 0), "FS-629"),
     "a share left out": (without("share-stored", 3), "FS-628"),
     "the end cut off": (lambda entries: entries[:-6], "FS-630"),
@@ -234,7 +238,7 @@ def test_exports_are_enough_to_audit_offline(records: Records) -> None:
     assert report.findings == []
     assert [store.whole for store in report.stores] == [False] * 3
     assert any("files were not looked at" in note for note in report.notes)
-    assert {*range(1, 4), *range(7, 16)} <= set(report.checked)
+    assert {*range(1, 4), *range(7, 16), 21} <= set(report.checked)
 
 
 @pytest.mark.parametrize("party", ["owner", "north"])
