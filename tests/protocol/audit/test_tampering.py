@@ -28,6 +28,8 @@ PARTIES = ("owner", "north")
 COLUMNS = [(party, *one) for party in PARTIES for one in columns(party)]
 TABLES = [(party, table) for party in PARTIES for table in tables(party)]
 EMPTY = {"closed_runs"}  # only a restore writes such rows
+# Everybody in a set is charged alike: two of these rows, swapped, say what they said.
+ALIKE = {"privacy_spent", "privacy_studies", "privacy_totals"}
 SINGLE = EMPTY | {"runs", "refusals", "alembic_version"}  # at most one row here
 
 
@@ -73,7 +75,7 @@ def test_two_rows_that_are_swapped_are_found(
     path = copied(honest, party, tmp_path)
     swapped = swap(path, table)
     assert swapped == (table not in SINGLE)
-    assert auditor.finds(party, path) == swapped
+    assert auditor.finds(party, path) == (swapped and table not in ALIKE)
 
 
 @pytest.mark.parametrize(
