@@ -118,6 +118,7 @@ PROBLEMS: Final = (
         HTTPStatus.FORBIDDEN,
         evidence=Evidence.NONE,  # the store was restored
         final=Finality.ROUND,
+        spent=True,
     ),
     Problem(
         "FS-410",

@@ -238,6 +238,7 @@ PROBLEMS: Final = (
         "enough are left, or void it. A study whose budget is used up is over.",
         HTTPStatus.FORBIDDEN,
         final=Finality.ROUND,
+        spent=True,
     ),
     Problem(
         "FS-326",

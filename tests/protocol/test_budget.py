@@ -16,6 +16,7 @@ from sqlalchemy import text
 from fedsecure.core.dp.accountant import epsilon, rho_pico
 from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.errors import PROBLEMS, PeerError, Problem
+from fedsecure.owner.run.accountant import UNLIMITED
 from fedsecure.owner.run.budget import StudyBudget
 from fedsecure.owner.run.plan import Plan
 from fedsecure.owner.run.resume import read_past
@@ -340,3 +341,15 @@ def test_a_round_that_an_aggregator_has_no_room_for_is_left_void(
     ]
     assert scene.undecided() == []
     assert scene.spent() == dict.fromkeys(HOSPITALS, costs(scene)[0])
+
+
+def test_an_owner_that_forgets_what_it_spent_is_refused_by_the_aggregators(
+    scene: NoisyScene,
+) -> None:
+    scene.train()
+    again = scene.another_run("run-2", 1)
+    again.accountant = UNLIMITED
+    with refused("FS-408"):
+        again.train()
+    assert again.story() == ["train 1.1 void", "evaluate 1.1 void"]
+    assert again.agents.asked == []
