@@ -51,8 +51,8 @@ def command(
     Example: fedsecure statistics --config owner.toml --epsilon 1
     """
     # What loads slowly is here, so that `--help` answers at once.
-    from fedsecure.cli.progress import RoundTable  # noqa: PLC0415
     from fedsecure.owner.settings import load_owner_settings  # noqa: PLC0415
+    from fedsecure.review.terminal.progress import RoundTable  # noqa: PLC0415
     from fedsecure.study.app_study import load_any_study  # noqa: PLC0415
     from fedsecure.study.statistics_study import statistics_request  # noqa: PLC0415
 

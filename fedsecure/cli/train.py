@@ -69,8 +69,8 @@ def command(
         raise typer.BadParameter(msg)
     # What loads slowly is here, so that `--help` answers at once; TensorFlow comes
     # last, so that a slip in owner.toml or study.toml is told before it.
-    from fedsecure.cli.progress import RoundTable  # noqa: PLC0415
     from fedsecure.owner.settings import load_owner_settings  # noqa: PLC0415
+    from fedsecure.review.terminal.progress import RoundTable  # noqa: PLC0415
     from fedsecure.study.app_study import load_any_study  # noqa: PLC0415
 
     settings = load_owner_settings(config)

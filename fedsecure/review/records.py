@@ -19,6 +19,8 @@ from fedsecure.study.remarks import Figures, over_all
 _ROUND: Final = re.compile(r"(?P<number>\d{1,7})(?:\.(?P<attempt>\d{1,7}))?")
 _DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
 FINAL: Final = "final"
+COUNTS: Final = "statistics"
+_NAMED: Final = {FINAL: "evaluate", COUNTS: "statistics"}  # purposes with one round
 EVERY: Final = Choice()
 
 
@@ -103,8 +105,12 @@ class RoundRow:
 
     @property
     def label(self) -> str:
-        """How people name it: `3`, or `3.1` when another attempt follows; `final`."""
-        number = str(self.round) if self.purpose == "train" else FINAL
+        """How people name it: `3`, or `3.1` when another attempt follows; `final`.
+
+        A round of statistics is `statistics`.
+        """
+        named = {"evaluate": FINAL, "statistics": COUNTS}
+        number = named.get(self.purpose, str(self.round))
         alone = self.attempt == 1 and self.state != "void"
         return number if alone else f"{number}.{self.attempt}"
 
@@ -307,9 +313,10 @@ def events(session: Session, row: RoundRow) -> Sequence[EventRow]:
 
 def _meant(view: TableClause, which: str) -> Sequence[ColumnElement[bool]] | None:
     """Return the conditions of what a person wrote, if it can be a round."""
-    if which == FINAL or which.startswith(f"{FINAL}."):
-        attempt = which.removeprefix(FINAL).removeprefix(".")
-        found: list[ColumnElement[bool]] = [view.c.purpose == "evaluate"]
+    found: list[ColumnElement[bool]]
+    name, _, attempt = which.partition(".")
+    if name in _NAMED:
+        found = [view.c.purpose == _NAMED[name]]
         return (
             [*found, view.c.attempt == int(attempt)] if attempt.isdecimal() else found
         )

@@ -22,7 +22,9 @@ LONGEST: Final = (
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     """The heart study after `ROUNDS` rounds, with equal weights."""
     root = tmp_path_factory.mktemp("federation")
-    with federation(root, app="tests.e2e.recording_app:app") as running:
+    app = "tests.e2e.recording_app:app"
+    counting = {"policy": {"purposes": ["train", "evaluate", "statistics"]}}
+    with federation(root, app=app, agent=counting) as running:
         running.train(ROUNDS)
         yield running
 

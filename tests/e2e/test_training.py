@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fedsecure.demo.provision import AGGREGATORS
+from fedsecure.demo.provision import AGGREGATORS, OWNER
 from fedsecure.demo.sights import what_everybody_saw
 from fedsecure.owner.store.models import Event
 from fedsecure.protocol.identity import load_federation
@@ -142,3 +142,48 @@ def test_rounds_list_prints_them_as_json(trained: Federation) -> None:
     )
     text = json.dumps(json.loads(done.stdout))
     assert text.count('"train"') == ROUNDS
+
+
+def test_the_same_agents_count_their_rows_without_any_model(
+    trained: Federation,
+) -> None:
+    """Last of this module: it adds a run to the record."""
+    config = trained.folder.config(OWNER)
+    arguments = ["statistics", "--config", str(config), "--epsilon", "1", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "fedsecure", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["data_owners"] == 4
+    assert abs(told["rows"]["value"] - 920) < 4 * told["rows"]["error"]
+    folder = trained.folder.root / "owner" / "statistics" / told["run"]
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"columns", "schema.toml", "statistics.html", "statistics.json"}
+    assert len(list((folder / "columns").iterdir())) == 11
+    assert json.loads((folder / "statistics.json").read_text("utf-8")) == told
+    (row,) = trained.rows(
+        trained.owner_db,
+        "SELECT state, purpose, in_set FROM v_round WHERE run = ?",
+        told["run"],
+    )
+    assert row == {"state": "opened", "purpose": "statistics", "in_set": 4}
+    listed = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "fedsecure",
+            "rounds",
+            "list",
+            "--db",
+            str(trained.owner_db),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert listed.returncode == 0, listed.stderr
+    assert "statistics" in listed.stdout

@@ -21,6 +21,7 @@ from fedsecure_clients.consent.checks import require_layers
 from fedsecure_clients.consent.policy import Policy, few
 from fedsecure_clients.consent.privacy_review import PrivacyReview, Spent
 from fedsecure_clients.consent.rules import Rule, code_of
+from fedsecure_clients.consent.what_is_counted import what_is_counted
 from fedsecure_clients.consent.what_leaves import what_leaves
 from fedsecure_clients.state.roster import came_in, differences, roster_of
 from fedsecure_clients.state.studies import Decision, KnownStudy
@@ -49,6 +50,8 @@ class Review:
     @property
     def name(self) -> str:
         """What the model owner calls the study."""
+        if self.study.statistics:
+            return f"{self.study.statistics.study}: statistics"
         return self.study.task.study if self.study.task else "another ClientApp"
 
     @property
@@ -81,7 +84,10 @@ class Review:
 
     def leaves(self) -> Iterator[str]:
         """Say what leaves this data owner's machine, one sentence each."""
-        return what_leaves(self.study.terms, self.federation)
+        terms, statistics = self.study.terms, self.study.statistics
+        if statistics:
+            return what_is_counted(statistics, terms, self.federation)
+        return what_leaves(terms, self.federation)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints; the keys are an interface."""
@@ -174,13 +180,8 @@ class Review:
             "whatever it is" if offered is None else f"{len(offered)} names offered",
             code_of(partial(policy.require_offered, reads)),
         )
-        parameters = self.known.parameters
-        yield Rule(
-            "parameters",
-            f"{parameters:,}" if parameters else "not known yet",
-            f"at most {policy.max_dimension:,}",
-            code_of(partial(policy.require_dimension, parameters)),
-        )
+        if study.statistics is None:
+            yield self._rule_of_parameters()
         if study.task is not None:
             yield Rule(
                 "layers",
@@ -188,6 +189,15 @@ class Review:
                 f"at most {policy.max_layers:,}",
                 code_of(partial(require_layers, policy, study)),
             )
+
+    def _rule_of_parameters(self) -> Rule:
+        policy, parameters = self.policy, self.known.parameters
+        return Rule(
+            "parameters",
+            f"{parameters:,}" if parameters else "not known yet",
+            f"at most {policy.max_dimension:,}",
+            code_of(partial(policy.require_dimension, parameters)),
+        )
 
     def _rules_of_time(self) -> Iterator[Rule]:
         policy, answered = self.policy, self.known.answered

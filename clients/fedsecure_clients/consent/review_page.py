@@ -13,6 +13,7 @@ from fedsecure.errors import PROBLEMS
 from fedsecure.study.schema.features import AnySchema
 from fedsecure.study.schema.tabular import TableSchema
 from fedsecure.study.task import Task
+from fedsecure.study.terms import StudyRequest
 from fedsecure.terminal.text_tables import Column, Listing, table
 from fedsecure.terminal.values import SHORT, plain
 from fedsecure_clients.consent.privacy_review import AFTER, MANY, shown as shown_epsilon
@@ -45,7 +46,7 @@ def study_page(review: Review) -> RenderableType:
     rules = list(review.rules())
     sections: list[tuple[str, RenderableType]] = [
         ("Who asks, and for what", _facts(_asked(review))),
-        ("What is read here", _facts(_read(review.study.task))),
+        ("What is read here", _facts(_read(_features(review.study)))),
         ("What leaves this machine", _bullets(review.leaves())),
         ("What may be told at most", _facts(_told(review))),
         ("Against your policy, [policy] of agent.toml", _rules(rules)),
@@ -135,16 +136,21 @@ def _step(task: Task) -> str:
     return f"the sum of your rows' gradients, each cut to length {task.unit_clip:g}"
 
 
-def _read(task: Task | None) -> Iterator[tuple[str, Text]]:
-    if task is None:
+def _features(study: StudyRequest) -> AnySchema | None:
+    asked = study.task or study.statistics
+    return asked.features if asked else None
+
+
+def _read(features: AnySchema | None) -> Iterator[tuple[str, Text]]:
+    if features is None:
         yield "data", plain("not said: only the app that you installed knows")
         return
-    kind, label = _kind(task.features)
-    names = [name for name in task.features.reads if name != label]
+    kind, label = _kind(features)
+    names = [name for name in features.reads if name != label]
     yield f"{len(names)} {kind}", plain(_few(names, ", "))
     if label:
         yield "label", plain(label)
-    yield "classes", plain(_few(task.features.class_names, ", "))
+    yield "classes", plain(_few(features.class_names, ", "))
 
 
 def _kind(features: AnySchema) -> tuple[str, str | None]:

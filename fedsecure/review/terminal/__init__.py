@@ -3,6 +3,7 @@
     run_tables  runs and rounds, a row each
     round_page  one round in full
     live        a run while it goes on, from another process
+    progress    the same from the process that runs it
 
-What they show comes from the round store alone.
+What the others show comes from the round store alone.
 """

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.protocol.identity import Federation
-from fedsecure.protocol.statements import ScalarField, Weighting
+from fedsecure.protocol.statements import Purpose, ScalarField, Weighting
 from fedsecure.study.config import Study, load_study
 from fedsecure.study.metrics import Metrics
+from fedsecure.study.statistics_study import Budget, statistics_request
 from fedsecure.study.task import Task
 from fedsecure.study.terms import StudyRequest, Terms, scalar_fields
 from fedsecure_clients.consent.policy import Policy
@@ -265,3 +267,47 @@ def test_who_came_in_since_an_approval_is_shown_and_asked_about_where_wanted(
     text = printed(study_page(review), 100)
     assert "since then" in text
     assert "genf left" in text
+
+
+COUNTING = Policy(purposes=frozenset(Purpose))
+
+
+def counted(case: Case, policy: Policy, budget: Budget | None) -> Review:
+    """Return the review of a round of statistics."""
+    known = case.review(policy)
+    study = statistics_request(case.heart, budget)
+    row = dataclasses.replace(
+        known.known,
+        digest=study.digest,
+        content=study.content,
+        text=study.text,
+        terms=study.terms.text,
+        parameters=0,
+        answered={},
+    )
+    return dataclasses.replace(known, known=row, study=study)
+
+
+def test_a_round_of_statistics_says_in_words_what_is_counted(case: Case) -> None:
+    noisy = counted(case, COUNTING, Budget(Unit.ROW, 1.0, 1e-5))
+    page = " ".join(printed(study_page(noisy), 120).split())
+    assert "heart: statistics" in page
+    assert "Counts of rows in 32 bins of age (18 to 110 years)." in page
+    assert "Counts of rows of each of 4 values of cp." in page
+    assert "in 32 bins of chol (50 to 700 mg/dl), and without a value." in page
+    assert "exact" not in page
+    assert "10 columns age, sex, cp" in page
+    assert [rule.code for rule in noisy.objections()] == ["FS-418"]
+
+
+def test_exact_counts_are_said_to_tell_a_lot(case: Case) -> None:
+    page = " ".join(printed(study_page(counted(case, COUNTING, None)), 120).split())
+    assert "Without noise the sums are exact" in page
+    assert "mean and variance" in page
+
+
+def test_by_default_an_agent_answers_no_round_of_statistics(case: Case) -> None:
+    refused = counted(case, Policy(), Budget(Unit.ROW, 1.0, 1e-5)).objections()
+    assert [rule.code for rule in refused] == ["FS-414", "FS-418"]
+    trained = case.review(Policy()).objections()
+    assert "FS-414" not in [rule.code for rule in trained]

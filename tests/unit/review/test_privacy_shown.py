@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from fedsecure.cli.progress import RoundTable
 from fedsecure.core.dp.accountant import PICO, epsilon
 from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.owner.recorder import RoundReport
@@ -17,6 +16,7 @@ from fedsecure.review.plots import panels
 from fedsecure.review.plots.curves import curves
 from fedsecure.review.reading import open_round_store
 from fedsecure.review.records import RoundRow, RunRow
+from fedsecure.review.terminal.progress import RoundTable
 from fedsecure.review.terminal.run_tables import metric, round_list
 from fedsecure.study.privacy import Privacy
 from fedsecure.study.remarks import Figures

@@ -22,7 +22,6 @@ from typer.testing import CliRunner
 from fedsecure.audit import page
 from fedsecure.audit.findings import Finding as AuditFinding, Report, Store
 from fedsecure.cli import doctor, explain, join
-from fedsecure.cli.progress import RoundTable
 from fedsecure.cli.rounds import app
 from fedsecure.demo import sights as demo
 from fedsecure.doctor.findings import Finding, State
@@ -30,6 +29,7 @@ from fedsecure.membership.changes import Change
 from fedsecure.owner.recorder import RoundReport
 from fedsecure.protocol.identity import AggregatorParty, Role
 from fedsecure.protocol.statements import Purpose
+from fedsecure.review.terminal.progress import RoundTable
 from fedsecure.study.remarks import Figures
 from fedsecure.terminal import text_tables
 from fedsecure_bench import progress as benches
