@@ -3,14 +3,17 @@
 f is the largest integer with max_reports * (clip * 2**f + 1) < modulus / 2; why that
 suffices stands in `fedsecure.core.params`.
 
-With noise (`fedsecure.core.dp.sensitivity`) f is the largest with which, besides,
+With noise (`fedsecure.core.dp.sensitivity`) f is the largest, but no larger than the
+least with C_u S >= 128 sqrt(d), with which, besides,
 
     sigma <= 2**18                                        the sampler's largest table
     max_reports (C S + 1) + 9 sqrt(2) sigma < modulus / 2
 
 so that a coordinate of the sum with both aggregators' noise wraps where the noise is
 beyond 9 of its standard deviations: about once in 2**62 coordinates. Privacy does not
-hang on it: wrapping is computed from what was noisy before.
+hang on it: wrapping is computed from what was noisy before. A finer scale than that
+would gain less than a hundredth of the noise, and cost each aggregator seconds: its
+table of the noise is as long as sigma is large.
 """
 
 import math
@@ -83,6 +86,8 @@ def noisy_fraction_bits(
         squares = room**2, 2 * (_DEVIATIONS * sigma) ** 2
         return sigma <= MOST_SIGMA and room > 0 and squares[0] > squares[1]
 
+    while most > -_MOST_FRACTION_BITS and noise.is_too_fine(most, dimension):
+        most -= 1
     scales = range(most, -_MOST_FRACTION_BITS - 1, -1)
     # Where rounding alone needs more noise than there is, no scale fits: that is told
     # by the scale that a smaller model would have.

@@ -117,10 +117,10 @@ def scalar_steps(
 
 
 def metric_steps(multiplier: float, declared: int, words: int) -> int:
-    """The largest power of two up to 2^12 for which there is a sampler."""
+    """The largest power of two up to 2^10 for which there is a sampler."""
     fitting = (
         2**t
-        for t in range(12, -1, -1)
+        for t in range(10, -1, -1)
         if scalar_steps(2**t, multiplier, declared, words)[1] <= 2**18
     )
     return next(fitting)
@@ -133,14 +133,16 @@ def fraction_bits(
     dimension: int,
     parts: int,
 ) -> int:
-    """The largest f in -60..60 with which the sum and its noise fit."""
+    """The largest f in -60..60 with which the sum and its noise fit, and no finer."""
     for f in range(60, -61, -1):
         _, sigma = steps(*noise, f, dimension, parts)
         with localcontext() as context:
             context.prec = DIGITS
             largest = max_reports * (Decimal(clip) * Decimal(2) ** f + 1)
             whole = largest + 9 * Decimal(2).sqrt() * sigma
-        if sigma <= 2**18 and whole < 2**31:
+            half = Decimal(noise[0]) * Decimal(2) ** (f - 1)
+            needed = f == -60 or half < 128 * Decimal(max(dimension, 1)).sqrt()
+        if sigma <= 2**18 and whole < 2**31 and needed:
             return f
     raise ValueError("no scale fits")
 

@@ -16,7 +16,7 @@ most half a step. Where coordinates are statistics with a clip of their own, tha
 counts as C in their units, so one unit moves both parts by up to C_u S, and the sum by
 sqrt(2) C_u S. Of the scalars one unit moves each declared one by at most T, and of
 core's own at most two, by T each (`fedsecure.core.noisy_scalars`). t is the largest
-integer up to 12 with sigma_s <= 2**18.
+integer up to 10 with sigma_s <= 2**18.
 
 Assumption: the agent clips and rounds as `fedsecure.core.encoding` does; the rounding
 of float64 that the norm itself is computed with is not counted.
@@ -32,8 +32,9 @@ from fedsecure.core.dp.sampler import MOST_SIGMA
 from fedsecure.errors import PeerError
 
 OWN_SCALARS: Final = 2  # of core, that one unit moves
-MOST_SCALAR_BITS: Final = 12  # finer ones need larger tables, and gain a thousandth
+MOST_SCALAR_BITS: Final = 10  # finer ones need larger tables, and gain next to nothing
 
+_FINE: Final = 128  # C_u S by sqrt(d): a finer scale gains less than a hundredth
 _MOST_ROUNDING: Final = Fraction(35, 100)  # of a unit's part: what rounding may cost
 
 
@@ -121,6 +122,10 @@ class Noise:
         """
         square = parts * self._unit_steps(bits) ** 2
         return _noise_steps(square, dimension, self.multiplier)
+
+    def is_too_fine(self, bits: int, dimension: int) -> bool:
+        """Tell whether half the scale would be fine enough already."""
+        return self._unit_steps(bits - 1) ** 2 >= _FINE**2 * max(dimension, 1)
 
     def require_fine(self, bits: int, dimension: int) -> None:
         """Check that rounding costs little beside what a unit may add.

@@ -63,7 +63,8 @@ def test_sum_and_noise_fit_and_no_finer_scale_does(
     bits = params.fraction_bits
     assert fits(bits, params.noise_steps.sigma)
     finer = params.noise.steps(bits + 1, dimension, 1)
-    assert not fits(bits + 1, finer.sigma)
+    enough = (clip * share * 2.0**bits) ** 2 >= 128**2 * dimension
+    assert enough or not fits(bits + 1, finer.sigma)
 
 
 @given(dimensions, cohorts, clips, shares, multipliers)
@@ -165,15 +166,16 @@ def test_a_model_that_no_scale_fits_is_refused_by_what_a_smaller_one_would_have(
         derive(noise_of(1.0, 300.0), dimension=10**6)
 
 
-@pytest.mark.parametrize("dimension", [0, 650])
+@pytest.mark.parametrize(("dimension", "bits"), [(0, -60), (650, -59)])
 def test_a_clip_that_leaves_no_scale_at_all_is_refused_with_one_that_does(
-    dimension: int,
+    dimension: int, bits: int
 ) -> None:
     noise = noise_of(2.0**88, 2.0**6)
     with pytest.raises(OperatorError, match=r"FS-202.*noise 64.0.*at most 1.2e\+21"):
         derive(noise, dimension, max_reports=2, clip=2.0**88)
     smaller = noise_of(1.2e21, 2.0**6)
-    assert derive(smaller, dimension, max_reports=2, clip=1.2e21).fraction_bits == -59
+    params = derive(smaller, dimension, max_reports=2, clip=1.2e21)
+    assert params.fraction_bits == bits
 
 
 @given(
@@ -208,7 +210,7 @@ def test_scalars_have_the_finest_steps_that_there_is_noise_for(
     assert found.sigma >= Fraction(multiplier) * d > found.sigma - 1
     assert found.sigma <= 2**18
     finer = round_.scalar_steps(bits + 1, declared, words)
-    assert bits == 12 or finer.sigma > 2**18
+    assert bits == 10 or finer.sigma > 2**18
 
 
 def test_scalars_that_no_steps_are_fine_enough_for_are_refused() -> None:
