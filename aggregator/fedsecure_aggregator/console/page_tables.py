@@ -7,7 +7,12 @@ from rich.text import Text
 from fedsecure.errors import PROBLEMS
 from fedsecure.terminal.text_tables import Column
 from fedsecure.terminal.values import digest, moment, plain, size, stated
-from fedsecure_aggregator.console.reading import RefusalRow, ReportRow, RoundRow
+from fedsecure_aggregator.console.reading import (
+    PrivacyRow,
+    RefusalRow,
+    ReportRow,
+    RoundRow,
+)
 
 
 def _outcome(row: RoundRow) -> Text:
@@ -19,6 +24,14 @@ def _outcome(row: RoundRow) -> Text:
 def _round(row: RefusalRow) -> Text:
     return plain(f"{row.run} {row.round}" if row.run else "never granted")
 
+
+def _spent(row: PrivacyRow) -> Text:
+    """Return what is spent; red once nothing more can be opened for long."""
+    shown = f"{row.epsilon:.2f}"
+    return plain(shown, "red") if row.left_over < row.budget / 20 else plain(shown)
+
+
+_UNITS: Final = {"row": "each row", "data-owner": "all rows"}
 
 ROUNDS: Final[tuple[Column[RoundRow], ...]] = (
     Column("round", lambda row: plain(row.label), "right"),
@@ -45,6 +58,17 @@ REFUSALS: Final[tuple[Column[RefusalRow], ...]] = (
     Column("round", _round),
     Column("code", lambda row: plain(row.code, "red")),
     Column("why", lambda row: plain(_why(row.code)), folds=True),
+)
+
+ACCOUNTS: Final[tuple[Column[PrivacyRow], ...]] = (
+    Column("data owner", lambda row: plain(row.reporter), folds=True),
+    Column("protects", lambda row: plain(_UNITS[row.unit])),
+    Column("epsilon spent", _spent, "right"),
+    Column("of", lambda row: plain(f"{row.budget:g}"), "right"),
+    Column("outsider", lambda row: plain(f"{row.outsider:.2f}"), "right"),
+    Column("delta", lambda row: plain(f"{row.delta:g}"), "right"),
+    Column("rounds", lambda row: plain(f"{row.openings:,}"), "right"),
+    Column("study", lambda row: digest(row.study)),
 )
 
 

@@ -21,6 +21,7 @@ from fedsecure_aggregator.storage.store import MIGRATIONS
 from fedsecure_aggregator.storage.views import (
     V_MEMBER,
     V_OPENING,
+    V_PRIVACY,
     V_REFUSAL,
     V_REPORT,
     V_ROUND,
@@ -28,6 +29,7 @@ from fedsecure_aggregator.storage.views import (
 
 PER_PAGE: Final = 25  # rounds
 REFUSALS: Final = 10  # on the first page
+ACCOUNTS: Final = 50  # on the first page, of data owners under studies
 
 
 @of_its_view
@@ -128,9 +130,28 @@ class RefusalRow:
     entry: int
 
 
+@of_its_view
+@dataclass(frozen=True, slots=True)
+class PrivacyRow:
+    """A row of v_privacy."""
+
+    VIEW: ClassVar[View] = V_PRIVACY
+    ORDER: ClassVar[tuple[str, ...]] = ("study", "reporter")
+    reporter: str
+    unit: str
+    epsilon: float
+    outsider: float
+    budget: float
+    left_over: float
+    delta: float
+    openings: int
+    study: str
+    entry: int
+
+
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The first page: rounds, newest first, and the newest refusals."""
+    """The first page: rounds, newest first, budgets and refusals, the newest."""
 
     rounds: Sequence[RoundRow]
     part: Part
@@ -138,6 +159,8 @@ class Overview:
     refusals: Sequence[RefusalRow]
     refused: int
     entries: int
+    accounts: Sequence[PrivacyRow]
+    accounted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +201,15 @@ def read_overview(session: Session, page: int) -> Overview:
     )
     chosen = session.scalars(newest_first.limit(PER_PAGE).offset(part.offset))
     rounds = read_in(session, RoundRow, "spec", chosen.all())
-    refused = session.scalar(select(func.count()).select_from(tables.RefusalRow)) or 0
     return Overview(
         rounds=list(reversed(rounds)),
         part=part,
         states=states,
         refusals=_refusals(session),
-        refused=refused,
+        refused=_count(session, tables.RefusalRow),
         entries=entries(session),
+        accounts=_accounts(session),
+        accounted=_count(session, tables.PrivacyStudyRow),
     )
 
 
@@ -220,6 +244,17 @@ def mark(session: Session) -> str:
     going = select(tables.RoundRow.spec).where(tables.RoundRow.state.in_(UNDECIDED))
     waiting = select(func.count()).where(tables.ReportRow.spec.in_(going))
     return f"{entries(session)}-{session.scalar(waiting)}"
+
+
+def _count(session: Session, table: type[tables.Base]) -> int:
+    return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def _accounts(session: Session) -> Sequence[PrivacyRow]:
+    """Return the data owners' accounts under the studies that were charged last."""
+    entry = tables.PrivacyStudyRow.entry
+    chosen = select(entry).order_by(entry.desc()).limit(ACCOUNTS)
+    return read_in(session, PrivacyRow, "entry", sorted(set(session.scalars(chosen))))
 
 
 def _refusals(session: Session) -> Sequence[RefusalRow]:

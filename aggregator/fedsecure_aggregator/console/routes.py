@@ -1,6 +1,6 @@
 """An aggregator's pages.
 
-GET  /                 rounds, what is refused, the policy
+GET  /                 rounds, privacy spent, what is refused, the policy
 GET  /rounds/{spec}    one round: reports, opening, refusals, the spec
 """
 
@@ -52,6 +52,7 @@ class Routes:
             states={state.value: number for state, number in shown.states.items()},
             columns=page_tables.ROUNDS,
             refusals=page_tables.REFUSALS,
+            accounts=page_tables.ACCOUNTS,
             policy=list(_policy(self.policy)),
             href=_page_of,
         )

@@ -72,6 +72,11 @@ class Metrics:
         self.rounds = Gauge(
             "fedsecure_rounds", "Rounds by state", ["state"], registry=registry
         )
+        self.privacy_spent = Gauge(
+            "fedsecure_privacy_spent_ratio",
+            "Of the study charged last, the part of its budget that is spent, at most",
+            registry=registry,
+        )
         self.ready = Gauge(
             "fedsecure_ready",
             "1 if rounds can be granted and reports stored, else 0",

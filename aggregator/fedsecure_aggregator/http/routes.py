@@ -44,7 +44,7 @@ from fedsecure_aggregator.http.worker import Worker
 from fedsecure_aggregator.rounds import grants, openings, reads, voids
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.refusals import decide
-from fedsecure_aggregator.storage import queries
+from fedsecure_aggregator.storage import charges, queries
 
 MAX_SPEC: Final = 4 * 2**20  # bytes; 10,000 names and 1,024 scalars take 1.2 MiB
 MAX_VOID: Final = 16 * 2**10  # bytes
@@ -239,6 +239,7 @@ class Routes:
             self._readiness.require()
             with self._context.store.reading("count rounds") as session:
                 self._metrics.count_rounds(queries.count_states(session))
+                self._metrics.privacy_spent.set(charges.largest_part(session))
         except OperatorError as error:
             fault = error
         self._metrics.ready.set(fault is None)

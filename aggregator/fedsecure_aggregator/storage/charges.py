@@ -75,6 +75,17 @@ def charge_whole(
     charge(session, place, budget, costs)
 
 
+def largest_part(session: Session) -> float:
+    """Return how much of its budget the study spent that was charged last, 0 to 1.
+
+    Of its data owners the one that spent most counts; 0 before any charge.
+    """
+    row = PrivacyStudyRow
+    last = select(row.study).order_by(row.entry.desc()).limit(1).scalar_subquery()
+    part = func.max(row.epsilon / row.budget)
+    return min(1.0, session.scalar(select(part).where(row.study == last)) or 0.0)
+
+
 def unbound(session: Session, place: Place, names: Collection[str]) -> None:
     """Note that a round without noise was opened over data owners."""
     already = select(PrivacyTotalRow.reporter).where(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from fedsecure.errors import PeerError
 from fedsecure.protocol.federation_versions import Federations
@@ -13,8 +14,11 @@ from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.console.start import parts_of
 from fedsecure_aggregator.rounds import openings, refusals
 from fedsecure_aggregator.rules.policy import Policy
+from fedsecure_aggregator.storage import charges
+from fedsecure_aggregator.storage.tables import PrivacyStudyRow
 from tests.browser.serving import Served, post, serving
 from tests.unit.aggregator.conftest import Pair
+from tests.unit.aggregator.test_noisy_openings import PRIVACY, collected
 from tests.unit.aggregator.world import HOSPITALS
 from tests.unit.console.test_live import marks, wait_until
 from tests.unit.console.test_owner_pages import crawl, read
@@ -67,6 +71,21 @@ def test_a_round_is_followed_from_grant_to_opening(pair: Pair) -> None:
         page = read(client.get(f"/rounds/{asked.digest}").text)
         assert "opened 3 of 4 reports are stored, 3 are in the sum" in page
         assert re.search(r"1 opened 3/4 run-1", read(client.get("/").text))
+
+
+def test_what_a_study_has_spent_is_there_for_each_data_owner(pair: Pair) -> None:
+    asked, _, opening = collected(pair)
+    pair.north.open(asked, opening)
+    with console(pair) as (_, client):
+        page = read(client.get("/").text)
+    assert "Privacy spent" in page
+    with pair.north.context.store.reading("look") as session:
+        spent = session.scalar(select(PrivacyStudyRow.epsilon).limit(1))
+        part = charges.largest_part(session)
+    assert spent
+    assert part == pytest.approx(spent / PRIVACY.epsilon)
+    for name in HOSPITALS:
+        assert f"{name} all rows {spent:.2f} {PRIVACY.epsilon:g}" in page
 
 
 def test_a_report_that_is_left_out_of_the_sum_is_named(pair: Pair) -> None:
