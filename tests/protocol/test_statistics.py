@@ -4,6 +4,7 @@ Real aggregators, real agents with the heart study's four tables, Flower's messa
 without its network. What was opened is held against what pandas says of all rows.
 """
 
+import math
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -244,8 +245,10 @@ def test_with_noise_a_round_tells_what_its_budget_allows_and_then_no_more(
     found, rows = done.statistics, heart()
     assert found.rows is not None
     assert 0 < abs(found.rows.value - 920) < 4 * found.rows.error
-    # One row moves 11 vectors, and is hidden for epsilon 1.
-    assert found.error == pytest.approx(20.65, abs=0.01)
+    # Both aggregators' noise, over the 11 vectors and two words of core's own that one
+    # row may move; rounding may cost a hundredth.
+    noise = math.sqrt(2) * budget.privacy().evaluation_noise * math.sqrt(11 + 2)
+    assert noise <= found.error <= 1.01 * noise
     columns = {one.column: one for one in found.columns}
     for name in ("age", "trestbps", "chol", "thalch"):
         column, known = columns[name], numbers(rows, name)
