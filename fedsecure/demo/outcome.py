@@ -36,8 +36,8 @@ class Outcome:
     """The model owner's own record of the run.
 
     `auc` is what the model owner reads from the opened histograms of the final model,
-    in which every site weighs the same; None when the study has none. `model` is the
-    file of the final global model, `saved` the one in its framework's own form.
+    None when the study has none; `epsilon` what the run has spent, None without noise.
+    `model` is the final global model's file, `saved` that in its framework's own form.
     """
 
     run: str
@@ -45,6 +45,7 @@ class Outcome:
     auc: float | None
     accuracy: float | None
     loss: float | None
+    epsilon: float | None
     bytes_up: int
     model: Path
     saved: Path
@@ -63,6 +64,7 @@ def read_outcome(folder: DemoFolder) -> Outcome:
         auc=rows[-1].auc,
         accuracy=rows[-1].accuracy,
         loss=rows[-1].loss,
+        epsilon=run.epsilon,
         bytes_up=sum(row.bytes_up or 0 for row in rows),
         model=home / model.path,
         saved=next((home / "models" / run.run).glob(SAVED)),
@@ -141,6 +143,7 @@ def write_result(
         "auc_histogram": outcome.auc,
         "accuracy": outcome.accuracy,
         "loss": outcome.loss,
+        "epsilon": outcome.epsilon,
         "bytes_up": outcome.bytes_up,
     }
     path = folder.root / "result.json"

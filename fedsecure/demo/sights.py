@@ -59,9 +59,13 @@ def show_what_the_owner_knows(
 ) -> None:
     """Print the figures that need no data owner's rows."""
     if outcome.auc is not None:
+        histograms = "in which every site weighs the same"
+        if outcome.epsilon is not None:
+            spent = f"epsilon {outcome.epsilon:.2f} is spent"
+            histograms = f"noise and all, so it may be far off ({spent})"
         console.print(
             f"The model owner, who has no rows, reads an AUC of {outcome.auc:.3f} from "
-            "the opened histograms, in which every site weighs the same."
+            f"the opened histograms, {histograms}."
         )
     if figures := measured.get("score"):
         shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
