@@ -39,6 +39,17 @@ def params_of(spec: RoundSpec) -> Params:
     )
 
 
+def cost_of(spec: RoundSpec) -> int | None:
+    """Return what opening a round costs each member of its set, in 1e-12 of rho.
+
+    Computed by everybody alike; None without noise.
+
+    Raises:
+        FedsecureError: FS-2xx for numbers that no round with noise can have.
+    """
+    return None if spec.privacy is None else params_of(spec).cost
+
+
 def sent_scalars(
     fields: Iterable[ScalarField], privacy: PrivacyField | None, purpose: Purpose
 ) -> tuple[Scalar, ...]:

@@ -14,12 +14,12 @@ from fedsecure_clients.cli.status import Status, page
 from fedsecure_clients.consent.policy import Policy
 from fedsecure_clients.consent.privacy_spent import told
 from tests.protocol.federation import MemoryFederation, measurement_of
-from tests.protocol.private_rounds import asked, at_once, budget_for, cost_of
+from tests.protocol.private_rounds import any_task, asked, at_once, budget_for, cost_of
 from tests.protocol.test_privacy_account import answer, propose, without_record
 
-__all__ = ["at_once"]  # a fixture
+__all__ = ["any_task", "at_once"]  # fixtures
 
-pytestmark = pytest.mark.usefixtures("at_once")
+pytestmark = pytest.mark.usefixtures("any_task", "at_once")
 
 
 def policy(**keys: Any) -> Policy:

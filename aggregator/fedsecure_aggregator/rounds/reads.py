@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import PeerError, RoundStateError
-from fedsecure.protocol.parameters import params_of
+from fedsecure.protocol.parameters import cost_of
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import Inclusion, Read
 from fedsecure_aggregator.rounds.context import Context
@@ -101,7 +101,7 @@ def _inclusion(
 ) -> Inclusion:
     members = members_of(opening) if opening else []
     included = any(name == report.reporter for name, _, _ in members)
-    cost = params_of(spec_of(row.token)).cost or 0
+    cost = cost_of(spec_of(row.token)) or 0
     return Inclusion(
         federation=context.federation.digest,
         spec=report.spec,

@@ -30,7 +30,7 @@ from fedsecure.core.dp.accountant import epsilon, largest_rho
 from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.errors import PeerError
 from fedsecure.protocol.encodings import Digest
-from fedsecure.protocol.parameters import params_of
+from fedsecure.protocol.parameters import cost_of
 from fedsecure.protocol.statement_fields import PositiveFinite
 from fedsecure.protocol.statements import RoundSpec, Strict
 
@@ -108,7 +108,7 @@ def charge_of(spec: RoundSpec) -> Charge | None:
     Raises:
         PeerError: FS-2xx for its numbers.
     """
-    kept, cost = budget_of(spec), params_of(spec).cost
+    kept, cost = budget_of(spec), cost_of(spec)
     return None if kept is None or cost is None else Charge(kept, cost)
 
 

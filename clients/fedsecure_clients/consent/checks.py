@@ -32,7 +32,7 @@ from typing import Protocol
 from fedsecure.contributor.contribution import ReceivedTask
 from fedsecure.errors import PeerError
 from fedsecure.protocol.identity import Federation
-from fedsecure.protocol.parameters import params_of
+from fedsecure.protocol.parameters import cost_of
 from fedsecure.protocol.statements import Purpose, RoundSpec
 from fedsecure.study.keras.allowlist import layers_in, parse_allowed
 from fedsecure.study.keras.architecture import MODEL
@@ -120,7 +120,7 @@ class Consent:
             self._require_room(spec, study.digest)  # (8)
 
     def _require_room(self, spec: RoundSpec, study: str) -> None:
-        cost = params_of(spec).cost
+        cost = cost_of(spec)
         require = partial(
             require_room, self.state.privacy, self.policy.privacy, spec, study, cost
         )

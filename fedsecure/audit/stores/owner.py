@@ -20,7 +20,7 @@ from fedsecure.owner.store.models import Base, Event as EventRow, Round
 from fedsecure.owner.store.projection import project
 from fedsecure.owner.store.rounds import MIGRATIONS
 from fedsecure.protocol.federation_versions import Federations
-from fedsecure.protocol.parameters import params_of
+from fedsecure.protocol.parameters import cost_of
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import (
     AggregateShareHeader,
@@ -97,7 +97,7 @@ def _proposed(_session: Session, event: Event, keys: Federations) -> Iterator[Ev
     yield Spec(spec.digest, spec.signer, spec.statement, spec.statement.min_cohort)
     yield Deed("proposed", spec.digest)
     # Computed anew: sigma and its cost, from what was signed alone.
-    privacy, cost = spec.statement.privacy, params_of(spec.statement).cost
+    privacy, cost = spec.statement.privacy, cost_of(spec.statement)
     if privacy is not None and cost is not None:
         under = f"{privacy.unit} {spec.statement.study}"
         yield Deed("costs", spec.digest, content=under, number=cost)

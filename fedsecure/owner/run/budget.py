@@ -23,7 +23,7 @@ from fedsecure.core.dp.accountant import epsilon
 from fedsecure.errors import OperatorError
 from fedsecure.owner.rounds.proposal import RoundRequest
 from fedsecure.owner.rounds.specs import params_for
-from fedsecure.protocol.parameters import params_of
+from fedsecure.protocol.parameters import cost_of
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import PrivacyField, Purpose, RoundSpec
 
@@ -81,7 +81,7 @@ class StudyBudget:
         if said.privacy is None or said.study is None:
             return
         spent = self.charges.spent(said.study, but=spec.digest)
-        _require_room(said.privacy, spent, members, params_of(said).cost or 0)
+        _require_room(said.privacy, spent, members, cost_of(said) or 0)
 
     def opened(self, spec: Signed[RoundSpec]) -> None:
         """Note nothing: it is on record."""

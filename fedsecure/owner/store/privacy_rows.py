@@ -13,16 +13,10 @@ from sqlalchemy.orm import Session
 
 from fedsecure.core.dp.accountant import epsilons
 from fedsecure.owner.store.models import Participation, Round, Run
-from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.statements import RoundSpec
 
 # An audit on another machine gets the same digits, although its logarithms differ.
 _DIGITS: Final = 10**6
-
-
-def cost_of(spec: RoundSpec) -> int | None:
-    """Return what opening a round costs each member of its set; None without noise."""
-    return None if spec.privacy is None else params_of(spec).cost
 
 
 def note_budget(run: Run, spec: RoundSpec) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from fedsecure.errors import RoundStateError
 from fedsecure.owner.store import records
 from fedsecure.owner.store.models import Metric, Participation, Round
-from fedsecure.owner.store.privacy_rows import account_for, cost_of, note_budget
+from fedsecure.owner.store.privacy_rows import account_for, note_budget
 from fedsecure.owner.store.records import (
     RoundGranted,
     RoundJudged,
@@ -20,6 +20,7 @@ from fedsecure.owner.store.records import (
 )
 from fedsecure.owner.store.run_rows import Subject, find_run, keep_model
 from fedsecure.owner.store.states import RoundState, RunState, advance
+from fedsecure.protocol.parameters import cost_of
 from fedsecure.protocol.signing import Signed, set_digest
 from fedsecure.protocol.statements import Event, Opening, Receipt, RoundSpec
 from fedsecure.protocol.stored_statements import stored
