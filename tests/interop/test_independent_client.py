@@ -338,7 +338,7 @@ def small_report(
 def test_an_aggregator_says_who_it_is(world: World) -> None:
     for server in world.federation.servers:
         introduced = done(server.http.get("/v1/identity")).json()
-        assert introduced["protocol"] == 1
+        assert introduced["protocol"] == 2
         assert introduced["name"] == server.name
         assert introduced["federation"] == world.federation.digest
         assert done(server.http.get("/health/live")).status_code == 200

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ from fedsecure_aggregator.operations.health import require_ready
 from fedsecure_aggregator.storage.projection import EventKind
 from fedsecure_aggregator.storage.store import open_store
 from fedsecure_clients.agent import doctor as agent_doctor
+from fedsecure_clients.state.storage import Storage
+from fedsecure_clients.state.tables import PrivacySpentRow
 from tests.e2e.federation import change_toml
 from tests.unit.membership.parties import Party, World
 
@@ -52,6 +55,12 @@ DOCTORS = {
     Role.DATA_OWNER: agent_doctor.checks,
 }
 PATIENCE = 60.0  # seconds
+NOTHING = {  # of a restore: no run is closed, no budget used up
+    "runs": [],
+    "studies": [],
+    "without_noise": False,
+    "data_owners": [],
+}
 
 
 @dataclass
@@ -284,6 +293,34 @@ def test_a_fingerprint_in_agent_toml_that_is_another(federation: Federation) -> 
     assert "in agent.toml" in federation.rows("basel")["fingerprints"].seen
 
 
+def test_more_that_was_told_than_the_policy_allows(federation: Federation) -> None:
+    party = federation["basel"]
+    assert "no [policy.privacy]" in federation.rows("basel")["privacy"].seen
+    before = tomllib.loads(party.config.read_text()).get("policy", {})
+    change_toml(party.config, {"policy": {**before, "privacy": {"max_epsilon": 1.0}}})
+    federation.require_ok("basel", "privacy")
+    state = party.home / "state"
+    storage = Storage(state)
+    with storage.writing() as session:
+        session.add(
+            PrivacySpentRow(
+                spec="1" * 64,
+                study="2" * 64,
+                unit="row",
+                rho_pico=10**12,
+                epsilon=8.0,
+                delta=1e-5,
+                state="spent",
+            )
+        )
+    storage.close()
+    assert federation.failing("basel", "privacy", "FS-431")
+    assert "of your 1" in federation.rows("basel")["privacy"].seen
+    shutil.rmtree(state)
+    change_toml(party.config, {"policy": before})
+    federation.require_ok("basel", "privacy")
+
+
 @pytest.mark.parametrize("name", ["study", "north", "basel"])
 def test_a_disk_that_is_nearly_full(
     federation: Federation, monkeypatch: pytest.MonkeyPatch, name: str
@@ -441,7 +478,7 @@ def test_a_store_of_another_server(federation: Federation) -> None:
     file.unlink()
     south = load(federation["south"].config).author()
     with closing(open_store(file, south)) as theirs:
-        restored = partial(theirs.append, kind=EventKind.RESTORED, body={"runs": []})
+        restored = partial(theirs.append, kind=EventKind.RESTORED, body=NOTHING)
         theirs.change("begin", lambda session: restored(session, at=time.time()))
     assert "backup belongs to" in federation.failing("north", "ledger", "FS-548")
     file.write_bytes(whole)
