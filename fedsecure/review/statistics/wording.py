@@ -12,13 +12,13 @@ _MOST: Final = 9  # decimals
 
 
 def shown(estimate: Estimate | None) -> str:
-    """Return a measured number; with noise such as "54.0 +- 1.2", to two digits."""
+    """Return a measured number; with noise such as "54.0 ± 1.2", to two digits."""
     if estimate is None:
         return NOTHING
     if estimate.error == 0:
         return f"{estimate.value:,.{EXACT_DIGITS}g}"
     places = _decimals(estimate.error)
-    return f"{estimate.value:,.{places}f} +- {estimate.error:,.{places}f}"
+    return f"{estimate.value:,.{places}f} ± {estimate.error:,.{places}f}"
 
 
 def count(estimate: Estimate | None, *, parts: bool) -> str:
@@ -30,7 +30,7 @@ def count(estimate: Estimate | None, *, parts: bool) -> str:
     if error == 0:
         return f"{value:,.0f}{unit}"
     places = _decimals(error) if parts else 0
-    return f"{value:,.{places}f} +- {error:,.{places}f}{unit}"
+    return f"{value:,.{places}f} ± {error:,.{places}f}{unit}"
 
 
 def budget(epsilon: float | None, delta: float | None) -> str:
@@ -49,7 +49,7 @@ def notes(statistics: StudyStatistics) -> Iterator[str]:
         )
         return
     yield (
-        "+- is the standard deviation that noise gives a number: one time in three it "
+        "± is the standard deviation that noise gives a number: one time in three it "
         "is further off. All but counts is read from 32 bins."
     )
     if statistics.rows is None:

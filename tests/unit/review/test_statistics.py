@@ -65,7 +65,7 @@ def test_all_files_are_there_and_say_the_same(
     assert page.count("<svg") == 11
     assert "A &lt;title&gt;" in page
     assert "<script" not in page
-    assert ("+-" in page) == (budget is not None)
+    assert ("±" in page) == (budget is not None)
     pictures = sorted((tmp_path / "columns").iterdir())
     assert [path.name for path in pictures][:2] == ["001-age.png", "002-sex.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
@@ -90,7 +90,7 @@ def test_a_terminal_shows_each_number_with_what_noise_may_have_done() -> None:
     shown = captured.get()
     assert "age (years)" in shown
     assert "typical angina" in shown
-    assert "600" in shown or "+-" in shown
+    assert "600" in shown or "±" in shown
     assert "one time in three" in shown
 
 
@@ -99,9 +99,9 @@ def test_a_terminal_shows_each_number_with_what_noise_may_have_done() -> None:
     [
         (None, "n/a"),
         (Estimate(53.51087), "53.51"),
-        (Estimate(54.0432, 0.6123), "54.04 +- 0.61"),
-        (Estimate(1240.3, 52.1), "1,240 +- 52"),
-        (Estimate(0.57512, 0.0412), "0.575 +- 0.041"),
+        (Estimate(54.0432, 0.6123), "54.04 ± 0.61"),
+        (Estimate(1240.3, 52.1), "1,240 ± 52"),
+        (Estimate(0.57512, 0.0412), "0.575 ± 0.041"),
     ],
 )
 def test_a_number_is_written_to_two_digits_of_its_error(
