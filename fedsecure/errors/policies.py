@@ -112,9 +112,10 @@ PROBLEMS: Final = (
     Problem(
         "FS-408",
         "A data owner in the cohort has no privacy budget left for the round",
-        "Ask the others alone, if enough are left. A study whose budget is used up is "
-        "over. After a restore of this aggregator's store every study before it is: "
-        "begin another, which data owners approve anew.",
+        "The run ends with its model so far. A study whose budget is used up is over; "
+        "after a restore of this aggregator's store every study before it is. Begin "
+        "another with fewer rounds or a larger epsilon, which data owners approve "
+        "anew.",
         HTTPStatus.FORBIDDEN,
         evidence=Evidence.NONE,  # the store was restored
         final=Finality.ROUND,

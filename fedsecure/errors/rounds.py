@@ -234,8 +234,9 @@ PROBLEMS: Final = (
     Problem(
         "FS-325",
         "A member of the set has no privacy budget left for the opening",
-        "Nothing was opened and nothing is charged: open the round over the others, if "
-        "enough are left, or void it. A study whose budget is used up is over.",
+        "Nothing was opened and nothing is charged; the run ends with its model so "
+        "far. A study whose budget is used up is over: begin another with fewer rounds "
+        "or a larger epsilon, which data owners approve anew.",
         HTTPStatus.FORBIDDEN,
         final=Finality.ROUND,
         spent=True,
