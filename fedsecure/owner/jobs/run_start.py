@@ -12,7 +12,10 @@ from fedsecure.owner.jobs.model_source import ModelSource
 from fedsecure.owner.jobs.rollback import Beginning, Start, read_start
 from fedsecure.owner.process import Owner
 from fedsecure.owner.recorder import Recorder
+from fedsecure.owner.run.pauses import Pauses
+from fedsecure.owner.run.plan import Plan
 from fedsecure.owner.run.resume import NOTHING, Past, read_past
+from fedsecure.owner.settings import OwnerSettings
 from fedsecure.owner.store.files import load_array
 from fedsecure.owner.store.records import RunRecord, RunStarted
 from fedsecure.owner.store.states import RunState
@@ -139,3 +142,38 @@ def _first_weights(study: AnyStudy) -> dict[str, Any]:
     if study.weights_seed is None:
         return {}
     return {"first_weights": {"seed": study.weights_seed}}
+
+
+def plan_of(
+    settings: OwnerSettings, request: StudyRequest, run: str, rounds: int
+) -> Plan:
+    """Return what stays the same over a run.
+
+    Args:
+        settings: From owner.toml.
+        request: What every data owner agrees to.
+        run: The run's name.
+        rounds: To train.
+    """
+    terms = request.terms
+    return Plan(
+        run=run,
+        rounds=rounds,
+        config=request.config,
+        scalars=terms.scalars,
+        clip=terms.clip,
+        weight_cap=terms.weight_cap,
+        weighting=terms.weighting,
+        min_cohort=terms.min_cohort,
+        round_seconds=settings.round_seconds,
+        join_seconds=settings.join_seconds,
+        pauses=Pauses(
+            settings.pause_seconds,
+            settings.longest_pause_seconds,
+            settings.attempts,
+        ),
+        statistics=terms.statistics,
+        privacy=terms.privacy,
+        study=request.digest if terms.privacy else None,
+        stop_when_diverged=settings.stop_when_diverged,
+    )

@@ -19,6 +19,7 @@ import numpy as np
 
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.owner.jobs.model_source import WHOLE
+from fedsecure.owner.jobs.run_start import plan_of
 from fedsecure.owner.jobs.train import Framework, Progress
 from fedsecure.owner.process import Owner
 from fedsecure.owner.recorder import Recorder
@@ -26,7 +27,7 @@ from fedsecure.owner.run.accountant import Accountant
 from fedsecure.owner.run.budget import StudyBudget
 from fedsecure.owner.run.loop import RoundLoop
 from fedsecure.owner.run.participants import Agent, Assignment
-from fedsecure.owner.run.pauses import Pauses, Pausing
+from fedsecure.owner.run.pauses import Pausing
 from fedsecure.owner.run.plan import Plan
 from fedsecure.owner.run.recovery import keep_going
 from fedsecure.owner.run.resume import NOTHING, Past, RoundKey, read_past
@@ -108,26 +109,8 @@ class StatisticsJob:
             return StatisticsRun(plan.run, self._told(plan.run))
 
     def _plan(self, resume: str | None) -> Plan:
-        settings, terms = self.owner.settings, self.request.terms
-        return Plan(
-            run=_new_name(self.study.name) if resume is None else self._again(resume),
-            rounds=0,
-            config=self.request.config,
-            scalars=terms.scalars,
-            clip=terms.clip,
-            weight_cap=terms.weight_cap,
-            weighting=terms.weighting,
-            min_cohort=terms.min_cohort,
-            round_seconds=settings.round_seconds,
-            join_seconds=settings.join_seconds,
-            pauses=Pauses(
-                settings.pause_seconds,
-                settings.longest_pause_seconds,
-                settings.attempts,
-            ),
-            privacy=terms.privacy,
-            study=self.request.digest if terms.privacy else None,
-        )
+        run = _new_name(self.study.name) if resume is None else self._again(resume)
+        return plan_of(self.owner.settings, self.request, run, rounds=0)
 
     def _again(self, resume: str) -> str:
         """Return the name of a run that asks the same, and is not over.

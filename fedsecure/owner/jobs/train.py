@@ -17,7 +17,13 @@ from typing import Protocol, TypeAlias
 from fedsecure.errors import FedsecureError
 from fedsecure.owner.jobs.model_source import ModelSource, Parts
 from fedsecure.owner.jobs.rollback import Beginning
-from fedsecure.owner.jobs.run_start import StartedRun, resumable, resume, start
+from fedsecure.owner.jobs.run_start import (
+    StartedRun,
+    plan_of,
+    resumable,
+    resume,
+    start,
+)
 from fedsecure.owner.jobs.training_rounds import Strategy, Training
 from fedsecure.owner.process import Owner
 from fedsecure.owner.recorder import Recorder, RoundReport, model_file
@@ -25,12 +31,10 @@ from fedsecure.owner.run.accountant import Accountant
 from fedsecure.owner.run.budget import BudgetSpentError, StudyBudget
 from fedsecure.owner.run.loop import RoundLoop
 from fedsecure.owner.run.participants import Participants
-from fedsecure.owner.run.pauses import Pauses, Pausing, Tell
-from fedsecure.owner.run.plan import Plan
+from fedsecure.owner.run.pauses import Pausing, Tell
 from fedsecure.owner.run.recovery import keep_going
 from fedsecure.owner.run.resume import Past, read_past
 from fedsecure.owner.run.soundness import DivergedError
-from fedsecure.owner.settings import OwnerSettings
 from fedsecure.owner.store.files import load_array
 from fedsecure.owner.store.records import RunFinished
 from fedsecure.owner.store.states import RunState
@@ -38,7 +42,6 @@ from fedsecure.study.config import AnyStudy
 from fedsecure.study.metrics import HISTOGRAMS, read_deviations, read_means
 from fedsecure.study.round_task import GlobalModel, laid_out
 from fedsecure.study.task import ConfigValue
-from fedsecure.study.terms import StudyRequest
 
 Notify: TypeAlias = Callable[[str], None]
 
@@ -173,7 +176,7 @@ class TrainingJob:
     ) -> GlobalModel:
         """Go through the rounds, again after each fault that passes."""
         owner, progress = self.owner, self.progress
-        plan = _plan(owner.settings, source.request, run)
+        plan = plan_of(owner.settings, source.request, run.name, run.rounds)
         config = source.request.config
         with self.framework.serve(config, source.parts, progress.stage) as connect:
             progress.stage("waiting for the data owners' agents")
@@ -238,31 +241,6 @@ def _recorded(owner: Owner, run: str, progress: Progress) -> Iterator[None]:
         owner.store.finish_run(RunFinished(run, outcome, reason))
         raise
     owner.store.finish_run(RunFinished(run, RunState.COMPLETED))
-
-
-def _plan(settings: OwnerSettings, request: StudyRequest, run: StartedRun) -> Plan:
-    terms = request.terms
-    return Plan(
-        run=run.name,
-        rounds=run.rounds,
-        config=request.config,
-        scalars=terms.scalars,
-        clip=terms.clip,
-        weight_cap=terms.weight_cap,
-        weighting=terms.weighting,
-        min_cohort=terms.min_cohort,
-        round_seconds=settings.round_seconds,
-        join_seconds=settings.join_seconds,
-        pauses=Pauses(
-            settings.pause_seconds,
-            settings.longest_pause_seconds,
-            settings.attempts,
-        ),
-        statistics=terms.statistics,
-        privacy=terms.privacy,
-        study=request.digest if terms.privacy else None,
-        stop_when_diverged=settings.stop_when_diverged,
-    )
 
 
 def _read(means: Mapping[str, Sequence[float] | None]) -> dict[str, float | None]:
