@@ -4,11 +4,13 @@ Every party derives them anew from the signed spec, so that nobody computes with
 numbers that another party only claims to be safe.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from fedsecure.core.dp.sensitivity import Noise
 from fedsecure.core.modulus import suite
 from fedsecure.core.params import Params, Scalar, Statistics
+from fedsecure.errors import OperatorError, PeerError
 from fedsecure.protocol.statements import (
     PrivacyField,
     Purpose,
@@ -36,6 +38,63 @@ def params_of(spec: RoundSpec) -> Params:
         statistics=statistics_of(spec.statistics, spec.dimension),
         modulus=suite(spec.suite),
         noise=noise_of(spec.privacy, spec.purpose, spec.weighting),
+    )
+
+
+class Asked(Protocol):
+    """What of a request, of terms or of a spec the numbers of a round follow from."""
+
+    @property
+    def scalars(self) -> Sequence[ScalarField]:
+        """The declared metrics."""
+
+    @property
+    def clip(self) -> float:
+        """The largest L2 norm of an update."""
+
+    @property
+    def weight_cap(self) -> int:
+        """The largest weight."""
+
+    @property
+    def weighting(self) -> Weighting:
+        """What a weight tells."""
+
+    @property
+    def statistics(self) -> StatisticsField | None:
+        """Which coordinates have a clip of their own."""
+
+    @property
+    def privacy(self) -> PrivacyField | None:
+        """What noise is to hide."""
+
+
+def planned_params(
+    asked: Asked, purpose: Purpose, dimension: int, max_reports: int
+) -> Params:
+    """Return the numbers of a round before there is a spec of it.
+
+    Args:
+        asked: What is asked for.
+        purpose: Of the round.
+        dimension: Parameters of the update; 0 unless it trains.
+        max_reports: How many are asked.
+
+    Raises:
+        OperatorError: FS-2xx when they do not fit: these are own numbers.
+    """
+    try:
+        noise = noise_of(asked.privacy, purpose, asked.weighting)
+    except PeerError as error:
+        raise OperatorError(error.code, error.detail) from error
+    return Params.derive(
+        dimension=dimension,
+        scalars=sent_scalars(asked.scalars, asked.privacy, purpose),
+        max_reports=max_reports,
+        clip=asked.clip,
+        weight_cap=asked.weight_cap,
+        statistics=statistics_of(asked.statistics, dimension),
+        noise=noise,
     )
 
 

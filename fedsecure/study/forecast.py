@@ -16,8 +16,7 @@ from typing import Final
 from fedsecure.core.dp.accountant import Epsilons, epsilons
 from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.core.params import Params
-from fedsecure.errors import OperatorError, PeerError
-from fedsecure.protocol.parameters import noise_of, sent_scalars, statistics_of
+from fedsecure.protocol.parameters import planned_params
 from fedsecure.protocol.statements import PrivacyField, Purpose, ScalarField
 from fedsecure.study.metrics import HISTOGRAMS
 from fedsecure.study.terms import Terms
@@ -109,8 +108,9 @@ def forecast(
     privacy = terms.privacy
     if privacy is None:
         return None
-    train = _params(terms, dimension, members, Purpose.TRAIN)
-    last = _params(terms, 0, members, Purpose.EVALUATE)
+    asked = members.data_owners
+    train = planned_params(terms, Purpose.TRAIN, dimension, asked)
+    last = planned_params(terms, Purpose.EVALUATE, 0, asked)
     if train.noise_steps is None:
         return None
     sigma = train.noise_steps.sigma / train.scale
@@ -151,19 +151,3 @@ def _metrics(
 
 def _width(scalar: ScalarField) -> float:
     return (scalar.high or 0.0) - (scalar.low or 0.0)
-
-
-def _params(terms: Terms, dimension: int, members: Members, purpose: Purpose) -> Params:
-    try:
-        noise = noise_of(terms.privacy, purpose, terms.weighting)
-        return Params.derive(
-            dimension=dimension,
-            scalars=sent_scalars(terms.scalars, terms.privacy, purpose),
-            max_reports=members.data_owners,
-            clip=terms.clip,
-            weight_cap=terms.weight_cap,
-            statistics=statistics_of(terms.statistics, dimension),
-            noise=noise,
-        )
-    except PeerError as error:
-        raise OperatorError(error.code, error.detail) from error

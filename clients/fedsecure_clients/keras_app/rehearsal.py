@@ -48,7 +48,7 @@ from fedsecure.owner.jobs.model_source import Parts
 from fedsecure.owner.recorder import figures_of
 from fedsecure.owner.run.participants import stand_ins
 from fedsecure.owner.run.soundness import Measured, Soundness
-from fedsecure.protocol.parameters import noise_of, sent_scalars, statistics_of
+from fedsecure.protocol.parameters import planned_params
 from fedsecure.protocol.statements import Purpose
 from fedsecure.study.config import Study
 from fedsecure.study.remarks import Figures, over_all
@@ -144,15 +144,7 @@ class Rehearsal:
         """Return what the model owner would open."""
         terms, train = self.request.terms, task.purpose is Purpose.TRAIN
         dimension = task.weights.size if train else 0
-        params = Params.derive(
-            dimension=dimension,
-            scalars=sent_scalars(terms.scalars, terms.privacy, task.purpose),
-            max_reports=len(asked),
-            clip=terms.clip,
-            weight_cap=terms.weight_cap,
-            statistics=statistics_of(terms.statistics, dimension),
-            noise=noise_of(terms.privacy, task.purpose, terms.weighting),
-        )
+        params = planned_params(terms, task.purpose, dimension, len(asked))
         measurements = [
             ask_app(terms, task, partial(self._answer, task, name)) for name in asked
         ]

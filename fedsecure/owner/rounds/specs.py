@@ -9,7 +9,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.owner.rounds.proposal import Proposal, ReceiptPair, RoundRequest
 from fedsecure.owner.rounds.receipts import members
 from fedsecure.protocol.encodings import base64url
-from fedsecure.protocol.parameters import noise_of, sent_scalars, statistics_of
+from fedsecure.protocol.parameters import planned_params
 from fedsecure.protocol.statements import Fold, Opening, Purpose, Read, RoundSpec
 from fedsecure.study.terms import SUITE
 
@@ -66,15 +66,8 @@ def params_for(request: RoundRequest) -> Params:
     Raises:
         OperatorError: FS-2xx when they do not fit.
     """
-    return Params.derive(
-        dimension=request.dimension,
-        scalars=sent_scalars(request.scalars, request.privacy, request.purpose),
-        max_reports=len(request.cohort),
-        clip=request.clip,
-        weight_cap=request.weight_cap,
-        statistics=statistics_of(request.statistics, request.dimension),
-        noise=noise_of(request.privacy, request.purpose, request.weighting),
-    )
+    asked = len(request.cohort)
+    return planned_params(request, request.purpose, request.dimension, asked)
 
 
 def fold_of(proposal: Proposal, receipts: Mapping[str, ReceiptPair]) -> Fold:
