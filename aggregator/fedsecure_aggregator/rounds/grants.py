@@ -7,7 +7,6 @@ and reports are deleted.
 """
 
 import hashlib
-from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -15,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from fedsecure.core.release import SEED_BYTES
 from fedsecure.core.sealing import sealing_key
-from fedsecure.errors import PeerError, RoundStateError
+from fedsecure.errors import RoundStateError
 from fedsecure.protocol.encodings import base64url, from_base64url
 from fedsecure.protocol.parameters import params_of
 from fedsecure.protocol.signing import Signed
@@ -46,7 +45,6 @@ def grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str:
         RoundStateError: FS-302 to FS-305, FS-334, FS-402, FS-406.
     """
     require_round(digest, spec.digest)
-    _warm_up(context, spec.statement)
 
     def work(session: Session) -> str:
         row = session.get(RoundRow, digest)
@@ -58,18 +56,10 @@ def grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str:
 
     granted = context.change("grant round", work)
     crash_point(Point.GRANT_COMMITTED)
+    # The noise's tables take seconds: nobody waits for them at the opening, and nobody
+    # makes them for a round that is refused.
+    context.mechanisms(params_of(spec.statement)).warm_up()
     return granted
-
-
-def _warm_up(context: Context, spec: RoundSpec) -> None:
-    """Make the noise's tables: seconds, which nobody waits for at the opening.
-
-    Numbers that make no sense are refused where everything else is.
-    """
-    if spec.privacy is None:
-        return
-    with suppress(PeerError):
-        context.mechanisms(params_of(spec)).warm_up()
 
 
 def find_grant(context: Context, digest: str, spec: Signed[RoundSpec]) -> str | None:

@@ -58,7 +58,7 @@ MEMORY_BYTES: Final = 2 * CHUNK + SPILL  # of memory that `Sampler.add_to` works
 _TAIL: Final = 12  # sigmas
 _PRECISION: Final = 256  # bits of the recurrence
 _GUARD: Final = 64  # bits more, while a series is added up
-_TABLES: Final = 4  # kept: tensor and scalars, of two studies
+_TABLES: Final = 6  # kept: of updates, their scalars and evaluations, of two studies
 
 Draws: TypeAlias = NDArray[np.int64]  # shape (draws,), steps of the fixed point
 _Halves: TypeAlias = NDArray[np.uint64]

@@ -16,11 +16,12 @@ from fedsecure.protocol.signing import Signed, verify
 from fedsecure.protocol.statements import Inclusion, Opening, PrivacyField, RoundGrant
 from fedsecure.system.crash_points import Point
 from fedsecure_aggregator.rounds import reads
-from tests.unit.aggregator.conftest import Pair
+from tests.unit.aggregator.conftest import Pair, with_policy
 from tests.unit.aggregator.test_release import (
     Receipts,
     crash,
     fail_to_seal,
+    noisy,
     refused,
     seed_file,
     shares,
@@ -136,3 +137,14 @@ def test_an_inclusion_says_what_the_opening_cost(pair: Pair) -> None:
     assert said.included
     assert said.charged == asked.params.cost
     assert said.charged > 0
+
+
+def test_tables_are_made_for_a_round_that_is_granted_and_no_other(pair: Pair) -> None:
+    noise = noisy(pair.north)
+    proposed = pair.world.propose(privacy=PRIVACY, study=STUDY, min_cohort=2)
+    with_policy(pair.north, min_cohort=5)
+    assert refused(lambda: pair.north.grant(proposed)) == "FS-400"
+    assert noise.warmed_up == 0
+    with_policy(pair.north, min_cohort=3)
+    pair.north.grant(proposed)
+    assert noise.warmed_up == 1

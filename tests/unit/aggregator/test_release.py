@@ -32,8 +32,10 @@ class Noise:
     is_exact: bool = False
     given: list[Words] = field(default_factory=list)
     released: list[Words] = field(default_factory=list)
+    warmed_up: int = 0
 
-    def warm_up(self) -> None: ...
+    def warm_up(self) -> None:
+        self.warmed_up += 1
 
     def records(self, total: AggregateShare, keys: Keys) -> Iterator[Buffer]:
         self.given.append(total.tensor.copy())
