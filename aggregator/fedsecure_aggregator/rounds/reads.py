@@ -9,7 +9,6 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import PeerError, RoundStateError
-from fedsecure.protocol.parameters import cost_of
 from fedsecure.protocol.signing import verify
 from fedsecure.protocol.statements import Inclusion, Read
 from fedsecure_aggregator.rounds.context import Context
@@ -17,7 +16,7 @@ from fedsecure_aggregator.rounds.receipts import receipt_of, require_report
 from fedsecure_aggregator.rules.round_states import UNDECIDED
 from fedsecure_aggregator.storage import queries
 from fedsecure_aggregator.storage.projection import members_of, spec_of
-from fedsecure_aggregator.storage.tables import OpeningRow, ReportRow, RoundRow
+from fedsecure_aggregator.storage.tables import OpeningRow, ReportRow
 
 BEARER: Final = "bearer "
 
@@ -88,20 +87,18 @@ def inclusion(context: Context, digest: str, reporter: str) -> str:
         if row.state in UNDECIDED:
             raise RoundStateError("FS-330", f"round {digest[:12]} is {row.state}")
         opening = queries.find_opening(session, digest)
-        statement = _inclusion(context, session, row, report, opening)
+        statement = _inclusion(context, session, report, opening)
     return context.author.sign(statement).token
 
 
 def _inclusion(
     context: Context,
     session: Session,
-    row: RoundRow,
     report: ReportRow,
     opening: OpeningRow | None,
 ) -> Inclusion:
     members = members_of(opening) if opening else []
     included = any(name == report.reporter for name, _, _ in members)
-    cost = cost_of(spec_of(row.token)) or 0
     return Inclusion(
         federation=context.federation.digest,
         spec=report.spec,
@@ -109,7 +106,7 @@ def _inclusion(
         reporter=report.reporter,
         report=report.digest,
         included=included,
-        charged=cost if included else 0,
+        charged=(opening.rho_pico or 0) if opening and included else 0,
         opening=opening.opening if opening else None,
         set=opening.set_digest if opening else None,
         count=len(members),
