@@ -176,7 +176,7 @@ def _require_openable(
         least=max(row.min_cohort, context.policy.min_cohort),
         digests={(r.reporter, r.report_id): r.digest for r in reports},
         opened=_compared(context, session, row),
-        spent=charges.spent(session, row.study),
+        spent=charges.spent(session, row.study) if row.study else {},
         own=context.policy.own_budget,
     )
     require_openable(opening.statement, known)

@@ -98,9 +98,9 @@ def unbound(session: Session, place: Place, names: Collection[str]) -> None:
         _show(row, place)
 
 
-def spent(session: Session, study: str | None) -> dict[str, Spent]:
+def spent(session: Session, study: str) -> dict[str, Spent]:
     """Return what each data owner has spent, under a study and in all."""
-    under = {} if study is None else spent_under(session, study)
+    under = spent_under(session, study)
     totals = select(PrivacyTotalRow.reporter, PrivacyTotalRow.row_rho_pico)
     return {
         row.reporter: Spent(under.get(row.reporter, 0), row.row_rho_pico)
