@@ -20,16 +20,12 @@ import numpy as np
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
 from fedsecure.owner.jobs.model_source import WHOLE
 from fedsecure.owner.jobs.run_start import plan_of
-from fedsecure.owner.jobs.train import Framework, Progress
+from fedsecure.owner.jobs.train import Driven, Framework, Progress
 from fedsecure.owner.process import Owner
 from fedsecure.owner.recorder import Recorder
 from fedsecure.owner.run.accountant import Accountant
-from fedsecure.owner.run.budget import StudyBudget
-from fedsecure.owner.run.loop import RoundLoop
 from fedsecure.owner.run.participants import Agent, Assignment
-from fedsecure.owner.run.pauses import Pausing
 from fedsecure.owner.run.plan import Plan
-from fedsecure.owner.run.recovery import keep_going
 from fedsecure.owner.run.resume import NOTHING, Past, RoundKey, read_past
 from fedsecure.owner.store.records import RoundRecord, RunFinished, RunStarted
 from fedsecure.owner.store.states import RoundState, RunState
@@ -147,34 +143,21 @@ class StatisticsJob:
 
     def _settle(self, plan: Plan, past: Past, recorder: Recorder) -> None:
         """Bring the one round to an end, again after each fault that passes."""
-        owner, progress = self.owner, self.progress
         if ROUND in past.decided:
             return
+        progress = self.progress
+        driven = Driven(self.owner, plan, recorder, progress, self.accountant)
         with self.framework.serve(plan.config, WHOLE, progress.stage) as connect:
             progress.stage("waiting for the data owners' agents")
 
-            def drive(past: Past) -> None:
+            def ask(past: Past) -> None:
                 if ROUND in past.decided:
                     return
                 with connect() as connection:
-                    rounds = RoundLoop(
-                        owner.rounds(),
-                        connection.participants,
-                        plan,
-                        record=recorder.record,
-                        clock=time.monotonic,
-                        sleep=time.sleep,
-                        tell=progress.waiting,
-                        accountant=self.accountant or StudyBudget(owner.store),
-                    )
+                    rounds = driven.rounds(connection)
                     rounds.settle(ROUND, self._assign, NO_MODEL, past)
 
-            keep_going(
-                drive,
-                past,
-                lambda: read_past(owner.store, owner.settings.folder, plan.run),
-                Pausing(plan.pauses, time.sleep, progress.waiting),
-            )
+            driven.keep_going(ask, past)
 
     def _assign(self, agents: Mapping[str, Agent]) -> Assignment:
         """Ask everybody who can be asked to count."""

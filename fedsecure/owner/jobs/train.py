@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from fedsecure.errors import FedsecureError
 from fedsecure.owner.jobs.model_source import ModelSource, Parts
@@ -32,6 +32,7 @@ from fedsecure.owner.run.budget import BudgetSpentError, StudyBudget
 from fedsecure.owner.run.loop import RoundLoop
 from fedsecure.owner.run.participants import Participants
 from fedsecure.owner.run.pauses import Pausing, Tell
+from fedsecure.owner.run.plan import Plan
 from fedsecure.owner.run.recovery import keep_going
 from fedsecure.owner.run.resume import Past, read_past
 from fedsecure.owner.run.soundness import DivergedError
@@ -42,6 +43,8 @@ from fedsecure.study.config import AnyStudy
 from fedsecure.study.metrics import HISTOGRAMS, read_deviations, read_means
 from fedsecure.study.round_task import GlobalModel, laid_out
 from fedsecure.study.task import ConfigValue
+
+T = TypeVar("T")
 
 Notify: TypeAlias = Callable[[str], None]
 
@@ -70,6 +73,49 @@ class Connection:
 
 
 Connect: TypeAlias = Callable[[], AbstractContextManager[Connection]]
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """A run whose rounds a job brings to an end, again after each fault that passes.
+
+    Args:
+        owner: Opened by `open_owner`.
+        plan: The run.
+        recorder: Records every attempt.
+        progress: Told for whom the run waits.
+        accountant: May stop it before a round is asked; None: the study's budget does.
+    """
+
+    owner: Owner
+    plan: Plan
+    recorder: Recorder
+    progress: Progress
+    accountant: Accountant | None
+
+    def rounds(self, connection: Connection) -> RoundLoop:
+        """Return what brings its rounds to an end, on one connection."""
+        owner = self.owner
+        return RoundLoop(
+            owner.rounds(),
+            connection.participants,
+            self.plan,
+            record=self.recorder.record,
+            clock=time.monotonic,
+            sleep=time.sleep,
+            tell=self.progress.waiting,
+            accountant=self.accountant or StudyBudget(owner.store),
+        )
+
+    def keep_going(self, work: Callable[[Past], T], past: Past) -> T:
+        """Do the work, and once more after a fault, from what is on record by then."""
+        store, folder = self.owner.store, self.owner.settings.folder
+        return keep_going(
+            work,
+            past,
+            lambda: read_past(store, folder, self.plan.run),
+            Pausing(self.plan.pauses, time.sleep, self.progress.waiting),
+        )
 
 
 class Framework(Protocol):
@@ -177,31 +223,18 @@ class TrainingJob:
         """Go through the rounds, again after each fault that passes."""
         owner, progress = self.owner, self.progress
         plan = plan_of(owner.settings, source.request, run.name, run.rounds)
+        driven = Driven(owner, plan, recorder, progress, self.accountant)
         config = source.request.config
         with self.framework.serve(config, source.parts, progress.stage) as connect:
             progress.stage("waiting for the data owners' agents")
 
-            def drive(past: Past) -> GlobalModel:
+            def train(past: Past) -> GlobalModel:
                 with connect() as connection:
-                    rounds = RoundLoop(
-                        owner.rounds(),
-                        connection.participants,
-                        plan,
-                        record=recorder.record,
-                        clock=time.monotonic,
-                        sleep=time.sleep,
-                        tell=progress.waiting,
-                        accountant=self.accountant or StudyBudget(owner.store),
-                    )
+                    rounds = driven.rounds(connection)
                     training = Training(connection.strategy, rounds, plan)
                     return training.run(run.model, past)
 
-            return keep_going(
-                drive,
-                run.past,
-                lambda: read_past(owner.store, owner.settings.folder, run.name),
-                Pausing(plan.pauses, time.sleep, progress.waiting),
-            )
+            return driven.keep_going(train, run.past)
 
     def _save(self, model: GlobalModel, run: StartedRun, source: ModelSource) -> Path:
         return source.save(model, self.owner.settings.folder / "models" / run.name)
