@@ -5,11 +5,9 @@
     privacy_totals    what it has spent in all
 
 Sums are kept beside the charges, for no database computes an epsilon, and none needs to
-add up thousands of rows before an opening. An epsilon is rounded up to a millionth, so
-that a float's last digit on another machine makes no difference.
+add up thousands of rows before an opening.
 """
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from fedsecure.core.dp.accountant import MOST_RHO_PICO, Epsilons, epsilons
+from fedsecure.core.dp.accountant import MOST_RHO_PICO, recorded_epsilons
 from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.protocol.statements import RoundSpec
 from fedsecure.protocol.stored_statements import stored
@@ -32,7 +30,8 @@ from fedsecure_aggregator.storage.tables import (
 
 TOTAL_DELTA: Final = 1e-5  # at which totals over studies with any delta are shown
 
-_SHOWN: Final = 10**6  # parts of an epsilon of 1
+# Members of a set have mostly spent the same.
+_shown = lru_cache(maxsize=4096)(recorded_epsilons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,13 +215,3 @@ def _pair(rho: int | None) -> tuple[float | None, float | None]:
         return None, None
     shown = _shown(rho, TOTAL_DELTA)
     return shown.one_server_corrupt, shown.outsider
-
-
-@lru_cache(maxsize=4096)  # members of a set have mostly spent the same
-def _shown(rho: int, delta: float) -> Epsilons:
-    exact = epsilons(rho, delta)
-    return Epsilons(_up(exact.one_server_corrupt), _up(exact.outsider))
-
-
-def _up(number: float) -> float:
-    return math.ceil(number * _SHOWN) / _SHOWN

@@ -52,6 +52,7 @@ PICO: Final = 10**12  # rho_pico of a rho of 1
 MOST_RHO_PICO: Final = 10**6 * PICO  # what `largest_rho` looks up to
 
 _EXACT: Final = Context(prec=50)
+_MILLION: Final = 10**6
 _GRID: Final = 1024  # places for a - 1 from one power of two to the next
 _LEAST, _MOST = -30 * _GRID, 50 * _GRID  # a - 1 is 2**-30 to 2**50
 
@@ -110,6 +111,24 @@ def epsilons(rho: int, delta: float) -> Epsilons:
         PeerError: FS-200 for a number out of range.
     """
     return Epsilons(epsilon(rho, delta), epsilon(-(-rho // 2), delta))
+
+
+def recorded_epsilons(rho: int, delta: float) -> Epsilons:
+    """Return both numbers as records keep them: rounded up to a millionth.
+
+    So an audit on another machine, whose logarithms differ in their last digits, has
+    the same ones.
+
+    Args:
+        rho: The total, in 1e-12.
+        delta: The probability that is left to chance.
+
+    Raises:
+        PeerError: FS-200 for a number out of range.
+    """
+    exact = epsilons(rho, delta)
+    one, outsider = exact.one_server_corrupt, exact.outsider
+    return Epsilons(_to_a_millionth(one), _to_a_millionth(outsider))
 
 
 def largest_rho(epsilon_limit: float, delta: float) -> int:
@@ -193,3 +212,7 @@ def _rounded_up(number: Decimal) -> float:
     nearest = float(slack)
     below = Decimal(nearest) < slack
     return math.nextafter(nearest, math.inf) if below else nearest
+
+
+def _to_a_millionth(number: float) -> float:
+    return math.ceil(number * _MILLION) / _MILLION

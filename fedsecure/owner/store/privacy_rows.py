@@ -5,18 +5,12 @@ recorded before it is sent: an account must never lag behind what can have been 
 It is given back if both aggregators confirm that they never opened it.
 """
 
-import math
-from typing import Final
-
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from fedsecure.core.dp.accountant import epsilons
+from fedsecure.core.dp.accountant import recorded_epsilons
 from fedsecure.owner.store.models import Participation, Round, Run
 from fedsecure.protocol.statements import RoundSpec
-
-# An audit on another machine gets the same digits, although its logarithms differ.
-_DIGITS: Final = 10**6
 
 
 def note_budget(run: Run, spec: RoundSpec) -> None:
@@ -32,15 +26,15 @@ def account_for(session: Session, row: Round) -> None:
     if row.study_digest is None or run.delta is None:
         return
     session.flush()
-    cost = epsilons(_highest(session, Round.run == row.run), run.delta)
-    run.epsilon = _rounded_up(cost.one_server_corrupt)
-    run.epsilon_outsider = _rounded_up(cost.outsider)
+    cost = recorded_epsilons(_highest(session, Round.run == row.run), run.delta)
+    run.epsilon = cost.one_server_corrupt
+    run.epsilon_outsider = cost.outsider
     same = Round.study_digest == row.study_digest
-    total = epsilons(_highest(session, same), run.delta).one_server_corrupt
+    total = recorded_epsilons(_highest(session, same), run.delta)
     for one in session.scalars(
         select(Run).where(Run.run.in_(select(Round.run).where(same)))
     ):
-        one.study_epsilon = _rounded_up(total)
+        one.study_epsilon = total.one_server_corrupt
 
 
 def spent(session: Session, study: str, but: str = "") -> dict[str, int]:
@@ -69,7 +63,3 @@ def _highest(session: Session, which: ColumnElement[bool]) -> int:
     return max(
         (int(total or 0) for _, total in session.execute(_charges(which))), default=0
     )
-
-
-def _rounded_up(epsilon: float) -> float:
-    return math.ceil(epsilon * _DIGITS) / _DIGITS
