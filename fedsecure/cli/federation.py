@@ -9,7 +9,7 @@ from fedsecure.errors import OperatorError
 from fedsecure.membership.handout import Handout
 from fedsecure.membership.issuing import Issuer
 from fedsecure.membership.own_party import load_own
-from fedsecure.protocol.identity import Role
+from fedsecure.protocol.identity import Federation, Role
 from fedsecure.terminal.screen import Console
 
 app = typer.Typer(help="Change who takes part (model owner).", no_args_is_help=True)
@@ -20,7 +20,7 @@ IdentityFiles = Annotated[list[Path], typer.Argument(metavar="IDENTITY...")]
 
 @app.command()
 def add(identities: IdentityFiles, config: ConfigOption = Path("owner.toml")) -> None:
-    """Take in more data owners, by their identity files.
+    """Take in more parties, by their identity files.
 
     Example: fedsecure federation add chur.identity.toml
     """
@@ -33,7 +33,7 @@ def retire(
     names: Annotated[list[str], typer.Argument(metavar="NAME...")],
     config: ConfigOption = Path("owner.toml"),
 ) -> None:
-    """Let data owners go, by their names.
+    """Let parties go, by their names.
 
     Example: fedsecure federation retire chur
     """
@@ -65,13 +65,22 @@ def open_issuer(config: Path) -> Issuer:
     return Issuer(own, config.absolute().parent)
 
 
+def _roster(federation: Federation) -> str:
+    counts = [f"{len(federation.data_owners)} data owners"]
+    if clients := len(federation.clients):
+        counts.append(f"{clients} client{'s' if clients > 1 else ''}")
+    if federation.dealer is not None:
+        counts.append("a dealer")
+    return ", ".join(counts)
+
+
 def tell_handout(issuer: Issuer, made: Handout) -> None:
     """Say which version was made, and what to do with it."""
     console = Console(highlight=False, soft_wrap=True)
     federation = made.federation
     console.print(
         f"{federation.name}, version {federation.number}: 2 aggregators, "
-        f"{len(federation.data_owners)} data owners, digest {federation.digest[:12]}"
+        f"{_roster(federation)}, digest {federation.digest[:12]}"
     )
     console.print("\nHand over to everybody, all files of:")
     console.print(f"  {issuer.handed_over.parent}", markup=False)

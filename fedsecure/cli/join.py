@@ -22,6 +22,7 @@ STARTED: Final = {
     Role.DATA_OWNER: "`fedsecure agent`",
     Role.MODEL_OWNER: "`fedsecure train`",
 }
+"""What goes on with a new version once it is started again; others run nothing."""
 
 
 def command(
@@ -80,7 +81,8 @@ def command(
     accepted = accept(candidate, fingerprints)
     console.print(f"accepted: {candidate.federation.name}, version {accepted.number}")
     before = candidate.before
-    if before is not None and before.federation != accepted.federation:
+    newer = before is not None and before.federation != accepted.federation
+    if newer and role in STARTED:
         console.print(f"Start {STARTED[role]} again: it goes on with what it has.")
 
 

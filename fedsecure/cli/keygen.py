@@ -52,8 +52,8 @@ def command(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Make this party's keys, its identity file and a configuration to start from.
 
-    ROLE is model-owner, aggregator or data-owner. Private keys stay in the folder;
-    the identity file is for the model owner. Nothing is overwritten.
+    ROLE is model-owner, aggregator, data-owner, client or dealer. Private keys stay in
+    the folder; the identity file is for the model owner. Nothing is overwritten.
 
     Example: fedsecure keygen data-owner --name basel --data patients.csv
     """
@@ -76,6 +76,8 @@ CALLERS: Final = {
     Role.MODEL_OWNER: "Both aggregators will call you; read these words out to them",
     Role.AGGREGATOR: "All others will call you; read these words out to them",
     Role.DATA_OWNER: "If the model owner calls to check, read these words out",
+    Role.CLIENT: "If the model owner calls to check, read these words out",
+    Role.DEALER: "All others will call you; read these words out to them",
 }
 """Who asks a party for its words."""
 

@@ -49,7 +49,8 @@ PROBLEMS: Final = (
     Problem(
         "FS-813",
         "Not the configuration of a party",
-        "Name owner.toml, aggregator.toml or agent.toml with --config.",
+        "Name owner.toml, aggregator.toml, agent.toml, client.toml or dealer.toml "
+        "with --config.",
     ),
     Problem(
         "FS-814",

@@ -208,7 +208,8 @@ PROBLEMS: Final = (
     Problem(
         "FS-756",
         "These identities make no federation",
-        "A federation has one model owner, two aggregators and data owners, "
+        "A federation has one model owner, two aggregators, data owners, and "
+        "perhaps clients and one dealer, "
         "each with a name and a key of its own; all servers hand over a CA "
         "certificate (`fedsecure keygen --tls-host` or `--authority`), or none "
         "does.",
@@ -216,7 +217,7 @@ PROBLEMS: Final = (
     Problem(
         "FS-757",
         "No such party in the federation",
-        "Check the name; a new data owner comes in with `fedsecure federation add`.",
+        "Check the name; a new party comes in with `fedsecure federation add`.",
     ),
     Problem(
         "FS-758",

@@ -11,6 +11,8 @@
     accepted         at each start: is this the version that was accepted?
     versions         every version that was ever accepted
     own_party        whose folder this is
+    client_settings  what a client and a dealer say of themselves
+    jobs_policy      what a party allows to be made of numbers that it shares
     detached         signatures that stand beside a readable file
     files            files that are there whole, as they were or are to be
 

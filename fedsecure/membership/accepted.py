@@ -188,12 +188,16 @@ def require_fingerprints(federation: Federation, known: dict[str, str]) -> None:
 def parties_to_verify(role: Role, federation: Federation, name: str) -> list[str]:
     """Return whose fingerprints a party must hear from them: never the sender's word.
 
-    A data owner and a model owner ask both aggregators. An aggregator asks the other
-    one, and the model owner, whose rounds it is going to open.
+    Data owners, clients, a dealer and the model owner ask both aggregators. An
+    aggregator asks the other one, and the model owner, whose rounds it is going to
+    open. Everybody asks a dealer, if there is one: it must be nobody's second face.
     """
+    asked = [party.name for party in federation.pair if party.name != name]
     if role is Role.AGGREGATOR:
-        return [federation.other_aggregator(name).name, federation.model_owner.name]
-    return [party.name for party in federation.pair]
+        asked.append(federation.model_owner.name)
+    if federation.dealer is not None and role is not Role.DEALER:
+        asked.append(federation.dealer.name)
+    return asked
 
 
 def _require_authorities(accepted: Accepted, federation: Path) -> Path | None:

@@ -34,13 +34,18 @@ _OWN_FIELDS: Final = {
     Role.MODEL_OWNER: {"superlink"},
     Role.AGGREGATOR: {"url"},
     Role.DATA_OWNER: {"flower_key"},
+    Role.CLIENT: set[str](),
+    Role.DEALER: set[str](),
 }
 _FOR: Final = {
     Role.MODEL_OWNER: ", the model owner: read by `fedsecure init`",
     Role.AGGREGATOR: ": for the model owner",
     Role.DATA_OWNER: ": for the model owner",
+    Role.CLIENT: ": for the model owner",
+    Role.DEALER: ": for the model owner",
 }
-_SERVERS: Final = frozenset({Role.MODEL_OWNER, Role.AGGREGATOR})
+SERVERS: Final = frozenset({Role.MODEL_OWNER, Role.AGGREGATOR})
+"""Roles to which others connect."""
 
 
 class Identity(Party):
@@ -61,11 +66,11 @@ class Identity(Party):
             if getattr(self, name) is not None
         }
         if given != _OWN_FIELDS[self.role]:
-            wanted = " and ".join(sorted(_OWN_FIELDS[self.role]))
+            wanted = " and ".join(sorted(_OWN_FIELDS[self.role])) or "a key alone"
             msg = f"of role {self.role} needs {wanted}, and nothing of another role"
             raise ValueError(msg)
         if self.authority is not None:
-            if self.role not in _SERVERS:
+            if self.role not in SERVERS:
                 msg = f"of role {self.role} has no authority: it is no server"
                 raise ValueError(msg)
             x509.load_pem_x509_certificates(self.authority.encode("ascii"))

@@ -19,7 +19,7 @@ from fedsecure.errors import OperatorError, PeerError
 from fedsecure.membership import handout, identity_file
 from fedsecure.membership.files import write_public
 from fedsecure.membership.handout import Handout
-from fedsecure.membership.identity_file import SUFFIX, Identity
+from fedsecure.membership.identity_file import SERVERS, SUFFIX, Identity
 from fedsecure.membership.own_party import OwnParty
 from fedsecure.protocol.identity import Federation, Role
 from fedsecure.protocol.signing import Author
@@ -61,7 +61,7 @@ class Issuer:
         return self._issue(name, None, _by_name({}, given))
 
     def add(self, paths: Sequence[Path]) -> Handout:
-        """Make the next version, with more data owners in it.
+        """Make the next version, with more parties in it.
 
         Raises:
             OperatorError: FS-756 for somebody who is in it already.
@@ -76,7 +76,7 @@ class Issuer:
         return self._issue(before.name, before, _by_name(present, given))
 
     def retire(self, names: Sequence[str]) -> Handout:
-        """Make the next version, without some data owners.
+        """Make the next version, without some parties.
 
         Raises:
             OperatorError: FS-757 for somebody who is not in it, FS-756.
@@ -157,8 +157,8 @@ def assemble(
     """Make a version of a federation of everybody's identities.
 
     Raises:
-        OperatorError: FS-756, they are not one model owner, two aggregators and data
-            owners, each with a key of its own.
+        OperatorError: FS-756, they are not one model owner, two aggregators, data
+            owners, perhaps clients and one dealer, each with a key of its own.
     """
     of: dict[Role, list[dict[str, Any]]] = {role: [] for role in Role}
     for one in identities:
@@ -166,9 +166,11 @@ def assemble(
         of[one.role].append(
             {k: v for k, v in party.items() if k not in ("role", "authority")}
         )
-    owners = of[Role.MODEL_OWNER]
+    owners, dealers = of[Role.MODEL_OWNER], of[Role.DEALER]
     if len(owners) != 1:
         raise OperatorError("FS-756", f"{len(owners)} model owners")
+    if len(dealers) > 1:
+        raise OperatorError("FS-756", f"{len(dealers)} dealers, there may be one")
     content = {
         "protocol": 1,
         "name": name,
@@ -177,6 +179,8 @@ def assemble(
         "model_owner": owners[0],
         "aggregators": of[Role.AGGREGATOR],
         "data_owners": of[Role.DATA_OWNER],
+        "clients": of[Role.CLIENT],
+        "dealer": dealers[0] if dealers else None,
     }
     try:
         return Federation.model_validate(content)
@@ -190,7 +194,7 @@ def authorities(identities: Iterable[Identity]) -> bytes | None:
     Raises:
         OperatorError: FS-756, only some do: then the others could not be checked.
     """
-    servers = [one for one in identities if one.role is not Role.DATA_OWNER]
+    servers = [one for one in identities if one.role in SERVERS]
     given = sorted({one.authority for one in servers if one.authority is not None})
     without = [one.name for one in servers if one.authority is None]
     if given and without:

@@ -3,7 +3,7 @@
     signing.pem           the private signing key (0600)
     flower.key            a data owner's key for Flower's SuperLink (0600)
     NAME.identity.toml    the public halves, to hand over to the model owner
-    aggregator.toml, agent.toml or owner.toml
+    owner.toml, aggregator.toml, agent.toml, client.toml or dealer.toml
 
 and, for a server that brings no certificates, the files of `own_tls`.
 """
@@ -129,6 +129,10 @@ def _config(wanted: Wanted) -> str:
             return starting_config.owner(wanted.name, wanted.study, listen)
         case Role.DATA_OWNER:
             return starting_config.agent(wanted.name, wanted.data)
+        case Role.CLIENT:
+            return starting_config.client(wanted.name)
+        case Role.DEALER:
+            return starting_config.dealer(wanted.name)
 
 
 def _everywhere(address: str, otherwise: str) -> str:

@@ -1,6 +1,6 @@
 """Whose folder this is: a party's own configuration, whatever its role.
 
-The three files differ; all say a name, a federation.toml, a signing key.
+The files differ; all say a name, a federation.toml, a signing key.
 """
 
 from pathlib import Path
@@ -18,6 +18,8 @@ FILES: Final = {
     Role.MODEL_OWNER: "owner.toml",
     Role.AGGREGATOR: "aggregator.toml",
     Role.DATA_OWNER: "agent.toml",
+    Role.CLIENT: "client.toml",
+    Role.DEALER: "dealer.toml",
 }
 """How each role's configuration is called."""
 
@@ -25,6 +27,8 @@ _TELLING: Final = {
     Role.MODEL_OWNER: "study",
     Role.AGGREGATOR: "listen",
     Role.DATA_OWNER: "flower_key",
+    Role.CLIENT: "queries",
+    Role.DEALER: "dealer",
 }
 """A key of each role's configuration that no other has."""
 

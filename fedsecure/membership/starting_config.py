@@ -16,12 +16,20 @@ _PRIVACY: Final = """
 # unit = "row"                    # what is protected; or "data-owner"
 # max_epsilon = 8.0               # what all studies together may tell about one
 """
+_JOBS: Final = """
+# Which sums of your numbers others may receive. With these values: none, until you
+# name receivers; then only sums that mix the numbers of at least two parties beside
+# the receiver's own.
+[policy.jobs]
+receivers = []                    # names in federation.toml
+min_owners = 2                    # the fewest parties that an output mixes
+"""
 
 
 def aggregator(name: str, listen: str) -> str:
     """Return aggregator.toml."""
     return (
-        _head("An aggregator", "aggregator", name)
+        _head("An aggregator", "`fedsecure aggregator` reads", name)
         + _lines(
             ("listen", listen, "on which address of this machine"),
             ("data", "data", "database, sealed reports and keys of rounds"),
@@ -43,7 +51,7 @@ def aggregator(name: str, listen: str) -> str:
 def agent(name: str, data: str) -> str:
     """Return agent.toml."""
     return (
-        _head("A data owner's agent", "agent", name)
+        _head("A data owner's agent", "`fedsecure agent` reads", name)
         + _lines(
             ("flower_key", "flower.key", "with which it joins the SuperLink"),
             ("data", data, "a table, an .npz file, or a folder of images"),
@@ -58,10 +66,26 @@ def agent(name: str, data: str) -> str:
     )
 
 
+def client(name: str) -> str:
+    """Return client.toml."""
+    return (
+        _head("A client", "what shares numbers and asks for predictions reads", name)
+        + _lines(("queries", "queries", "numbers of what was asked; never delete it"))
+        + _JOBS
+    )
+
+
+def dealer(name: str) -> str:
+    """Return dealer.toml."""
+    return _head("A dealer", "a later version's process will read", name) + _lines(
+        ("dealer", True, "whose file this is; it only joins until then")
+    )
+
+
 def owner(name: str, study: str, listen: str) -> str:
     """Return owner.toml."""
     return (
-        _head("The model owner", "train", name)
+        _head("The model owner", "`fedsecure train` reads", name)
         + _lines(
             ("study", study, "the folder with study.toml"),
             ("folder", ".", "round store, models and logs"),
@@ -81,10 +105,9 @@ def owner(name: str, study: str, listen: str) -> str:
     )
 
 
-def _head(who: str, command: str, name: str) -> str:
+def _head(who: str, reader: str, name: str) -> str:
     return (
-        f"# {who}: `fedsecure {command}` reads this file.\n"
-        "# Paths are taken from its own folder.\n"
+        f"# {who}: {reader} this file.\n# Paths are taken from its own folder.\n"
     ) + _lines(
         ("name", name, "as in federation.toml"),
         ("federation", "federation.toml", _JOINED),

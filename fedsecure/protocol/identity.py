@@ -1,8 +1,8 @@
 """Who takes part: signing keys, roles, and `federation.toml`.
 
-The federation is the model owner, the two aggregators and the roster of data
-owners with their public keys. The same file lies at every party; its digest is
-in every statement, so two parties with different files find out at once.
+The federation is the model owner, the two aggregators and the rosters of data
+owners and of clients with their public keys. The same file lies at every party; its
+digest is in every statement, so two parties with different files find out at once.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import ip_address
+from operator import not_
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -85,6 +86,7 @@ FlowerKey = Annotated[
 """The public half of the key with which an agent joins Flower's SuperLink."""
 
 MAX_DATA_OWNERS: Final = 10_000
+MAX_CLIENTS: Final = 10_000
 MAX_CHANGES: Final = 2**31
 
 
@@ -94,6 +96,8 @@ class Role(StrEnum):
     MODEL_OWNER = "model-owner"
     AGGREGATOR = "aggregator"
     DATA_OWNER = "data-owner"
+    CLIENT = "client"  # asks for predictions and shares numbers; trains nothing
+    DEALER = "dealer"  # makes material for the aggregators' products
 
 
 class Party(toml_file.Settings):
@@ -135,7 +139,9 @@ class Federation(toml_file.Settings):
     """The content of `federation.toml`.
 
     `number` counts the changes of the file from 1; `previous` is the digest of the
-    federation that this one follows.
+    federation that this one follows. Clients and a dealer may be missing, and are
+    then left out of what is written and digested: a federation without them has the
+    digest that it had before there were such roles.
     """
 
     protocol: Literal[1]
@@ -145,6 +151,11 @@ class Federation(toml_file.Settings):
     model_owner: ModelOwnerParty
     aggregators: list[AggregatorParty] = Field(min_length=2, max_length=2)
     data_owners: list[DataOwnerParty] = Field(min_length=1, max_length=MAX_DATA_OWNERS)
+    clients: Annotated[
+        list[Party],
+        Field(default_factory=list, max_length=MAX_CLIENTS, exclude_if=not_),
+    ]
+    dealer: Annotated[Party | None, Field(exclude_if=not_)] = None
 
     @model_validator(mode="after")
     def _only_the_first_follows_none(self) -> Self:
@@ -171,13 +182,18 @@ class Federation(toml_file.Settings):
         yield self.model_owner
         yield from self.aggregators
         yield from self.data_owners
+        yield from self.clients
+        if self.dealer is not None:
+            yield self.dealer
 
     @cached_property
     def _by_name(self) -> dict[str, tuple[Role, Party]]:
         owner = {self.model_owner.name: (Role.MODEL_OWNER, self.model_owner)}
         servers = {p.name: (Role.AGGREGATOR, p) for p in self.aggregators}
         holders = {p.name: (Role.DATA_OWNER, p) for p in self.data_owners}
-        return {**owner, **servers, **holders}
+        clients = {p.name: (Role.CLIENT, p) for p in self.clients}
+        dealers = {p.name: (Role.DEALER, p) for p in [self.dealer] if p is not None}
+        return {**owner, **servers, **holders, **clients, **dealers}
 
     def find(self, name: str) -> tuple[Role, Party]:
         """Look a party up by its name.
@@ -207,7 +223,7 @@ class Federation(toml_file.Settings):
     def digest(self) -> str:
         """SHA-256, in hex, over the canonical content (RFC 8785), not file bytes."""
         content = self.model_dump(mode="json")
-        for group in ("aggregators", "data_owners"):
+        for group in {"aggregators", "data_owners", "clients"} & content.keys():
             content[group].sort(key=lambda party: party["name"])
         if self.model_owner.superlink is None:
             del content["model_owner"]["superlink"]

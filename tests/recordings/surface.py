@@ -26,6 +26,7 @@ from typer.main import get_command
 from fedsecure import cli
 from fedsecure.errors import PROBLEMS
 from fedsecure.membership.accepted import Accepted
+from fedsecure.membership.client_settings import ClientSettings, DealerSettings
 from fedsecure.owner.settings import OwnerSettings
 from fedsecure.owner.store.rounds import MIGRATIONS as OWNER
 from fedsecure.protocol import statements
@@ -45,6 +46,8 @@ RECORDING: Final = Path(__file__).parent / "surface.json"
 FILES: Final[dict[str, type[BaseModel]]] = {
     "aggregator.toml": AggregatorSettings,
     "agent.toml": AgentSettings,
+    "client.toml": ClientSettings,
+    "dealer.toml": DealerSettings,
     "owner.toml": OwnerSettings,
     "federation.toml": Federation,
     "accepted.toml": Accepted,

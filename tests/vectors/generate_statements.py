@@ -34,6 +34,7 @@ FOLDER = Path(__file__).parent
 ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's base point
 HASH = str(HEAD["hash"])
 VOID = STATEMENTS["void"][1]
+CLIENTS, DEALER = ("clinic", "practice"), "dealer"
 
 Token = tuple[str, str]  # the code of its refusal, and the token
 
@@ -47,19 +48,26 @@ def federation_cases() -> list[Content]:
         "data_owners": content["data_owners"][::-1],
     }
     names = (OWNER, *reference.SERVERS, *reference.HOSPITALS)
+    more = {"with clients": CLIENTS, "with a dealer": (*CLIENTS, DEALER)}
     owner = {**content["model_owner"], "superlink": "study.test:9092"}
     linked = {**content, "model_owner": owner}
+    asking = {**content, "clients": [reference.party(one) for one in CLIENTS]}
+    dealt = {**asking, "dealer": reference.party(DEALER)}
     return [
         {
             "name": name,
             "content": order,
-            "seeds": {one: reference.seed(one).hex() for one in names},
+            "seeds": {
+                one: reference.seed(one).hex() for one in (*names, *more.get(name, ()))
+            },
             "digest": sha256(canonical(means)).hexdigest(),
         }
         for name, order, means in (
             ("sorted", content, content),
             ("turned round", turned, content),
             ("with a SuperLink", linked, linked),
+            ("with clients", {**asking, "clients": asking["clients"][::-1]}, asking),
+            ("with a dealer", dealt, dealt),
         )
     ]
 

@@ -65,7 +65,8 @@ def token_digest(token: str) -> str:
     return sha256(token.rpartition(".")[0].encode("ascii")).hexdigest()
 
 
-def _party(name: str, **more: str) -> Content:
+def party(name: str, **more: str) -> Content:
+    """An entry of a federation."""
     return {"name": name, "key": base64url(public_key(name)), **more}
 
 
@@ -74,10 +75,10 @@ FEDERATION: Content = {
     "name": "heart",
     "number": 2,
     "previous": sha256(b"the federation before").hexdigest(),
-    "model_owner": _party(OWNER),
-    "aggregators": [_party(name, url=f"https://{name}.test:8443") for name in SERVERS],
+    "model_owner": party(OWNER),
+    "aggregators": [party(name, url=f"https://{name}.test:8443") for name in SERVERS],
     "data_owners": [
-        _party(name, flower_key=f"ecdsa-sha2-nistp384 {name}") for name in HOSPITALS
+        party(name, flower_key=f"ecdsa-sha2-nistp384 {name}") for name in HOSPITALS
     ],
 }
 FEDERATION_DIGEST = sha256(canonical(FEDERATION)).hexdigest()

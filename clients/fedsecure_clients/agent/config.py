@@ -67,7 +67,9 @@ def require_pinned(
     Raises:
         OperatorError: FS-821 naming the aggregator whose key differs or is missing.
     """
-    told = agent.aggregators or accepted
+    names = {party.name for party in federation.aggregators}
+    heard = {name: accepted[name] for name in names & accepted.keys()}
+    told = agent.aggregators or heard
     for party in federation.aggregators:
         pinned = told.get(party.name)
         if pinned is None:
@@ -78,7 +80,7 @@ def require_pinned(
                 f"{party.name} is {party.fingerprint} in federation "
                 f"{federation.name} and {pinned} here",
             )
-    strangers = set(told) - {p.name for p in federation.aggregators}
+    strangers = told.keys() - names
     if strangers:
         raise OperatorError(
             "FS-821", f"{', '.join(sorted(strangers))} is no aggregator"

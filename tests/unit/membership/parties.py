@@ -26,7 +26,8 @@ NORTH, SOUTH = (
 BASEL, BERN, CHUR = (
     Wanted(Role.DATA_OWNER, name) for name in ("basel", "bern", "chur")
 )
-EVERYBODY = (STUDY, NORTH, SOUTH, BASEL, BERN)
+CLINIC, DEALER = Wanted(Role.CLIENT, "clinic"), Wanted(Role.DEALER, "dealer")
+EVERYBODY = (STUDY, NORTH, SOUTH, BASEL, BERN, CLINIC, DEALER)
 
 
 @dataclass

@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 
 from fedsecure.errors import OperatorError
+from fedsecure.membership.client_settings import (
+    load_client_settings,
+    load_dealer_settings,
+)
 from fedsecure.owner.settings import load_owner_settings
 from fedsecure.protocol.identity import Role
 from fedsecure_aggregator.config import load as load_aggregator
@@ -17,11 +21,15 @@ LOADERS: dict[Role, Callable[[Path], Any]] = {
     Role.MODEL_OWNER: load_owner_settings,
     Role.AGGREGATOR: load_aggregator,
     Role.DATA_OWNER: load_agent_settings,
+    Role.CLIENT: load_client_settings,
+    Role.DEALER: load_dealer_settings,
 }
 PARTIES = {
     Role.MODEL_OWNER: "study",
     Role.AGGREGATOR: "north",
     Role.DATA_OWNER: "basel",
+    Role.CLIENT: "clinic",
+    Role.DEALER: "dealer",
 }
 
 

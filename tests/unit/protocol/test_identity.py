@@ -77,6 +77,30 @@ def test_every_value_of_a_federation_is_in_its_digest(
     assert Federation.model_validate(content).digest != CASES[0]["digest"]
 
 
+DEALT = {case["name"]: case for case in CASES}["with a dealer"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*leaves({key: DEALT["content"][key] for key in ("clients", "dealer")})],
+    ids=str,
+)
+def test_clients_and_a_dealer_are_in_the_digest(path: tuple[Any, ...]) -> None:
+    content = json.loads(json.dumps(DEALT["content"]))
+    place = content
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = OTHER[path[-1]]
+    assert Federation.model_validate(content).digest != DEALT["digest"]
+
+
+def test_a_federation_without_clients_and_dealer_is_what_it_was_before_them() -> None:
+    """The vectors' digests were recorded before there were such roles."""
+    empty = Federation.model_validate({**CONTENT, "clients": [], "dealer": None})
+    assert empty.digest == CASES[0]["digest"]
+    assert not {"clients", "dealer"} & empty.model_dump().keys()
+
+
 @pytest.mark.parametrize(
     "history",
     [{"number": 2}, {"number": 1, "previous": "0" * 64}, {"previous": "0" * 64}],
@@ -105,6 +129,10 @@ def test_everybody_is_found_by_name_in_the_role_of_the_file(
     assert federation.find("study") == (Role.MODEL_OWNER, federation.model_owner)
     assert federation.find("south")[0] is Role.AGGREGATOR
     assert federation.find("7")[0] is Role.DATA_OWNER
+    dealt = Federation.model_validate(DEALT["content"])
+    assert dealt.find("practice") == (Role.CLIENT, dealt.clients[1])
+    assert dealt.find("dealer") == (Role.DEALER, dealt.dealer)
+    assert [*dealt.parties()][-3:] == [*dealt.clients, dealt.dealer]
     assert federation.other_aggregator("north").name == "south"
     assert federation.other_aggregator("south").name == "north"
 
@@ -127,11 +155,17 @@ def test_a_stranger_is_not_found(federation: Federation, name: str) -> None:
         ("key", ("data_owners", 2), ("model_owner",)),
         ("url", ("aggregators", 0), ("aggregators", 1)),
         ("flower_key", ("data_owners", 1), ("data_owners", 3)),
+        ("name", ("aggregators", 0), ("clients", 0)),
+        ("key", ("data_owners", 1), ("clients", 1)),
+        ("name", ("clients", 0), ("clients", 1)),
+        ("key", ("clients", 1), ("dealer",)),
+        ("name", ("model_owner",), ("dealer",)),
     ],
 )
 def test_two_parties_are_never_the_same(
-    content: dict[str, Any], what: str, first: tuple[Any, ...], second: tuple[Any, ...]
+    what: str, first: tuple[Any, ...], second: tuple[Any, ...]
 ) -> None:
+    content = json.loads(json.dumps(DEALT["content"]))
     places = []
     for path in (first, second):
         place = content
