@@ -14,6 +14,7 @@
     release          what an aggregator lets go of a sum
     gaussian_release the sum and its noise
     dp               how much noise, where it is drawn from, and what it costs
+    mpc              two servers compute on shares of anything
     sealing          sealed payloads: who alone can read a share
     buffers          working memory
     domains          every label of the protocol's cryptography

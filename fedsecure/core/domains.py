@@ -10,8 +10,10 @@ VERSION: Final = b"1"
 
 MASK_TENSOR: Final = b"fedsecure v1 mask tensor"
 MASK_SCALARS: Final = b"fedsecure v1 mask scalars"
+MASK_INPUT: Final = b"fedsecure v1 mask input"
 NOISE_TENSOR: Final = b"fedsecure v1 noise tensor"
 NOISE_SCALARS: Final = b"fedsecure v1 noise scalars"
+ZERO_SHARING: Final = b"fedsecure v1 zero sharing"
 SEAL_REPORT: Final = b"fedsecure v1 seal report"
 SEAL_SHARE: Final = b"fedsecure v1 seal aggregate share"
 

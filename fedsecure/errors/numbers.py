@@ -12,6 +12,13 @@ FAMILIES: Final = (
         "anything is sent; aggregators and agents refuse a spec with such numbers.",
         answered=True,
     ),
+    Family(
+        229,
+        "A program's numbers",
+        "What two servers are asked to compute is not well formed, or does not fit "
+        "into words. Its proposer meets it before anything is sent; aggregators and "
+        "whoever is asked for numbers refuse it.",
+    ),
     Family(299, "An update's numbers", f"What was trained cannot be shared. {ALONE}"),
 )
 
@@ -87,6 +94,24 @@ PROBLEMS: Final = (
         "Set `statistics_clip` in the study to a number within the range that is "
         "named. Else the model owner runs another version or is broken; compare "
         "`fedsecure --version` on both sides.",
+    ),
+    Problem(
+        "FS-220",
+        "Numbers of a program could be too large",
+        "Lower the bounds or the fraction bits of what is named, or split the sum.",
+        answered=True,
+    ),
+    Problem(
+        "FS-223",
+        "A program is not well formed",
+        "Correct what is named, and propose it again.",
+        answered=True,
+    ),
+    Problem(
+        "FS-224",
+        "A number is outside its bound",
+        "Correct the number, or have the bound raised where the program or the "
+        "service is made. Nothing was sent.",
     ),
     Problem(
         "FS-230",

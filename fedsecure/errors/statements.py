@@ -21,6 +21,13 @@ FAMILIES: Final = (
         "FS-314 to a report.",
     ),
     Family(
+        739,
+        "Inputs and answers of jobs",
+        "What was given to a job, or came out of it, cannot be used. Who gave it sees "
+        "the code of the aggregator, the receiver its own.",
+        answered=True,
+    ),
+    Family(
         799,
         "Identities and keys",
         "A name or a key does not belong here. The party whose files they are sees it "
@@ -107,7 +114,7 @@ PROBLEMS: Final = (
         "FS-725",
         "The opened sum is impossible",
         "One aggregator added wrongly, or a data owner sent a bad share; it cannot "
-        "be told who. The round cannot be used: propose the next one.",
+        "be told who. The round or the job cannot be used: propose the next one.",
         final=Finality.SHARES,
     ),
     Problem(
@@ -115,6 +122,12 @@ PROBLEMS: Final = (
         "A report's identifiers are malformed",
         "The sender runs another version or is broken; compare `fedsecure "
         "--version` on both sides.",
+    ),
+    Problem(
+        "FS-730",
+        "An input of a job does not open, or has the wrong size",
+        "It was changed on the way, or its sender runs another version; compare "
+        "`fedsecure --version` on both sides, and give the input again.",
     ),
     Problem(
         "FS-741",

@@ -17,7 +17,7 @@ ROOMS: Final = (
     "clients/fedsecure_clients/keras_app",
 )
 ARRAYS: Final = re.compile(
-    r"\b(NDArray|ndarray|Words|Memory|Update|MeanUpdate|Weights)\b"
+    r"\b(NDArray|ndarray|Words|Numbers|Memory|Update|MeanUpdate|Weights)\b"
 )
 BYTES: Final = re.compile(r"\bBuffer\b")
 SHAPE: Final = re.compile(r"\bshapes?\b", re.IGNORECASE)
