@@ -14,6 +14,9 @@
     [policy]
     min_cohort = 3
 
+    [compute]
+    enabled = true
+
 Paths are taken from the file's own folder.
 """
 
@@ -36,6 +39,7 @@ from fedsecure.protocol.identity import Federation, Name, Role, load_federation
 from fedsecure.protocol.signing import Author
 from fedsecure.system.toml_file import RelativePath, Settings
 from fedsecure.transport.connection_limits import Limits, canonical
+from fedsecure_aggregator.rules.compute_policy import ComputePolicy
 from fedsecure_aggregator.rules.limits import STILL_SECONDS, TIDY_SECONDS
 from fedsecure_aggregator.rules.policy import Policy
 
@@ -88,6 +92,7 @@ class AggregatorSettings(Settings):
     tidy_seconds: Annotated[int, Field(ge=1, le=3600)] = TIDY_SECONDS
     connections: Connections = Connections()
     policy: Policy = Policy()
+    compute: ComputePolicy = ComputePolicy()
 
     @property
     def address(self) -> tuple[str, int]:

@@ -22,16 +22,10 @@ from fedsecure.membership.accepted import (
     Membership,
     open_membership,
 )
-from fedsecure.membership.jobs_policy import JobsPolicy
+from fedsecure.membership.jobs_policy import SharingPolicy
 from fedsecure.membership.own_party import load_of
 from fedsecure.protocol.identity import Name, Role
 from fedsecure.system.toml_file import RelativePath, Settings
-
-
-class ClientPolicy(Settings):
-    """The section `[policy]` of client.toml."""
-
-    jobs: JobsPolicy = JobsPolicy()
 
 
 class ClientSettings(Settings):
@@ -48,7 +42,7 @@ class ClientSettings(Settings):
     key: RelativePath
     authorities: RelativePath | None = None  # instead of the federation's CA file
     queries: RelativePath
-    policy: ClientPolicy = ClientPolicy()
+    policy: SharingPolicy = SharingPolicy()
 
     def membership(self) -> Membership:
         """Read federation and key, and check that they belong together.

@@ -18,3 +18,9 @@ class JobsPolicy(Settings):
 
     receivers: frozenset[Name] = Field(default=frozenset(), strict=False)
     min_owners: Annotated[int, Field(ge=1)] = 2
+
+
+class SharingPolicy(Settings):
+    """The section `[policy]` of client.toml and owner.toml."""
+
+    jobs: JobsPolicy = JobsPolicy()

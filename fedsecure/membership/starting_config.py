@@ -17,12 +17,35 @@ _PRIVACY: Final = """
 # max_epsilon = 8.0               # what all studies together may tell about one
 """
 _JOBS: Final = """
-# Which sums of your numbers others may receive. With these values: none, until you
-# name receivers; then only sums that mix the numbers of at least two parties beside
-# the receiver's own.
+# What may be made of numbers that you share: by default you alone receive it.
 [policy.jobs]
-receivers = []                    # names in federation.toml
-min_owners = 2                    # the fewest parties that an output mixes
+receivers = []                    # who else may, by name in federation.toml
+min_owners = 2                    # parties that it mixes, the receiver not counted
+"""
+_NO_JOBS: Final = """
+# Without these lines no numbers of this site are shared, whatever a job computes.
+# With them a person here says yes or no to each job.
+# [policy.jobs]
+# receivers = ["clinic"]          # who may receive what is made of them, beside you
+# min_owners = 2                  # parties that it mixes, the receiver not counted
+"""
+_SERVE: Final = """
+# Who may ask a model that you serve, and how much: answers give it away bit by bit.
+[serve]
+# clients = ["clinic"]            # by default every client of the federation
+max_rows = 1000                   # that each of them is answered by a service, in all
+days = 30                         # until a service closes
+"""
+_COMPUTE: Final = """
+# Whether this aggregator computes on shares for others, and how much.
+[compute]
+enabled = false                   # true: it grants jobs that keep to these limits
+kinds = ["shares", "linear"]      # sums of shared numbers; a linear model's predictions
+max_rows = 10000                  # of one input, and of one query
+max_memory = 536870912            # bytes that a job's program holds at once
+max_queries = 100000              # that one service answers
+max_open_jobs = 64                # at the same time
+max_job_seconds = 7776000         # 90 days: how far ahead a job may expire
 """
 
 
@@ -45,6 +68,7 @@ def aggregator(name: str, listen: str) -> str:
             ("privacy", "any", 'or "required": only rounds with noise'),
         )
         + "# max_epsilon = 8.0  # what all openings together may tell about a row\n"
+        + _COMPUTE
     )
 
 
@@ -62,6 +86,7 @@ def agent(name: str, data: str) -> str:
             ("min_cohort", 3, "refuse rounds that may open a sum of fewer"),
             ("max_rounds", 1000, "refuse rounds with a higher number"),
         )
+        + _NO_JOBS
         + _PRIVACY
     )
 
@@ -102,6 +127,8 @@ def owner(name: str, study: str, listen: str) -> str:
             ("certificate", "tls.pem", "its certificate chain"),
             ("key", "tls.key", "and the private key"),
         )
+        + _SERVE
+        + _JOBS
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from fedsecure.membership.accepted import ACCEPTED, AcceptedPath, open_membership
+from fedsecure.membership.jobs_policy import SharingPolicy
 from fedsecure.membership.own_party import load_of
 from fedsecure.protocol.identity import Name, Role
 from fedsecure.protocol.signing import Author
@@ -25,6 +26,19 @@ class SuperlinkSettings(toml_file.Settings):
     authority: RelativePath
     certificate: RelativePath
     key: RelativePath
+
+
+class ServeSettings(toml_file.Settings):
+    """The section `[serve]`: who may ask a service, unless its command says otherwise.
+
+    `clients` are names; None is every client of the federation. A service answers each
+    of them `max_rows` rows in all: with as many as a linear model has features, and one
+    more, its weights are known. It closes after `days`.
+    """
+
+    clients: frozenset[Name] | None = Field(default=None, strict=False)
+    max_rows: Annotated[int, Field(ge=1, le=10**9)] = 1000
+    days: Annotated[int, Field(ge=1, le=366)] = 30
 
 
 class OwnerSettings(toml_file.Settings):
@@ -54,6 +68,8 @@ class OwnerSettings(toml_file.Settings):
     pause_seconds: Annotated[float, Field(ge=0, le=86400)] = 5.0
     longest_pause_seconds: Annotated[float, Field(ge=0, le=86400)] = 300.0
     stop_when_diverged: bool = True
+    serve: ServeSettings = ServeSettings()
+    policy: SharingPolicy = SharingPolicy()
 
     @property
     def database_url(self) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from fedsecure.errors import PeerError
+from fedsecure.membership.jobs_policy import JobsPolicy
 from fedsecure.protocol.statements import (
     PrivacyField,
     Purpose,
@@ -34,7 +35,8 @@ class Policy(toml_file.Settings):
     keys that came in after it. `columns`: what this site offers, columns of a table,
     arrays of a file, or folders of images; None is whatever a study reads. `hours`
     are those of `timezone`, or of this machine's. `privacy` is what must be protected;
-    None: whatever a study says.
+    None: whatever a study says. `jobs` is what may be made of numbers that this site
+    shares, each time after a person's yes; None: it shares none.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -56,6 +58,7 @@ class Policy(toml_file.Settings):
     hours: Hours | None = None
     timezone: Zone | None = None
     privacy: PrivacyPolicy | None = None
+    jobs: JobsPolicy | None = None
 
     def require(self, spec: RoundSpec) -> None:
         """Refuse a round whose numbers this data owner did not agree to.

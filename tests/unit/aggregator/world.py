@@ -39,6 +39,7 @@ from fedsecure.protocol.statements import (
 OWNER: Final = "study"
 SERVERS: Final = ("north", "south")
 HOSPITALS: Final = ("basel", "bern", "chur", "genf")
+CLINIC: Final = "clinic"
 NOW: Final = 1_800_000_000  # where the fake clock starts, seconds since 1970
 CLIP: Final = 4.0
 WEIGHT: Final = 1
@@ -102,17 +103,18 @@ class Round:
 
 
 class World:
-    """Everybody of one federation."""
+    """Everybody of one federation; with clients, where a test names them."""
 
     def __init__(
         self,
         seed: str = "world",
         hospitals: Sequence[str] = HOSPITALS,
         rand: Callable[[int], bytes] | None = None,
+        clients: Sequence[str] = (),
     ) -> None:
         self.rand = rand or Entropy(seed)
-        self.hospitals = tuple(hospitals)
-        names = (OWNER, *SERVERS, *hospitals)
+        self.hospitals, self.clients = tuple(hospitals), tuple(clients)
+        names = (OWNER, *SERVERS, *hospitals, *clients)
         self.keys = {
             name: Ed25519PrivateKey.from_private_bytes(self.rand(32)) for name in names
         }
@@ -145,6 +147,7 @@ class World:
                 self._party(name, flower_key=f"ecdsa-sha2-nistp384 {name}")
                 for name in self.hospitals
             ],
+            "clients": [self._party(name) for name in self.clients],
         }
 
     def _party(self, name: str, **more: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 
 from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.errors import PROBLEMS
+from fedsecure.membership.jobs_policy import JobsPolicy
 from fedsecure_clients.consent.policy import Policy
 from fedsecure_clients.consent.privacy_policy import PrivacyPolicy
 from fedsecure_clients.consent.privacy_review import factor
@@ -38,7 +39,7 @@ def test_the_table_has_every_key_with_its_code() -> None:
     rows = page.table(page.section(PAGE, "The policy"))
     keys = {key for row in rows for key in re.findall(r"`(\w+)`", row[0])}
     assert keys == Policy.model_fields.keys()
-    codes = {code for row in rows for code in row[2].split(", ")}
+    codes = {code for row in rows for code in row[2].split(", ") if code}
     assert codes == {f"FS-{number}" for number in [*range(410, 420), 430, 431, 762]}
 
 
@@ -59,6 +60,13 @@ def test_every_key_of_what_must_be_protected_is_there_with_its_default() -> None
     assert units == [unit.value for unit in Unit]
     for epsilon in (0.5, 2):
         assert f"{factor(epsilon)} for {epsilon}" in section
+
+
+def test_every_key_of_what_may_be_made_of_shared_numbers_is_there() -> None:
+    section = page.section(PAGE, "What may be made of shared numbers")
+    rows = {page.code(row[0]): row[1].strip("`") for row in page.table(section)}
+    assert rows == {"receivers": "none", "min_owners": str(JobsPolicy().min_owners)}
+    assert JobsPolicy.model_fields.keys() == rows.keys()
 
 
 def test_what_the_page_counts_is_what_the_code_keeps() -> None:
