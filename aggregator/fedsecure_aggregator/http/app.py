@@ -73,7 +73,7 @@ def _tasks(ready: Readiness, worker: Worker) -> tuple[Task, ...]:
     context = ready.context
 
     async def delete() -> None:
-        rounds = await run_in_threadpool(context.spool.rounds)
+        rounds = await run_in_threadpool(deletion.due, context)
         # One at a time: nobody waits for the worker until all are tidied.
         failures = [await worker.run(deletion.tidied, context, one) for one in rounds]
         await worker.run(context.spool.notes.mend_ledger_head)

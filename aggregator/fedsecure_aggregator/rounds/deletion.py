@@ -2,6 +2,10 @@
 
 Rounds expire with their grant, shares some days later. Nothing is deleted for what a
 database has lost: it has to go on where it was.
+
+An opened round keeps its share alone, mostly for days. Once that is so it is looked at
+again when the share expires, and not before: the time that what has expired waits for
+its deletion does not grow with the number of shares that are kept.
 """
 
 from functools import partial
@@ -31,10 +35,20 @@ def tidy(context: Context) -> None:
     Raises:
         Exception: The first that kept something from being deleted; all else is gone.
     """
-    failures = [tidied(context, digest) for digest in context.spool.rounds()]
+    failures = [tidied(context, digest) for digest in due(context)]
     context.spool.notes.mend_ledger_head()
     for failure in filter(None, failures):
         raise failure
+
+
+def due(context: Context) -> list[str]:
+    """Return the rounds of which something may have to be deleted now.
+
+    Raises:
+        OperatorError: FS-524 when the spool is away.
+    """
+    now, memory = context.clock(), context.memory
+    return [one for one in context.spool.rounds() if not memory.is_settled(one, now)]
 
 
 def tidied(context: Context, digest: str) -> Exception | None:
@@ -60,6 +74,7 @@ def _tidy(context: Context, digest: str) -> None:
         voids.forget(context, digest)
     elif opening is not None:
         context.spool.scrub(digest)
+        context.memory.settle(digest, _share_expires(context, row))
     else:
         losses.rebuild(context, digest)
 
@@ -86,4 +101,8 @@ def _is_over(context: Context, row: RoundRow) -> bool:
 
 
 def _share_is_over(context: Context, row: RoundRow) -> bool:
-    return not context.clock() < row.expires + context.policy.share_seconds
+    return not context.clock() < _share_expires(context, row)
+
+
+def _share_expires(context: Context, row: RoundRow) -> int:
+    return row.expires + context.policy.share_seconds

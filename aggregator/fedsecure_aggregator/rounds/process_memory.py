@@ -18,6 +18,7 @@ class ProcessMemory:
         self._receipts: dict[str, dict[str, int]] = {}
         self._faults: set[tuple[str, str]] = set()
         self._refusals: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._settled: dict[str, float] = {}
         self._lock = Lock()
 
     def receipt_given(self, spec: str, reporter: str, entries: int) -> None:
@@ -35,8 +36,17 @@ class ProcessMemory:
         return is_first
 
     def forget_round(self, spec: str) -> None:
-        """Drop the receipts of a round that is over."""
+        """Drop what is known of a round that is over."""
         self._receipts.pop(spec, None)
+        self._settled.pop(spec, None)
+
+    def settle(self, spec: str, until: float) -> None:
+        """Keep that nothing of a round is to be deleted before a time."""
+        self._settled[spec] = until
+
+    def is_settled(self, spec: str, now: float) -> bool:
+        """Tell whether nothing of a round is to be deleted yet."""
+        return now < self._settled.get(spec, now)
 
     def refusal_recorded(self, digest: str, code: str) -> None:
         """Keep that the ledger holds a refusal, where it stays."""

@@ -218,6 +218,26 @@ def test_a_share_is_kept_after_the_grant_and_then_deleted(pair: Pair) -> None:
     assert refused(lambda: pair.north.open(asked, opening)) == "FS-308"
 
 
+def test_a_kept_share_is_not_looked_at_again_before_it_expires(pair: Pair) -> None:
+    opened = pair.world.propose(run="one")
+    pair.north.open(
+        opened, pair.world.opening(opened, pair.collect(opened, *HOSPITALS))
+    )
+    waiting = pair.world.propose(run="two")
+    pair.collect(waiting, *HOSPITALS)
+    context = pair.north.context
+    assert deletion.due(context) == sorted([opened.digest, waiting.digest])
+    deletion.tidy(context)
+    assert deletion.due(context) == [waiting.digest]
+    pair.north.clock.now = NOW + 600 + DAY  # the other's grant expires
+    deletion.tidy(context)
+    assert (deletion.due(context), context.spool.rounds()) == ([], [opened.digest])
+    pair.north.clock.now += 7 * DAY
+    assert deletion.due(context) == [opened.digest]
+    deletion.tidy(context)
+    assert context.spool.rounds() == []
+
+
 def test_a_start_without_the_key_voids_the_round(pair: Pair) -> None:
     asked = pair.world.propose()
     pair.collect(asked, *HOSPITALS)
