@@ -16,6 +16,10 @@ NOISE_SCALARS: Final = b"fedsecure v1 noise scalars"
 ZERO_SHARING: Final = b"fedsecure v1 zero sharing"
 SEAL_REPORT: Final = b"fedsecure v1 seal report"
 SEAL_SHARE: Final = b"fedsecure v1 seal aggregate share"
+SEAL_INPUT: Final = b"fedsecure v1 seal job input"
+SEAL_QUERY: Final = b"fedsecure v1 seal job query"
+SEAL_OUTPUT: Final = b"fedsecure v1 seal job output"
+SEAL_CHANNEL: Final = b"fedsecure v1 seal job channel"
 
 _LENGTH_BYTES: Final = 2  # big-endian, so one part holds at most 65535 bytes
 

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from fedsecure.errors import PeerError
 from fedsecure.protocol.encodings import from_base64url
 from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.jobs import statements as jobs
 from fedsecure.protocol.statements import AUTHOR_FIELD, SIGNERS, Member, Statement
 from fedsecure.system.toml_file import explain
 
@@ -33,6 +34,9 @@ MAX_COMMAS: Final = 200_000  # in a payload; an opening of 10,000 members has 40
 _HEADER: Final = re.compile(
     rb'\{"alg":"EdDSA","kid":"([a-z0-9-]{1,63})","typ":"([a-z-]{1,63})"\}'
 )
+
+_SIGNERS: Final = {**SIGNERS, **jobs.SIGNERS}
+_AUTHOR_FIELD: Final = {**AUTHOR_FIELD, **jobs.AUTHOR_FIELD}
 
 S = TypeVar("S", bound=Statement)
 _jws: Final = jwt.PyJWS(algorithms=[ALGORITHM])
@@ -105,7 +109,7 @@ def verify(token: str, kind: type[S], federation: Federation) -> Signed[S]:
     header, payload, signature = parts_of(token)  # (1)
     signer = _require_header(header, kind)  # (2)
     role, party = federation.find(signer)  # (3)
-    if role not in SIGNERS[kind]:
+    if role not in _SIGNERS[kind]:
         raise PeerError("FS-703", f"{signer} is {role} and signed a {kind.typ}")
     try:
         party.verifier.verify(signature, _signing_input(token))  # (4)
@@ -118,7 +122,8 @@ def verify(token: str, kind: type[S], federation: Federation) -> Signed[S]:
             f"{signer} says {statement.federation[:12]}, "
             f"this party holds {federation.digest[:12]} ({kind.typ})",
         )
-    author = getattr(statement, AUTHOR_FIELD[kind]) if kind in AUTHOR_FIELD else signer
+    field = _AUTHOR_FIELD.get(kind)
+    author = getattr(statement, field) if field else signer
     if author != signer:  # (7)
         raise PeerError("FS-706", f"{signer} signed a {kind.typ} of {author}")
     return Signed(statement, signer, token, digest_of(token))

@@ -314,10 +314,10 @@ SIGNERS: Final[dict[type[Statement], frozenset[Role]]] = {
     AggregateShareHeader: frozenset({Role.AGGREGATOR}),
     Inclusion: frozenset({Role.AGGREGATOR}),
     Void: frozenset({Role.MODEL_OWNER, Role.AGGREGATOR}),
-    Read: frozenset({Role.MODEL_OWNER, Role.DATA_OWNER}),
+    Read: frozenset({Role.MODEL_OWNER, Role.DATA_OWNER, Role.CLIENT}),
     Event: frozenset({Role.MODEL_OWNER, Role.AGGREGATOR}),
 }
-"""Which role may sign which statement."""
+"""Which role may sign which statement; those about jobs are in `jobs`."""
 
 AUTHOR_FIELD: Final[dict[type[Statement], str]] = {
     RoundGrant: "aggregator",

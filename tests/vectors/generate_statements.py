@@ -34,7 +34,7 @@ FOLDER = Path(__file__).parent
 ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's base point
 HASH = str(HEAD["hash"])
 VOID = STATEMENTS["void"][1]
-CLIENTS, DEALER = ("clinic", "practice"), "dealer"
+CLIENTS, DEALER = reference.CLIENTS, "dealer"
 
 Token = tuple[str, str]  # the code of its refusal, and the token
 

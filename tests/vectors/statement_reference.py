@@ -14,6 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 OWNER, SERVERS, HOSPITALS = "study", ("north", "south"), ("7", "basel", "bern", "chur")
+CLIENTS = ("clinic", "practice")
 
 Content = dict[str, Any]
 
@@ -258,7 +259,7 @@ MAY_SIGN = {
     "aggregate-share": [*SERVERS],
     "inclusion": [*SERVERS],
     "void": [OWNER, *SERVERS],
-    "read": [OWNER, *HOSPITALS],
+    "read": [OWNER, *HOSPITALS, *CLIENTS],
     "event": [OWNER, *SERVERS],
 }
 

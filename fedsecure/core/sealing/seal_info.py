@@ -56,5 +56,82 @@ def share_info(
     )
 
 
+def input_info(
+    digests: tuple[bytes, bytes],
+    sender: str,
+    receiver: str,
+    name: str,
+    input_id: bytes,
+    kind: str,
+) -> SealInfo:
+    """Bind an input's payload: input owner to aggregator, one input of a job.
+
+    Args:
+        digests: Of the federation and of the job's spec.
+        sender: The input's owner.
+        receiver: The aggregator.
+        name: The input's, as in the program.
+        input_id: 16 bytes, the same at both aggregators.
+        kind: "seed", "vector" or "public".
+    """
+    parts = (sender.encode(), receiver.encode(), name.encode(), input_id, kind.encode())
+    return SealInfo(_bind(domains.SEAL_INPUT, *digests, *parts), hashed_whole=True)
+
+
+def query_info(
+    digests: tuple[bytes, bytes],
+    sender: str,
+    receiver: str,
+    query: int,
+    query_id: bytes,
+    kind: str,
+) -> SealInfo:
+    """Bind a query's payload: client to aggregator, one query of a service.
+
+    Args:
+        digests: Of the federation and of the job's spec.
+        sender: The client.
+        receiver: The aggregator.
+        query: Its number.
+        query_id: 16 bytes, the same at both aggregators.
+        kind: "seed", "vector" or "ciphertexts".
+    """
+    subject = (query.to_bytes(8), query_id, kind.encode())
+    parts = (sender.encode(), receiver.encode(), *subject)
+    return SealInfo(_bind(domains.SEAL_QUERY, *digests, *parts), hashed_whole=True)
+
+
+def output_info(
+    digests: tuple[bytes, bytes],
+    sender: str,
+    receiver: str,
+    query: int,
+    inputs_digest: bytes,
+) -> SealInfo:
+    """Bind an output share's payload: aggregator to receiver, one output.
+
+    Args:
+        digests: Of the federation and of the job's spec.
+        sender: The aggregator.
+        receiver: Who asked the query, or the job's receiver.
+        query: Its number, 0 if nobody asked one.
+        inputs_digest: 32 bytes, over all that went in.
+    """
+    parts = (sender.encode(), receiver.encode(), query.to_bytes(8), inputs_digest)
+    return SealInfo(_bind(domains.SEAL_OUTPUT, *digests, *parts), hashed_whole=True)
+
+
+def channel_info(digests: tuple[bytes, bytes], sender: str, receiver: str) -> SealInfo:
+    """Bind a channel key: aggregator to aggregator, in one job.
+
+    Args:
+        digests: Of the federation and of the job's spec.
+        sender: Who made the key.
+        receiver: The other aggregator.
+    """
+    parts = (sender.encode(), receiver.encode())
+    return SealInfo(_bind(domains.SEAL_CHANNEL, *digests, *parts), hashed_whole=True)
+
+
 def _bind(label: bytes, *parts: bytes) -> bytes:
     return domains.length_prefixed(label, domains.VERSION, *parts)

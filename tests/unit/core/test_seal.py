@@ -173,6 +173,45 @@ def test_info_spells_out_every_part_with_its_length() -> None:
     assert SHARE_INFO.encoded.endswith(b"\0\x08server-1\0\x20" + b"o" * 32)
 
 
+def test_info_of_what_jobs_seal_spells_out_every_part() -> None:
+    digests, ids = (b"f" * 32, b"s" * 32), b"i" * 16
+    both = b"\0\x011\0\x20" + b"f" * 32 + b"\0\x20" + b"s" * 32
+    up, seven = b"\0\x06clinic\0\x05north", b"\0\x08" + b"\0" * 7 + b"\x07"
+    given = seal_info.input_info(digests, "clinic", "north", "a", ids, "seed")
+    assert given.encoded == (
+        b"\0\x1bfedsecure v1 seal job input"
+        + both
+        + up
+        + b"\0\x01a\0\x10"
+        + ids
+        + b"\0\x04seed"
+    )
+    asked = seal_info.query_info(digests, "clinic", "north", 7, ids, "seed")
+    assert asked.encoded == (
+        b"\0\x1bfedsecure v1 seal job query"
+        + both
+        + up
+        + seven
+        + b"\0\x10"
+        + ids
+        + b"\0\x04seed"
+    )
+    answered = seal_info.output_info(digests, "north", "clinic", 7, b"d" * 32)
+    assert answered.encoded == (
+        b"\0\x1cfedsecure v1 seal job output"
+        + both
+        + b"\0\x05north\0\x06clinic"
+        + seven
+        + b"\0\x20"
+        + b"d" * 32
+    )
+    channel = seal_info.channel_info(digests, "north", "south")
+    assert channel.encoded == (
+        b"\0\x1dfedsecure v1 seal job channel" + both + b"\0\x05north\0\x05south"
+    )
+    assert all(one.hashed_whole for one in (given, asked, answered, channel))
+
+
 def test_a_private_key_is_stored_as_its_seed_and_not_printed() -> None:
     again = sealing_key.SealingKey.from_bytes(KEY.to_bytes())
     assert again.public_bytes == KEY.public_bytes

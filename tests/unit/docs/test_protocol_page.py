@@ -70,8 +70,8 @@ SIGNED_BY = {
         {Role.MODEL_OWNER, Role.AGGREGATOR}
     ): "the model owner or by an aggregator",
     frozenset(
-        {Role.MODEL_OWNER, Role.DATA_OWNER}
-    ): "the model owner or by a data owner",
+        {Role.MODEL_OWNER, Role.DATA_OWNER, Role.CLIENT}
+    ): "the model owner or by a data owner or client",
 }
 
 
@@ -247,7 +247,7 @@ def test_every_label_of_the_cryptography_is_there() -> None:
         for name, value in vars(domains).items()
         if name.startswith(("MASK_", "SEAL_"))
     }
-    assert len(labels) == 4
+    assert len(labels) == 9
     assert [label for label in labels if label not in PAGE] == []
 
 
