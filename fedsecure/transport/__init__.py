@@ -1,6 +1,7 @@
 """Bytes between parties: both ends of an HTTP connection, bounded.
 
-    aggregator_client   one aggregator, for the model owner and for data owners
+    server_connection   requests to one aggregator, repeated, and what it answers
+    aggregator_client   one aggregator's rounds, for the model owner and data owners
     retries             when to ask a server again
     response_limits     how much a client reads, and of whom
     proxies             which way an outgoing connection takes

@@ -45,9 +45,9 @@ from fedsecure.protocol.statements import (
 from fedsecure.study.handover import StudyFile
 from fedsecure.study.task import Layer, model_digest, task_digest
 from fedsecure.study.terms import Terms, study_digest
-from fedsecure.transport.aggregator_client import PASSING
 from fedsecure.transport.bounded_connection import MAX_HEAD, MAX_LINE, MAX_WAITING
 from fedsecure.transport.retries import Patience
+from fedsecure.transport.server_connection import PASSING
 from fedsecure_aggregator.http.admission import REST
 from fedsecure_aggregator.http.app import _router
 from fedsecure_aggregator.http.request_body import SLOWEST
