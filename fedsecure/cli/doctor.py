@@ -36,9 +36,7 @@ Checks = Callable[[Path, Path | None], Iterator[Check]]
 def command(
     config: Annotated[
         Path | None,
-        typer.Option(
-            help="owner.toml, aggregator.toml or agent.toml; or the one here."
-        ),
+        typer.Option(help="A party's configuration; default: the one here."),
     ] = None,
     schema: Annotated[
         Path | None,

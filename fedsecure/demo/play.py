@@ -4,15 +4,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from fedsecure.demo.outcome import measure, read_outcome, write_result
 from fedsecure.demo.processes import Processes
-from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder, provision
+from fedsecure.demo.provision import (
+    AGGREGATORS,
+    CLIENT,
+    OWNER,
+    DemoFolder,
+    provision,
+)
 from fedsecure.demo.sights import (
     show_what_everybody_saw,
+    show_what_is_left_running,
     show_what_the_owner_knows,
     show_where_it_lies,
 )
@@ -28,13 +35,14 @@ SHOWN: Final = 8  # data owners that are named
 STUDIES: Final = Path("studies")  # where a study is looked for by its name
 
 
-def play(root: Path, study: Path, rounds: int | None) -> None:
+def play(root: Path, study: Path, rounds: int | None, *, stay: bool = False) -> None:
     """Run the demo; Ctrl-C stops everything it started.
 
     Args:
         root: Where everything is put.
         study: A study folder, or the name of one in studies/.
         rounds: Instead of the study's own number.
+        stay: Leave both aggregators running after the training, until Ctrl-C.
 
     Raises:
         OperatorError: FS-87x when the demo cannot start or one of its processes ends,
@@ -42,11 +50,13 @@ def play(root: Path, study: Path, rounds: int | None) -> None:
     """
     console = Console(highlight=False)
     study = study if study.exists() else STUDIES / study
-    with _alone(root), interruptible():
+    with _alone(root), interruptible(), Processes() as servers:
         sites = find_sites(study)
         folder = provision(root, study, sites)
         _introduce(console, folder)
-        seconds = _run(folder, rounds)
+        seconds = _run(servers, folder, rounds)
+        if not stay:
+            servers.stop()
         outcome = read_outcome(folder)
         console.print(
             f"{outcome.rounds} rounds in {seconds:.0f} s, "
@@ -57,7 +67,10 @@ def play(root: Path, study: Path, rounds: int | None) -> None:
         show_what_the_owner_knows(console, outcome, measured)
         write_result(folder, outcome, measured, seconds)
         _draw_curves(folder)
-    show_where_it_lies(console, folder)
+        show_where_it_lies(console, folder)
+        if stay:
+            show_what_is_left_running(console, folder)
+            _stay(servers)
 
 
 def _introduce(console: Console, folder: DemoFolder) -> None:
@@ -67,39 +80,55 @@ def _introduce(console: Console, folder: DemoFolder) -> None:
     sites, more = folder.sites[:SHOWN], len(folder.sites) - SHOWN
     others = f" and {more} more" if more > 0 else ""
     console.print(f"  data owners   {', '.join(sites)}{others}")
+    console.print(f"  client        {CLIENT}")
 
 
-def _run(folder: DemoFolder, rounds: int | None) -> float:
-    """Start everybody, train, stop everybody; return the seconds of the training."""
-    with Processes() as processes:
-        _start_servers(processes, folder)
+def _run(servers: Processes, folder: DemoFolder, rounds: int | None) -> float:
+    """Start everybody, train, leave the servers; return the training's seconds."""
+    _start_servers(servers, folder)
+    with Processes() as others:
         for site in folder.sites:
             config = folder.config(site)
-            processes.start(site, ["agent", "--config", str(config)], _log(config))
+            others.start(site, ["agent", "--config", str(config)], _log(config))
         started = time.monotonic()
-        _train(processes, folder, rounds)
+        _train(servers, others, folder, rounds)
         return time.monotonic() - started
 
 
-def _start_servers(processes: Processes, folder: DemoFolder) -> None:
+def _start_servers(servers: Processes, folder: DemoFolder) -> None:
     for name in AGGREGATORS:
         config = folder.config(name)
-        processes.start(name, ["aggregator", "--config", str(config)], _log(config))
-    processes.wait_ready(folder.urls, folder.authority, READY_SECONDS)
+        servers.start(name, ["aggregator", "--config", str(config)], _log(config))
+    servers.wait_ready(folder.urls, folder.authority, READY_SECONDS)
 
 
-def _train(processes: Processes, folder: DemoFolder, rounds: int | None) -> None:
+def _train(
+    servers: Processes, others: Processes, folder: DemoFolder, rounds: int | None
+) -> None:
     arguments = ["train", "--config", str(folder.config(OWNER))]
     if rounds is not None:
         arguments += ["--rounds", str(rounds)]
-    training = processes.start(OWNER, arguments, None)
+    training = others.start(OWNER, arguments, None)
     while training.poll() is None:
-        processes.require_alive()
+        servers.require_alive()
+        others.require_alive()
         time.sleep(LOOK_EVERY)
     if training.returncode:
         raise OperatorError(
             "FS-874", f"`fedsecure train` ended with {training.returncode}"
         )
+
+
+def _stay(servers: Processes) -> None:
+    """Wait for Ctrl-C, which is how this ends well.
+
+    Raises:
+        OperatorError: FS-871 when an aggregator ends before.
+    """
+    with suppress(KeyboardInterrupt):
+        while True:
+            servers.require_alive()
+            time.sleep(LOOK_EVERY)
 
 
 def _draw_curves(folder: DemoFolder) -> None:

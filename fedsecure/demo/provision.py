@@ -5,6 +5,8 @@
     FOLDER/aggregator-b/
     FOLDER/SITE/            agent.toml, keys, the site's data; later its state; the app
                             that it installed, if the study asks for another than ours
+    FOLDER/clinic/          client.toml, keys: it trains nothing, and may ask for
+                            predictions
 
 Each also holds what it accepted: federation.toml and accepted.toml. It is made as
 `fedsecure keygen`, `init` and `join` make it, but by one process, which no real
@@ -38,11 +40,13 @@ MARKER: Final = ".fedsecure-demo"  # a folder without it was not made here
 HOST: Final = "127.0.0.1"
 OWNER: Final = "consortium"
 AGGREGATORS: Final = ("aggregator-a", "aggregator-b")
+CLIENT: Final = "clinic"
 APP_FOLDER: Final = "app"  # of a site, where its app lies
 WAITS: Final = {"round_seconds": (60.0, 2.0), "join_seconds": (100.0, 5.0)}
 """Of the model owner: so many seconds, and so many for each site."""
 POLLS: Final = 16  # a second, of all sites together
-TAKEN: Final = frozenset({OWNER, *AGGREGATORS, "owner", "state"})  # names of ours
+TAKEN: Final = frozenset({OWNER, *AGGREGATORS, CLIENT, "owner", "state"})
+"""Names that are ours, and so no site's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,13 @@ class DemoFolder:
             return self.root / "owner" / "owner.toml"
         if party in AGGREGATORS:
             return self.root / party / "aggregator.toml"
+        if party == CLIENT:
+            return self.root / party / "client.toml"
         return self.root / party / "agent.toml"
 
 
 def provision(root: Path, study: Path, sites: Mapping[str, Path]) -> DemoFolder:
-    """Make a federation of one model owner, two aggregators and the sites.
+    """Make a federation of one model owner, two aggregators, the sites and a client.
 
     Args:
         root: Folder to make; an earlier demo's is replaced.
@@ -109,6 +115,8 @@ def provision(root: Path, study: Path, sites: Mapping[str, Path]) -> DemoFolder:
     # All start at once, and share the processors of one machine.
     seconds = {key: least + len(sites) * each for key, (least, each) in WAITS.items()}
     _change(folder.config(OWNER), seconds)
+    for name in AGGREGATORS:
+        _change(folder.config(name), {"compute": {"enabled": True}})
     for name in names:
         home = folder.config(name).parent
         # Nobody is asked to approve the study of a demo.
@@ -171,24 +179,26 @@ def _make_keys(
     holders = [
         Wanted(Role.DATA_OWNER, name, data=data.name) for name, data in sites.items()
     ]
+    asking = Wanted(Role.CLIENT, CLIENT)
     now = datetime.now(UTC)
     return {
         wanted.name: keygen.make(wanted, folder.config(wanted.name).parent, now)
-        for wanted in (owner, *servers, *holders)
+        for wanted in (owner, *servers, *holders, asking)
     }
 
 
 def _issue(folder: DemoFolder) -> Path:
     home = folder.config(OWNER).parent
     issuer = Issuer(load_own(folder.config(OWNER))[1], home)
-    issuer.start("demo", [folder.identity(n) for n in (*AGGREGATORS, *folder.sites)])
+    others = (*AGGREGATORS, *folder.sites, CLIENT)
+    issuer.start("demo", [folder.identity(name) for name in others])
     return issuer.handed_over
 
 
 def _join(
     folder: DemoFolder, handed_over: Path, fingerprints: Mapping[str, str]
 ) -> None:
-    for name in (OWNER, *AGGREGATORS, *folder.sites):
+    for name in (OWNER, *AGGREGATORS, *folder.sites, CLIENT):
         role, own = load_own(folder.config(name))
         joining.accept(joining.examine(handed_over, role, own), fingerprints)
 

@@ -18,7 +18,7 @@ from rich.text import Text
 from sqlalchemy import text
 
 from fedsecure.demo.outcome import Outcome
-from fedsecure.demo.provision import AGGREGATORS, OWNER, DemoFolder
+from fedsecure.demo.provision import AGGREGATORS, CLIENT, OWNER, DemoFolder
 from fedsecure.storage import database
 from fedsecure.terminal.screen import Console
 from fedsecure.terminal.text_tables import Column, table
@@ -87,6 +87,14 @@ def show_where_it_lies(console: Console, folder: DemoFolder) -> None:
     console.print("\n[bold]Look for yourself[/]")
     for line in lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)  # to be copied whole
+
+
+def show_what_is_left_running(console: Console, folder: DemoFolder) -> None:
+    """Print what to type in another terminal while both aggregators run."""
+    console.print("\n[bold]Both aggregators run on[/], until you press Ctrl-C here.")
+    console.print("In another terminal, for example:")
+    line = f"fedsecure doctor --config {folder.config(CLIENT)}"
+    console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def what_everybody_saw(folder: DemoFolder) -> list[Seen]:

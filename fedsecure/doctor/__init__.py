@@ -5,7 +5,9 @@
     server_probe  one request to another party's server
     servers       what is checked of it
     tls           a server's own TLS files
+    client        all of it that a client looks at
+    dealer        and a dealer
 
-The checks of one role alone are in that role's package, found by the entry-point group
-`fedsecure.doctors`.
+The checks of other roles are in that role's package; all are found by the entry-point
+group `fedsecure.doctors`.
 """

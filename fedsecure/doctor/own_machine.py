@@ -11,6 +11,7 @@ from typing import Final
 from fedsecure.doctor.findings import Check, SkippedError
 from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.membership.accepted import Membership, Own, open_membership
+from fedsecure.membership.jobs_policy import JobsPolicy
 from fedsecure.protocol.node_keys import load_node_key
 from fedsecure.protocol.signing_keys import load_signing_key
 from fedsecure.storage import database, revisions
@@ -69,6 +70,30 @@ def federation_check(own: Own, config: Path) -> Check:
         return join_again(config)
 
     return Check("federation", look, fix)
+
+
+def receivers_check(own: Own, policy: JobsPolicy | None, config: Path) -> Check:
+    """Return the check of who may receive what is made of this party's numbers.
+
+    That nobody may is a policy like another: it is told, and fails nothing.
+
+    Args:
+        own: This party.
+        policy: Its `[policy.jobs]`; None: it shares nothing.
+        config: Where that stands.
+    """
+
+    def look() -> str:
+        if policy is None:
+            return "no [policy.jobs]: no numbers of this party are shared"
+        federation = member(own).federation
+        for name in sorted(policy.receivers):
+            federation.find(name)
+        names = ", ".join(sorted(policy.receivers)) or "nobody else"
+        return f"{names}; at least {policy.min_owners} parties' numbers are mixed"
+
+    fix = f"correct receivers in {config.name}, section [policy.jobs]"
+    return Check("receivers", look, fix)
 
 
 def join_again(config: Path) -> str:

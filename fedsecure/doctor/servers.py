@@ -13,9 +13,16 @@ from pydantic import ValidationError
 
 from fedsecure import PROTOCOL_VERSION
 from fedsecure.doctor.findings import Check, SkippedError, WaitsError
-from fedsecure.doctor.own_machine import join_again
-from fedsecure.doctor.server_probe import Need, Server, UnreachedError
+from fedsecure.doctor.own_machine import join_again, member
+from fedsecure.doctor.server_probe import (
+    Need,
+    Now,
+    Server,
+    UnreachedError,
+    aggregator_server,
+)
 from fedsecure.errors import FedsecureError, OperatorError, PeerError
+from fedsecure.membership.accepted import Own
 from fedsecure.protocol.identity import AggregatorParty, Federation
 from fedsecure.transport.aggregator_client import Introduction
 from fedsecure.transport.certificates import LEAST_DAYS
@@ -43,6 +50,30 @@ def aggregator_checks(
         f"{join_again(config)}, with the newest version; if you have it, "
         f"{server.name} types that, and restarts its server",
     )
+
+
+def pair_checks(
+    own: Own, authorities: Path | None, config: Path, now: Now
+) -> Iterator[Check]:
+    """Yield the checks of both aggregators, and of the clock against theirs.
+
+    Args:
+        own: This party; one without a federation has nobody to ask.
+        authorities: A CA file instead of the federation's.
+        config: This party's configuration.
+        now: This machine's clock.
+    """
+    try:
+        membership = member(own)
+    except SkippedError:
+        return
+    trusted = authorities or membership.authorities
+    parties = membership.federation.aggregators
+    servers = {party.name: aggregator_server(party, trusted, now) for party in parties}
+    for party in parties:
+        server = servers[party.name]
+        yield from aggregator_checks(server, party, membership.federation, config)
+    yield clock_check(servers)
 
 
 def superlink_checks(server: Server) -> Iterator[Check]:

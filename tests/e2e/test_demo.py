@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,12 +17,14 @@ pytestmark = pytest.mark.e2e
 PATIENCE = 180.0  # seconds
 
 
-def start(folder: Path, rounds: int, output: Path) -> "subprocess.Popen[bytes]":
+def start(
+    folder: Path, rounds: int, output: Path, *more: str
+) -> "subprocess.Popen[bytes]":
     with output.open("wb") as file:
         return subprocess.Popen(
             [
                 *(sys.executable, "-m", "fedsecure", "demo"),
-                *("--folder", str(folder), "--rounds", str(rounds)),
+                *("--folder", str(folder), "--rounds", str(rounds), *more),
             ],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": PYTHONPATH},
@@ -75,6 +78,37 @@ def test_demo_leaves_nothing_running_when_interrupted_and_then_runs_again(
     auc = result["auc"]
     figures = [auc["federated"], auc["pooled"], *(auc["alone"][one] for one in sites)]
     assert all(0.0 < one <= 1.0 for one in (*figures, result["auc_histogram"]))
+
+
+@pytest.mark.timeout(300)
+def test_demo_that_stays_serves_its_clinic_until_it_is_stopped(tmp_path: Path) -> None:
+    folder, output = tmp_path / "demo", tmp_path / "output.txt"
+    demo = start(folder, 1, output, "--stay")
+    try:
+        wait_until(lambda: "run on" in output.read_text(encoding="utf-8"), "the end")
+        assert (folder / "result.json").exists()
+        running = processes_of(folder)
+        assert sum(" aggregator --config" in one for one in running) == 2
+        assert not [one for one in running if " agent " in one or " train " in one]
+        (line,) = re.findall(r"^  (fedsecure doctor .*)$", output.read_text(), re.M)
+        done = subprocess.run(
+            [sys.executable, "-m", *line.split(), "--json"],
+            env={**os.environ, "PYTHONPATH": PYTHONPATH},
+            capture_output=True,
+            check=False,
+            cwd=ROOT,
+        )
+        rows = json.loads(done.stdout)["checks"]
+        assert {row["state"] for row in rows} == {"ok"}, rows
+        assert {"aggregator-a federation", "aggregator-b TLS", "receivers"} <= {
+            row["check"] for row in rows
+        }
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(60) == 0
+    finally:
+        demo.kill()
+        demo.wait()
+    assert processes_of(folder) == []
 
 
 def test_demo_deletes_no_folder_that_it_did_not_make(tmp_path: Path) -> None:

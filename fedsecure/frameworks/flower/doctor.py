@@ -5,10 +5,9 @@ from pathlib import Path
 
 from fedsecure.doctor import own_machine
 from fedsecure.doctor.findings import Check, SkippedError, WaitsError
-from fedsecure.doctor.server_probe import aggregator_server
-from fedsecure.doctor.servers import aggregator_checks, clock_check
+from fedsecure.doctor.servers import pair_checks
 from fedsecure.doctor.tls import ServerTls, tls_checks, utc_now
-from fedsecure.errors import FedsecureError
+from fedsecure.errors import FedsecureError, OperatorError
 from fedsecure.frameworks.flower.runtime.calls import split_address
 from fedsecure.frameworks.flower.runtime.superlink import PortTakenError, require_free
 from fedsecure.frameworks.flower.strategies import build_strategy
@@ -30,6 +29,12 @@ def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
     settings = load_owner_settings(config)
     yield from own_machine.key_checks(settings, None)
     yield own_machine.federation_check(settings, config)
+    yield own_machine.receivers_check(settings, settings.policy.jobs, config)
+    yield Check(
+        "clients",
+        lambda: _clients(settings),
+        f"correct clients in {config.name}, section [serve]",
+    )
     yield own_machine.disk_check(settings.folder)
     yield Check("folder", lambda: own_machine.writable(settings.folder, "FS-606"))
     yield own_machine.store_check(
@@ -39,7 +44,7 @@ def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
     yield Check("model", lambda: _model(settings))
     yield from tls_checks(_tls(settings), config, utc_now)
     yield Check("SuperLink port", lambda: _port(settings))
-    yield from _servers(settings, config)
+    yield from pair_checks(settings, settings.authorities, config, utc_now)
 
 
 def _study(settings: OwnerSettings) -> str:
@@ -61,20 +66,16 @@ def _model(settings: OwnerSettings) -> str:
     return f"{data.size:,} parameters; it takes what the schema allows"
 
 
-def _servers(settings: OwnerSettings, config: Path) -> Iterator[Check]:
-    try:
-        membership = own_machine.member(settings)
-    except SkippedError:
-        return
-    authorities = settings.authorities or membership.authorities
-    parties = membership.federation.aggregators
-    servers = {
-        party.name: aggregator_server(party, authorities, utc_now) for party in parties
-    }
-    for party in parties:
-        server = servers[party.name]
-        yield from aggregator_checks(server, party, membership.federation, config)
-    yield clock_check(servers)
+def _clients(settings: OwnerSettings) -> str:
+    """Say whom a service answers; raise FS-741 for who is no client."""
+    federation = own_machine.member(settings).federation
+    known = {party.name for party in federation.clients}
+    names = known if settings.serve.clients is None else settings.serve.clients
+    if strangers := names - known:
+        raise OperatorError(
+            "FS-741", f"{', '.join(sorted(strangers))}: no client of {federation.name}"
+        )
+    return ", ".join(sorted(names)) or f"{federation.name} has no client"
 
 
 def _tls(settings: OwnerSettings) -> ServerTls:

@@ -28,7 +28,12 @@ import pytest
 
 from fedsecure import PROTOCOL_VERSION
 from fedsecure.demo.provision import HOST, free_ports
-from fedsecure.doctor import own_machine, servers
+from fedsecure.doctor import (
+    client as client_doctor,
+    dealer as dealer_doctor,
+    own_machine,
+    servers,
+)
 from fedsecure.doctor.findings import Check, Finding, State, run
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.frameworks.flower import doctor as owner_doctor
@@ -53,6 +58,8 @@ DOCTORS = {
     Role.MODEL_OWNER: owner_doctor.checks,
     Role.AGGREGATOR: aggregator_doctor.checks,
     Role.DATA_OWNER: agent_doctor.checks,
+    Role.CLIENT: client_doctor.checks,
+    Role.DEALER: dealer_doctor.checks,
 }
 PATIENCE = 60.0  # seconds
 NOTHING = {  # of a restore: no run is closed, no budget used up
@@ -65,7 +72,7 @@ NOTHING = {  # of a restore: no run is closed, no budget used up
 
 @dataclass
 class Federation:
-    """Two running aggregators, a model owner and two data owners, on loopback."""
+    """Two running aggregators and everybody else, on loopback."""
 
     world: World
     running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
@@ -169,11 +176,13 @@ def make(root: Path) -> Federation:
         ),
         Wanted(Role.DATA_OWNER, "basel"),
         Wanted(Role.DATA_OWNER, "bern"),
+        Wanted(Role.CLIENT, "clinic"),
+        Wanted(Role.DEALER, "dealer"),
     ]
     for wanted in parties:
         world.make(wanted)
-    world.issuer.start("heart", world.files("north", "south", "basel", "bern"))
-    world.hand_over("study", "north", "south", "basel", "bern")
+    world.issuer.start("heart", world.files(*(one.name for one in parties[1:])))
+    world.hand_over(*(one.name for one in parties))
     for site in ("basel", "bern"):
         shutil.copy(HEART / "data" / "hungary.csv", world[site].home / "data.csv")
     return Federation(world)
@@ -200,12 +209,15 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]
 
 
 def test_nothing_fails_where_all_is_well(federation: Federation) -> None:
-    for name in ("study", "north"):
+    for name in ("study", "north", "clinic"):
         assert {one.state for one in federation.rows(name).values()} == {State.OK}
     rest = {r: one.state for r, one in federation.rows("basel").items()}
     assert rest.pop("SuperLink reachable") is State.WAITS  # no training runs
     assert rest.pop("SuperLink TLS") is State.SKIPPED
     assert set(rest.values()) == {State.OK}
+    joined = {r: one.state for r, one in federation.rows("dealer").items()}
+    assert joined.pop("process") is State.WAITS  # of a later version
+    assert set(joined.values()) == {State.OK}
 
 
 def test_the_command_prints_a_table_and_json_and_ends_with_1(
@@ -240,6 +252,8 @@ def test_the_command_prints_a_table_and_json_and_ends_with_1(
         ("north", "TLS key", "tls.key"),
         ("study", "signing key", "signing.pem"),
         ("study", "TLS key", "tls.key"),
+        ("clinic", "signing key", "signing.pem"),
+        ("dealer", "signing key", "signing.pem"),
         ("north", "spool", "data"),
     ],
 )
@@ -253,7 +267,7 @@ def test_private_files_that_others_can_read(
     federation.require_ok(name, row)
 
 
-@pytest.mark.parametrize("name", ["study", "north", "basel"])
+@pytest.mark.parametrize("name", ["study", "north", "basel", "clinic", "dealer"])
 def test_a_federation_that_was_not_accepted(tmp_path: Path, name: str) -> None:
     federation = make(tmp_path)
     federation.world.issuer.retire(["bern"])
@@ -321,7 +335,28 @@ def test_more_that_was_told_than_the_policy_allows(federation: Federation) -> No
     federation.require_ok("basel", "privacy")
 
 
-@pytest.mark.parametrize("name", ["study", "north", "basel"])
+@pytest.mark.parametrize("name", ["study", "basel", "clinic"])
+def test_a_receiver_that_is_nobody(federation: Federation, name: str) -> None:
+    config = federation[name].config
+    federation.require_ok(name, "receivers")
+    change_toml(config, {"policy": {"jobs": {"receivers": ["north", "stranger"]}}})
+    assert "[policy.jobs]" in federation.failing(name, "receivers", "FS-741")
+    change_toml(config, {"policy": {"jobs": {"receivers": ["clinic"]}}})
+    federation.require_ok(name, "receivers")
+    assert "clinic" in federation.rows(name)["receivers"].seen
+
+
+def test_a_service_for_who_is_no_client(federation: Federation) -> None:
+    config = federation["study"].config
+    assert federation.rows("study")["clients"].seen == "clinic"
+    change_toml(config, {"serve": {"clients": ["clinic", "basel"]}})
+    fix = federation.failing("study", "clients", "FS-741")
+    assert fix == "correct clients in owner.toml, section [serve]"
+    change_toml(config, {"serve": {"clients": ["clinic"]}})
+    federation.require_ok("study", "clients")
+
+
+@pytest.mark.parametrize("name", ["study", "north", "basel", "clinic"])
 def test_a_disk_that_is_nearly_full(
     federation: Federation, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -367,7 +402,7 @@ def test_a_study_that_cannot_be_read(federation: Federation) -> None:
 
 def test_an_aggregator_that_does_not_run(federation: Federation) -> None:
     federation.stop("north")
-    for name in ("study", "basel"):
+    for name in ("study", "basel", "clinic"):
         fix = federation.failing(name, "north reachable", "FS-551")
         assert "north types: fedsecure aggregator --config aggregator.toml;" in fix
         assert federation.rows(name)["north federation"].state is State.SKIPPED
@@ -451,6 +486,7 @@ def test_a_clock_that_is_off(
         ("basel", agent_doctor),
         ("study", owner_doctor),
         ("north", aggregator_doctor),
+        ("clinic", client_doctor),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(module, "utc_now", lambda: datetime.now(UTC) + wrong)
@@ -507,6 +543,7 @@ def in_the_way(path: Path) -> Iterator[None]:
         ("basel", "state", "state", "FS-383"),
         ("study", "folder", "folder", "FS-606"),
         ("north", "spool", "data", "FS-521"),
+        ("clinic", "queries", "queries", "FS-816"),
     ],
 )
 def test_a_folder_that_cannot_be_made_where_the_configuration_says(
@@ -696,11 +733,14 @@ def test_every_row_of_every_party_is_made_to_fail_here(federation: Federation) -
     """Rows that a test of this module names, against those that there are."""
     source = Path(__file__).read_text()
     rows = {
-        row for name in ("study", "north", "basel") for row in federation.rows(name)
+        row
+        for name in ("study", "north", "basel", "clinic", "dealer")
+        for row in federation.rows(name)
     }
     ours = {row.replace("south", "north") for row in rows} - {
         "this server",  # waits, and never fails
         "SuperLink port",
+        "process",
     }
     assert {row for row in ours if f'"{row}"' not in source} == set()
     assert servers.MAX_OFFSET < 60
