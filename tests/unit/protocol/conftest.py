@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Author
+from tests.unit.protocol.vectors import author_in
 
 
 @pytest.fixture
@@ -19,10 +18,12 @@ def content(parties: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def author(parties: dict[str, Any], federation: Federation) -> Callable[[str], Author]:
+def author() -> Callable[[str], Author]:
     """Everybody can sign: `author("north")`."""
-    keys = {
-        name: Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
-        for name, seed in parties["seeds"].items()
-    }
-    return lambda name: Author(name, keys[name], federation)
+    return lambda name: author_in("sorted", name)
+
+
+@pytest.fixture(scope="session")
+def clinical() -> Callable[[str], Author]:
+    """Everybody of the federation with clients can sign: `clinical("clinic")`."""
+    return lambda name: author_in("with clients", name)

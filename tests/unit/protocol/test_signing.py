@@ -4,18 +4,17 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import example, given, settings, strategies as st
 
 from fedsecure.errors import PeerError
 from fedsecure.protocol import signing
 from fedsecure.protocol.encodings import base64url, from_base64url
 from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.jobs import statements as jobs
 from fedsecure.protocol.signing import (
     MAX_COMMAS,
     Author,
@@ -34,22 +33,26 @@ from fedsecure.protocol.statements import (
     Statement,
     Void,
 )
+from tests.unit.protocol.vectors import FOLDER, author_in, federation_of, loaded
 
-VECTORS = Path(__file__).parents[2] / "vectors"
-KINDS = {kind.typ: kind for kind in SIGNERS}
+ALL_SIGNERS = {**SIGNERS, **jobs.SIGNERS}
+KINDS = {kind.typ: kind for kind in ALL_SIGNERS}
+PLACES = {"statements": "sorted", "job_statements": "with clients"}
+SCRIPTS = ("generate_statements.py", "generate_jobs.py")
 
 Authors = Callable[[str], Author]
 
 
-def cases(name: str) -> list[Any]:
-    loaded = json.loads((VECTORS / f"{name}.json").read_text("utf-8"))
-    return [pytest.param(case, id=case["name"]) for case in loaded]
+def cases(prefix: str = "") -> list[Any]:
+    """Of both files; each knows in which federation it was said."""
+    return [
+        pytest.param({**case, "place": place}, id=case["name"])
+        for name, place in PLACES.items()
+        for case in loaded(f"{prefix}{name}")
+    ]
 
 
-DEALT: dict[str, Any] = next(
-    case.values[0] for case in cases("federation") if case.id == "with a dealer"
-)
-GOOD = {case.id: case.values[0] for case in cases("statements")}
+GOOD = {case.id: case.values[0] for case in cases()}
 
 
 def signed_by(author: Author, typ: str, payload: bytes) -> str:
@@ -78,71 +81,62 @@ def judge(
 # vectors
 
 
-def test_files_are_what_their_script_writes() -> None:
-    script = [sys.executable, str(VECTORS / "generate_statements.py"), "--check"]
-    done = subprocess.run(script, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_files_are_what_their_script_writes(script: str) -> None:
+    command = [sys.executable, str(FOLDER / script), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_there_is_a_vector_for_every_type_of_statement() -> None:
     assert {case["typ"] for case in GOOD.values()} == set(KINDS)
-    assert len(KINDS) == len(SIGNERS)
+    assert len(KINDS) == len(ALL_SIGNERS)
 
 
-@pytest.mark.parametrize("case", cases("statements"))
-def test_a_good_token_is_accepted(case: dict[str, Any], federation: Federation) -> None:
-    signed = verify(case["token"], KINDS[case["typ"]], federation)
+@pytest.mark.parametrize("case", cases())
+def test_a_good_token_is_accepted(case: dict[str, Any]) -> None:
+    signed = verify(case["token"], KINDS[case["typ"]], federation_of(case["place"]))
     assert json.loads(signed.statement.model_dump_json()) == case["statement"]
     assert (signed.signer, signed.token) == (case["signer"], case["token"])
     assert signed.digest == case["digest"] == digest_of(case["token"])
 
 
-@pytest.mark.parametrize("case", cases("statements"))
-def test_a_party_signs_exactly_that_token(
-    case: dict[str, Any], author: Authors
-) -> None:
+@pytest.mark.parametrize("case", cases())
+def test_a_party_signs_exactly_that_token(case: dict[str, Any]) -> None:
     kind = KINDS[case["typ"]]
     statement = kind.model_validate_json(json.dumps(case["statement"], indent=2))
-    signed = author(case["signer"]).sign(statement)
+    signed = author_in(case["place"], case["signer"]).sign(statement)
     assert (signed.token, signed.digest) == (case["token"], case["digest"])
     assert (signed.statement, signed.signer) == (statement, case["signer"])
 
 
-@pytest.mark.parametrize("case", cases("statements"))
-def test_another_implementation_accepts_the_token(
-    case: dict[str, Any], federation: Federation
-) -> None:
-    _, party = federation.find(case["signer"])
+@pytest.mark.parametrize("case", cases())
+def test_another_implementation_accepts_the_token(case: dict[str, Any]) -> None:
+    _, party = federation_of(case["place"]).find(case["signer"])
     payload = jwt.PyJWS().decode(case["token"], party.verifier, algorithms=["EdDSA"])
     assert json.loads(payload) == case["statement"]
 
 
-@pytest.mark.parametrize("case", cases("bad_statements"))
-def test_a_bad_token_is_refused(case: dict[str, Any], federation: Federation) -> None:
+@pytest.mark.parametrize("case", cases("bad_"))
+def test_a_bad_token_is_refused(case: dict[str, Any]) -> None:
     with pytest.raises(PeerError) as caught:
-        verify(case["token"], KINDS[case["typ"]], federation)
+        verify(case["token"], KINDS[case["typ"]], federation_of(case["place"]))
     assert caught.value.code == case["code"]
 
 
 # who may say what
 
 
-@pytest.mark.parametrize("case", cases("statements"))
-def test_only_the_roles_of_the_table_may_say_it(
-    case: dict[str, Any],
-) -> None:
+@pytest.mark.parametrize("case", cases())
+def test_only_the_roles_of_the_table_may_say_it(case: dict[str, Any]) -> None:
     """A client's and a dealer's word counts in no round, and they make no version."""
-    kind = KINDS[case["typ"]]
-    federation = Federation.model_validate(DEALT["content"])
+    kind, federation = KINDS[case["typ"]], federation_of("with a dealer")
     allowed = set()
     for party in federation.parties():
-        field = AUTHOR_FIELD.get(kind)
-        own = {**case["statement"], "federation": federation.digest}
-        own |= {field: party.name} if field else {}
+        own = in_the_name_of(party.name, case["statement"], kind)
+        own["federation"] = federation.digest
         statement = kind.model_validate_json(json.dumps(own))
-        seed = bytes.fromhex(DEALT["seeds"][party.name])
-        key = Ed25519PrivateKey.from_private_bytes(seed)
-        token = Author(party.name, key, federation).sign(statement).token
+        token = author_in("with a dealer", party.name).sign(statement).token
         found = judge(token, kind, federation)
         if isinstance(found, PeerError):
             assert found.code == "FS-703"
@@ -152,14 +146,23 @@ def test_only_the_roles_of_the_table_may_say_it(
     assert allowed == set(case["signers"])
 
 
-@pytest.mark.parametrize("case", cases("statements"))
-def test_a_token_is_of_one_type_alone(
-    case: dict[str, Any], federation: Federation
-) -> None:
-    for kind in SIGNERS:
+def in_the_name_of(
+    name: str, said: dict[str, Any], kind: type[Statement]
+) -> dict[str, Any]:
+    """The same, said by another party."""
+    field = {**AUTHOR_FIELD, **jobs.AUTHOR_FIELD}.get(kind)
+    own = {**said, **({field: name} if field else {})}
+    if own.get("receiver"):  # of a job: who proposes it
+        own["receiver"] = name
+    return own
+
+
+@pytest.mark.parametrize("case", cases())
+def test_a_token_is_of_one_type_alone(case: dict[str, Any]) -> None:
+    for kind in ALL_SIGNERS:
         if kind.typ != case["typ"]:
             with pytest.raises(PeerError, match="FS-702") as caught:
-                verify(case["token"], kind, federation)
+                verify(case["token"], kind, federation_of(case["place"]))
             assert f"a {case['typ']} of {case['signer']}" in caught.value.detail
 
 
@@ -191,11 +194,10 @@ def test_a_payload_has_as_many_commas_as_the_largest_opening_could_have(
 # every change is seen
 
 
-@pytest.mark.parametrize("name", ["void", "receipt"])
-def test_a_change_of_any_character_is_refused(
-    name: str, federation: Federation
-) -> None:
+@pytest.mark.parametrize("name", ["void", "receipt", "job-input"])
+def test_a_change_of_any_character_is_refused(name: str) -> None:
     token, kind = GOOD[name]["token"], KINDS[GOOD[name]["typ"]]
+    federation = federation_of(GOOD[name]["place"])
     for place, old in enumerate(token):
         for new in {"A", "-", ".", "", f"{old}A", chr(ord(old) ^ 1)} - {old}:
             with pytest.raises(PeerError):
@@ -205,9 +207,10 @@ def test_a_change_of_any_character_is_refused(
 @given(data=st.data(), name=st.sampled_from(sorted(GOOD)))
 @settings(max_examples=100)
 def test_a_change_of_a_payload_is_refused_or_another_statement(
-    data: st.DataObject, name: str, federation: Federation, author: Authors
+    data: st.DataObject, name: str
 ) -> None:
     case = GOOD[name]
+    author = author_in(case["place"], case["signer"])
     payload = from_base64url(case["token"].split(".")[1])
     start = data.draw(st.integers(0, len(payload)))
     end = data.draw(st.integers(start, min(len(payload), start + 8)))
@@ -216,8 +219,8 @@ def test_a_change_of_a_payload_is_refused_or_another_statement(
         | st.sampled_from([b"null", b"1e99", b"NaN", b"-0", b"{}", b'"', b"\\", b" "])
     )
     changed = payload[:start] + new + payload[end:]
-    token = signed_by(author(case["signer"]), case["typ"], changed)
-    found = judge(token, KINDS[case["typ"]], federation)
+    token = signed_by(author, case["typ"], changed)
+    found = judge(token, KINDS[case["typ"]], author.federation)
     if isinstance(found, PeerError):
         assert found.code in {"FS-701", "FS-705", "FS-706"}
     else:
