@@ -31,6 +31,7 @@ from fedsecure.owner.settings import OwnerSettings
 from fedsecure.owner.store.rounds import MIGRATIONS as OWNER
 from fedsecure.protocol import statements
 from fedsecure.protocol.identity import Federation
+from fedsecure.protocol.jobs import statements as jobs
 from fedsecure.storage import database, revisions
 from fedsecure.study.app_study import AppStudyFile
 from fedsecure.study.config import StudyFile
@@ -129,13 +130,14 @@ def routes() -> list[str]:
 
 def signed() -> dict[str, Any]:
     """Return every statement's fields, and the roles that may sign it."""
+    authors = {**statements.AUTHOR_FIELD, **jobs.AUTHOR_FIELD}
     return {
         kind.typ: {
             "fields": _bare(kind.model_json_schema()),
             "signers": sorted(signers),
-            "author": statements.AUTHOR_FIELD.get(kind),
+            "author": authors.get(kind),
         }
-        for kind, signers in statements.SIGNERS.items()
+        for kind, signers in {**statements.SIGNERS, **jobs.SIGNERS}.items()
     }
 
 
