@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from fedsecure.errors import OperatorError
 from fedsecure.membership import identity_file, own_tls, starting_config
 from fedsecure.membership.files import write_public
-from fedsecure.membership.identity_file import SUFFIX, Identity
+from fedsecure.membership.identity_file import SERVERS, SUFFIX, Identity
 from fedsecure.membership.own_party import FILES
 from fedsecure.protocol.identity import Role
 from fedsecure.protocol.node_keys import generate_node_key
@@ -60,6 +60,8 @@ def make(wanted: Wanted, folder: Path, now: datetime) -> Identity:
         OperatorError: FS-748 when the folder has one of the files, FS-814 for a name
             or an address that cannot be, FS-743, FS-816.
     """
+    if wanted.role not in SERVERS and (wanted.tls_hosts or wanted.authority):
+        raise OperatorError("FS-814", f"a {wanted.role} has no certificate")
     key = Ed25519PrivateKey.generate()
     private, public = generate_node_key()
     has_flower = wanted.role is Role.DATA_OWNER

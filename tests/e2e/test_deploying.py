@@ -1,6 +1,7 @@
-"""docs/deploying.md, typed as it stands: six parties, a folder each, two trainings.
+"""docs/deploying.md, typed as it stands: seven parties, a folder each, two trainings.
 
-Between the trainings a hospital comes in, one leaves, and an aggregator's key is new.
+Between the trainings a hospital and a clinic come in, one hospital leaves, and an
+aggregator's key is new.
 
 What the page says to type is typed; what it says to hand over is copied, and nothing
 else. Answers to `join` are the words that the parties' own `keygen` printed.
@@ -11,6 +12,7 @@ Said here and not on the page: the servers listen on free ports of loopback inst
 
 import re
 import sqlite3
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -23,7 +25,7 @@ from tests.e2e.proxy import Proxy, proxying
 from tests.organisations import ROOT, HandedOver, Organisations, Typed, shell
 
 PAGE: Final = (ROOT / "docs" / "deploying.md").read_text("utf-8")
-PARTIES: Final = ("study", "north", "south", "basel", "bern", "chur")
+PARTIES: Final = ("study", "north", "south", "basel", "bern", "chur", "clinic")
 
 BLOCK = re.compile(r"^```sh (\w+) ?([\w-]*)\n(.*?)^```$|^(\| `[^\n]+)$", re.M | re.S)
 
@@ -69,6 +71,7 @@ def test_the_page_takes_organisations_from_nothing_to_a_trained_model(
         require_first_weights_refused(everybody)
     require_way(everybody, through)
     require_newest_version(everybody)
+    require_clinic_served(everybody)
     require_private_keys_at_home(everybody)
 
 
@@ -90,7 +93,7 @@ def require_trained(everybody: Organisations) -> None:
 
 
 def require_first_weights_refused(everybody: Organisations) -> None:
-    """What was opened under version 1 still counts under version 4."""
+    """What was opened under version 1 still counts under version 5."""
     output = everybody.refused("study", "fedsecure train --rounds 1")
     assert "FS-324" in output
     assert "it tells 1 members apart, at least 2" in output
@@ -111,14 +114,24 @@ def require_newest_version(everybody: Organisations) -> None:
     outputs = [
         text for step, text in everybody.said.items() if "fedsecure join" in step
     ]
-    assert len(outputs) == 7  # the newest of each party, and north's of version 1
+    assert len(outputs) == 8  # the newest of each party, and north's of version 1
     accepted = {
         party: (everybody.home(party) / "accepted.toml").read_text()
-        for party in ("study", "north", "south", "basel", "chur")
+        for party in ("study", "north", "south", "basel", "chur", "clinic")
     }
     for text in accepted.values():
-        assert "number = 4" in text
+        assert "number = 5" in text
     assert "number = 1" in (everybody.home("bern") / "accepted.toml").read_text()
+
+
+def require_clinic_served(everybody: Organisations) -> None:
+    """It sees both aggregators, which compute for it since their operators said so."""
+    seen = everybody.said["clinic: fedsecure doctor"]
+    assert "Nothing fails." in seen
+    for party in ("north", "south"):
+        assert f"{party} reachable" in seen
+        text = (everybody.home(party) / "aggregator.toml").read_text()
+        assert tomllib.loads(text)["compute"]["enabled"] is True
 
 
 def require_private_keys_at_home(everybody: Organisations) -> None:
