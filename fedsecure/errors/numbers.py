@@ -102,6 +102,19 @@ PROBLEMS: Final = (
         answered=True,
     ),
     Problem(
+        "FS-221",
+        "A layer cannot be computed on shares",
+        "Linear and logistic models can be served: Dense layers without activations "
+        "but the last one, and scaling; studies/heart-logistic is one. Train such a "
+        "model. Nothing was sent.",
+    ),
+    Problem(
+        "FS-222",
+        "An activation cannot be computed on shares",
+        "Only the last layer may have one, sigmoid or softmax: whoever gets the answer "
+        "applies it. Train a linear or logistic model. Nothing was sent.",
+    ),
+    Problem(
         "FS-223",
         "A program is not well formed",
         "Correct what is named, and propose it again.",
