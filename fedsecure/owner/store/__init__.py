@@ -2,9 +2,10 @@
 
     records     what the store takes and gives back, as frozen data
     states      which step may follow which
-    models      the tables;  views: the tables as people read them
+    models      the tables, with `base` and `job_models`
+    views       the tables as people read them, with `job_views`
     projection  one event of the ledger -> rows (`run_rows`, `round_rows`,
-                `privacy_rows`)
+                `privacy_rows`, `job_rows`)
     rounds      `RoundStore`: one method, one event, one commit
     queries     reading for those who act: `resume`, replaying the means
     replay      project every event again and compare (audit)

@@ -6,61 +6,32 @@ JWS. On SQLite the comments stand in the schema itself (`.schema rounds`).
 
 from typing import Any
 
-import rfc8785
-from pydantic_core import from_json
 from sqlalchemy import (
     BigInteger,
-    Dialect,
-    Double,
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
-    Text,
-    TypeDecorator,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
+from fedsecure.owner.store.base import DIGEST, NAME, Base, CanonicalJson
+from fedsecure.owner.store.job_models import Job
 from fedsecure.protocol.ledger import EventColumns
 
-DIGEST = String(64)
-NAME = String(63)
-
-
-class CanonicalJson(TypeDecorator[Any]):
-    """JSON as text in its one canonical form (RFC 8785), on every database."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002
-        """Encode."""
-        return rfc8785.dumps(value).decode("utf-8")
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
-        """Decode."""
-        return from_json(value)
-
-
-class Base(DeclarativeBase):
-    """Base of every table of the round store."""
-
-    # Names, so that a later revision can change a constraint on every database.
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own protocol
-        float: Double(53),
-        int: BigInteger(),
-        str: Text(),
-    }
+__all__ = [
+    "Base",
+    "CanonicalJson",
+    "Event",
+    "Job",
+    "Metric",
+    "Model",
+    "Participation",
+    "Round",
+    "Run",
+    "Subject",
+]
 
 
 class Event(EventColumns, Base):
@@ -82,9 +53,13 @@ class Subject(Base):
         autoincrement=False,
         comment="the event",
     )
-    run: Mapped[str] = mapped_column(NAME, index=True, comment="the run")
+    run: Mapped[str | None] = mapped_column(
+        NAME, index=True, comment="the run; null: a job with another model"
+    )
     spec: Mapped[str | None] = mapped_column(
-        DIGEST, index=True, comment="digest of the round's spec; null: the whole run"
+        DIGEST,
+        index=True,
+        comment="digest of the round's or job's spec; null: the whole run",
     )
 
 

@@ -12,7 +12,8 @@ Rules that it enforces, whoever appends:
         is said of exactly the members of the opening;
     (4) a path in `models` keeps the digests that it got first;
     (5) only an opened round is judged, and a run goes on only from an opened train
-        round of this store, with the very model that came out of it.
+        round of this store, with the very model that came out of it;
+    (6) a job serves a model that its run has, or one of a file.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
-from fedsecure.owner.store import round_rows, run_rows
+from fedsecure.owner.store import job_rows, round_rows, run_rows
 from fedsecure.owner.store.models import Subject
 from fedsecure.owner.store.records import KINDS
 from fedsecure.protocol.ledger import CHANGED
@@ -42,6 +43,8 @@ _WRITERS: Final[dict[str, Writer]] = {
     "round-opened": round_rows.round_opened,
     "round-void": round_rows.round_void,
     "round-verdict": round_rows.round_judged,
+    "job-proposed": job_rows.job_proposed,
+    "job-result": job_rows.job_result,
     CHANGED: lambda _session, _event, _body: None,  # it is about no run
 }
 

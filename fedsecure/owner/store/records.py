@@ -5,7 +5,7 @@ statements in them they hold everything that the tables show:
 
     run-started  run-resumed  run-finished
     round-proposed  round-granted  round-opening  round-opened  round-void
-    round-verdict  federation-changed
+    round-verdict  job-proposed  job-result  federation-changed
 
 The second part is what readers get. No field is secret.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
-from fedsecure.owner.store.states import RoundState, RunState
+from fedsecure.owner.store.states import JobState, RoundState, RunState
 from fedsecure.protocol.ledger import CHANGED
 from fedsecure.protocol.statements import Purpose, Weighting
 
@@ -199,6 +199,36 @@ class RoundJudged:
 
 
 @dataclass(frozen=True, slots=True)
+class JobProposed:
+    """Both aggregators granted a job: spec and grants (tokens), and what it serves.
+
+    `model` is the digest of the global model, `run` the run that it came out of; both
+    None for a model of a file. `description` is what the service's file says beside.
+    """
+
+    spec: str
+    grants: Mapping[str, str]
+    description: Mapping[str, Any] | None = None
+    run: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """A service is ready, closed, or failed before it was ready.
+
+    `tried` rows were sent through both aggregators; `difference` is the largest of
+    their scores to the model's own.
+    """
+
+    spec_digest: str
+    state: JobState
+    reason: str | None = None
+    tried: int | None = None
+    difference: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FederationChanged:
     """The ledger goes on under a new version. `before`: digest of the last one."""
 
@@ -216,6 +246,8 @@ Body: TypeAlias = (
     | RoundResult
     | RoundVoided
     | RoundJudged
+    | JobProposed
+    | JobResult
     | FederationChanged
 )
 
@@ -229,6 +261,8 @@ KINDS: Final[dict[str, type[Body]]] = {
     "round-opened": RoundResult,
     "round-void": RoundVoided,
     "round-verdict": RoundJudged,
+    "job-proposed": JobProposed,
+    "job-result": JobResult,
     CHANGED: FederationChanged,
 }
 """The kind of event that carries each body."""
@@ -289,3 +323,16 @@ class RoundRecord:
             and self.opening is not None
             and len(self.voids) < len(self.grants)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job as it stands, with what its file is made of."""
+
+    spec_digest: str
+    name: str
+    state: JobState
+    deadline: float
+    spec: str
+    grants: Mapping[str, str]
+    description: Mapping[str, Any] | None

@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from fedsecure.errors import OperatorError
-from fedsecure.owner.store import privacy_rows, queries, records
+from fedsecure.owner.store import job_rows, privacy_rows, queries, records
 from fedsecure.owner.store.models import Event
 from fedsecure.owner.store.projection import project
 from fedsecure.owner.store.records import (
@@ -187,6 +187,19 @@ class RoundStore:
             RoundStateError: FS-645 when it was not opened.
         """
         self._append("judge round", judged)
+
+    def propose_job(self, proposed: records.JobProposed) -> None:
+        """Record a job that both aggregators granted, before anything is given."""
+        self._append("propose job", proposed)
+
+    def note_job(self, result: records.JobResult) -> None:
+        """Record that a service is ready, closed, or failed."""
+        self._append("note job", result)
+
+    def open_job(self, name: str) -> records.JobRecord | None:
+        """Return the newest job of that name that is not over, if there is one."""
+        with self._reading("open job") as session:
+            return job_rows.open_job(session, name)
 
     def finish_run(self, end: RunFinished) -> None:
         """Record how a run ended."""

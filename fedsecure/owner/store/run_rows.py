@@ -15,7 +15,7 @@ from fedsecure.owner.store.records import (
 from fedsecure.owner.store.states import RunState, advance
 from fedsecure.protocol.statements import Event
 
-Subject = tuple[str, str | None]  # a run; and the spec's digest, if about a round
+Subject = tuple[str | None, str | None]  # a run; digest of a round's or job's spec
 
 
 def run_started(session: Session, event: Event, body: RunStarted) -> Subject:

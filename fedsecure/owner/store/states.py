@@ -1,12 +1,13 @@
-"""The states of runs and rounds, and the one function that changes them.
+"""The states of runs, rounds and jobs, and the one function that changes them.
 
 round   proposed > granted > opening > opened, and void from all but opened
 run     running > completed | diverged | budget-spent | failed | stopped; all but
         completed may resume
+job     proposed > ready > closed, and failed or closed from proposed
 """
 
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from fedsecure.errors import RoundStateError
 
@@ -32,9 +33,19 @@ class RunState(StrEnum):
     STOPPED = "stopped"  # ended by a person, may be resumed
 
 
-State = TypeVar("State", RoundState, RunState)
+class JobState(StrEnum):
+    """How far a job is, in the eyes of the model owner; a service closes by itself."""
 
-_NEXT: Final[dict[RoundState | RunState, frozenset[RoundState | RunState]]] = {
+    PROPOSED = "proposed"  # both aggregators granted it; nobody was told of it
+    READY = "ready"  # a service: it answers as the model does
+    CLOSED = "closed"  # ended by the model owner before its time; final
+    FAILED = "failed"  # it never got ready; final
+
+
+State = TypeVar("State", RoundState, RunState, JobState)
+AnyState: TypeAlias = RoundState | RunState | JobState
+
+_NEXT: Final[dict[AnyState, frozenset[AnyState]]] = {
     RoundState.PROPOSED: frozenset({RoundState.GRANTED, RoundState.VOID}),
     RoundState.GRANTED: frozenset({RoundState.OPENING, RoundState.VOID}),
     RoundState.OPENING: frozenset({RoundState.OPENED, RoundState.VOID}),
@@ -47,6 +58,13 @@ _NEXT: Final[dict[RoundState | RunState, frozenset[RoundState | RunState]]] = {
     RunState.FAILED: frozenset({RunState.RUNNING}),
     RunState.STOPPED: frozenset({RunState.RUNNING}),
 }
+_NEXT_OF_JOBS: Final[dict[AnyState, frozenset[AnyState]]] = {
+    JobState.PROPOSED: frozenset(set(JobState) - {JobState.PROPOSED}),
+    JobState.READY: frozenset({JobState.CLOSED}),
+    JobState.CLOSED: frozenset(),
+    JobState.FAILED: frozenset(),
+}
+"""Apart, for a state of a job and one of a round can be the same word."""
 
 UNDECIDED: Final = (RoundState.PROPOSED, RoundState.GRANTED, RoundState.OPENING)
 
@@ -55,13 +73,17 @@ def advance(what: str, now: State, to: State) -> State:
     """Return `to` if it may follow `now`.
 
     Args:
-        what: The run or round, for the message.
+        what: The run, round or job, for the message.
         now: Its state.
         to: The state that is asked for.
 
     Raises:
         RoundStateError: FS-602 when it may not.
     """
-    if to not in _NEXT[now]:
+    if to not in _after(now):
         raise RoundStateError("FS-602", f"{what} is {now} and cannot become {to}")
     return to
+
+
+def _after(now: AnyState) -> frozenset[AnyState]:
+    return (_NEXT_OF_JOBS if isinstance(now, JobState) else _NEXT)[now]

@@ -8,6 +8,7 @@ How views are made and what they promise: `fedsecure.storage.views`.
 
 from typing import Final
 
+from fedsecure.owner.store.job_views import V_JOB
 from fedsecure.storage.views import Column, Form, View
 
 _ABSENT: Final = (
@@ -274,15 +275,15 @@ V_EVENT: Final = View(
         Column("entry", "e.entry", "1, 2, 3 and so on"),
         Column("at", "e.at", "when, by the model owner's clock", Form.INSTANT),
         Column("kind", "e.kind", "what happened"),
-        Column("run", "s.run", "the run that it is about"),
+        Column("run", "s.run", "the run that it is about; null: none"),
         Column("round", "r.round", "the round that it is about; null: the whole run"),
         Column("purpose", "r.purpose", "train, evaluate or statistics"),
         Column("attempt", "r.attempt", "which attempt at the round"),
-        Column("spec_digest", "s.spec", "names the round, hex"),
+        Column("spec_digest", "s.spec", "names the round or job, hex"),
         Column("hash", "e.hash", "SHA-256(hash before || signed event), hex"),
     ),
     "FROM events e LEFT JOIN subjects s ON s.entry = e.entry "
     "LEFT JOIN rounds r ON r.spec_digest = s.spec",
 )
 
-VIEWS: Final = (V_RUN, V_ROUND, V_PARTICIPATION, V_EVENT)
+VIEWS: Final = (V_RUN, V_ROUND, V_PARTICIPATION, V_JOB, V_EVENT)

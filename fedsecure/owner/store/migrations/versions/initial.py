@@ -34,6 +34,7 @@ def upgrade() -> None:
     _create_rounds()
     _create_metrics()
     _create_participations()
+    _create_jobs()
 
 
 def _column(
@@ -166,9 +167,12 @@ def _create_subjects() -> None:
     op.create_table(
         "subjects",
         _column("entry", INTEGER, "the event"),
-        _column("run", NAME, "the run"),
+        _column("run", NAME, "the run; null: a job with another model", null=True),
         _column(
-            "spec", DIGEST, "digest of the round's spec; null: the whole run", null=True
+            "spec",
+            DIGEST,
+            "digest of the round's or job's spec; null: the whole run",
+            null=True,
         ),
         _key("subjects", "entry"),
         _reference("subjects", "entry", "events.entry"),
@@ -352,3 +356,65 @@ def _create_participations() -> None:
         _reference("participations", "spec_digest", "rounds.spec_digest"),
         comment="one row per round and data owner of its cohort",
     )
+
+
+def _create_jobs() -> None:
+    op.create_table(
+        "jobs",
+        _column("spec_digest", DIGEST, "digest of the spec, names the job"),
+        _column("entry", INTEGER, "the event with which it was proposed"),
+        _column("name", NAME, "what people call it"),
+        _column("kind", WORD, "what it is for: linear"),
+        _column(
+            "method",
+            WORD,
+            "shares (both aggregators know the weights) or paillier",
+        ),
+        _column("state", WORD, "proposed, ready, closed or failed"),
+        _column("reason", TEXT, "why it is closed or failed", null=True),
+        _column(
+            "run", NAME, "the run whose model it serves; null: a file's", null=True
+        ),
+        _column(
+            "model_digest",
+            DIGEST,
+            "of that global model, as specs of rounds name it",
+            null=True,
+        ),
+        _column("features", BIG, "numbers in one row"),
+        _column("outputs", BIG, "logits for one row"),
+        _column("clients", TEXT, "names of who may ask, the model owner too (JSON)"),
+        _column("rows", BIG, "the most rows that one client is answered in all"),
+        _column(
+            "tried",
+            INTEGER,
+            "rows that were tried through both aggregators",
+            null=True,
+        ),
+        _column(
+            "difference",
+            DOUBLE,
+            "largest difference of a score to the model's own, of those rows",
+            null=True,
+        ),
+        _column("proposed_at", DOUBLE, "when both had granted it"),
+        _column(
+            "ready_at", DOUBLE, "when it had answered as the model does", null=True
+        ),
+        _column("ended_at", DOUBLE, "when it closed or failed", null=True),
+        _column("deadline", DOUBLE, "when it closes by itself"),
+        _column("spec", TEXT, "the spec (token)"),
+        _column("grants", TEXT, "aggregator -> its grant (JSON of tokens)"),
+        _column(
+            "description",
+            TEXT,
+            "what its file tells clients beside (JSON)",
+            null=True,
+        ),
+        _key("jobs", "spec_digest"),
+        _reference("jobs", "entry", "events.entry"),
+        _reference("jobs", "run", "runs.run"),
+        comment="one row per job that the model owner proposed",
+    )
+    op.create_index("ix_jobs_entry", "jobs", ["entry"])
+    op.create_index("ix_jobs_name", "jobs", ["name"])
