@@ -15,6 +15,7 @@
     gaussian_release the sum and its noise
     dp               how much noise, where it is drawn from, and what it costs
     mpc              two servers compute on shares of anything
+    homomorphic      Paillier: numbers that stay encrypted while servers compute
     sealing          sealed payloads: who alone can read a share
     buffers          working memory
     domains          every label of the protocol's cryptography

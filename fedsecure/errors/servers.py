@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
-from fedsecure.errors.problem import Family, Problem
+from fedsecure.errors.problem import Evidence, Family, Problem
 
 FAMILIES: Final = (
     Family(
@@ -32,9 +32,16 @@ FAMILIES: Final = (
         "and FS-545, too, if its round store is on PostgreSQL.)",
     ),
     Family(
-        579,
+        559,
         "Reaching an aggregator",
         "A model owner or an agent got no answer that makes sense.",
+    ),
+    Family(
+        579,
+        "Computing on what is encrypted or shared",
+        "This installation cannot do what a job needs. Who runs it sees the code; an "
+        "aggregator answers with it before it grants anything.",
+        answered=True,
     ),
     Family(
         599,
@@ -351,6 +358,14 @@ PROBLEMS: Final = (
         "(`authorities`, or the system's own list), its host name with "
         "federation.toml, and both clocks. It must offer TLS 1.3.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+    Problem(
+        "FS-563",
+        "Paillier encryption is not installed",
+        "Type `pip install 'fedsecure[paillier]'` in this environment; an aggregator "
+        "needs it for services that answer encrypted rows, and for nothing else.",
+        HTTPStatus.NOT_IMPLEMENTED,
+        evidence=Evidence.NONE,
     ),
     Problem(
         "FS-580",

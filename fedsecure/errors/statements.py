@@ -130,6 +130,12 @@ PROBLEMS: Final = (
         "`fedsecure --version` on both sides, and give the input again.",
     ),
     Problem(
+        "FS-731",
+        "A ciphertext is none, or of another key",
+        "It was changed on the way, or its sender runs another version; compare "
+        "`fedsecure --version` on both sides, and ask again.",
+    ),
+    Problem(
         "FS-741",
         "Unknown party",
         "Check the name; if it is right, this party's federation.toml is old.",

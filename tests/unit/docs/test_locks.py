@@ -21,19 +21,19 @@ def packages(name: str) -> dict[str, frozenset[str]]:
 @pytest.mark.parametrize(
     ("lock", "holds", "lacks"),
     [
-        ("aggregator.lock", "fastapi", "tensorflow"),
-        ("training.lock", "tensorflow", "pytest"),
+        ("aggregator.lock", "fastapi", {"tensorflow", "gmpy2"}),
+        ("training.lock", "tensorflow", {"pytest"}),
     ],
 )
 def test_a_party_installs_nothing_that_was_not_tested(
-    lock: str, holds: str, lacks: str
+    lock: str, holds: str, lacks: set[str]
 ) -> None:
     own, tested = packages(lock), packages("requirements.lock")
     assert len(own) > 30
     assert {name: own[name] for name in own if own[name] != tested.get(name)} == {}
     names = {name.partition("==")[0] for name in own}
     assert holds in names
-    assert lacks not in names
+    assert names.isdisjoint(lacks)
 
 
 @pytest.mark.parametrize("lock", ["aggregator.lock", "training.lock"])

@@ -72,7 +72,7 @@ RETRY: Final = {
 INNOCENT: Final = {
     *RETRY,
     *("FS-300", "FS-301", "FS-303", "FS-305", "FS-306", "FS-308", "FS-310"),
-    *("FS-313", "FS-328", "FS-329", "FS-403", "FS-408"),
+    *("FS-313", "FS-328", "FS-329", "FS-403", "FS-408", "FS-563"),
 }
 GONE: Final = {"FS-300", "FS-305", "FS-308", "FS-328"}
 REFUSALS: Final = {
