@@ -1,9 +1,9 @@
 """Logs: one JSON object a line, on standard output.
 
-They hold round ids, report ids, counts and codes; never names of data owners, tokens,
-keys or shares. What is logged here is chosen so; and since messages of libraries and
-paths may hold more, every text is looked through before it is written. Tracebacks come
-without local variables.
+They hold round ids, report ids, counts and codes; never names of data owners and
+clients, tokens, keys or shares. What is logged here is chosen so; and since messages of
+libraries and paths may hold more, every text is looked through before it is written.
+Tracebacks come without local variables.
 """
 
 import logging
@@ -16,6 +16,8 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from fedsecure.protocol.identity import Federation
+
 HIDDEN: Final = "[hidden]"
 SECRETS: Final = re.compile(
     r"(?P<jws>eyJ[\w-]+\.[\w-]+\.[\w-]+)"  # statements and tickets
@@ -25,11 +27,16 @@ SECRETS: Final = re.compile(
 )
 
 
+def names_to_hide(federation: Federation) -> list[str]:
+    """Return who shall not be named: data owners and clients."""
+    return [party.name for party in (*federation.data_owners, *federation.clients)]
+
+
 def configure(names: Collection[str] = ()) -> None:
     """Send our logs and those of the libraries to standard output.
 
     Args:
-        names: Of data owners; hidden from now on.
+        names: Of parties that are nobody's business; hidden from now on.
     """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,

@@ -58,7 +58,7 @@ def serve(settings: AggregatorSettings) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     membership, tls = settings.membership(), _tls(settings)
     author = membership.author
-    logs.configure([party.name for party in author.federation.data_owners])
+    logs.configure(logs.names_to_hide(author.federation))
     _warn_of_one_host(author.federation)
     with (
         detecting_colocation(),

@@ -12,12 +12,14 @@ from typing import TypeAlias
 from fedsecure.protocol.identity import Federation
 
 Roster: TypeAlias = Mapping[str, str]
-"""Every party's name, and its fingerprint."""
+"""The names of all who take part in trainings, and their fingerprints."""
 
 
 def roster_of(federation: Federation) -> Roster:
-    """Return who takes part in a version."""
-    return {party.name: party.fingerprint for party in federation.parties()}
+    """Return who takes part in a version; clients and a dealer have no part in it."""
+    servers, hospitals = federation.aggregators, federation.data_owners
+    parties = (federation.model_owner, *servers, *hospitals)
+    return {party.name: party.fingerprint for party in parties}
 
 
 def written(roster: Roster) -> str:

@@ -25,7 +25,7 @@ from fedsecure_aggregator.storage import store
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.test_backup import newer, put_back, settings_of, stop
 from tests.unit.aggregator.test_grants import state_of
-from tests.unit.aggregator.world import HOSPITALS
+from tests.unit.aggregator.world import CLINIC, HOSPITALS, OWNER, SERVERS, World
 
 __all__ = ["newer"]  # a fixture of the tests of backups
 
@@ -200,6 +200,13 @@ def test_a_password_that_cannot_be_used_is_refused_and_not_shown(
 
 
 # --- logs ---------------------------------------------------------------------
+
+
+def test_who_gives_numbers_or_asks_is_not_named_and_servers_are() -> None:
+    world = World(clients=[CLINIC])
+    hidden = logs.names_to_hide(world.federation)
+    assert set(hidden) == {*HOSPITALS, CLINIC}
+    assert not {OWNER, *SERVERS} & set(hidden)
 
 
 def test_no_line_holds_a_secret_or_a_name(

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from fedsecure.core.dp.sensitivity import Unit
+from fedsecure.protocol.encodings import base64url
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.statements import Purpose, ScalarField, Weighting
 from fedsecure.study.config import Study, load_study
@@ -267,6 +268,21 @@ def test_who_came_in_since_an_approval_is_shown_and_asked_about_where_wanted(
     text = printed(study_page(review), 100)
     assert "since then" in text
     assert "genf left" in text
+
+
+def test_a_clinic_that_comes_in_is_no_matter_for_an_approval(case: Case) -> None:
+    """It gets no model and adds no update; nor does a dealer."""
+    content = case.federation.model_dump()
+    key = base64url(bytes(range(32)))
+    later = Federation.model_validate(
+        {**content, "clients": [{"name": "clinic", "key": key}]}
+    )
+    assert roster_of(later) == roster_of(case.federation)
+    roster = roster_of(case.federation)
+    known = {"decision": Decision.APPROVED, "decided_at": NOW, "roster": roster}
+    after = dataclasses.replace(case, federation=later)
+    review = after.review(Policy(roster="approved"), known)
+    assert (review.state, review.since) == ("approved", [])
 
 
 COUNTING = Policy(purposes=frozenset(Purpose))
