@@ -1,8 +1,8 @@
 """Read a party's TOML file into a strict model, with errors a person can act on.
 
 Used by every configuration file (`federation.toml`, `owner.toml`, `agent.toml`,
-`aggregator.toml`): unknown keys, wrong types and missing files are refused with
-the file and the key.
+`aggregator.toml`, `client.toml`): unknown keys, wrong types and missing files are
+refused with the file and the key.
 """
 
 import tomllib

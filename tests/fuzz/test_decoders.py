@@ -25,9 +25,11 @@ from fedsecure.frameworks.flower import wire
 from fedsecure.frameworks.flower.runtime import task_identity
 from fedsecure.membership import identity_file
 from fedsecure.membership.accepted import load_accepted
+from fedsecure.membership.client_settings import load_client_settings
 from fedsecure.owner.settings import load_owner_settings
 from fedsecure.protocol import identity, signing, statements
 from fedsecure.protocol.encodings import base64url
+from fedsecure.protocol.signing_keys import public_key_text
 from fedsecure.study.config import load_study
 from fedsecure.study.schema.features import load_schema
 from fedsecure.system.durability import with_checksum
@@ -36,7 +38,7 @@ from fedsecure.transport.retries import Patience
 from fedsecure_aggregator.config import load as load_aggregator_settings
 from fedsecure_aggregator.storage.folder_spool import open_spool
 from fedsecure_clients.agent.config import load_agent_settings
-from tests.unit.aggregator.world import HOSPITALS, OWNER, SERVERS, World
+from tests.unit.aggregator.world import CLINIC, HOSPITALS, OWNER, SERVERS, World
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(1200)]
 
@@ -331,6 +333,15 @@ authority = "ca.pem"
 certificate = "tls.pem"
 key = "tls.key"
 """
+CLIENT_TOML: Final = """\
+name = "clinic"
+federation = "federation.toml"
+key = "signing.pem"
+queries = "queries"
+[policy.jobs]
+receivers = ["basel"]
+min_owners = 2
+"""
 
 
 ACCEPTED_TOML: Final = """\
@@ -479,6 +490,9 @@ def targets(folder: Path) -> dict[str, Callable[[], Target]]:
         "agent.toml": lambda: file_target(
             load_agent_settings, AGENT_TOML, folder / "agent.toml"
         ),
+        "client.toml": lambda: file_target(
+            load_client_settings, CLIENT_TOML, folder / "client.toml"
+        ),
         "federation.toml": lambda: file_target(
             identity.load_federation, federation_toml(), folder / "federation.toml"
         ),
@@ -502,6 +516,8 @@ def federation_toml() -> str:
     content = WORLD.federation_content()
     for number, party in enumerate(content["data_owners"]):
         party["flower_key"] = f"ecdsa-sha2-nistp384 AAA{number}"
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    content["clients"] = [{"name": CLINIC, "key": public_key_text(key)}]
     return tomli_w.dumps(content)
 
 

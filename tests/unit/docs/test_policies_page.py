@@ -10,11 +10,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from fedsecure.errors import PROBLEMS
+from fedsecure.owner.settings import ServeSettings
 from fedsecure_aggregator.rules.policy import Policy as AggregatorPolicy
 from tests.unit.docs import page
 
 PAGE = page.read("policies.md")
 POLICIES: dict[str, type[BaseModel]] = {"aggregator": AggregatorPolicy}
+LIMITS: dict[str, type[BaseModel]] = {"serve": ServeSettings}  # of a party for itself
 
 
 def rows_of(name: str) -> list[list[str]]:
@@ -42,9 +44,9 @@ def promises(field: FieldInfo) -> Iterator[str]:
         yield from (f"`{in_toml(one)}`" for one in field.annotation)
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", [*POLICIES, *LIMITS])
 def test_a_table_lists_every_rule_with_its_limits_and_default(name: str) -> None:
-    fields, rows = POLICIES[name].model_fields, rows_of(name)
+    fields, rows = (POLICIES | LIMITS)[name].model_fields, rows_of(name)
     assert [page.code(row[0]) for row in rows] == list(fields)
     for row, field in zip(rows, fields.values(), strict=True):
         assert row[2] == f"`{in_toml(field.default)}`", row
