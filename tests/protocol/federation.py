@@ -247,6 +247,7 @@ class MemoryFederation:
     hospitals: dict[str, Hospital] = field(default_factory=dict)
     slept: list[float] = field(default_factory=list)
     past: list[Federation] = field(default_factory=list)
+    clinics: Sequence[str] = ()  # its clients
 
     @property
     def wires(self) -> Mapping[str, Wire]:
@@ -307,7 +308,7 @@ class MemoryFederation:
         before = self.federation
         self.keys = {**self.keys, **new_keys}
         history = {"number": before.number + 1, "previous": before.digest}
-        content = {**_content(self.keys, names), **history}
+        content = {**_content(self.keys, names, self.clinics), **history}
         self.past.append(before)
         self.federation = Federation.model_validate(content)
         for name, server in self.servers.items():
@@ -387,14 +388,14 @@ def measurement_of(name: str, weight: int = 128) -> Measurement:
 
 
 @contextmanager
-def federate(folder: Path) -> Iterator[MemoryFederation]:
+def federate(folder: Path, clinics: Sequence[str] = ()) -> Iterator[MemoryFederation]:
     """Start both aggregators and the model owner; hospitals start when asked."""
-    names = (OWNER, *SERVERS, *HOSPITALS)
+    names = (OWNER, *SERVERS, *HOSPITALS, *clinics)
     keys = {
         name: Ed25519PrivateKey.from_private_bytes(Entropy(f"key {name}")(32))
         for name in names
     }
-    federation = Federation.model_validate(_content(keys))
+    federation = Federation.model_validate(_content(keys, clinics=clinics))
     clock = Clock()
     with ExitStack() as stack:
         loop = stack.enter_context(_running_loop())
@@ -413,7 +414,7 @@ def federate(folder: Path) -> Iterator[MemoryFederation]:
         rounds.mkdir()
         owner = RoundOwner(author, {}, store, rounds, clock, Entropy(OWNER))
         memory = MemoryFederation(
-            folder, federation, keys, clock, servers, owner, store
+            folder, federation, keys, clock, servers, owner, store, clinics=clinics
         )
         memory.owner = replace(owner, aggregators=memory.clients())
         stack.callback(memory.close)
@@ -438,7 +439,9 @@ def _running_loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def _content(
-    keys: Mapping[str, Ed25519PrivateKey], data_owners: Sequence[str] = HOSPITALS
+    keys: Mapping[str, Ed25519PrivateKey],
+    data_owners: Sequence[str] = HOSPITALS,
+    clinics: Sequence[str] = (),
 ) -> dict[str, Any]:
     def party(name: str, **more: str) -> dict[str, str]:
         return {"name": name, "key": public_key_text(keys[name]), **more}
@@ -452,6 +455,7 @@ def _content(
             party(name, flower_key=f"ecdsa-sha2-nistp384 {name}")
             for name in data_owners
         ],
+        "clients": [party(name) for name in clinics],
     }
 
 

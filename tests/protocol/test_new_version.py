@@ -285,6 +285,19 @@ def test_an_approval_for_a_roster_asks_again_when_somebody_comes_in(
         bench.answer(bench.propose(cohort=AFTER))
 
 
+def test_a_clinic_that_comes_in_asks_for_no_approval(memory: MemoryFederation) -> None:
+    """Its key is not in the trainings, and so not in what was approved."""
+    careful = Policy(studies="approved", roster="approved")
+    bench = approved(memory, careful)
+    memory.clinics = ["clinic"]
+    memory.change(HOSPITALS, {"clinic": Ed25519PrivateKey.generate()})
+    assert [party.name for party in memory.federation.clients] == ["clinic"]
+    go_on(bench, careful)
+    proposal = bench.propose()
+    bench.answer(proposal)
+    assert bench.held(proposal) == {"basel"}
+
+
 def test_a_refusal_holds_whoever_comes_in(memory: MemoryFederation) -> None:
     bench = Bench(memory, APPROVED)
     decide(bench, bench.propose(), Decision.REFUSED)
