@@ -41,10 +41,17 @@ FAMILIES: Final = (
         f"round. {ALONE}",
     ),
     Family(
-        499,
+        439,
         "Building a model",
         "The study's model cannot be trained by anybody. The model owner sees it, "
         "before anything is sent.",
+    ),
+    Family(
+        449,
+        "Policies about jobs",
+        "Somebody's own rules forbid a job: an aggregator's ([compute] in "
+        "aggregator.toml), or those of who is asked for numbers ([policy.jobs]).",
+        answered=True,
     ),
 )
 
@@ -296,5 +303,29 @@ PROBLEMS: Final = (
         "The model cannot travel to data owners",
         "Change in model.py what is named, such as a learning rate beyond all use "
         "or a constant of millions of values.",
+    ),
+    Problem(
+        "FS-442",
+        "Nobody agreed that this party receives outputs",
+        "Ask whoever is named to add it to `receivers` in its configuration, section "
+        "[policy.jobs], if it may learn them.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-447",
+        "An output hides a party's numbers among those of too few",
+        "Nothing was sent. Proposer: let each output be one sum over more parties, "
+        "each of whose inputs is in no other, with small whole numbers as weights. "
+        "Who is asked: lower `min_owners`, section [policy.jobs], only if the "
+        "receiver may learn your numbers.",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-448",
+        "This party shares no numbers in jobs",
+        "Nothing was sent. If it is to share some, write a section [policy.jobs] into "
+        "its configuration; one with [policy.privacy] shares none, for nothing adds "
+        "noise to what jobs open.",
+        HTTPStatus.FORBIDDEN,
     ),
 )

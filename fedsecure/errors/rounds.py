@@ -49,9 +49,16 @@ FAMILIES: Final = (
     ),
     Family(379, "Training", "The training cannot go on. The model owner sees it."),
     Family(
-        399,
+        389,
         "An error of the ClientApp",
         f"The app that a data owner installed raised an error. {ALONE}",
+    ),
+    Family(
+        399,
+        "Jobs, at an aggregator",
+        "An aggregator refused a request about a job, or its outputs do not match. "
+        "Who sent it sees the code: a proposer, an input's owner, a client.",
+        answered=True,
     ),
 )
 
@@ -310,8 +317,8 @@ PROBLEMS: Final = (
     ),
     Problem(
         "FS-341",
-        "The round does not ask this data owner",
-        "Nothing to do: the round asks others.",
+        "This party is not asked",
+        "Nothing to do: the round or the job asks others, or for something else.",
     ),
     Problem(
         "FS-342",
@@ -325,14 +332,14 @@ PROBLEMS: Final = (
     ),
     Problem(
         "FS-344",
-        "A round needs the grants of both aggregators",
+        "The grants of both aggregators are needed",
         "Do not take part: compare federation.toml with both aggregators.",
     ),
     Problem(
         "FS-345",
-        "A grant does not fit the round",
-        "Do not take part: the model owner must propose the round "
-        "anew; if it happens again, ask both aggregators.",
+        "A grant does not fit",
+        "Do not take part: the round or the job must be proposed anew; if it happens "
+        "again, ask both aggregators.",
     ),
     Problem(
         "FS-346",
@@ -341,8 +348,9 @@ PROBLEMS: Final = (
     ),
     Problem(
         "FS-347",
-        "The round came after its deadline",
-        "Compare this machine's clock with the model owner's; nothing was sent.",
+        "The deadline is over",
+        "Compare this machine's clock with that of who proposed the round or the job; "
+        "nothing was sent. Where inputs are missing, propose the job anew.",
     ),
     Problem(
         "FS-348",
@@ -352,8 +360,8 @@ PROBLEMS: Final = (
     ),
     Problem(
         "FS-349",
-        "A receipt is for another report",
-        "Ask the aggregator that is named; the report counts as not received.",
+        "A receipt is for something else",
+        "Ask the aggregator that is named; the report or input counts as not received.",
     ),
     Problem(
         "FS-350",
@@ -387,9 +395,10 @@ PROBLEMS: Final = (
     ),
     Problem(
         "FS-355",
-        "The key of a round is gone",
-        "Keep the folder `rounds` beside the round store. The round cannot be "
-        "opened any more; `fedsecure train --resume` goes on without it.",
+        "The key of a round or a job is gone",
+        "Keep the folder `rounds` beside the round store, and the folder `jobs`. It "
+        "cannot be opened any more: `fedsecure train --resume` goes on without the "
+        "round; propose the job anew.",
     ),
     Problem(
         "FS-356",
@@ -517,5 +526,12 @@ PROBLEMS: Final = (
         "A training did not end before the round's deadline",
         "The agent has started anew and goes on. Look at the app and the load of "
         "this machine, or ask the model owner for a longer `round_seconds`.",
+    ),
+    Problem(
+        "FS-396",
+        "What the aggregators computed does not match",
+        "Do not use the result, and send nothing more for this job. Keep its file as "
+        "evidence: ask its proposer and both aggregators; one of them does not keep "
+        "to the protocol.",
     ),
 )

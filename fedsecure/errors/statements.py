@@ -136,6 +136,11 @@ PROBLEMS: Final = (
         "`fedsecure --version` on both sides, and ask again.",
     ),
     Problem(
+        "FS-732",
+        "A channel key does not open, or is not for this peer",
+        "Propose the job anew; if it happens again, ask the aggregator that is named.",
+    ),
+    Problem(
         "FS-741",
         "Unknown party",
         "Check the name; if it is right, this party's federation.toml is old.",

@@ -61,6 +61,13 @@ class Point(StrEnum):
     SENT_B = "agent:sent-b"  # the receipt of the other one came
     REPLYING = "agent:replying"  # both receipts are kept, the reply is not sent
 
+    # Whoever takes part in a job: its proposer, an input's owner, a client.
+    JOB_RECORDED = "job:recorded"  # a spec and its key are; nothing is sent
+    INPUT_STORED = "job:input-stored"  # both sealed shares are; nothing is sent
+    QUERY_NUMBERED = "job:query-numbered"  # its number is on disk, nothing is sent
+    QUERY_ANSWERED_A = "job:query-answered-a"  # by the aggregator first by name
+    QUERY_ANSWERED_B = "job:query-answered-b"  # by the other one
+
 
 @dataclass(slots=True)
 class _Fault:

@@ -2,6 +2,7 @@
 
     server_connection   requests to one aggregator, repeated, and what it answers
     aggregator_client   one aggregator's rounds, for the model owner and data owners
+    job_server          one aggregator's jobs, for whoever takes part
     retries             when to ask a server again
     response_limits     how much a client reads, and of whom
     proxies             which way an outgoing connection takes

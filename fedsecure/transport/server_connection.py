@@ -128,7 +128,7 @@ class ServerConnection:
         try:
             return kind.model_validate_json(answer, strict=True)
         except ValidationError as error:
-            what = f"its answer is no {kind.__name__.lower()}"
+            what = f"its answer is no {kind.__name__.strip('_').lower()}"
             raise self.refused("FS-553", what) from error
 
     def verified(self, token: str, kind: type[S], spec: str) -> Signed[S]:
