@@ -1,14 +1,12 @@
 """A client's rows, encrypted, answered by two servers who share the model."""
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fedsecure.core.homomorphic import answers, gmp, keys, queries
+from fedsecure.core.homomorphic import answers, keys, queries
 from fedsecure.core.homomorphic.keys import SecretKey
 from fedsecure.core.homomorphic.queries import EncryptedRows
 from fedsecure.core.mpc import evaluate, ring, sharing, zero_sharing
@@ -16,6 +14,7 @@ from fedsecure.core.mpc.plan import plan
 from fedsecure.core.mpc.program import Linear
 from fedsecure.core.mpc.ring import Words
 from fedsecure.errors import PeerError
+from tests.unit.core.homomorphic.small_key import SMALL, seed
 
 BITS = 2048
 PROGRAM = Linear(3, 2, 16, 16, 50.0, 4.0, 10.0)
@@ -23,10 +22,6 @@ SHAPE = (2, 3)
 X = np.array([[50.0, -50.0, 0.25], [-1.5, 3.0, 0.0]])
 W = np.array([[4.0, -4.0], [0.5, 1.0], [-2.0, 3.25]])
 B = np.array([[10.0, -10.0]])
-
-
-def seed(name: str) -> bytes:
-    return hashlib.sha256(name.encode()).digest()
 
 
 def model_words() -> Words:
@@ -70,39 +65,6 @@ def test_both_servers_answers_open_to_the_logits(
     assert np.abs(logits - (X @ W + B)).max() == 0  # these are exact in fixed point
 
 
-class Small:
-    """A key of 640 bits: too short for anybody, long enough for small programs."""
-
-    def __init__(self) -> None:
-        primes = [self.prime(name) for name in ("p", "q")]
-        self.p, self.q = primes
-        self.n = self.p * self.q
-
-    @staticmethod
-    def prime(name: str) -> int:
-        start = (
-            int.from_bytes(hashlib.shake_256(name.encode()).digest(40)) | 3 << 318 | 1
-        )
-        while not gmp.is_prime(start):
-            start += 1
-        return gmp.integer(start)
-
-    def encrypt(self, number: int, root: int) -> int:
-        n = self.n
-        return (1 + number % n * n) * pow(root, n, n * n) % (n * n)
-
-    def open(self, ciphertext: int) -> int:
-        """Decrypt by the formula of the paper, which the code does not use."""
-        n, order = self.n, (self.p - 1) * (self.q - 1)
-        return (pow(ciphertext, order, n * n) - 1) // n * pow(order, -1, n) % n
-
-    def opened(self, data: bytes) -> Iterator[int]:
-        width = self.n.bit_length() // 4
-        for start in range(0, len(data), width):
-            yield int(self.open(gmp.integer(int.from_bytes(data[start:][:width]))))
-
-
-SMALL = Small()
 TINY = Linear(2, 1, 8, 8, 64.0, 8.0, 8.0)
 WORD = st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**63, 2**64 - 1])
 LARGEST = ring.largest_word(64.0, 8)
@@ -133,7 +95,7 @@ def test_a_servers_plaintext_never_wraps_and_is_its_share_of_the_logit(
 
 def test_a_key_that_is_too_short_for_the_model_is_refused() -> None:
     wide = replace(TINY, bound=2.0**52, fraction_bits=8)
-    n = SMALL.p >> 80
+    n = SMALL.primes[0] >> 80
     query = EncryptedRows(n, ((2, 3),))
     with pytest.raises(PeerError, match=r"FS-223.*240 bits is too short"):
         answers.answer(wide, np.ones((3, 1), np.uint64), query, zeros(1), bytes(32))
