@@ -8,7 +8,8 @@ For each row x and each output, from this server's words w and b, 0 <= w, b < 2*
 
 u and r are uniform, of as many values as fit below n; z is this server's word of the
 zero sharing (`fedsecure.core.mpc.zero_sharing`), negated at the second. So the mask's
-last 64 bits are what the servers share, and all above them is noise up to n.
+last 64 bits are what the servers share, and all above them is noise up to n. Answers
+are made row by row; u is drawn first, then r.
 
 No wrap: with |x_j| within the program's bound the sum has at most
 
