@@ -52,7 +52,7 @@ class Job(Base):
     difference: Mapped[float | None] = mapped_column(
         comment="largest difference of a score to the model's own, of those rows"
     )
-    proposed_at: Mapped[float] = mapped_column(comment="when both had granted it")
+    proposed_at: Mapped[float] = mapped_column(comment="when the spec was signed")
     ready_at: Mapped[float | None] = mapped_column(
         comment="when it had answered as the model does"
     )

@@ -50,7 +50,7 @@ def job_proposed(session: Session, event: Event, body: JobProposed) -> Subject:
             proposed_at=event.at,
             deadline=float(spec.deadline),
             spec=signed.token,
-            grants=dict(body.grants),
+            grants={},
             description=body.description and dict(body.description),
         )
     )
@@ -76,8 +76,8 @@ def job_result(session: Session, event: Event, body: JobResult) -> Subject:
     row.state = advance(f"job {row.name},", JobState(row.state), body.state).value
     row.reason = body.reason
     if body.state is JobState.READY:
-        row.ready_at, row.tried = event.at, body.tried
-        row.difference = body.difference
+        row.ready_at, row.grants = event.at, dict(body.grants)
+        row.tried, row.difference = body.tried, body.difference
     else:
         row.ended_at = event.at
     return row.run, row.spec_digest
@@ -101,7 +101,4 @@ def _record(row: Job) -> JobRecord:
         name=row.name,
         state=JobState(row.state),
         deadline=row.deadline,
-        spec=row.spec,
-        grants=row.grants,
-        description=row.description,
     )

@@ -34,9 +34,7 @@ V_JOB: Final = View(
             "j.difference",
             "largest difference of a score to the model's own, of those rows",
         ),
-        Column(
-            "proposed_at", "j.proposed_at", "when both had granted it", Form.INSTANT
-        ),
+        Column("proposed_at", "j.proposed_at", "when it was proposed", Form.INSTANT),
         Column("ready_at", "j.ready_at", "when it had answered rightly", Form.INSTANT),
         Column("ended_at", "j.ended_at", "when it closed or failed", Form.INSTANT),
         Column("deadline", "j.deadline", "when it closes by itself", Form.INSTANT),

@@ -200,14 +200,14 @@ class RoundJudged:
 
 @dataclass(frozen=True, slots=True)
 class JobProposed:
-    """Both aggregators granted a job: spec and grants (tokens), and what it serves.
+    """A job's spec (token) is about to be sent.
 
-    `model` is the digest of the global model, `run` the run that it came out of; both
-    None for a model of a file. `description` is what the service's file says beside.
+    `model` is the digest of the global model that it serves, `run` the run that it came
+    out of; both None for a model of a file. `description` is what the service's file
+    says beside.
     """
 
     spec: str
-    grants: Mapping[str, str]
     description: Mapping[str, Any] | None = None
     run: str | None = None
     model: str | None = None
@@ -217,13 +217,14 @@ class JobProposed:
 class JobResult:
     """A service is ready, closed, or failed before it was ready.
 
-    `tried` rows were sent through both aggregators; `difference` is the largest of
-    their scores to the model's own.
+    `grants` are both aggregators' (tokens). `tried` rows were sent through both;
+    `difference` is the largest of their scores to the model's own.
     """
 
     spec_digest: str
     state: JobState
     reason: str | None = None
+    grants: Mapping[str, str] = field(default_factory=dict)
     tried: int | None = None
     difference: float | None = None
 
@@ -327,12 +328,9 @@ class RoundRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job as it stands, with what its file is made of."""
+    """A job as it stands."""
 
     spec_digest: str
     name: str
     state: JobState
     deadline: float
-    spec: str
-    grants: Mapping[str, str]
-    description: Mapping[str, Any] | None

@@ -189,7 +189,7 @@ class RoundStore:
         self._append("judge round", judged)
 
     def propose_job(self, proposed: records.JobProposed) -> None:
-        """Record a job that both aggregators granted, before anything is given."""
+        """Record a job's spec before it is sent."""
         self._append("propose job", proposed)
 
     def note_job(self, result: records.JobResult) -> None:

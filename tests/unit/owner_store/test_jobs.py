@@ -70,7 +70,7 @@ def job(name: str = "heart", program: ProgramField = LINEAR) -> Signed[JobSpec]:
 def proposed(name: str = "heart", number: int = 2) -> JobProposed:
     """A service of the model that round `number` starts from."""
     token = job(name).token
-    return JobProposed(token, GRANTS, DESCRIPTION, RUN, started_from(number))
+    return JobProposed(token, DESCRIPTION, RUN, started_from(number))
 
 
 @pytest.fixture
@@ -86,9 +86,8 @@ def test_a_service_is_proposed_gets_ready_and_is_closed(store: RoundStore) -> No
     store.propose_job(proposed())
     known = store.open_job("heart")
     assert known is not None
-    assert (known.state, known.spec) == (JobState.PROPOSED, job().token)
-    assert (known.grants, known.description) == (GRANTS, DESCRIPTION)
-    store.note_job(JobResult(job().digest, JobState.READY, None, 20, 3e-8))
+    assert (known.state, known.spec_digest) == (JobState.PROPOSED, job().digest)
+    store.note_job(JobResult(job().digest, JobState.READY, None, GRANTS, 20, 3e-8))
     ready = store.open_job("heart")
     assert ready is not None
     assert ready.state is JobState.READY
@@ -100,7 +99,7 @@ def test_its_row_says_of_which_model_it_is_and_how_exact_it_was(
     store: RoundStore,
 ) -> None:
     store.propose_job(proposed())
-    store.note_job(JobResult(job().digest, JobState.READY, None, 20, 3e-8))
+    store.note_job(JobResult(job().digest, JobState.READY, None, GRANTS, 20, 3e-8))
     rows = store.change(
         "look",
         lambda session: (
@@ -123,9 +122,9 @@ def test_its_row_says_of_which_model_it_is_and_how_exact_it_was(
 @pytest.mark.parametrize(
     "wrong",
     [
-        JobProposed(job().token, GRANTS, None, RUN, started_from(3)),
-        JobProposed(job().token, GRANTS, None, RUN, None),
-        JobProposed(job().token, GRANTS, None, "heart-9", started_from(2)),
+        JobProposed(job().token, None, RUN, started_from(3)),
+        JobProposed(job().token, None, RUN, None),
+        JobProposed(job().token, None, "heart-9", started_from(2)),
     ],
 )
 def test_a_model_that_did_not_come_out_of_the_run_is_refused(
@@ -137,7 +136,7 @@ def test_a_model_that_did_not_come_out_of_the_run_is_refused(
 
 
 def test_a_model_of_a_file_needs_no_run(store: RoundStore) -> None:
-    store.propose_job(JobProposed(job().token, GRANTS))
+    store.propose_job(JobProposed(job().token))
     assert store.open_job("heart") is not None
 
 
@@ -153,7 +152,7 @@ def test_a_job_that_opens_once_is_no_service(store: RoundStore) -> None:
     )
     circuit = CircuitField(type="circuit", inputs=[one], operations=[], outputs=["a"])
     with pytest.raises(RoundStateError, match="no service"):
-        store.propose_job(JobProposed(job(program=circuit).token, GRANTS))
+        store.propose_job(JobProposed(job(program=circuit).token))
 
 
 ORDERS = [

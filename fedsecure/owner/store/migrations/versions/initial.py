@@ -397,7 +397,7 @@ def _create_jobs() -> None:
             "largest difference of a score to the model's own, of those rows",
             null=True,
         ),
-        _column("proposed_at", DOUBLE, "when both had granted it"),
+        _column("proposed_at", DOUBLE, "when the spec was signed"),
         _column(
             "ready_at", DOUBLE, "when it had answered as the model does", null=True
         ),
