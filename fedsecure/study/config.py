@@ -9,6 +9,7 @@ Only the model owner runs model.py. Data owners receive the model as data.
 A study that another app trains has a section `[app]`, and no schema (`app_study`).
 """
 
+import hashlib
 import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,13 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from fedsecure.core.dp.sensitivity import Unit
 from fedsecure.errors import OperatorError
@@ -31,7 +26,7 @@ from fedsecure.study.metrics import Metrics, ScalarDeclaration, declare
 from fedsecure.study.model_data import ModelData, statistics_field
 from fedsecure.study.privacy import Privacy
 from fedsecure.study.schema.features import AnySchema, load_schema
-from fedsecure.study.strict import Strict, read_strict
+from fedsecure.study.strict import Strict, canonical, read_strict
 from fedsecure.study.task import MAX_BATCH, MAX_EPOCHS, MAX_SEED, STUDY, Step, Task
 from fedsecure.study.terms import SUITE, StudyRequest, Terms, scalar_fields
 from fedsecure.system.toml_file import read_toml
@@ -218,6 +213,11 @@ class Study(AnyStudy):
     def sections(self) -> Mapping[str, BaseModel]:
         """Return the sections of study.toml that a run that goes on must find again."""
         return {**AnyStudy.sections(self), "metrics": self.metrics}
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Return those sections, and which schema a model of the study is for."""
+        digest = hashlib.sha256(canonical(self.features).encode()).hexdigest()
+        return {**AnyStudy.settings(self), "schema": {"sha256": digest}}
 
     def terms(self, data: ModelData) -> Terms:
         """Return what leaves every data owner, and how it is hidden."""
