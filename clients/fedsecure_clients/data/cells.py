@@ -1,7 +1,7 @@
 """Turn a data owner's table into features and labels, by the study's schema alone."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -41,42 +41,118 @@ def inspect_table(path: Path, schema: TableSchema, note: Note = stop) -> Inspect
             of the study is missing; FS-140 too many rows.
     """
     readings = _readings(schema)
-    names: tuple[str, ...] = ()
-    rows = 0
-    complete = True
-    for block in read_blocks(path, schema.names, note):
-        if not names:
-            names = block.names
-            complete = _require_columns(path, names, schema, note)
-        rows += len(block.rows)
-        require_memory(path, rows, schema.shape)
+    found = _Pass(path, schema.names, schema.shape, note)
+    for block in found.blocks():
         for reading in readings:
-            if reading.name in names:
+            if reading.name in found.names:
                 reading.read(block)
+    fits = found.complete and not any(reading.first for reading in readings)
+    dataset = _assemble(readings, schema) if fits else None
+    return _inspection(found, readings, dataset)
+
+
+@dataclass(frozen=True, slots=True)
+class Unlabelled:
+    """Rows of a table without labels, to ask a model about; its repr holds none.
+
+    Args:
+        inspection: What does not fit; its `dataset` is None.
+        features: Shape (rows, features), float32; None: something does not fit.
+        rows: The number of each row, as a spreadsheet shows it.
+        kept: Cells of columns that are kept beside, by column.
+    """
+
+    inspection: Inspection
+    features: Features | None = field(repr=False)
+    rows: list[int] = field(repr=False)
+    kept: dict[str, list[str]] = field(repr=False)
+
+
+def inspect_unlabelled(
+    path: Path, schema: TableSchema, keep: Sequence[str] = (), note: Note = stop
+) -> Unlabelled:
+    """Read the columns of a table that a model sees; labels are not read.
+
+    Args:
+        path: The file.
+        schema: What the study makes of it.
+        keep: Other columns, whose cells are kept as they are.
+        note: As for `inspect_table`.
+
+    Raises:
+        OperatorError: As `inspect_table`; FS-102 also for a column of `keep`.
+    """
+    readings = _readings(schema)[:-1]
+    columns = tuple(reading.name for reading in readings)
+    wanted = (*columns, *(name for name in keep if name not in columns))
+    found, rows = _Pass(path, wanted, schema.shape, note), list[int]()
+    kept: dict[str, list[str]] = {name: [] for name in keep}
+    for block in found.blocks():
+        rows += block.rows
+        for reading in readings:
+            if reading.name in found.names:
+                reading.read(block)
+        for name in kept.keys() & block.columns.keys():
+            kept[name] += block.columns[name]
+    fits = found.complete and not any(reading.first for reading in readings)
+    features = np.hstack([reading.array() for reading in readings]) if fits else None
+    return Unlabelled(_inspection(found, readings, None), features, rows, kept)
+
+
+class _Pass:
+    """One pass over a table: its names, how many rows, and whether it has all columns.
+
+    Args:
+        path: The file.
+        wanted: Columns that there must be.
+        shape: Of one row's features.
+        note: Hears of what is wrong as a whole.
+    """
+
+    def __init__(
+        self, path: Path, wanted: Sequence[str], shape: tuple[int, ...], note: Note
+    ) -> None:
+        self.path, self.wanted = path, wanted
+        self.names: tuple[str, ...] = ()
+        self.rows, self.complete = 0, True
+        self._shape, self._note = shape, note
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the table's blocks; columns that are missing are told at the first."""
+        for block in read_blocks(self.path, self.wanted, self._note):
+            if not self.names:
+                self.names = block.names
+                self.complete = self._require_columns()
+            self.rows += len(block.rows)
+            require_memory(self.path, self.rows, self._shape)
+            yield block
+
+    def _require_columns(self) -> bool:
+        absent = [name for name in self.wanted if name not in self.names]
+        if absent:
+            others = [name for name in self.names if name not in self.wanted]
+            lacks = f"{self.path} lacks {lacking(absent, others)}"
+            self._note(OperatorError("FS-102", lacks))
+        return not absent
+
+
+def _inspection(
+    found: _Pass, readings: "list[_Reading]", dataset: Dataset | None
+) -> Inspection:
     wrong = [reading for reading in readings if reading.first]
     problems = sorted(wrong, key=lambda reading: reading.first)
     every = sorted(chain.from_iterable(reading.places for reading in wrong))
     return Inspection(
-        path=path,
-        rows=rows,
+        path=found.path,
+        rows=found.rows,
         problems=tuple(reading.problem() for reading in problems),
-        dataset=None if problems or not complete else _assemble(readings, schema),
+        dataset=dataset,
         missing={
             reading.name: reading.missing for reading in readings if reading.codes
         },
-        ignored=tuple(name for name in names if name not in schema.names),
+        ignored=tuple(name for name in found.names if name not in found.wanted),
         every=tuple(problem for _, _, problem in every[:MAX_PLACES]),
     )
-
-
-def _require_columns(
-    path: Path, names: tuple[str, ...], schema: TableSchema, note: Note
-) -> bool:
-    absent = [name for name in schema.names if name not in names]
-    if absent:
-        others = [name for name in names if name not in schema.names]
-        note(OperatorError("FS-102", f"{path} lacks {lacking(absent, others)}"))
-    return not absent
 
 
 def _assemble(readings: "list[_Reading]", schema: TableSchema) -> Dataset:
