@@ -74,6 +74,17 @@ def read_layers(text: str) -> tuple[LayerForm, ...]:
     return tuple(forms)
 
 
+def loss_takes_logits(text: str) -> bool:
+    """Tell whether a model was compiled with a loss that applies the last activation.
+
+    Raises:
+        OperatorError: FS-221 as `read_layers`.
+    """
+    compiled = _parsed(text).get("compile_config") or {}
+    loss = compiled.get("loss")
+    return isinstance(loss, dict) and loss["config"].get("from_logits") is True
+
+
 def _parsed(text: str) -> Mapping[str, Any]:
     try:
         model = json.loads(text)

@@ -18,6 +18,7 @@ from fedsecure.study.lowering.layers import (
     TRAINING_ONLY,
     LayerForm,
     Shape,
+    loss_takes_logits,
     read_layers,
 )
 
@@ -121,6 +122,8 @@ def array_shapes(text: str) -> list[Shape]:
 def lower(text: str, arrays: Sequence[NDArray[Any]]) -> LinearModel:
     """Return a trained model as W, b and an activation. Run by the model owner.
 
+    The activation is the last layer's, or that of a loss from logits.
+
     Args:
         text: What `model.to_json()` returns, or config.json of a .keras file.
         arrays: What `model.get_weights()` returns, each of its layer's shape; float32,
@@ -149,7 +152,10 @@ def lower(text: str, arrays: Sequence[NDArray[Any]]) -> LinearModel:
         activation = _activation(form)
     if rest:
         raise OperatorError("FS-221", f"the model has {len(rest)} arrays too many")
-    return LinearModel(*_folded(steps), activation, tuple(steps))
+    weights, bias = _folded(steps)
+    if activation == "linear" and loss_takes_logits(text):
+        activation = "sigmoid" if len(bias) == 1 else "softmax"
+    return LinearModel(weights, bias, activation, tuple(steps))
 
 
 def _require_arrays(form: LayerForm, arrays: Sequence[NDArray[Any]]) -> None:

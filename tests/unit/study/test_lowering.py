@@ -140,6 +140,19 @@ def test_an_adapted_normalization_is_folded() -> None:
     np.testing.assert_allclose(logits, model(rows), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("outputs", "activation"), [(1, "sigmoid"), (3, "softmax")])
+def test_a_loss_from_logits_says_the_activation(outputs: int, activation: str) -> None:
+    model = built([layers.Flatten(), layers.Dense(outputs)])
+    assert lowered(model).activation == "linear"
+    loss = (
+        keras.losses.BinaryCrossentropy(from_logits=True)
+        if outputs == 1
+        else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    model.compile(optimizer="sgd", loss=loss)
+    assert lowered(model).activation == activation
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_served_is_refused_by_its_name(name: str) -> None:
     code, said, stack = REFUSED[name]
