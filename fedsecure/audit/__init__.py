@@ -40,7 +40,14 @@ The checks. Each names the first entry or row that is wrong:
     (19) what they say is in their ledgers: counted, left out, or void;
     (20) the heads in receipts and inclusions are in the aggregators' chains;
     (21) each opening is charged to its members, at both aggregators, what the noise of
-         the model owner's own spec costs.
+         the model owner's own spec costs;
+    (22) a job's grants and channel keys are those that their aggregators gave, and a
+         service answered the rows that its model owner tried;
+    (23) an input of a job, and what its output was computed from, are the same at both
+         aggregators;
+    (24) of each client of a service the numbers of queries ascend, and it was answered
+         no more rows in all than the spec allows;
+    (25) a query that both aggregators answered is the same at both.
 
 Guarantee: if no check finds anything, all records agree, and nobody changed what
 another one holds proof of. Assumption: of the parties whose records are compared, at

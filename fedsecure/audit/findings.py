@@ -28,6 +28,10 @@ CHECKS: Final[Mapping[int, str]] = {
     19: "what they say is in their ledgers",
     20: "heads in receipts and inclusions are in the chains",
     21: "openings are charged what their noise costs",
+    22: "jobs began the same way for all",
+    23: "what went into jobs is the same at both",
+    24: "queries ascend, within the rows of their service",
+    25: "queries are the same at both",
 }
 """Number and name of each check; the docstring of `fedsecure.audit` says it in full."""
 

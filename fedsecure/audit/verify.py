@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from fedsecure.audit.checks import across, model_files, sets
+from fedsecure.audit.checks import across, jobs, model_files, sets
 from fedsecure.audit.checks.across import Newer
 from fedsecure.audit.checks.walk import Walked, count_entries, walk
 from fedsecure.audit.findings import Report
@@ -161,6 +161,9 @@ def _look(
     for one in walked:
         if one.sound:
             sets.look(one, report)
+    for one in walked[1:]:
+        if one.sound:
+            jobs.look(one, report)
     if not owner.sound:
         return
     sets.follow_models(owner, report)

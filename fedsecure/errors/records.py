@@ -45,6 +45,12 @@ FAMILIES: Final = (
         "A ledger or a round belongs to another version of the federation than it "
         "should, or a copy is not whole. Who opens the store, or audits it, sees it.",
     ),
+    Family(
+        669,
+        "Jobs in an audit",
+        "Records of computations beside rounds contradict each other. Who audits them "
+        "sees it.",
+    ),
 )
 
 PROBLEMS: Final = (
@@ -316,5 +322,36 @@ PROBLEMS: Final = (
         "While it is used, SQLite keeps what is new in a file of the same name "
         "with -wal behind it: copy both, after the program was stopped; or type "
         "`fedsecure audit export` or `fedsecure aggregator export`, at any time.",
+    ),
+    Problem(
+        "FS-660",
+        "A job did not begin for one party as it did for another",
+        "Ask the aggregator that is named for its grant and its channel key of this "
+        "job: another party holds other ones that it signed.",
+        behind=True,
+    ),
+    Problem(
+        "FS-661",
+        "The aggregators computed on different inputs",
+        "What its receiver opened is worth nothing. Ask the input's owner for both "
+        "receipts: they name what it gave to each.",
+    ),
+    Problem(
+        "FS-662",
+        "A query's number came twice, or went back",
+        "The aggregator broke its own rule: two answers under one number tell more "
+        "than one. Tell the model owner whose service it is.",
+    ),
+    Problem(
+        "FS-663",
+        "A client was answered more rows than its service allows",
+        "Tell the model owner whose service it is: its model may be known to the "
+        "client.",
+    ),
+    Problem(
+        "FS-664",
+        "The aggregators answered different queries under one number",
+        "What the client opened is worth nothing, and one aggregator answered what "
+        "the other one was not asked. Ask the client for both answers.",
     ),
 )

@@ -26,8 +26,8 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.orm import Session
 
 from fedsecure.audit.stores.evidence import Deed, Evidence, Restore, Spec, named
-from fedsecure.audit.stores.kinds import Fault, Kind
-from fedsecure.audit.stores.owner import receipt_held, receipts_of, require
+from fedsecure.audit.stores.kinds import Fault, Kind, require
+from fedsecure.audit.stores.owner import receipt_held, receipts_of
 from fedsecure.errors import PeerError
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.signing import set_digest

@@ -9,11 +9,13 @@ are attached to one connection, and each check is a query that finds what contra
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any, Final
 
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from fedsecure.audit.checks import jobs
 from fedsecure.audit.checks.contradictions import CONTRADICTIONS, OX, Contradiction
 from fedsecure.audit.checks.restores import IS_LOST, lost_rounds, tell
 from fedsecure.audit.checks.walk import Walked
@@ -87,10 +89,15 @@ def compare(
                     f"round {row.spec[:12]}: opened at {x.party}, void for the model "
                     "owner, who got no mean: its number is burnt"
                 )
+        with attached({"a": owner, "b": x}) as connection:
+            jobs.compare_holder(connection, x, report)
     for holder in aggregators:
         for x in aggregators:
             with attached({"h": holder, "x": x}) as connection:
                 _heads(connection, "h", holder, x, report)
+    for peer, x in permutations(aggregators, 2):
+        with attached({"a": peer, "b": x}) as connection:
+            jobs.compare_with_peer(connection, peer, x, report)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,12 @@ from fedsecure.audit.findings import Finding, Report, Store
 from fedsecure.audit.stores.evidence import (
     DEEDS,
     EVIDENCE,
-    RESTORES,
+    PLACES,
     SPECS,
     STATEMENTS,
     Deed,
     Evidence,
+    OfJobs,
     Restore,
     Spec,
 )
@@ -210,8 +211,8 @@ def _row(one: Evidence, entry: int) -> tuple[Any, dict[str, Any]]:
             "deadline": statement.deadline,
             "entry": entry,
         }
-    if isinstance(one, Restore):
-        return RESTORES.insert(), {**asdict(one), "entry": entry}
+    if isinstance(one, OfJobs | Restore):
+        return PLACES[type(one)].insert(), {**asdict(one), "entry": entry}
     common = {
         "entry": entry,
         "kind": one.kind,

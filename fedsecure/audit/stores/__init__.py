@@ -2,7 +2,7 @@
 
     kinds     what an audit knows of each kind of store; found by `fedsecure.stores`
     evidence  what a walked store says that it did, and what others signed
-    owner     the model owner's: what its entries hold
+    owner     the model owner's: what its entries hold; `owner_jobs` those about jobs
     receipts  what a data owner keeps of its reports
     sources   a database (one snapshot of it) or an export, read as rows
     exports   a ledger as a file

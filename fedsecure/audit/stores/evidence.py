@@ -9,6 +9,9 @@ compared without knowing each other's schema:
     statements  what others signed and its owner holds: grant, receipt, share, void,
                 each with the ledger head of who signed it
     restores    when its operator put it back to an earlier state
+    jobs, inputs, outputs, queries
+                what was computed beside rounds: what was agreed, what went in, what
+                came out, and what clients of services were answered
 """
 
 from dataclasses import dataclass
@@ -67,6 +70,37 @@ RESTORES: Final = Table(
     Column("at", Float),
     Column("forgotten", Boolean),
 )
+JOBS: Final = Table(
+    "audit_jobs",
+    EVIDENCE,
+    Column("spec", Text, primary_key=True),
+    *(Column(name, Text) for name in ("name", "proposer", "kind")),
+    *(Column(name, BigInteger) for name in ("rows", "deadline")),
+    Column("entry", Integer),
+)
+INPUTS: Final = Table(
+    "audit_inputs",
+    EVIDENCE,
+    *(Column(name, Text) for name in ("spec", "name", "owner", "input_id", "kind")),
+    Column("plain", Text),
+    Column("entry", Integer),
+    Index("ix_audit_inputs", "spec", "name"),
+)
+OUTPUTS: Final = Table(
+    "audit_outputs",
+    EVIDENCE,
+    *(Column(name, Text) for name in ("spec", "inputs")),
+    Column("entry", Integer),
+    Index("ix_audit_outputs", "spec"),
+)
+QUERIES: Final = Table(
+    "audit_queries",
+    EVIDENCE,
+    *(Column(name, Text) for name in ("spec", "client", "query_id", "kind", "inputs")),
+    *(Column(name, BigInteger) for name in ("query", "rows", "answered")),
+    Column("entry", Integer),
+    Index("ix_audit_queries", "spec", "client", "query"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +152,63 @@ class Restore:
     forgotten: bool
 
 
-Evidence: TypeAlias = Spec | Deed | HeldStatement | Restore
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that an entry tells of. `rows`: the most that one client is answered."""
+
+    spec: str
+    name: str
+    proposer: str
+    kind: str
+    rows: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobInput:
+    """An input that was stored. `plain`: SHA-256 of its words, if they are public."""
+
+    spec: str
+    name: str
+    owner: str
+    input_id: str
+    kind: str
+    plain: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutput:
+    """An output that was computed. `inputs`: SHA-256 of the list of what went in."""
+
+    spec: str
+    inputs: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """A query that was answered. `answered`: rows of its client, with these."""
+
+    spec: str
+    client: str
+    query: int
+    query_id: str
+    kind: str
+    rows: int
+    answered: int
+    inputs: str
+
+
+OfJobs: TypeAlias = Job | JobInput | JobOutput | JobQuery
+Evidence: TypeAlias = Spec | Deed | HeldStatement | Restore | OfJobs
+
+PLACES: Final[dict[type[Any], Table]] = {
+    Job: JOBS,
+    JobInput: INPUTS,
+    JobOutput: OUTPUTS,
+    JobQuery: QUERIES,
+    Restore: RESTORES,
+}
+"""Where evidence stands whose fields are its table's columns."""
 
 
 def label(row: Any) -> str:
@@ -128,7 +218,7 @@ def label(row: Any) -> str:
 
 
 def named(connection: Connection, spec: object, *stores: str) -> str:
-    """Name a round by its spec's digest, as far as a walked store knows it.
+    """Name a round or a job by its spec's digest, as far as a walked store knows it.
 
     Args:
         connection: To tables of evidence.
@@ -140,4 +230,8 @@ def named(connection: Connection, spec: object, *stores: str) -> str:
         row = connection.execute(text(query), {"spec": str(spec)}).first()
         if row is not None:
             return label(row)
+        query = f"SELECT name FROM {store}.audit_jobs WHERE spec = :spec"  # noqa: S608
+        name = connection.execute(text(query), {"spec": str(spec)}).scalar()
+        if name is not None:
+            return f"job {name} ({str(spec)[:12]})"
     return f"round {str(spec)[:12]}"

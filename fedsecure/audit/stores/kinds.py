@@ -15,11 +15,13 @@ from sqlalchemy import Connection, MetaData, Table
 from sqlalchemy.orm import Session
 
 from fedsecure.audit.stores.evidence import Evidence
+from fedsecure.errors import PeerError
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.protocol.ledger import Projection
 from fedsecure.protocol.statements import Event
 
 GROUP: Final = "fedsecure.stores"
+MISMATCH: Final = "FS-637"
 
 
 Reader: TypeAlias = Callable[[Session, Event, Federations], Iterator[Evidence]]
@@ -64,3 +66,13 @@ def aggregator_kind() -> Kind:
     (point,) = entry_points(group=GROUP, name="aggregator")
     kind: Kind = point.load()
     return kind
+
+
+def require(holds: bool, what: str) -> None:
+    """Refuse an entry whose parts contradict each other.
+
+    Raises:
+        PeerError: FS-637.
+    """
+    if not holds:
+        raise PeerError(MISMATCH, what)

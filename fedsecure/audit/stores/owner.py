@@ -6,6 +6,8 @@ Of each entry it is checked that
     (3) an opening has, of both aggregators, one receipt for each member's report;
     (4) what was opened has both aggregate shares, of this very opening, set and count;
     (5) a confirmation of void is by the aggregator that it is noted under.
+
+What stands in entries about jobs is checked by `owner_jobs`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +15,9 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from fedsecure.audit.stores import owner_jobs
 from fedsecure.audit.stores.evidence import Deed, Evidence, HeldStatement, Spec
-from fedsecure.audit.stores.kinds import Kind
-from fedsecure.errors import PeerError
+from fedsecure.audit.stores.kinds import Kind, require
 from fedsecure.owner.store.models import Base, Event as EventRow, Round
 from fedsecure.owner.store.projection import project
 from fedsecure.owner.store.rounds import MIGRATIONS
@@ -32,8 +34,6 @@ from fedsecure.protocol.statements import (
     Void,
 )
 
-MISMATCH: Final = "FS-637"
-
 
 def read(session: Session, event: Event, keys: Federations) -> Iterator[Evidence]:
     """Check an entry's statements, and yield what they are evidence of.
@@ -44,16 +44,6 @@ def read(session: Session, event: Event, keys: Federations) -> Iterator[Evidence
     reader = _READERS.get(event.kind)
     if reader is not None:
         yield from reader(session, event, keys)
-
-
-def require(holds: bool, what: str) -> None:
-    """Refuse an entry whose parts contradict each other.
-
-    Raises:
-        PeerError: FS-637.
-    """
-    if not holds:
-        raise PeerError(MISMATCH, what)
 
 
 def receipts_of(
@@ -182,6 +172,8 @@ _READERS: Final[
     "round-opening": _opening,
     "round-opened": _opened,
     "round-void": _void,
+    "job-proposed": owner_jobs.proposed,
+    "job-result": owner_jobs.noted,
 }
 
 KIND: Final = Kind(

@@ -9,21 +9,17 @@ from fedsecure.errors import RoundStateError
 from fedsecure.owner.store.records import JobProposed, JobResult
 from fedsecure.owner.store.rounds import RoundStore
 from fedsecure.owner.store.states import JobState
-from fedsecure.protocol.encodings import SEALING_KEY_BYTES, base64url
-from fedsecure.protocol.jobs.parts import JobKind, Method
 from fedsecure.protocol.jobs.programs import (
     CircuitField,
     InputField,
-    LinearField,
-    ProgramField,
 )
-from fedsecure.protocol.jobs.statements import JobSpec
-from fedsecure.protocol.signing import Signed
+from tests.unit.owner_store.job_story import (
+    grants,
+    job,
+    proposed,
+)
 from tests.unit.owner_store.round_story import (
-    FEDERATION,
     RUN,
-    START,
-    author,
     model,
     open_store,
     run_started,
@@ -33,44 +29,7 @@ from tests.unit.owner_store.round_story import (
 )
 from tests.unit.owner_store.test_replay import audited, change, found
 
-LINEAR = LinearField(
-    type="linear",
-    features=21,
-    outputs=1,
-    fraction_bits=26,
-    weight_bits=26,
-    bound=2**30,
-    weight_bound=2**27,
-    bias_bound=2**50,
-)
-GRANTS = {"aggregator-a": "a.b.c", "aggregator-b": "d.e.f"}
-DESCRIPTION = {"title": "Heart", "labels": ["no", "yes"]}
-
-
-def job(name: str = "heart", program: ProgramField = LINEAR) -> Signed[JobSpec]:
-    service = isinstance(program, LinearField)
-    return author().sign(
-        JobSpec(
-            federation=FEDERATION.digest,
-            name=name,
-            job_id="ab" * 16,
-            proposer="consortium",
-            kind=JobKind.LINEAR if service else JobKind.SHARES,
-            method=Method.SHARES,
-            program=program,
-            receiver=None if service else "consortium",
-            sealing_key=None if service else base64url(bytes(SEALING_KEY_BYTES)),
-            clients=["clinic", "consortium"] if service else [],
-            rows=1000 if service else 0,
-            deadline=int(START) + 86400,
-        )
-    )
-
-
-def proposed(name: str = "heart", number: int = 2) -> JobProposed:
-    """A service of the model that round `number` starts from."""
-    token = job(name).token
-    return JobProposed(token, DESCRIPTION, RUN, started_from(number))
+GRANTS = grants(job())
 
 
 @pytest.fixture
