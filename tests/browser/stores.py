@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from tests.unit.owner_store import round_story as story
+from fedsecure.owner.store.records import JobProposed, JobResult
+from fedsecure.owner.store.states import JobState
+from fedsecure.protocol.jobs.parts import Method
+from tests.unit.owner_store import job_story as jobs, round_story as story
 from tests.unit.owner_store.round_story import (
     RUN,
     Participation,
@@ -36,6 +39,24 @@ def told(folder: Path) -> Path:
     with story.open_store(str(folder / "rounds.db")) as store:
         story.tell(store, folder)
     return folder / "rounds.db"
+
+
+def serving(folder: Path) -> Path:
+    """A run whose model is served: one service answers, others ended."""
+    path = told(folder)
+    with story.open_store(str(path)) as store:
+        for name, method, ends in (
+            ("heart-2025", Method.PAILLIER, (JobState.READY, JobState.CLOSED)),
+            ("heart-trial", Method.SHARES, (JobState.FAILED,)),
+            ("heart", Method.SHARES, (JobState.READY,)),
+        ):
+            spec = jobs.job(name, method=method)
+            store.propose_job(JobProposed(spec.token, jobs.DESCRIPTION))
+            for state in ends:
+                why = {JobState.CLOSED: "a new one follows", JobState.FAILED: HOSTILE}
+                ended = JobResult(spec.digest, state, why.get(state))
+                store.note_job(jobs.ready(spec) if state is JobState.READY else ended)
+    return path
 
 
 def one_round(folder: Path, title: str = HOSTILE) -> Path:

@@ -30,6 +30,11 @@ def told(folder: Path) -> Iterator[Parts]:
 
 
 @contextmanager
+def services(folder: Path) -> Iterator[Parts]:
+    yield owner(stores.serving(folder))
+
+
+@contextmanager
 def read_only(folder: Path) -> Iterator[Parts]:
     yield owner(stores.told(folder), reads_only=True)
 
@@ -96,12 +101,13 @@ def idle(folder: Path) -> Iterator[Parts]:
 
 ROUNDS: Final = tuple(f"{RUN}/rounds/{which}" for which in ("1", "2", "3.1", "final"))
 WORLDS: Final = {
-    "nothing": (nothing, ("/", "/audit")),
+    "nothing": (nothing, ("/", "/jobs", "/audit")),
     "told": (told, ("/", RUN, f"{RUN}?verdict=rejected", *ROUNDS, "/audit")),
+    "services": (services, ("/jobs", "first of the list", "/audit")),
     "read-only": (read_only, (ROUNDS[0],)),
     "one-round": (one_round, ("/", RUN, ROUNDS[0])),
     "forty": (forty, ("/", RUN, ROUNDS[1], f"{RUN}/rounds/13")),
     "thousand": (thousand, ("/", RUN, f"{RUN}?page=20")),
-    "aggregator": (aggregator, ("/", "first round", "/audit")),
+    "aggregator": (aggregator, ("/", "first of the list", "/audit")),
     "idle": (idle, ("/",)),
 }

@@ -66,11 +66,13 @@ def parts_of(
             "role": "aggregator",
             "party": settings.name,
             "store": shown,
-            "first_page": "Rounds",
+            "pages": [("/", "Rounds"), ("/audit", "Audit")],
             "also": ALONE,
         },
         mark=lambda: asked(mark),
         entries=lambda: int(asked(lambda session: str(entries(session)))),
-        routers=lambda console: [Routes(console, store, settings.policy).router()],
+        routers=lambda console: [
+            Routes(console, store, settings.policy).router(),
+        ],
         audits=Audits(audit, (shown,), clock),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from fedsecure.audit import verify as audits
 from fedsecure.audit.findings import Report
 from fedsecure.console.auditing import Audits
+from fedsecure.console.owner.job_routes import JobRoutes
 from fedsecure.console.owner.routes import Routes
 from fedsecure.console.start import Parts
 from fedsecure.protocol.federation_versions import Federations
@@ -64,7 +65,7 @@ class OwnerConsole:
                 "role": "model owner" if self.author else "read only",
                 "party": party,
                 "store": shown,
-                "first_page": "Runs",
+                "pages": [("/", "Runs"), ("/jobs", "Services"), ("/audit", "Audit")],
                 "also": "" if self.aggregators else ALONE,
                 "outcome": outcome,
                 "marks": MARKS,
@@ -72,7 +73,8 @@ class OwnerConsole:
             mark=lambda: str(self._entries()),
             entries=self._entries,
             routers=lambda console: [
-                Routes(console, self.place, self.user, self._judge()).router()
+                Routes(console, self.place, self.user, self._judge()).router(),
+                JobRoutes(console, self.place).router(),
             ],
             audits=self._audits(clock, shown),
             without_audits=NO_KEYS,
