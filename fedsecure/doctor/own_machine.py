@@ -79,13 +79,13 @@ def receivers_check(own: Own, policy: JobsPolicy | None, config: Path) -> Check:
 
     Args:
         own: This party.
-        policy: Its `[policy.jobs]`; None: it shares nothing.
+        policy: Its `[policy.jobs]`, where that counts; None: it shares nothing.
         config: Where that stands.
     """
 
     def look() -> str:
         if policy is None:
-            return "no [policy.jobs]: no numbers of this party are shared"
+            return "no numbers of this party are shared"
         federation = member(own).federation
         for name in sorted(policy.receivers):
             federation.find(name)

@@ -88,8 +88,8 @@ def examine(
         (3) it follows the version that was accepted before, if one was;
         (4) model owner and aggregators have their old names, and nobody has the name of
             somebody else who was retired;
-        (5) who must be asked for a fingerprint: an aggregator whose key was not told
-            yet, and a model owner whose key is another than before.
+        (5) who must be asked for a fingerprint: an aggregator or a dealer whose key was
+            not told yet, and a model owner whose key is another than before.
 
     Args:
         path: The federation.toml that was handed over.

@@ -44,7 +44,9 @@ def checks(config: Path, schema: Path | None) -> Iterator[Check]:
     place = settings.state / DATABASE
     yield own_machine.store_check("state's database", place, MIGRATIONS, "FS-383")
     yield Check("privacy", lambda: _privacy(settings))
-    yield own_machine.receivers_check(settings, settings.policy.jobs, config)
+    # Jobs add no noise: with [policy.privacy] they get nothing.
+    jobs = None if settings.policy.privacy else settings.policy.jobs
+    yield own_machine.receivers_check(settings, jobs, config)
     yield Check("app", lambda: _app(settings))
     yield _data_check(settings, schema)
     yield from _servers(settings, config)

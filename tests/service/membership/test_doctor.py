@@ -335,7 +335,7 @@ def test_more_that_was_told_than_the_policy_allows(federation: Federation) -> No
     federation.require_ok("basel", "privacy")
 
 
-@pytest.mark.parametrize("name", ["study", "basel", "clinic"])
+@pytest.mark.parametrize("name", ["study", "bern", "clinic"])
 def test_a_receiver_that_is_nobody(federation: Federation, name: str) -> None:
     config = federation[name].config
     federation.require_ok(name, "receivers")
@@ -344,6 +344,13 @@ def test_a_receiver_that_is_nobody(federation: Federation, name: str) -> None:
     change_toml(config, {"policy": {"jobs": {"receivers": ["clinic"]}}})
     federation.require_ok(name, "receivers")
     assert "clinic" in federation.rows(name)["receivers"].seen
+
+
+def test_where_noise_is_asked_for_no_numbers_are_shared(federation: Federation) -> None:
+    """Whatever [policy.jobs] says: jobs add none."""
+    sections = {"jobs": {"receivers": ["clinic"]}, "privacy": {"max_epsilon": 1.0}}
+    change_toml(federation["bern"].config, {"policy": sections})
+    assert federation.rows("bern")["receivers"].seen.startswith("no numbers")
 
 
 def test_a_service_for_who_is_no_client(federation: Federation) -> None:
