@@ -72,15 +72,16 @@ PROBLEMS: Final = (
     ),
     Problem(
         "FS-402",
-        "Too many rounds are open at this aggregator",
-        "Open or void the earlier rounds first.",
+        "Too many rounds, or jobs, are open at this aggregator",
+        "Open or void the earlier ones first.",
         HTTPStatus.SERVICE_UNAVAILABLE,
         retry=30,
     ),
     Problem(
         "FS-403",
-        "The round's deadline is not acceptable",
-        "Choose one in the future and within max_round_seconds; compare the clocks.",
+        "The deadline is not acceptable",
+        "Choose one in the future and within max_round_seconds, or max_job_seconds of "
+        "a job; compare the clocks.",
         HTTPStatus.FORBIDDEN,
         evidence=Evidence.NONE,  # a spec that came after its deadline
         final=Finality.ROUND,
@@ -305,11 +306,47 @@ PROBLEMS: Final = (
         "or a constant of millions of values.",
     ),
     Problem(
+        "FS-440",
+        "This aggregator does not compute jobs of that kind",
+        "Agree with its operator on `kinds` in aggregator.toml, section [compute].",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
         "FS-442",
         "Nobody agreed that this party receives outputs",
         "Ask whoever is named to add it to `receivers` in its configuration, section "
         "[policy.jobs], if it may learn them.",
         HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-443",
+        "An input or a query has more rows than this aggregator takes",
+        "Ask in smaller parts, or agree with its operator on a higher `max_rows` in "
+        "aggregator.toml, section [compute].",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-444",
+        "A job needs more memory than this aggregator gives",
+        "Make a smaller program, or agree with its operator on a higher `max_memory` "
+        "in aggregator.toml, section [compute].",
+        HTTPStatus.FORBIDDEN,
+    ),
+    Problem(
+        "FS-445",
+        "A service has answered all queries that this aggregator allows",
+        "Ask the model owner for a new service; `max_queries` in aggregator.toml, "
+        "section [compute], says how many it answers.",
+        HTTPStatus.FORBIDDEN,
+        evidence=Evidence.NONE,  # other clients used them up
+    ),
+    Problem(
+        "FS-446",
+        "This aggregator computes no jobs",
+        "Ask its operator: it computes them with `enabled = true` in aggregator.toml, "
+        "section [compute].",
+        HTTPStatus.FORBIDDEN,
+        evidence=Evidence.NONE,  # nobody can know before asking
     ),
     Problem(
         "FS-447",

@@ -74,8 +74,8 @@ PROBLEMS: Final = (
     ),
     Problem(
         "FS-301",
-        "The address names another round than the message",
-        "Use the digest of the round's spec, in hex, as the round's id.",
+        "The address names another round or job than the message",
+        "Use the digest of its spec, in hex, as the round's or job's id.",
         evidence=Evidence.NONE,  # carried to another round's address
         final=Finality.ROUND,
     ),
@@ -136,15 +136,16 @@ PROBLEMS: Final = (
     ),
     Problem(
         "FS-310",
-        "A report does not belong to this round",
-        "Send it to the round, the aggregator and the address that its header "
+        "An upload does not belong where it was sent",
+        "Send it to the round or job, the aggregator and the address that its header "
         "names; if this comes again, compare `fedsecure --version` on both sides.",
         evidence=Evidence.NONE,  # carried to another party's address
     ),
     Problem(
         "FS-311",
-        "This data owner is not in the round's cohort",
-        "Nothing to do: only the cohort of the spec may report.",
+        "This party is not one that the spec names",
+        "Nothing to do: a round has its cohort, a job the owners of its inputs and its "
+        "clients.",
         HTTPStatus.FORBIDDEN,
     ),
     Problem(
@@ -155,7 +156,7 @@ PROBLEMS: Final = (
     ),
     Problem(
         "FS-313",
-        "A report's bytes are not those of its header",
+        "An upload's bytes are not those of its header",
         "The upload was cut or changed on its way: send the same bytes again.",
         evidence=Evidence.NONE,  # an upload was cut off
         spoiled=Spoiled.UPLOAD,
@@ -171,7 +172,7 @@ PROBLEMS: Final = (
     Problem(
         "FS-315",
         "A message is longer than it can be",
-        "Compare the model's size with the round's spec.",
+        "Compare its size with what the spec of its round or job says.",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ),
     Problem(
@@ -188,7 +189,7 @@ PROBLEMS: Final = (
     ),
     Problem(
         "FS-318",
-        "Too many uploads of one data owner at once",
+        "Too many uploads of one party at once",
         "Wait until the earlier upload ends, then send the same bytes again.",
         HTTPStatus.SERVICE_UNAVAILABLE,
         retry=5,
@@ -528,10 +529,55 @@ PROBLEMS: Final = (
         "this machine, or ask the model owner for a longer `round_seconds`.",
     ),
     Problem(
+        "FS-390",
+        "Unknown job",
+        "Send the job's spec to this aggregator first; of a job that you did not "
+        "propose, ask its proposer for a new file.",
+        HTTPStatus.NOT_FOUND,
+        evidence=Evidence.NONE,  # asked about a job never granted here
+    ),
+    Problem(
+        "FS-391",
+        "The job is not that far yet",
+        "Ask again once inputs, and the other aggregator's channel key, are there.",
+        HTTPStatus.CONFLICT,
+        retry=2,
+        undecided=True,
+    ),
+    Problem(
+        "FS-392",
+        "The job is over",
+        "Propose a new job; of one that is over nothing is kept.",
+        HTTPStatus.GONE,
+        evidence=Evidence.NONE,
+    ),
+    Problem(
+        "FS-395",
+        "A query's number was used, or passed over",
+        "Ask with a number above all that this client has used for this service. Two "
+        "programs with one client's key need one folder of numbers.",
+        HTTPStatus.CONFLICT,
+        evidence=Evidence.NONE,  # a query that came after the next one
+    ),
+    Problem(
         "FS-396",
         "What the aggregators computed does not match",
         "Do not use the result, and send nothing more for this job. Keep its file as "
         "evidence: ask its proposer and both aggregators; one of them does not keep "
         "to the protocol.",
+    ),
+    Problem(
+        "FS-397",
+        "Something else is stored already",
+        "Send the stored bytes again: a job has one start, one channel key and one "
+        "of each input.",
+        HTTPStatus.CONFLICT,
+    ),
+    Problem(
+        "FS-398",
+        "More rows than the service answers this client",
+        "Ask the model owner for a new service; what you were answered stays yours.",
+        HTTPStatus.FORBIDDEN,
+        evidence=Evidence.NONE,  # two programs of one client asked at once
     ),
 )

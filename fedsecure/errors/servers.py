@@ -366,6 +366,7 @@ PROBLEMS: Final = (
         "needs it for services that answer encrypted rows, and for nothing else.",
         HTTPStatus.NOT_IMPLEMENTED,
         evidence=Evidence.NONE,
+        answered=True,
     ),
     Problem(
         "FS-580",
