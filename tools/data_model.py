@@ -19,12 +19,14 @@ from sqlalchemy import (
     Double,
     Float,
     Integer,
+    LargeBinary,
     Table,
 )
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeEngine
 
 import fedsecure.owner.store.views
+import fedsecure_aggregator.storage.jobs.tables
 import fedsecure_aggregator.storage.tables
 import fedsecure_aggregator.storage.views
 import fedsecure_clients.state.tables
@@ -106,6 +108,8 @@ def _type(kind: TypeEngine[Any]) -> str:
         return "integer"
     if isinstance(kind, Double | Float):
         return "number"
+    if isinstance(kind, LargeBinary):
+        return "bytes"
     length = getattr(kind, "length", None)
     return f"text ({length})" if length else "text"
 
@@ -114,7 +118,10 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "round-store-views": lambda: described(fedsecure.owner.store.views.VIEWS),
     "round-store-tables": lambda: tables(models.Base),
     "aggregator-views": lambda: described(fedsecure_aggregator.storage.views.VIEWS),
-    "aggregator-tables": lambda: tables(fedsecure_aggregator.storage.tables.Base),
+    "aggregator-tables": lambda: (
+        tables(fedsecure_aggregator.storage.tables.Base)
+        + tables(fedsecure_aggregator.storage.jobs.tables.Unrecorded)
+    ),
     "agent-views": lambda: described(fedsecure_clients.state.views.VIEWS),
     "agent-tables": lambda: tables(fedsecure_clients.state.tables.Base),
 }

@@ -7,16 +7,16 @@
     <data>/rounds/<spec>/reports/<name>  header length, header, payload, as received
     <data>/rounds/<spec>/share           the sealed aggregate share
 
-and beside it what `notes` keeps. Files come into place by rename after they and their
-folder are on disk, so each is there whole or not at all. Of what is read back, keys,
-seeds and the ledger's head have a checksum, reports their tags, and shares the digest
-in their row: a flipped bit is seen. Deleting is unlinking: snapshots of the disk are
-not reached.
+and beside it `jobs` (`storage.jobs`), and what `notes` keeps. Files come into place by
+rename after they and their folder are on disk, so each is there whole or not at all. Of
+what is read back, keys, seeds and the ledger's head have a checksum, reports their
+tags, and shares the digest in their row: a flipped bit is seen. Deleting is unlinking:
+snapshots of the disk are not reached.
 """
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from io import BufferedReader
 from itertools import count
@@ -67,11 +67,11 @@ class FileUpload(SealedFile):
 
     Args:
         file: Open for writing, within `FolderSpool.uploading`.
-        rounds: The folder below which names are.
+        below: The folder below which names are.
     """
 
     file: IO[bytes] = field(repr=False)
-    rounds: Path
+    below: Path
 
     def write(self, data: Buffer) -> object:
         """Add bytes at the end."""
@@ -83,7 +83,7 @@ class FileUpload(SealedFile):
 
     def commit(self, name: str) -> None:
         """Move the file, already on disk, to where it stays."""
-        place = self.rounds / name
+        place = self.below / name
         with disk("keep a file"):
             self.path.rename(place)
             sync(place.parent)
@@ -110,13 +110,17 @@ class FolderSpool:
         """Return which file has a name."""
         return self.folder / "rounds" / name
 
-    @contextmanager
-    def uploading(self, what: str) -> Iterator[FileUpload]:
+    def uploading(self, what: str) -> AbstractContextManager[FileUpload]:
         """Write a new file; unlinked if the block fails."""
+        return self.uploading_to(self.folder / "rounds", what)
+
+    @contextmanager
+    def uploading_to(self, below: Path, what: str) -> Iterator[FileUpload]:
+        """Write a new file that is given its name below a folder."""
         path = self.folder / "incoming" / str(next(self._numbers))
         try:
             with disk(what), path.open("xb") as file:
-                yield FileUpload(path, file, self.folder / "rounds")
+                yield FileUpload(path, file, below)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -151,7 +155,7 @@ class FolderSpool:
 
     def load_key(self, spec: str) -> SealingKey:
         """Read a round's private key."""
-        return SealingKey.from_bytes(_read_secret(self._key_file(spec)))
+        return SealingKey.from_bytes(read_secret(self._key_file(spec)))
 
     def has_key(self, spec: str) -> bool:
         """Tell whether a round's private key is still there, and whole."""
@@ -175,7 +179,7 @@ class FolderSpool:
     def load_seed(self, spec: str) -> bytes | None:
         """Read a seed; None before one was drawn."""
         file = self._seed_file(spec)
-        return _read_secret(file) if file.exists() else None
+        return read_secret(file) if file.exists() else None
 
     def scrub(self, spec: str) -> None:
         """Delete a round's secrets and reports.
@@ -185,12 +189,12 @@ class FolderSpool:
         with disk(f"round {spec[:12]}"):
             self._key_file(spec).unlink(missing_ok=True)
             self._seed_file(spec).unlink(missing_ok=True)
-            _remove(self.path(spec) / "reports")
+            remove(self.path(spec) / "reports")
 
     def discard_round(self, spec: str) -> None:
         """Delete a round's folder."""
         with disk(f"round {spec[:12]}"):
-            _remove(self.path(spec))
+            remove(self.path(spec))
 
     def free(self) -> int:
         """Return how many bytes are free on the disk."""
@@ -228,7 +232,7 @@ def open_spool(folder: Path) -> Iterator[FolderSpool]:
         OperatorError: FS-521 when it cannot be used, FS-522 when another has it.
     """
     try:
-        for part in ("", "rounds", "runs", "studies"):
+        for part in ("", "rounds", "runs", "studies", "jobs"):
             (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = locks.alone(folder / "lock", "FS-522", folder)
     except OSError as error:
@@ -239,11 +243,17 @@ def open_spool(folder: Path) -> Iterator[FolderSpool]:
         yield FolderSpool(folder)
 
 
-def _read_secret(file: Path) -> bytes:
-    return without_checksum(read_private(file), file, VOIDED)
+def read_secret(file: Path, remedy: str = VOIDED) -> bytes:
+    """Read a file that has a checksum and that nobody else can read.
+
+    Raises:
+        OperatorError: FS-541 with the remedy when it is damaged, FS-744, FS-801.
+    """
+    return without_checksum(read_private(file), file, remedy)
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
+    """Delete a folder with all that is in it, if it is there."""
     # Not `ignore_errors`: a key that stays behind must not go unnoticed.
     if folder.exists():
         shutil.rmtree(folder)

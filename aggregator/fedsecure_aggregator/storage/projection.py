@@ -10,6 +10,7 @@
     store-restored     runs begun before a restore are closed, and budgets used up
     refused            what a party has signed was refused
     federation-changed the ledger goes on under a new version; no row changes
+    job-...            `jobs.projection`
 
 An audit projects the same entries onto empty tables and compares. A round's state
 changes here alone, and only as `round_states.advance` allows.
@@ -30,6 +31,8 @@ from fedsecure_aggregator.rules.budgets import StudyBudget, budget_of
 from fedsecure_aggregator.rules.round_states import RoundState, Step, advance
 from fedsecure_aggregator.storage import charges
 from fedsecure_aggregator.storage.charges import Place
+from fedsecure_aggregator.storage.jobs import projection as jobs
+from fedsecure_aggregator.storage.jobs.projection import JobEvent
 from fedsecure_aggregator.storage.tables import (
     ClosedRunRow,
     LostReportRow,
@@ -40,7 +43,7 @@ from fedsecure_aggregator.storage.tables import (
 
 
 class EventKind(StrEnum):
-    """Kinds of ledger entries at an aggregator."""
+    """Kinds of ledger entries at an aggregator, but for those about jobs."""
 
     GRANTED = "round-granted"
     COLLECTING = "round-collecting"
@@ -55,7 +58,10 @@ class EventKind(StrEnum):
 
 def project(session: Session, event: Event) -> None:
     """Apply one ledger entry to the tables; run by `Ledger.append` and by audits."""
-    _PROJECTIONS[EventKind(event.kind)](session, event)
+    if event.kind in _OF_JOBS:
+        jobs.project(session, event)
+    else:
+        _PROJECTIONS[EventKind(event.kind)](session, event)
 
 
 def _granted(session: Session, event: Event) -> None:
@@ -136,6 +142,7 @@ def _void(session: Session, event: Event) -> None:
 
 
 def _restored(session: Session, event: Event) -> None:
+    jobs.void_all(session, event)
     for run in event.body["runs"]:
         session.merge(ClosedRunRow(run=run, entry=event.entry))
     place, names = Place(event.entry, None), event.body["data_owners"]
@@ -155,6 +162,7 @@ def _advance(session: Session, event: Event, step: Step) -> RoundRow:
     return row
 
 
+_OF_JOBS: Final = frozenset(JobEvent)
 _PROJECTIONS: Final[Mapping[EventKind, Callable[[Session, Event], None]]] = {
     EventKind.GRANTED: _granted,
     EventKind.COLLECTING: _collecting,

@@ -24,6 +24,7 @@ from fedsecure.storage.locks import Hold
 from fedsecure.storage.transactions import Patience, Transactions
 from fedsecure_aggregator.storage import migrations
 from fedsecure_aggregator.storage.disk import disk
+from fedsecure_aggregator.storage.jobs.projection import JobEvent
 from fedsecure_aggregator.storage.projection import EventKind, project
 from fedsecure_aggregator.storage.tables import (
     EventRow,
@@ -62,7 +63,11 @@ class Store:
         return self.transactions.reading(name)
 
     def append(
-        self, session: Session, kind: EventKind, body: Mapping[str, Any], at: float
+        self,
+        session: Session,
+        kind: EventKind | JobEvent,
+        body: Mapping[str, Any],
+        at: float,
     ) -> LedgerHead:
         """Add one entry to the ledger, and what follows from it to the tables."""
         return self.ledger.append(session, kind, body, at)

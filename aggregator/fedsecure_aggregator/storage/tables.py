@@ -1,8 +1,8 @@
 """The tables of the aggregator store; their meaning for readers is in the comments.
 
 `events` is the ledger. `reports` are working rows, one by one, whose digests go into it
-with the opening. All others are projections of it (module `projection`). No column ever
-holds a plaintext share or a private key.
+with the opening. All others are projections of it (module `projection`), also those of
+jobs (`jobs.tables`). No column ever holds a plaintext share or a private key.
 """
 
 from sqlalchemy import (

@@ -8,6 +8,7 @@ How views are made and what they promise: `fedsecure.storage.views`.
 from typing import Final
 
 from fedsecure.storage.views import Column, Form, View
+from fedsecure_aggregator.storage.jobs import views as jobs
 
 _MEMBER: Final = {
     "sqlite": ("json_extract(m.value, '$[{0}]')", ", json_each(o.members) m"),
@@ -275,4 +276,5 @@ VIEWS: Final = (
     V_PRIVACY_TOTAL,
     V_REFUSAL,
     V_EVENT,
+    *jobs.VIEWS,
 )

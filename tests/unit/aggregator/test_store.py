@@ -10,6 +10,7 @@ from sqlalchemy.schema import Table
 from fedsecure.errors import OperatorError
 from fedsecure.protocol.ledger import read_chain
 from fedsecure.protocol.statements import LedgerHead
+from fedsecure_aggregator.storage.jobs.tables import Unrecorded
 from fedsecure_aggregator.storage.notes import RestoreNote
 from fedsecure_aggregator.storage.projection import project
 from fedsecure_aggregator.storage.store import open_store
@@ -23,6 +24,7 @@ from fedsecure_aggregator.storage.tables import (
 from tests.unit.aggregator.conftest import Pair
 from tests.unit.aggregator.world import HOSPITALS, NOW, World
 
+TABLES = [Base.metadata, Unrecorded.metadata]
 PROJECTIONS = (RoundRow, OpeningRow, ClosedRunRow)
 
 
@@ -43,12 +45,12 @@ def engine_of(pair: Pair) -> Engine:
 def test_the_migration_makes_exactly_the_models(pair: Pair) -> None:
     with engine_of(pair).connect() as connection:
         context = MigrationContext.configure(connection)
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, TABLES) == []
 
 
 def test_every_column_says_what_it_holds() -> None:
-    tables: list[Table] = list(Base.metadata.tables.values())
-    assert len(tables) == 10
+    tables: list[Table] = [t for one in TABLES for t in one.tables.values()]
+    assert len(tables) == 14
     assert not [str(c) for table in tables for c in table.columns if not c.comment]
 
 
@@ -59,7 +61,8 @@ def test_comments_of_migration_and_models_agree(
     emitted = _comments_by_migration(monkeypatch)
     declared = {
         f"{table.name}.{column.name}": column.comment
-        for table in Base.metadata.tables.values()
+        for one in TABLES
+        for table in one.tables.values()
         for column in table.columns
     }
     assert emitted == declared

@@ -29,10 +29,15 @@ def upgrade() -> None:
     _privacy_studies()
     _privacy_totals()
     _refusals()
+    _jobs()
+    _inputs()
+    _queries()
+    _answers()
 
 
 def downgrade() -> None:
     for table in (
+        *("answers", "queries", "inputs", "jobs"),
         *("refusals", "privacy_totals", "privacy_studies", "privacy_spent"),
         *("closed_runs", "openings"),
         *("lost_reports", "reports", "rounds", "events"),
@@ -307,4 +312,200 @@ def _refusals() -> None:
         ),
         _column("refused_at", sa.Double, "seconds since 1970"),
         _column("entry", sa.Integer, "ledger entry of the refusal"),
+    )
+
+
+def _jobs() -> None:
+    op.create_table(
+        "jobs",
+        _column("spec", DIGEST, "digest of the job's spec, hex", primary_key=True),
+        _column("name", NAME, "its name, as in the spec"),
+        _column("proposer", NAME, "who signed the spec", index=True),
+        _column("kind", sa.String(16), "shares or linear"),
+        _column("method", sa.String(16), "shares or paillier"),
+        _column(
+            "receiver", NAME, "who opens its output; null: a service", nullable=True
+        ),
+        _column("clients", sa.Integer, "who may ask a service"),
+        _column(
+            "rows",
+            sa.BigInteger,
+            "rows that one client is answered in all; 0: no service",
+        ),
+        _column(
+            "deadline",
+            sa.BigInteger,
+            "last second for inputs and queries, seconds since 1970",
+        ),
+        _column(
+            "expires",
+            sa.BigInteger,
+            "when what is kept of it is deleted, seconds since 1970",
+        ),
+        _column(
+            "state",
+            sa.String(16),
+            "granted, collecting, running, done, serving, closed or void",
+            index=True,
+        ),
+        _column(
+            "sealing_key",
+            sa.Text,
+            "public half of this job's sealing key, base64url",
+        ),
+        _column(
+            "granted_entry",
+            sa.Integer,
+            "ledger entry of the grant; its hash is the grant's head",
+            index=True,
+        ),
+        _column("granted_at", sa.Double, "seconds since 1970", index=True),
+        *_job_channels(),
+        *_job_output(),
+        _column("token", sa.Text, "the signed spec (JWS compact)"),
+    )
+
+
+def _job_channels() -> list[sa.Column[Any]]:
+    return [
+        _column(
+            "start",
+            DIGEST,
+            "digest of the signed start, hex; null: not started",
+            nullable=True,
+        ),
+        _column(
+            "channel",
+            sa.Text,
+            "this server's channel key, sealed to the other one, base64url",
+            nullable=True,
+        ),
+        _column(
+            "peer_channel",
+            sa.Text,
+            "the other server's signed job-channel; null: not here",
+            nullable=True,
+        ),
+    ]
+
+
+def _job_output() -> list[sa.Column[Any]]:
+    return [
+        _column(
+            "inputs_digest",
+            DIGEST,
+            "SHA-256 of the list of what went into the output",
+            nullable=True,
+        ),
+        _column(
+            "output_digest",
+            DIGEST,
+            "SHA-256 of the sealed output; null: none",
+            nullable=True,
+        ),
+        _column(
+            "output_length",
+            sa.BigInteger,
+            "bytes of the sealed output; null: none",
+            nullable=True,
+        ),
+        _column(
+            "output_entry",
+            sa.Integer,
+            "ledger entry of the output: its header's head",
+            nullable=True,
+        ),
+        _column(
+            "ended_at",
+            sa.Double,
+            "done, closed or void then, seconds since 1970",
+            nullable=True,
+        ),
+        _column("reason", sa.String(200), "why it is closed or void", nullable=True),
+    ]
+
+
+def _inputs() -> None:
+    op.create_table(
+        "inputs",
+        _column("spec", DIGEST, "digest of the spec", primary_key=True),
+        _column("name", NAME, "the input, as in the program", primary_key=True),
+        _column("owner", NAME, "whose it is"),
+        _column(
+            "input_id",
+            sa.String(32),
+            "16 random bytes in hex, the same at both aggregators",
+        ),
+        _column("kind", sa.String(16), "seed, vector or public"),
+        _column(
+            "plain", DIGEST, "SHA-256 of its words, hex; null: secret", nullable=True
+        ),
+        _column("length", sa.BigInteger, "bytes of the payload"),
+        _column("digest", DIGEST, "of the payload, hex"),
+        _column("header", DIGEST, "digest of the owner's signed header, hex"),
+        _column("entry", sa.Integer, "ledger entry of the input: its receipt's head"),
+        _column("stored_at", sa.Double, "seconds since 1970"),
+        sa.ForeignKeyConstraint(["spec"], ["jobs.spec"]),
+    )
+
+
+def _queries() -> None:
+    op.create_table(
+        "queries",
+        *_query_key(),
+        _column(
+            "query_id",
+            sa.String(32),
+            "16 random bytes in hex, the same at both aggregators",
+        ),
+        _column("kind", sa.String(16), "seed, vector or ciphertexts"),
+        _column("rows", sa.BigInteger, "rows that it asked about"),
+        _column(
+            "answered",
+            sa.BigInteger,
+            "rows of this client up to here, this query's included",
+        ),
+        _column("header", DIGEST, "digest of the client's signed header, hex"),
+        _column(
+            "inputs_digest", DIGEST, "SHA-256 of the list of what went into the answer"
+        ),
+        _column("answer_digest", DIGEST, "SHA-256 of the sealed answer, hex"),
+        _column("answer_length", sa.BigInteger, "bytes of the sealed answer"),
+        _column(
+            "entry",
+            sa.Integer,
+            "ledger entry of the query: its answer's head",
+            index=True,
+        ),
+        _column("answered_at", sa.Double, "seconds since 1970"),
+        sa.ForeignKeyConstraint(["spec"], ["jobs.spec"]),
+    )
+
+
+def _query_key() -> list[sa.Column[Any]]:
+    number = "its number"
+    return [
+        _column("spec", DIGEST, "digest of the spec", primary_key=True),
+        _column("client", NAME, "who asked", primary_key=True),
+        _column("query", sa.BigInteger, number, primary_key=True, autoincrement=False),
+    ]
+
+
+def _answers() -> None:
+    op.create_table(
+        "answers",
+        _column("spec", DIGEST, "digest of the spec", primary_key=True),
+        _column("client", NAME, "who asked", primary_key=True),
+        _column(
+            "query",
+            sa.BigInteger,
+            "the query's number",
+            primary_key=True,
+            autoincrement=False,
+        ),
+        _column(
+            "content",
+            sa.LargeBinary,
+            "sealed to a key that the client made for this query",
+        ),
     )
