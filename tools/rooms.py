@@ -44,6 +44,7 @@ SAYS: Final = {
         "operations": "start, backup, commands",
         "console": "pages",
         "http": "requests, limits",
+        "jobs": "granted, computed, answered",
         "rounds": "granted, added up, opened",
         "storage": "rows, spool, journal",
         "config": "aggregator.toml",

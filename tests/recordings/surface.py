@@ -38,7 +38,8 @@ from fedsecure.study.config import StudyFile
 from fedsecure.study.schema.features import KINDS
 from fedsecure.study.terms import Terms
 from fedsecure_aggregator.config import AggregatorSettings
-from fedsecure_aggregator.http.app import _router
+from fedsecure_aggregator.http.app import _router, _table
+from fedsecure_aggregator.http.jobs.routes import table
 from fedsecure_aggregator.storage.store import MIGRATIONS as AGGREGATOR
 from fedsecure_clients.agent.config import AgentSettings
 from fedsecure_clients.state.storage import MIGRATIONS as AGENT
@@ -120,7 +121,8 @@ def routes() -> list[str]:
 
             return handler
 
-    router = _router(Anything())  # type: ignore[arg-type]
+    any_routes: Any = Anything()
+    router = _router([*_table(any_routes), *table(any_routes)])
     return sorted(
         f"{method} {route.path}"  # type: ignore[attr-defined]
         for route in router.routes

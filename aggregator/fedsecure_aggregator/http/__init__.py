@@ -6,5 +6,6 @@ app             the application; `routes` its handlers, `problems` their refusal
 request_body    a body read with bounds; `intake` streams a report into the spool
 worker          the one thread that changes anything
 background      what is done now and then
+jobs            requests about jobs
 readiness       whether rounds can be granted; `prometheus`; `cached_answers` of both
 """

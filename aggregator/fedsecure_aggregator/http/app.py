@@ -1,6 +1,6 @@
 """The application of one aggregator: its routes, and what it does in the background."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
@@ -8,15 +8,20 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from fedsecure.core.mpc.matmul import require_exact
 from fedsecure.transport.connection_limits import Lines
 from fedsecure_aggregator.http.admission import Admission
 from fedsecure_aggregator.http.background import Task, running
+from fedsecure_aggregator.http.jobs.intake import JobIntake
+from fedsecure_aggregator.http.jobs.lanes import Lanes
+from fedsecure_aggregator.http.jobs.routes import JobRoutes, Route, table as job_table
 from fedsecure_aggregator.http.problems import add_handlers
 from fedsecure_aggregator.http.prometheus import Metrics
 from fedsecure_aggregator.http.rate_limit import RateLimit
 from fedsecure_aggregator.http.readiness import Readiness
 from fedsecure_aggregator.http.routes import Routes
 from fedsecure_aggregator.http.worker import Worker
+from fedsecure_aggregator.jobs.context import JobContext
 from fedsecure_aggregator.rounds import deletion
 from fedsecure_aggregator.rounds.context import Context
 
@@ -28,15 +33,18 @@ def create_app(
     worker: Worker,
     readiness: Readiness | None = None,
     lines: Lines | None = None,
+    jobs: JobContext | None = None,
 ) -> FastAPI:
     """Return the application of one aggregator; run by `operations.server`."""
     metrics, ready = Metrics(), readiness or Readiness(context)
-    ready = replace(ready, tasks=_tasks(ready, worker))
+    lanes = Lanes(jobs, worker) if jobs else None
+    products = require_exact() if jobs and jobs.policy.enabled else None
+    ready = replace(ready, tasks=_tasks(ready, worker, lanes), products=products)
     if ready.ends is not None:
         metrics.certificate.set(ready.ends)
     rate_limit = RateLimit(context.policy.requests_per_minute, context.monotonic)
     app = FastAPI(
-        lifespan=lambda _: _living(ready, worker),
+        lifespan=lambda _: _living(ready, worker, lanes),
         openapi_url=None,
         redirect_slashes=False,
         title="fedsecure",
@@ -45,13 +53,23 @@ def create_app(
     app.add_middleware(Admission, rate_limit=rate_limit, metrics=metrics)
     routes = Routes(context, worker, metrics, rate_limit, ready, lines)
     # As they are: included, each request would go through a router of its own.
-    app.router.routes.extend(_router(routes).routes)
+    app.router.routes.extend(_router(_table(routes)).routes)
+    if lanes is not None:
+        intake = JobIntake(lanes, rate_limit, metrics)
+        of_jobs = JobRoutes(lanes, routes, intake, metrics)
+        app.router.routes.extend(_router(job_table(of_jobs)).routes)
     return app
 
 
-def _router(routes: Routes) -> APIRouter:
+def _router(table: Iterable[Route]) -> APIRouter:
     router = APIRouter()
-    for method, path, handler in (
+    for method, path, handler in table:
+        router.add_api_route(path, handler, methods=[method], response_model=None)
+    return router
+
+
+def _table(routes: Routes) -> Sequence[Route]:
+    return (
         ("PUT", "/v1/rounds/{round_id}", routes.grant),
         ("GET", "/v1/rounds/{round_id}", routes.standing),
         ("PUT", "/v1/rounds/{round_id}/reports/{reporter}", routes.report),
@@ -63,12 +81,10 @@ def _router(routes: Routes) -> APIRouter:
         ("GET", "/health/live", routes.live),
         ("GET", "/health/ready", routes.ready),
         ("GET", "/metrics", routes.metrics),
-    ):
-        router.add_api_route(path, handler, methods=[method], response_model=None)
-    return router
+    )
 
 
-def _tasks(ready: Readiness, worker: Worker) -> tuple[Task, ...]:
+def _tasks(ready: Readiness, worker: Worker, lanes: Lanes | None) -> tuple[Task, ...]:
     """Return what is done now and then, as long as the server runs."""
     context = ready.context
 
@@ -87,6 +103,8 @@ def _tasks(ready: Readiness, worker: Worker) -> tuple[Task, ...]:
         "deletion": (delete, context.tidy_seconds),
         "warning": (warn, WARN_SECONDS),
     }
+    if lanes is not None:
+        every["jobs"] = (lanes.tidy, context.tidy_seconds)
     return tuple(
         Task(name, work, seconds, context.monotonic)
         for name, (work, seconds) in every.items()
@@ -94,7 +112,11 @@ def _tasks(ready: Readiness, worker: Worker) -> tuple[Task, ...]:
 
 
 @asynccontextmanager
-async def _living(ready: Readiness, worker: Worker) -> AsyncIterator[None]:
+async def _living(
+    ready: Readiness, worker: Worker, lanes: Lanes | None
+) -> AsyncIterator[None]:
     async with running(ready.tasks):
         yield
+    if lanes is not None:
+        await run_in_threadpool(lanes.stop)
     await run_in_threadpool(worker.stop)

@@ -62,7 +62,7 @@ class Intake:
         length = require_length(request, limit)
         body = Body(request, self._context.still_seconds)
         async with body.within(framing.MAX_HEADER):
-            token = await _header(body)
+            token = await read_header(body)
         # Short, and so checked here: a thread would cost more than it takes away.
         header = verify(token, ReportHeader, self._context.federation)
         peer = peer_of(request.scope)
@@ -147,7 +147,12 @@ class Intake:
         return upload
 
 
-async def _header(body: Body) -> str:
+async def read_header(body: Body) -> str:
+    """Read the header that precedes a payload; nobody is known to have signed it.
+
+    Raises:
+        PeerError: FS-313, FS-315, FS-701.
+    """
     (length,) = framing.LENGTH.unpack(await body.take(framing.LENGTH.size))
     if not length <= framing.MAX_HEADER:
         raise PeerError("FS-315", f"a header of {length} bytes")

@@ -39,7 +39,12 @@ def add_handlers(app: FastAPI, metrics: Metrics) -> None:
     ) -> JSONResponse:
         if not PROBLEMS[code].undecided:
             metrics.refused.labels(code).inc()
-            log.info("refused", code=code, round=request.path_params.get("round_id"))
+            about = {
+                name: request.path_params[path]
+                for name, path in (("round", "round_id"), ("job", "job_id"))
+                if path in request.path_params
+            }
+            log.info("refused", code=code, **about)
         return document(PROBLEMS[code], detail, status or PROBLEMS[code].status)
 
     async def ours(request: Request, error: Exception) -> JSONResponse:

@@ -1,7 +1,7 @@
 """What can be watched from outside: numbers that tell nothing about who takes part.
 
-The only labels are states of rounds, stages of a request, codes of refusals and names
-of what is done in the background.
+The only labels are states of rounds and jobs, stages of a request, codes of refusals
+and names of what is done in the background.
 docs/operating.md says what each number is good for.
 """
 
@@ -21,13 +21,14 @@ from prometheus_client import (
 
 from fedsecure.transport.connection_limits import WHY, Lines
 from fedsecure_aggregator.http.background import Task
+from fedsecure_aggregator.rules.job_states import JobState
 from fedsecure_aggregator.rules.round_states import RoundState
 
 _SECONDS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
 
 class Stage(StrEnum):
-    """What of a round a request was about; its time ends with the answer's beginning.
+    """What a request was about; its time ends with the answer's beginning.
 
     Requests that are refused count too.
     """
@@ -36,8 +37,11 @@ class Stage(StrEnum):
     REPORT = "report"  # a report is taken off the wire, opened, added, stored
     FOLD = "fold"  # a set is added up before it is opened
     OPEN = "open"  # an opening is checked, the share made, sealed and stored
-    VOID = "void"  # a round is given up
-    READ = "read"  # somebody asks how far a round is
+    VOID = "void"  # a round or a job is given up
+    READ = "read"  # somebody asks how far a round or a job is, or for its output
+    JOB = "job"  # a job is granted, or started
+    INPUT = "input"  # an input is taken off the wire, opened, stored
+    QUERY = "query"  # a query is taken off the wire, opened, answered, stored
 
 
 class Metrics:
@@ -71,6 +75,15 @@ class Metrics:
             self._stages.labels(stage)  # so that each is there from the beginning
         self.rounds = Gauge(
             "fedsecure_rounds", "Rounds by state", ["state"], registry=registry
+        )
+        self.jobs = Gauge(
+            "fedsecure_jobs", "Jobs by state", ["state"], registry=registry
+        )
+        self.queries = Counter(
+            "fedsecure_queries", "Queries of services answered", registry=registry
+        )
+        self.query_rows = Counter(
+            "fedsecure_query_rows", "Rows of answered queries", registry=registry
         )
         self.privacy_spent = Gauge(
             "fedsecure_privacy_spent_ratio",
@@ -143,6 +156,11 @@ class Metrics:
         """Set how many rounds there are of each state."""
         for state in RoundState:
             self.rounds.labels(state).set(states.get(state, 0))
+
+    def count_jobs(self, states: Mapping[JobState, int]) -> None:
+        """Set how many jobs there are of each state."""
+        for state in JobState:
+            self.jobs.labels(state).set(states.get(state, 0))
 
     def page(self) -> bytes:
         """Return all of them in Prometheus' text format."""

@@ -64,12 +64,14 @@ class Readiness:
         ends: When the certificate ends that clients are shown, seconds since 1970.
             A newer file counts only after a restart.
         tasks: What must have been done lately.
+        products: How matrices of jobs are multiplied here; None: it computes none.
     """
 
     context: Context
     files: ServerFiles | None = None
     ends: float | None = None
     tasks: Sequence[Task] = ()
+    products: str | None = None
 
     def require(self) -> None:
         """Check everything, in this order.

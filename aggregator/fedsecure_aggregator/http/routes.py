@@ -8,6 +8,7 @@
     POST /v1/rounds/{id}/void                   void > void           model owner
     GET  /v1/rounds/{id}/inclusion/{reporter}   ticket > inclusion    data owner
     GET  /v1/identity   /health/live   /health/ready   /metrics
+    ...  /v1/jobs/...   in `http.jobs`
 
 `{id}` is the digest of the round's spec, in hex. Bodies and answers are tokens (JWS
 compact) but for reports and aggregate shares, which follow their header (`framing`).
@@ -45,6 +46,7 @@ from fedsecure_aggregator.rounds import grants, openings, reads, voids
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.refusals import decide
 from fedsecure_aggregator.storage import charges, queries
+from fedsecure_aggregator.storage.jobs import reading as jobs_reading
 
 MAX_SPEC: Final = 4 * 2**20  # bytes; 10,000 names and 1,024 scalars take 1.2 MiB
 MAX_VOID: Final = 16 * 2**10  # bytes
@@ -84,13 +86,13 @@ class Routes:
     async def grant(self, round_id: RoundId, request: Request) -> Response:
         """Consent to a round."""
         with self._metrics.stage(Stage.GRANT):
-            spec, is_first = await self._verified(request, MAX_SPEC, RoundSpec)
+            spec, is_first = await self.verified(request, MAX_SPEC, RoundSpec)
             granted = await run_in_threadpool(
                 grants.find_grant, self._context, round_id, spec
             )
             if granted is None:
-                granted = await self._decide(grants.grant, round_id, spec, is_first)
-            return _token(granted)
+                granted = await self.decide(grants.grant, round_id, spec, is_first)
+            return token_answer(granted)
 
     async def report(
         self, round_id: RoundId, reporter: Reporter, request: Request
@@ -100,7 +102,7 @@ class Routes:
             receipt = await self._intake.receive(request, round_id, reporter)
         self._metrics.reports.inc()
         self._metrics.received.inc(int(request.headers["content-length"]))
-        return _token(receipt)
+        return token_answer(receipt)
 
     async def standing(
         self, round_id: RoundId, request: Request, authorization: Ticket = None
@@ -115,20 +117,20 @@ class Routes:
         """Add a set up before it is opened, and tell what was lost."""
         with self._metrics.stage(Stage.FOLD):
             most = await run_in_threadpool(openings.most_bytes, self._context, round_id)
-            asked, is_first = await self._verified(request, most, Fold)
-            lost = await self._decide(openings.fold, round_id, asked, is_first)
+            asked, is_first = await self.verified(request, most, Fold)
+            lost = await self.decide(openings.fold, round_id, asked, is_first)
             return {"lost": lost}
 
     async def open(self, round_id: RoundId, request: Request) -> Response:
         """Open a round."""
         with self._metrics.stage(Stage.OPEN):
             most = await run_in_threadpool(openings.most_bytes, self._context, round_id)
-            opening, is_first = await self._verified(request, most, Opening)
+            opening, is_first = await self.verified(request, most, Opening)
             share = await run_in_threadpool(
                 openings.find_answer, self._context, round_id, opening
             )
             if share is None:
-                share = await self._decide(
+                share = await self.decide(
                     openings.open_round, round_id, opening, is_first
                 )
         length = framing.offset_after(share.header) + share.length
@@ -142,8 +144,8 @@ class Routes:
     async def void(self, round_id: RoundId, request: Request) -> Response:
         """Give a round up."""
         with self._metrics.stage(Stage.VOID):
-            void, is_first = await self._verified(request, MAX_VOID, Void)
-            return _token(await self._decide(voids.void, round_id, void, is_first))
+            void, is_first = await self.verified(request, MAX_VOID, Void)
+            return token_answer(await self.decide(voids.void, round_id, void, is_first))
 
     async def inclusion(
         self,
@@ -155,7 +157,7 @@ class Routes:
         """Tell a data owner whether its report was in the set."""
         with self._metrics.stage(Stage.READ):
             self._require_ticket(request, authorization, reporter)
-            return _token(
+            return token_answer(
                 await run_in_threadpool(
                     reads.inclusion, self._context, round_id, reporter
                 )
@@ -180,20 +182,24 @@ class Routes:
     async def ready(self) -> dict[str, object]:
         """Answer with success only if rounds can be granted and reports stored.
 
-        With it comes how long ago, in seconds, each task in the background was done.
+        With it comes how long ago, in seconds, each task in the background was done;
+        and, where jobs are computed, by which arithmetic matrices are multiplied.
         """
         fault, _ = await self._seen.get()
         if fault is not None:
             raise OperatorError(fault.code, fault.detail)
         ages = {task.name: round(task.age, 1) for task in self._readiness.tasks}
-        return {"status": "ready", "done_before": ages}
+        told: dict[str, object] = {"status": "ready", "done_before": ages}
+        if self._readiness.products is not None:
+            told["products"] = self._readiness.products
+        return told
 
     async def metrics(self) -> Response:
         """Return the metrics, which tell nothing about who takes part."""
         _, page = await self._seen.get()
         return Response(page, media_type=CONTENT_TYPE_LATEST)
 
-    async def _verified(
+    async def verified(
         self, request: Request, limit: int, kind: type[S]
     ) -> tuple[Signed[S], bool]:
         """Read a statement, and tell whether it comes for the first time.
@@ -210,13 +216,14 @@ class Routes:
         vouch(peer)
         return signed, self._rate_limit.charge(signed.signer, signed.digest, peer)
 
-    async def _decide(
+    async def decide(
         self,
         change: Callable[[Context, str, Signed[S]], T],
         round_id: str,
         signed: Signed[S],
         is_first: bool,
     ) -> T:
+        """Do what a party has signed, by the worker, and record it if it is refused."""
         # What came before waits in a line of its own, before it waits for the worker.
         async with nullcontext() if is_first else self._repeated:
             return await self._worker.run(
@@ -239,23 +246,35 @@ class Routes:
             self._readiness.require()
             with self._context.store.reading("count rounds") as session:
                 self._metrics.count_rounds(queries.count_states(session))
+                self._metrics.count_jobs(jobs_reading.count_states(session))
                 self._metrics.privacy_spent.set(charges.largest_part(session))
         except OperatorError as error:
             fault = error
         self._metrics.ready.set(fault is None)
         return fault, self._metrics.page()
 
+    def reader(self, request: Request, authorization: str | None) -> str:
+        """Return who signed the ticket of a read, which costs that party."""
+        # As it was sent: decoded, one ticket would be good for several spellings.
+        path = request.scope["raw_path"].decode("latin-1")
+        reader = reads.reader_of(self._context, authorization, path)
+        self._charge(request, reader)
+        return reader
+
     def _require_ticket(
         self, request: Request, authorization: str | None, reader: str
     ) -> None:
-        # As it was sent: decoded, one ticket would be good for several spellings.
         path = request.scope["raw_path"].decode("latin-1")
         reads.require_ticket(self._context, authorization, path, reader)
+        self._charge(request, reader)
+
+    def _charge(self, request: Request, reader: str) -> None:
         peer = peer_of(request.scope)
         vouch(peer)
         self._rate_limit.require(reader)
         self._rate_limit.paid(peer)
 
 
-def _token(token: str) -> Response:
+def token_answer(token: str) -> Response:
+    """Return an answer that is one token."""
     return PlainTextResponse(token, media_type="application/jose")

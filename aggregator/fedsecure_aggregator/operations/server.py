@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import structlog
 import uvicorn
 
+from fedsecure.core.mpc.matmul import require_exact
 from fedsecure.errors import OperatorError
 from fedsecure.membership.accepted import Membership
 from fedsecure.protocol.identity import Federation
@@ -29,12 +30,15 @@ from fedsecure_aggregator.http.body_stream import protocol
 from fedsecure_aggregator.http.connection import Connection
 from fedsecure_aggregator.http.readiness import Readiness, readiness
 from fedsecure_aggregator.http.worker import Worker
+from fedsecure_aggregator.jobs import recovery as jobs_recovery
+from fedsecure_aggregator.jobs.context import JobContext
 from fedsecure_aggregator.operations import logs
 from fedsecure_aggregator.operations.colocation import detecting_colocation
 from fedsecure_aggregator.rounds import recovery
 from fedsecure_aggregator.rounds.accumulator import Accumulator
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.storage.folder_spool import open_spool
+from fedsecure_aggregator.storage.jobs.folder_spool import FolderJobSpool
 from fedsecure_aggregator.storage.spool import Spool
 from fedsecure_aggregator.storage.store import Store, open_store
 
@@ -67,9 +71,13 @@ def serve(settings: AggregatorSettings) -> None:
         closing(open_store(settings.store, author)) as store,
     ):
         context = _context(settings, membership, spool, store)
+        jobs = JobContext(context, settings.compute, FolderJobSpool(spool))
         recovery.recover(context)
+        jobs_recovery.recover(jobs)
+        if settings.compute.enabled:
+            log.info("jobs are computed", products=require_exact())
         lines = Lines(settings.connections.limits(raise_files()))
-        _run(readiness(context, settings), listener, tls, lines)
+        _run(jobs, readiness(context, settings), listener, tls, lines)
     log.info("stopped", name=author.name)
 
 
@@ -113,11 +121,15 @@ def _context(
 
 
 def _run(
-    ready: Readiness, listener: socket.socket, tls: ssl.SSLContext, lines: Lines
+    jobs: JobContext,
+    ready: Readiness,
+    listener: socket.socket,
+    tls: ssl.SSLContext,
+    lines: Lines,
 ) -> None:
     context = ready.context
     config = uvicorn.Config(
-        create_app(context, Worker(), ready, lines),
+        create_app(context, Worker(), ready, lines, jobs),
         loop="uvloop",
         http=protocol(Connection),
         ws="none",

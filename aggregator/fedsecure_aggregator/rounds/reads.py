@@ -24,13 +24,24 @@ BEARER: Final = "bearer "
 def require_ticket(
     context: Context, authorization: str | None, path: str, reader: str
 ) -> None:
-    """Check the `Authorization` header of a read.
+    """Check the `Authorization` header of a read that one party alone may do.
 
     Args:
         context: This aggregator.
         authorization: The header's value, if it was sent.
         path: The path that was asked for, as it came, before decoding.
         reader: Who alone may read it.
+
+    Raises:
+        PeerError: As `reader_of`.
+    """
+    found = reader_of(context, authorization, path)
+    if found != reader:
+        raise PeerError("FS-333", f"reader is {found!r} inside, {reader!r} here")
+
+
+def reader_of(context: Context, authorization: str | None, path: str) -> str:
+    """Return who signed the ticket of a read; whether it may is not checked.
 
     Raises:
         PeerError: FS-332 without a ticket, FS-333 for a ticket that does not fit,
@@ -40,7 +51,6 @@ def require_ticket(
         raise PeerError("FS-332", path)
     ticket = verify(authorization[len(BEARER) :], Read, context.federation).statement
     for what, inside, here in (
-        ("reader", ticket.reader, reader),
         ("aggregator", ticket.aggregator, context.name),
         ("path", ticket.path, path),
     ):
@@ -49,6 +59,7 @@ def require_ticket(
     late = context.clock() - ticket.expires
     if not late < 0:
         raise PeerError("FS-333", f"it expired {late:.0f} s ago")
+    return ticket.reader
 
 
 def standing(context: Context, digest: str) -> dict[str, object]:

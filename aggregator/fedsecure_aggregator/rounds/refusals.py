@@ -24,10 +24,10 @@ from fedsecure.errors import (
     RoundStateError,
     Stands,
 )
+from fedsecure.protocol.jobs.statements import JobSpec, JobVoid
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import (
     Fold,
-    Opening,
     ReportHeader,
     RoundSpec,
     Statement,
@@ -125,7 +125,7 @@ def _append(context: Context, signed: Signed[Any], code: str) -> None:
 
 def _tells(statement: Statement, problem: Problem) -> bool:
     """Tell whether an honest party would not have asked for it."""
-    if isinstance(statement, Void | Fold) or problem.innocent:
+    if isinstance(statement, Void | Fold | JobVoid) or problem.innocent:
         return False
     if not isinstance(statement, ReportHeader):
         return True
@@ -138,7 +138,6 @@ def _tells(statement: Statement, problem: Problem) -> bool:
 
 def _round_of(signed: Signed[Any]) -> str:
     """Return the digest of the spec that a statement is, or is about."""
-    if isinstance(signed.statement, RoundSpec):
+    if isinstance(signed.statement, RoundSpec | JobSpec):
         return signed.digest
-    about: Opening | ReportHeader = signed.statement
-    return about.spec
+    return str(signed.statement.spec)

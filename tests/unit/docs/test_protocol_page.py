@@ -49,11 +49,18 @@ from fedsecure.transport.bounded_connection import MAX_HEAD, MAX_LINE, MAX_WAITI
 from fedsecure.transport.retries import Patience
 from fedsecure.transport.server_connection import PASSING
 from fedsecure_aggregator.http.admission import REST
-from fedsecure_aggregator.http.app import _router
+from fedsecure_aggregator.http.app import _router, _table
+from fedsecure_aggregator.http.jobs.routes import (
+    MAX_CHANNEL,
+    MAX_START,
+    JobRoutes,
+    table,
+)
 from fedsecure_aggregator.http.request_body import SLOWEST
 from fedsecure_aggregator.http.routes import MAX_SPEC, MAX_VOID, Routes
 from fedsecure_aggregator.rounds.openings import BYTES_PER_MEMBER
 from fedsecure_aggregator.rules.limits import STILL_SECONDS
+from fedsecure_aggregator.storage.jobs.projection import JobEvent
 from fedsecure_aggregator.storage.projection import EventKind
 from tests.unit.docs import page
 from tests.vectors import reference
@@ -139,11 +146,14 @@ def test_no_statement_is_described_that_does_not_exist() -> None:
 
 def test_every_route_is_there() -> None:
     rows = page.table(page.section(PAGE, "HTTP of an aggregator"))
-    described = {page.code(row[0]).replace("{id}", "{round_id}") for row in rows}
-    nothing = [Mock() for _ in inspect.signature(Routes).parameters]
-    router = _router(Routes(*cast(Any, nothing)))
-    assert described == {
-        f"{method} {route.path}"
+    described = {page.code(row[0]) for row in rows}
+    of_rounds, of_jobs = (
+        kind(*cast(Any, [Mock() for _ in inspect.signature(kind).parameters]))
+        for kind in (Routes, JobRoutes)
+    )
+    router = _router([*_table(of_rounds), *table(of_jobs)])
+    assert {one.replace("{id}", "{round_id}", 1) for one in described} == {
+        f"{method} {route.path}".replace("{job_id}", "{round_id}")
         for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
@@ -160,6 +170,8 @@ def test_the_limits_of_http_are_there() -> None:
         f"stand still for no more than {STILL_SECONDS} s (FS-319)",
         f"Up to {MAX_WAITING} requests may wait on a connection",
         f"A spec has at most {MAX_SPEC // 2**20} MiB, a void {MAX_VOID // 2**10} KiB, "
+        f"a job-start {MAX_START // 2**10} KiB, a job-channel {MAX_CHANNEL // 2**10} "
+        "KiB, "
         f"a fold and an opening {BYTES_PER_MEMBER} bytes",
         f"token in a frame has at most {MAX_HEADER // 2**10} KiB",
         f"a connection that asked too often is not read for {REST:.0f} s",
@@ -197,7 +209,7 @@ def test_the_limits_of_statements_are_there() -> None:
 def test_what_may_pass_is_told_by_its_status() -> None:
     again = {code for code, one in PROBLEMS.items() if one.retry is not None}
     own = {code for code in again if PROBLEMS[code].status not in PASSING}
-    assert own == {"FS-330"}
+    assert own == {"FS-330", "FS-391"}
     passing = {code for code, one in PROBLEMS.items() if one.status in PASSING}
     of_servers = {code for code in passing if code < "FS-550"}  # others are of clients
     assert of_servers == again - own
@@ -262,7 +274,7 @@ def test_every_kind_of_event_is_there() -> None:
     described = {row[0]: set(re.findall(r"`([\w-]+)`", row[1])) for row in rows}
     assert described == {
         "model owner": set(KINDS),
-        "aggregator": {kind.value for kind in EventKind},
+        "aggregator": {kind.value for kind in (*EventKind, *JobEvent)},
     }
 
 

@@ -22,6 +22,7 @@ from fedsecure.errors import PROBLEMS
 from fedsecure.owner.settings import OwnerSettings
 from fedsecure.study.config import Aggregation, StudyFile
 from fedsecure_aggregator.config import AggregatorSettings
+from fedsecure_aggregator.rules.compute_policy import ComputePolicy
 from fedsecure_aggregator.rules.policy import Policy as AggregatorPolicy
 from fedsecure_clients.agent.config import AgentSettings
 from fedsecure_clients.consent.policy import Policy
@@ -34,7 +35,7 @@ POLICY: Final = re.compile(r"\b([a-z]+(?:_[a-z]+)+) in (\w+\.toml), section \[po
 SETTINGS: Final[dict[str, tuple[type[BaseModel], ...]]] = {
     "owner.toml": (OwnerSettings,),
     "agent.toml": (AgentSettings, Policy),
-    "aggregator.toml": (AggregatorSettings, AggregatorPolicy),
+    "aggregator.toml": (AggregatorSettings, AggregatorPolicy, ComputePolicy),
     "study.toml": (StudyFile, Aggregation),
 }
 PLACEHOLDER: Final = re.compile(r"[A-Z][A-Z0-9:=|./-]*|\.\.\.|\{\}")

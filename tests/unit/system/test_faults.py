@@ -17,6 +17,7 @@ from fedsecure.system.crash_points import VARIABLE, Point, crash_point
 ROOT = Path(__file__).parents[3]
 FILES = {
     "aggregator": ("aggregator",),
+    "job": ("aggregator/fedsecure_aggregator/jobs",),
     "owner": ("fedsecure/owner",),
     "agent": (
         "clients",

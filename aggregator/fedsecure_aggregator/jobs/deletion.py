@@ -1,0 +1,94 @@
+"""What is deleted of jobs by the clock, and what a crash left behind.
+
+granted, collecting   void once the deadline has passed: nobody can add anything
+running               void once the grant expired
+serving               closed once the grant expired; answers go with it
+done                  the output is kept as long as a round's share
+closed, void          nothing is kept
+"""
+
+from functools import partial
+from typing import Final
+
+import structlog
+from sqlalchemy.orm import Session
+
+from fedsecure.errors import described
+from fedsecure_aggregator.jobs import voids
+from fedsecure_aggregator.jobs.context import JobContext
+from fedsecure_aggregator.rules.job_states import OVER, JobState
+from fedsecure_aggregator.storage.jobs import reading
+from fedsecure_aggregator.storage.jobs.tables import JobRow
+
+LATE: Final = "its deadline passed"
+EXPIRED: Final = "its grant expired"
+
+log = structlog.get_logger()
+
+
+def tidy(context: JobContext) -> None:
+    """Delete by the clock, and what a crash left, of all jobs at once.
+
+    Raises:
+        Exception: The first that kept something from being deleted; all else is gone.
+    """
+    failures = [tidied(context, digest) for digest in context.spool.jobs()]
+    for failure in filter(None, failures):
+        raise failure
+
+
+def tidied(context: JobContext, digest: str) -> Exception | None:
+    """Delete what has expired of one job; return why it could not be, if so.
+
+    Run by the worker's thread alone. Nothing is raised: one job keeps no other.
+    """
+    try:
+        _tidy(context, digest)
+    except Exception as error:  # noqa: BLE001 - and the next time may do
+        code, detail = described(error)
+        log.error("cannot tidy", job=digest, code=code, detail=detail)
+        return error
+    return None
+
+
+def _tidy(context: JobContext, digest: str) -> None:
+    row = _found(context, digest)
+    if row is not None and _why_over(context, row):
+        context.change("expire job", partial(_expire, context, digest))
+        row = _found(context, digest)
+    if row is None or row.state in {JobState.VOID, JobState.CLOSED}:
+        voids.forget(context, digest)
+    elif row.state is JobState.DONE:
+        context.spool.scrub(digest)
+        kept = row.expires + context.server.policy.share_seconds
+        if not context.server.clock() < kept:
+            voids.forget(context, digest)
+
+
+def _found(context: JobContext, digest: str) -> JobRow | None:
+    """Read how a job stands.
+
+    Raises:
+        OperatorError: FS-545: nothing may be deleted for what a database has lost.
+    """
+    store = context.server.store
+    with store.reading("tidy job") as session:
+        store.transactions.require_continued(session)
+        return session.get(JobRow, digest)
+
+
+def _expire(context: JobContext, digest: str, session: Session) -> None:
+    row = reading.find_job(session, digest)
+    reason = _why_over(context, row)
+    if reason:
+        voids.end(context, session, row, reason)
+
+
+def _why_over(context: JobContext, row: JobRow) -> str | None:
+    """Return why a job is over by the clock, if it is and nobody said so yet."""
+    now = context.server.clock()
+    if row.state in OVER:
+        return None
+    if row.state in {JobState.GRANTED, JobState.COLLECTING} and not now < row.deadline:
+        return LATE
+    return None if now < row.expires else EXPIRED
