@@ -45,16 +45,28 @@ class Point(StrEnum):
     SCRUBBED = "aggregator:scrubbed"  # the share was not sent yet
 
     # A job at an aggregator, in the order of its steps.
-    JOB_GRANTING = "job:granting"  # a spec was checked; its key is not made yet
-    JOB_GRANTED = "job:granted"  # the grant is committed and not sent yet
-    JOB_STARTED = "job:started"  # its own channel key is on disk, and not sent yet
-    CHANNEL_STORED = "job:channel-stored"  # the other one's is, nobody was told
-    INPUT_SPOOLED = "job:input-spooled"  # in its place, without a row
-    INPUT_COMMITTED = "job:input-committed"  # its row is there; maybe it runs
-    OUTPUT_ON_DISK = "job:output-on-disk"  # without a row: it is computed again
-    JOB_DONE = "job:done"  # the output's row is there; keys and inputs, too
-    QUERY_COMPUTED = "job:query-computed"  # nothing says so: it is asked again
-    QUERY_COMMITTED = "job:query-committed"  # and its answer not sent yet
+    JOB_GRANTING = (
+        "aggregator-job:granting"  # a spec was checked; its key is not made yet
+    )
+    JOB_GRANTED = "aggregator-job:granted"  # the grant is committed and not sent yet
+    JOB_STARTED = (
+        "aggregator-job:started"  # its own channel key is on disk, and not sent yet
+    )
+    CHANNEL_STORED = (
+        "aggregator-job:channel-stored"  # the other one's is, nobody was told
+    )
+    INPUT_SPOOLED = "aggregator-job:input-spooled"  # in its place, without a row
+    INPUT_COMMITTED = (
+        "aggregator-job:input-committed"  # its row is there; maybe it runs
+    )
+    OUTPUT_ON_DISK = (
+        "aggregator-job:output-on-disk"  # without a row: it is computed again
+    )
+    JOB_DONE = "aggregator-job:done"  # the output's row is there; keys and inputs, too
+    QUERY_COMPUTED = (
+        "aggregator-job:query-computed"  # nothing says so: it is asked again
+    )
+    QUERY_COMMITTED = "aggregator-job:query-committed"  # and its answer not sent yet
 
     # The model owner.
     SPEC_RECORDED = "owner:spec-recorded"  # and not sent yet

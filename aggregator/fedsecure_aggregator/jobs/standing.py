@@ -14,7 +14,8 @@ def standing(context: JobContext, digest: str, reader: str) -> dict[str, object]
     Returns:
         `state` and, if it is over, the `reason`; whether it was `started`, and the
         other aggregator's `channel` key is here; `inputs`, by name: the receipt of each
-        that is stored; of whoever asks, the last `query` number that was answered, and
+        that is stored; `plain`, by name: the digest of the words of each that is not
+        secret; of whoever asks, the last `query` number that was answered, and
         its `rows` in all.
 
     Raises:
@@ -28,15 +29,16 @@ def standing(context: JobContext, digest: str, reader: str) -> dict[str, object]
         parties = {row.proposer, row.receiver, *job.spec.clients, *owners}
         require_reader(reader, frozenset(parties))
         progress = reading.progress(session, digest, reader)
+        stored = reading.inputs_of(session, digest)
         return {
             "state": row.state,
             "reason": row.reason,
             "started": row.start is not None,
             "channel": row.peer_channel is not None,
             "inputs": {
-                name: receipt_of(context, session, one)
-                for name, one in reading.inputs_of(session, digest).items()
+                name: receipt_of(context, session, one) for name, one in stored.items()
             },
+            "plain": {name: one.plain for name, one in stored.items() if one.plain},
             "query": progress.query,
             "rows": progress.rows,
         }

@@ -17,7 +17,8 @@ from fedsecure.system.crash_points import VARIABLE, Point, crash_point
 ROOT = Path(__file__).parents[3]
 FILES = {
     "aggregator": ("aggregator",),
-    "job": ("aggregator/fedsecure_aggregator/jobs",),
+    "aggregator-job": ("aggregator/fedsecure_aggregator/jobs",),
+    "job": ("fedsecure/compute",),
     "owner": ("fedsecure/owner",),
     "agent": (
         "clients",
