@@ -1,1 +1,5 @@
-"""Keras: a study's model as its owner builds it and as it travels (`model_source`)."""
+"""Keras: models as their owner builds and keeps them.
+
+model_source  a study's model, as it travels
+saved_model   a model of a file
+"""

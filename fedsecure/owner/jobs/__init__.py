@@ -8,6 +8,8 @@
     model_source     where a study's model comes from, whatever framework made it
     array_model      the one that needs none: named arrays
     rollback         a run that starts from an earlier round's model
+    recorded_model   the trained model of a run, without its framework
+    serve            no round: a linear model that answers clients' rows
 
 The run loop (`owner.run`) runs whatever a job asks for.
 """
