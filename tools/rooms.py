@@ -56,6 +56,7 @@ SAYS: Final = {
         "keras_app": "trains and evaluates",
         "statistics_app": "counts rows",
         "consent": "policy, approvals",
+        "prediction": "a table's rows asked about",
         "state": "what it must not forget",
         "data": "rows by a schema",
     },

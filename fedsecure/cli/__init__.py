@@ -23,6 +23,7 @@ from fedsecure.terminal.screen import Console
 GROUP: Final = "fedsecure.commands"
 MEMBERS: Final = {
     "agent": "fedsecure-clients",
+    "predict": "fedsecure-clients",
     "aggregator": "fedsecure-aggregator",
     "bench": "fedsecure-bench",
 }
@@ -32,9 +33,10 @@ STOPPED: Final = 130  # what shells expect of a command that Ctrl-C ended
 COMMANDS: Final = (
     *("keygen", "init", "join", "federation", "renew-tls", "doctor"),
     *("train", "study", "statistics", "privacy", "rounds", "audit", "console"),
-    *("store", "demo"),
+    *("serve", "store", "demo"),
     "explain",
 )
+ROOMS: Final = {"serve": "jobs"}  # commands whose modules lie in a room of this package
 
 app = typer.Typer(
     name="fedsecure",
@@ -112,13 +114,18 @@ def _absent(name: str) -> OperatorError:
 def _add_role(point: EntryPoint) -> bool:
     """Add a role's command; False if its parts are not installed."""
     with suppress(ImportError):
-        app.add_typer(point.load(), name=point.name)
+        loaded = point.load()
+        if isinstance(loaded, typer.Typer):
+            app.add_typer(loaded, name=point.name)
+        else:  # one command, and not a group of them
+            app.command(point.name)(loaded)
         return True
     return False
 
 
 def _add(name: str) -> None:
-    module = import_module(f"fedsecure.cli.{name.replace('-', '_')}")
+    room = f".{ROOMS[name]}" if name in ROOMS else ""
+    module = import_module(f"fedsecure.cli{room}.{name.replace('-', '_')}")
     if hasattr(module, "app"):
         app.add_typer(module.app, name=name)
     else:
