@@ -1,19 +1,27 @@
-"""Real processes train; people look, judge, roll back, and audit what was left."""
+"""Real processes train; people look, judge, roll back, serve, and audit the rest."""
 
+import csv
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from fedsecure.demo.provision import AGGREGATORS, OWNER
-from tests.e2e.federation import Federation, federation, wait_until
+from fedsecure.demo.provision import AGGREGATORS, CLIENT, OWNER
+from fedsecure.study.config import load_study
+from fedsecure_clients.data.cells import inspect_unlabelled
+from tests.e2e.federation import HEART, Federation, federation, wait_until
 
 pytestmark = pytest.mark.e2e
+
+LOGISTIC = HEART.with_name("heart-logistic")  # a model that can be served
+PATIENTS = LOGISTIC / "patients.csv"
 
 
 def ask(*words: str | Path, code: int = 0) -> Any:
@@ -35,7 +43,7 @@ def train(running: Federation, *words: str) -> int:
 def rolled_back(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     """A run of two rounds, and another from the model of its first."""
     folder, app = tmp_path_factory.mktemp("review"), "tests.e2e.slow_app:app"
-    with federation(folder, app=app) as running:
+    with federation(folder, app=app, source=LOGISTIC) as running:
         running.train(2)
         owner = running.folder.config(OWNER)
         (first,) = ask("rounds", "list", "--db", running.owner_db, "--runs")["runs"]
@@ -163,3 +171,97 @@ def refused(running: Federation, folder: Path, *words: str | Path) -> str:
     process = running.processes.start("second", [*map(str, words)], log)
     assert process.wait(120) == 1
     return log.read_text("utf-8")
+
+
+@dataclass(frozen=True)
+class Services:
+    """A model owner who serves the newest model, and parties who ask it."""
+
+    running: Federation
+    folder: Path
+
+    def serve(self, *words: str) -> Any:
+        owner = self.running.folder.config(OWNER)
+        return ask("serve", "--config", owner, *words)
+
+    def predict(
+        self, service: Path, party: str, *words: str | Path, code: int = 0
+    ) -> Any:
+        config = self.running.folder.config(party)
+        output = self.folder / f"{party}.csv"
+        arguments = ["--config", config, service, PATIENTS, "--output", output]
+        return ask("predict", *arguments, "--id", "patient", *words, code=code)
+
+    def expected(self, run: str) -> tuple[list[float], list[str]]:
+        """Probabilities and labels of a run's last model, in plain float64."""
+        schema = load_study(LOGISTIC).features
+        features = inspect_unlabelled(PATIENTS, schema).features
+        query = "SELECT model_file FROM v_round WHERE run = ? AND made IS NOT NULL"
+        rows = self.running.rows(self.running.owner_db, query + " ORDER BY entry", run)
+        file = self.running.owner_db.parent / rows[-1]["model_file"]
+        weights = np.load(file).astype(np.float64)
+        logits = features.astype(np.float64) @ weights[:-1] + weights[-1]
+        probabilities = (1 / (1 + np.exp(-logits))).tolist()
+        return probabilities, [schema.class_names[p >= 0.5] for p in probabilities]
+
+    def require_answers(self, party: str, run: str) -> None:
+        """Check that a party's file says what the model says, of all its patients."""
+        with (self.folder / f"{party}.csv").open(encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+        probabilities, labels = self.expected(run)
+        assert [line["patient"] for line in lines] == [f"p{n:02}" for n in range(1, 24)]
+        found = [float(line["probability"]) for line in lines]
+        assert found == pytest.approx(probabilities, abs=1e-4)
+        assert [line["label"] for line in lines] == labels
+        assert len({*labels}) == 2
+
+
+@pytest.fixture
+def services(rolled_back: Federation, tmp_path: Path) -> Services:
+    return Services(rolled_back, tmp_path)
+
+
+def test_a_clinic_predicts_as_the_model_does_and_nobody_else_may(
+    services: Services,
+) -> None:
+    service = services.folder / "heart.service.json"
+    served = services.serve(
+        "--clients", CLIENT, "--output", str(service), "--rows", "60"
+    )
+    assert (served["clients"], served["tried"]) == ([CLIENT], 20)
+    assert served["difference"] < 1e-4
+    answered = services.predict(service, CLIENT)
+    assert (answered["rows"], answered["rows_left"]) == (23, 60 - 23)
+    services.require_answers(CLIENT, served["run"])
+    assert "FS-341" in services.predict(service, "cleveland", code=1)
+    services.predict(service, CLIENT)  # numbers of queries go on
+    assert "FS-398" in services.predict(service, CLIENT, code=1)
+    services.serve("--close", "heart-logistic")
+    assert "FS-392" in services.predict(service, CLIENT, code=1)
+
+
+def test_two_clients_ask_by_paillier_and_one_of_them_has_the_model_anyway(
+    services: Services,
+) -> None:
+    pytest.importorskip("paillier")
+    service = services.folder / "secret.service.json"
+    served = services.serve(
+        *("--method", "paillier", "--name", "secret", "--output", str(service)),
+        *("--clients", f"{CLIENT},cleveland"),
+    )
+    assert served["clients"] == ["cleveland", CLIENT]
+    for party in (CLIENT, "cleveland"):
+        services.predict(service, party)
+        services.require_answers(party, served["run"])
+
+
+def test_what_is_served_stands_in_the_round_store(services: Services) -> None:
+    running = services.running
+    rows = running.rows(
+        running.owner_db, "SELECT job, state, method, run, tried FROM v_job"
+    )
+    runs = running.rows(running.owner_db, "SELECT run FROM runs ORDER BY started_at")
+    newest = runs[-1]["run"]
+    assert [tuple(row.values()) for row in rows][:1] == [
+        ("heart-logistic", "closed", "shares", newest, 20)
+    ]
