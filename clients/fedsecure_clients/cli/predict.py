@@ -22,6 +22,13 @@ ALONE = (
 )
 
 
+SEEN = {
+    "shares": "Each aggregator had shares of your rows, which alone tell nothing.",
+    "paillier": "Both aggregators had your rows encrypted under your own key.",
+}
+"""What was seen of the rows, by the service's method."""
+
+
 def command(
     service: Annotated[
         Path,
@@ -146,16 +153,10 @@ def _page(
         Column("label", lambda row: plain(row[0]), folds=True),
         Column("rows", lambda row: plain(f"{row[1]:,}"), "right"),
     ]
-    rows = len(found.scores)
+    name = asking.handout.spec.statement.method.value
     return Group(
-        Text(
-            f"{output} holds {rows:,} predictions of {asking.description.title}", "bold"
-        ),
+        Text(f"{output} holds {len(found.scores):,} predictions", "bold"),
+        Text(f"by: {asking.description.title}\n", "dim"),
         table(columns, found.counts().items()),
-        Text(
-            f"\n{left:,} of {asking.most:,} rows are left to ask about. Neither "
-            "aggregator saw any of them, and the model owner does not know that you "
-            "asked.",
-            "dim",
-        ),
+        Text(f"\n{SEEN[name]} {left:,} of {asking.most:,} rows are left.", "dim"),
     )

@@ -13,11 +13,9 @@ from fedsecure.system.lifeline import interruptible
 
 if TYPE_CHECKING:
     from fedsecure.owner.jobs.recorded_model import TrainedModel
-    from fedsecure.owner.jobs.serve import Offer, Serving
+    from fedsecure.owner.jobs.serve import Serving
     from fedsecure.owner.settings import OwnerSettings
     from fedsecure.study.config import Study
-
-DAY = 86400.0
 
 
 def command(  # noqa: PLR0913 - each is an option of the command
@@ -89,23 +87,33 @@ def command(  # noqa: PLR0913 - each is an option of the command
         if close is not None:
             _close(serving, close, as_json)
             return
-        from fedsecure.owner.jobs.serve import Offer, service_file  # noqa: PLC0415
+        from fedsecure.owner.jobs.serve import service_file  # noqa: PLC0415
+        from fedsecure.owner.jobs.service_offer import Wish, offer_of  # noqa: PLC0415
+        from fedsecure.review.terminal.service import (  # noqa: PLC0415
+            service_json,
+            service_page,
+        )
         from fedsecure.study.config import load_study  # noqa: PLC0415
+        from fedsecure.terminal.text_tables import screen  # noqa: PLC0415
 
         study = load_study(settings.study)
-        limits = settings.serve
-        offer = Offer(
-            name=name or study.name,
-            title=study.title,
-            clients=_clients(serving, settings, clients),
-            method=method,
-            rows=rows or limits.max_rows,
-            seconds=(days or limits.days) * DAY,
-        )
+        wish = Wish(_names(clients), method, rows, days, name)
+        offer = offer_of(wish, serving, settings, study)
         trained = _trained(serving, settings, study, run, model)
-        _open(
-            serving, trained, study, offer, output or service_file(offer.name), as_json
-        )
+        served = serving.open(trained, study.features, offer)
+        file = output or service_file(offer.name)
+        served.handout.write(file)
+    if as_json:
+        typer.echo(service_json(served, file))
+    else:
+        screen().print(service_page(served, serving.p.federation, file, config))
+
+
+def _names(words: list[str] | None) -> list[str] | None:
+    """Return the names of all words, which may have commas; None: nobody was named."""
+    if not words:
+        return None
+    return [name.strip() for word in words for name in word.split(",") if name.strip()]
 
 
 def _close(serving: "Serving", name: str, as_json: bool) -> None:
@@ -116,54 +124,17 @@ def _close(serving: "Serving", name: str, as_json: bool) -> None:
         typer.echo(f"{name} is closed: no query is answered any more")
 
 
-def _open(
-    serving: "Serving",
-    trained: "TrainedModel",
-    study: "Study",
-    offer: "Offer",
-    file: Path,
-    as_json: bool,
-) -> None:
-    from fedsecure.review.terminal.service import service_json, service_page  # noqa: PLC0415
-    from fedsecure.terminal.text_tables import screen  # noqa: PLC0415
-
-    served = serving.open(trained, study.features, offer)
-    served.handout.write(file)
-    if as_json:
-        typer.echo(service_json(served, file))
-    else:
-        screen().print(service_page(served, serving.p.federation, file))
-
-
 @contextmanager
 def _serving(config: Path) -> "Iterator[tuple[Serving, OwnerSettings]]":
     """Open the model owner's end of services; says on stderr what is going on."""
-    import time  # noqa: PLC0415 - keeps --help quick
-
-    from fedsecure.compute.participant import open_participant  # noqa: PLC0415
-    from fedsecure.owner.jobs.serve import Serving  # noqa: PLC0415
-    from fedsecure.owner.settings import load_owner_settings  # noqa: PLC0415
-    from fedsecure.owner.store.rounds import RoundStore  # noqa: PLC0415
+    from fedsecure.owner.jobs.service_offer import open_serving  # noqa: PLC0415
     from fedsecure.terminal.screen import Console  # noqa: PLC0415
 
-    settings = load_owner_settings(config)
     with (
         Console(stderr=True).status("reading the round store") as status,
-        open_participant(config, status.update) as participant,
-        RoundStore(settings.database_url, participant.author, time.time) as store,
+        open_serving(config, status.update) as opened,
     ):
-        yield Serving(participant, store, status.update), settings
-
-
-def _clients(
-    serving: "Serving", settings: "OwnerSettings", given: list[str] | None
-) -> list[str]:
-    """Return who may ask: as typed, or as owner.toml says, or all clients."""
-    if given:
-        return sorted({name for word in given for name in word.split(",") if name})
-    if settings.serve.clients is not None:
-        return sorted(settings.serve.clients)
-    return sorted(party.name for party in serving.p.federation.clients)
+        yield opened
 
 
 def _trained(

@@ -23,9 +23,11 @@ METHODS: Final = {
 }
 
 
-def service_page(served: Served, federation: Federation, file: Path) -> RenderableType:
+def service_page(
+    served: Served, federation: Federation, file: Path, config: Path
+) -> RenderableType:
     """Return what to know of a service that is ready."""
-    return Group(*_parts(served, federation, file))
+    return Group(*_parts(served, federation, file), _ending(served, config))
 
 
 def service_json(served: Served, file: Path) -> str:
@@ -52,8 +54,8 @@ def _parts(
     served: Served, federation: Federation, file: Path
 ) -> Iterator[RenderableType]:
     offer, program = served.offer, served.model
-    source = served.run or "a model of a file"
-    yield Text.assemble((offer.name, "bold"), " answers, with ", source, no_wrap=False)
+    source = f"run {served.run}" if served.run else "a file"
+    yield Text.assemble((offer.name, "bold"), f" serves the model of {source}")
     yield _lines(
         [
             ("who may ask", f"{_names(offer.clients)}; {offer.rows:,} rows each"),
@@ -72,8 +74,16 @@ def _parts(
     if offer.rows > program.features:
         yield Text(f"\n{_warning(served)}", "yellow")
     yield Text(f"\nNext: hand {file} to {_names(offer.clients)}, who types", "bold")
-    yield Padding(Text(_command(file)), (0, 2))
-    yield Text(f"You end it with `fedsecure serve --close {offer.name}`.", "dim")
+    yield Padding(Text(_command(file)), (0, 2), expand=False)
+
+
+def _ending(served: Served, config: Path) -> RenderableType:
+    words = ["fedsecure", "serve", "--config", str(config), "--close"]
+    ends = Text(
+        f"\nIt ends before its time by\n  {shlex.join([*words, served.offer.name])}"
+    )
+    ends.stylize("dim")
+    return ends
 
 
 def _learnt(served: Served, federation: Federation) -> list[tuple[str, str]]:
@@ -93,11 +103,11 @@ def _learnt(served: Served, federation: Federation) -> list[tuple[str, str]]:
 
 
 def _warning(served: Served) -> str:
-    known = served.model.features + 1
+    features = served.model.features
     return (
-        f"{known} answers tell a client the model: a line in {served.model.features} "
-        f"dimensions is known by {known} points. Fewer --rows keep it from that, as "
-        "long as clients do not put their answers together."
+        f"After {features + 1} answers a client can compute the model, {features} "
+        "weights and a bias. Fewer --rows keep it from that, as long as clients do not "
+        "put their answers together."
     )
 
 
@@ -107,8 +117,9 @@ def _until(served: Served) -> str:
 
 
 def _command(file: Path) -> str:
-    words = ["fedsecure", "predict", "--config", "client.toml", file.name]
-    return shlex.join([*words, "patients.csv", "--output", "predictions.csv"])
+    """Return what a client types, in lines that can be copied at any width."""
+    words = shlex.join(["fedsecure", "predict", "--config", "client.toml", file.name])
+    return f"{words} \\\n    patients.csv --output predictions.csv"
 
 
 def _names(names: Sequence[str]) -> str:
@@ -121,4 +132,4 @@ def _lines(rows: Sequence[tuple[str, str]]) -> RenderableType:
     grid.add_column(overflow="fold")
     for name, value in rows:
         grid.add_row(plain(name), plain(value))
-    return Padding(grid, (0, 0, 0, 2))
+    return Padding(grid, (0, 0, 0, 2), expand=False)  # a pipe's lines have no end
