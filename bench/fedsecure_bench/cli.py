@@ -31,6 +31,7 @@ TITLES: Final = {
     "core": "The arithmetic, in one process",
     "service": "Uploads to real aggregators over TLS",
     "round": "Rounds of four agents on Flower's runtime, no training",
+    "compute": "Rows that a linear model answers unseen",
     "scale": "One round with many data owners",
 }
 
@@ -116,6 +117,21 @@ def scale(
     _report({"scale": _scale(scene, disk, quick)}, json_file)
 
 
+@app.command()
+def compute(
+    repeats: Annotated[int, typer.Option(min=1, help="Of each step.")] = 15,
+    queries: Annotated[int, typer.Option(min=10, help="To real aggregators.")] = 200,
+    disk: Disk = Path(),
+    quick: Quick = False,
+    json_file: JsonFile = None,
+) -> None:
+    """Ask linear models about encrypted and about shared rows, beside phe and CKKS.
+
+    Example: fedsecure bench compute --quick
+    """
+    _report({"compute": _compute(repeats, queries, disk, quick)}, json_file)
+
+
 @app.command("all")
 def everything(
     repeats: Annotated[int, typer.Option(min=1, help="Of what repeats.")] = 5,
@@ -123,12 +139,13 @@ def everything(
     quick: Quick = False,
     json_file: JsonFile = None,
 ) -> None:
-    """Run all four, one after the other, as docs/benchmarks.md shows them.
+    """Run all five, one after the other, as docs/benchmarks.md shows them.
 
     Example: fedsecure bench all --quick --json benchmarks.json
     """
     benches = {
         "core": _core(None, None, 2 * repeats, quick),
+        "compute": _compute(3 * repeats, 40 * repeats, disk, quick),
         "service": _service(repeats, disk, quick),
         "round": _round(None, 3, repeats, True, quick),
         "scale": _scale(None, disk, quick),
@@ -159,6 +176,12 @@ def _round(
     part = _part("rounds.whole_rounds")
     effort = part.Effort(2 if quick else rounds, 1 if quick else turns, stock)
     return lambda progress: part.run(dimension or part.SIZES, effort, progress)
+
+
+def _compute(repeats: int, queries: int, disk: Path, quick: bool) -> Bench:
+    part = _part("compute.private_rows")
+    effort = (3, 20) if quick else (repeats, queries)
+    return lambda progress: part.run(*effort, disk, progress)
 
 
 def _scale(scene: tuple[int, int, bool] | None, disk: Path, quick: bool) -> Bench:

@@ -55,7 +55,7 @@ class Peer:
 
 def fedavg() -> Peer:
     """Load Flower's aggregation."""
-    flwr = _load("flwr.app", FEDAVG, OWNER)
+    flwr = load_peer("flwr.app", FEDAVG, OWNER)
     utils = import_module("flwr.serverapp.strategy.strategy_utils")
 
     def steps(size: int) -> list[Step]:
@@ -80,7 +80,7 @@ def fedavg() -> Peer:
 
 def secagg() -> Peer:
     """Load the arithmetic of Flower's SecAgg+."""
-    arithmetic = _load("fedsecure_bench.rounds.secagg", "SecAgg+", OWNER)
+    arithmetic = load_peer("fedsecure_bench.rounds.secagg", "SecAgg+", OWNER)
 
     def steps(size: int) -> list[Step]:
         update = np.random.default_rng(0).random(size, np.float32)
@@ -92,9 +92,7 @@ def secagg() -> Peer:
 
 def ckks() -> Peer:
     """Load TenSEAL, with the parameters that NVFlare documents as its defaults."""
-    if "tensorflow" in sys.modules:  # two copies of protobuf: it crashes
-        raise Absent("CKKS: TenSEAL cannot run in a process that loaded TensorFlow")
-    tenseal = _load("tenseal", "CKKS", EXTRA)
+    tenseal = load_tenseal()
     context = tenseal.context(
         tenseal.SCHEME_TYPE.CKKS,
         poly_modulus_degree=8192,
@@ -124,10 +122,21 @@ def ckks() -> Peer:
     return Peer(10**6, 10**6, steps)
 
 
+def load_tenseal() -> Any:
+    """Import TenSEAL.
+
+    Raises:
+        Absent: It is not installed, or cannot run beside what this process loaded.
+    """
+    if "tensorflow" in sys.modules:  # two copies of protobuf: it crashes
+        raise Absent("CKKS: TenSEAL cannot run in a process that loaded TensorFlow")
+    return load_peer("tenseal", "CKKS", EXTRA)
+
+
 def paillier() -> Peer:
     """Load phe; with gmpy2, without which it would be slower yet."""
-    _load("gmpy2", "Paillier", EXTRA)
-    phe = _load("phe.paillier", "Paillier", EXTRA)
+    load_peer("gmpy2", "Paillier", EXTRA)
+    phe = load_peer("phe.paillier", "Paillier", EXTRA)
     public, _private = phe.generate_paillier_keypair(n_length=PAILLIER_BITS)
 
     def steps(_size: int) -> list[Step]:
@@ -155,7 +164,12 @@ PEERS: Final[Sequence[Callable[[], Peer]]] = (fedavg, secagg, ckks, paillier)
 PARTS: Final[Mapping[str, int]] = {"CKKS": CKKS_PART, "Paillier": PAILLIER_PART}
 
 
-def _load(module: str, name: str, remedy: str) -> Any:
+def load_peer(module: str, name: str, remedy: str) -> Any:
+    """Import a peer.
+
+    Raises:
+        Absent: It is not installed; says what to type.
+    """
     try:
         return import_module(module)
     except ImportError as error:

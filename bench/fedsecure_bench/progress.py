@@ -71,9 +71,9 @@ def table(title: str, results: Sequence[Result]) -> Table:
     shown.add_column("", no_wrap=True)
     for name in ("spread", "ratio"):
         shown.add_column(name, justify="right", no_wrap=True)
-    for (size, width), lines in groupby(results, lambda one: (one.d, one.threads)):
+    for common, lines in groupby(results, lambda one: (one.d, one.threads, one.bench)):
         shown.add_section()
-        shown.add_row(Text(headline(size, width), style="bold"))
+        shown.add_row(Text(headline(*common), style="bold"))
         for line in lines:
             shown.add_row(*_cells(line))
     return shown
@@ -88,8 +88,10 @@ def _cells(line: Result) -> Sequence[Text | str]:
     return step, number(line.median), line.unit, spread, ratio
 
 
-def headline(size: int, width: int) -> str:
-    """Return what lines of one size and width have in common."""
+def headline(size: int, width: int, bench: str = "") -> str:
+    """Return what lines of one bench, size and width have in common."""
+    if bench == "compute":
+        return f"{size:,} features, {width} row" + "s" * (width > 1)
     return f"{size:,} parameters, {width} at once"
 
 

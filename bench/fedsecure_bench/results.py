@@ -23,10 +23,10 @@ class Result:
     """One line of a bench.
 
     Args:
-        bench: "core", "service", "round" or "scale".
+        bench: "core", "service", "round", "compute" or "scale".
         step: What was measured.
-        d: Parameters of one update.
-        threads: At work at once, or uploads at once.
+        d: Parameters of one update; numbers of a row.
+        threads: At work at once, or uploads at once; rows of one query.
         unit: Of `median`.
         median: Of the repeats.
         spread: How far apart the middle half of the repeats lies, by the median.

@@ -128,15 +128,18 @@ class Many:
 
 
 @contextmanager
-def many(number: int, disk: Path | None = None) -> Iterator[Many]:
+def many(
+    number: int, disk: Path | None = None, clients: Sequence[str] = ()
+) -> Iterator[Many]:
     """Make a federation of so many data owners; deleted at the end.
 
     Args:
         number: Of data owners.
         disk: Where everything is put; in memory if nothing is said.
+        clients: Names of clients; if there are any, aggregators compute for them.
     """
     with in_memory(disk) as folder:
-        yield _make(folder, number)
+        yield _make(folder, number, clients)
 
 
 @contextmanager
@@ -222,10 +225,11 @@ def trust(everybody: Many) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=everybody.authority)
 
 
-def _make(folder: Path, number: int) -> Many:
+def _make(folder: Path, number: int, clients: Sequence[str]) -> Many:
     names = [f"site{place:05d}" for place in range(number)]
     keys = {
-        name: Ed25519PrivateKey.generate() for name in (OWNER, *AGGREGATORS, *names)
+        name: Ed25519PrivateKey.generate()
+        for name in (OWNER, *AGGREGATORS, *names, *clients)
     }
     ports = dict(zip(AGGREGATORS, free_ports(len(AGGREGATORS)), strict=True))
 
@@ -242,6 +246,7 @@ def _make(folder: Path, number: int) -> Many:
         "data_owners": [
             party(name, flower_key=f"ecdsa-sha2-nistp384 {name}") for name in names
         ],
+        "clients": [party(name) for name in clients],
     }
     federation = Federation.model_validate(content)
     authority = Authority.create("bench", datetime.now(UTC), LIFETIME)
@@ -253,11 +258,13 @@ def _make(folder: Path, number: int) -> Many:
         (home / FEDERATION).write_text(tomli_w.dumps(content), encoding="utf-8")
         save_accepted(home / ACCEPTED, Membership.of(federation, name, None))
         save_signing_key(home / "signing.pem", keys[name])
-        _configure(home, name, port, authority)
+        _configure(home, name, port, authority, computes=bool(clients))
     return Many(folder, keys, federation, trusted)
 
 
-def _configure(home: Path, name: str, port: int, authority: Authority) -> None:
+def _configure(
+    home: Path, name: str, port: int, authority: Authority, *, computes: bool
+) -> None:
     certified = authority.certify([HOST], datetime.now(UTC), LIFETIME)
     (home / "tls.pem").write_bytes(certified.certificate)
     (home / "tls.key").write_bytes(certified.key)
@@ -268,6 +275,7 @@ def _configure(home: Path, name: str, port: int, authority: Authority) -> None:
         "listen": f"{HOST}:{port}",
         "tls": {"certificate": "tls.pem", "key": "tls.key"},
         "policy": POLICY,
+        "compute": {"enabled": computes},
     }
     (home / "aggregator.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from fedsecure_bench.compute import service as private_service
 from fedsecure_bench.progress import Progress
 from fedsecure_bench.results import Result
 from fedsecure_bench.rounds import round_kinds, whole_rounds
@@ -36,6 +37,23 @@ def test_uploads_to_one_and_two_servers(tmp_path: Path, told: Progress) -> None:
     compared = {line.ratio_to for line in results if line.step == cpu}
     assert compared == {f"{way}: {service.CPU}" for way in ways}
     assert found[service.TO_MEAN].median > 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_clinic_asks_two_real_aggregators(tmp_path: Path) -> None:
+    asked: list[str] = []
+    other = ["other"]
+
+    def step() -> None:
+        asked.append("one")
+
+    found = private_service.waits(2, 10, tmp_path, lambda: other.append("one"), step)
+    assert 0 < found.middle <= found.slow
+    assert found.by_other is not None
+    assert found.by_other > 0
+    assert found.clinic > 0
+    assert len(other) == 1 + private_service.BLOCKS
+    assert len(asked) == 10 + private_service.BLOCKS
     assert not list(tmp_path.iterdir())
 
 

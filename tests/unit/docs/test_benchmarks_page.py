@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fedsecure_bench import core
+from fedsecure_bench.compute import private_rows
 from fedsecure_bench.results import Result, load
 from fedsecure_bench.rounds import whole_rounds
 from fedsecure_bench.rounds.model import NODES
@@ -31,6 +32,7 @@ def test_a_bench_that_is_in_the_report_has_measured_all_its_targets() -> None:
         service.NAME: (benchmarks.service_targets,),
         whole_rounds.NAME: (benchmarks.round_targets,),
         scale.NAME: (benchmarks.scale_targets,),
+        private_rows.NAME: (benchmarks.compute_targets,),
     }
     assert core.NAME in there
     assert there <= set(of_benches)
