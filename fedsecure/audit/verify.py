@@ -176,7 +176,7 @@ def _look(
 
 
 def _newer(owner: Walked) -> Newer:
-    """Return the rounds that went on since the model owner's store was read."""
+    """Return rounds and jobs that went on since the model owner's store was read."""
     if not owner.source.whole:
         return Newer()
     last = owner.source.connection.exec_driver_sql("SELECT max(entry) FROM events")
@@ -184,6 +184,8 @@ def _newer(owner: Walked) -> Newer:
     with snapshot(owner.source.place, owners.KIND) as now:
         proposed = text("SELECT spec_digest FROM rounds WHERE entry > :known")
         specs = set(now.execute(proposed, {"known": known}).scalars())
+        served = text("SELECT spec_digest FROM jobs WHERE entry > :known")
+        specs |= set(now.execute(served, {"known": known}).scalars())
         grown = (
             now.exec_driver_sql("SELECT max(entry) FROM events").scalar() or 0
         ) > known

@@ -17,6 +17,8 @@ Of each stored report, for reports stand in no entry before their round is opene
     (9) its receipt's place in the ledger is the one in the receipt, if it was opened,
         and at least between the grant and the end;
     (10) a report that was lost had been stored, and is in no opened set.
+
+What stands in entries about jobs is checked by `jobs.audit`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +36,8 @@ from fedsecure.protocol.signing import set_digest
 from fedsecure.protocol.statements import Event, Opening, ReportHeader, RoundSpec, Void
 from fedsecure_aggregator.rules.budgets import StudyBudget
 from fedsecure_aggregator.storage import charges
+from fedsecure_aggregator.storage.jobs import audit as jobs
+from fedsecure_aggregator.storage.jobs.projection import JobEvent
 from fedsecure_aggregator.storage.projection import EventKind, project, spec_of
 from fedsecure_aggregator.storage.store import MIGRATIONS
 from fedsecure_aggregator.storage.tables import Base, EventRow, ReportRow
@@ -48,6 +52,8 @@ def read(session: Session, event: Event, keys: Federations) -> Iterator[Evidence
     reader = _READERS.get(event.kind)
     if reader is not None:
         yield from reader(event, keys)
+    if event.kind in set(JobEvent):
+        yield from jobs.read(session, event, keys)
     if event.kind == EventKind.RESTORED:
         _require_used_up(session, event)
 

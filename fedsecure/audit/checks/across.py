@@ -90,7 +90,7 @@ def compare(
                     "owner, who got no mean: its number is burnt"
                 )
         with attached({"a": owner, "b": x}) as connection:
-            jobs.compare_holder(connection, x, report)
+            jobs.compare_holder(connection, x, report, newer.excuses)
     for holder in aggregators:
         for x in aggregators:
             with attached({"h": holder, "x": x}) as connection:
