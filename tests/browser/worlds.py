@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from fedsecure.console.start import Parts
+from fedsecure.owner.store.rounds import RoundStore
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.console.start import parts_of
@@ -13,8 +14,9 @@ from fedsecure_aggregator.rounds import recovery
 from fedsecure_aggregator.rules.policy import Policy
 from tests.browser import stores
 from tests.browser.serving import owner
+from tests.protocol.audit import job_story
 from tests.unit.aggregator.conftest import start
-from tests.unit.aggregator.world import HOSPITALS, Clock, World
+from tests.unit.aggregator.world import HOSPITALS, OWNER, Clock, World
 
 RUN: Final = "/runs/heart-1"
 
@@ -87,6 +89,24 @@ def aggregator(folder: Path) -> Iterator[Parts]:
 
 
 @contextmanager
+def computing(folder: Path) -> Iterator[Parts]:
+    """An aggregator that computed a sum, and whose clients ask a service."""
+    with job_story.pair(folder) as both:
+        place = f"sqlite:///{folder / 'rounds.db'}"
+        with RoundStore(place, both.world.author(OWNER), both.clock) as store:
+            job_story.tell(both, store)
+        north = both.north.server
+        settings = AggregatorSettings.model_construct(
+            name="north",
+            data=north.folder,
+            database=None,
+            policy=Policy(),
+            compute=both.north.jobs.policy,
+        )
+        yield parts_of(settings, Federations([both.world.federation]), both.clock)
+
+
+@contextmanager
 def idle(folder: Path) -> Iterator[Parts]:
     """An aggregator that nobody asked yet."""
     world, clock = World(), Clock()
@@ -109,5 +129,6 @@ WORLDS: Final = {
     "forty": (forty, ("/", RUN, ROUNDS[1], f"{RUN}/rounds/13")),
     "thousand": (thousand, ("/", RUN, f"{RUN}?page=20")),
     "aggregator": (aggregator, ("/", "first of the list", "/audit")),
-    "idle": (idle, ("/",)),
+    "computing": (computing, ("/jobs", "first of the list")),
+    "idle": (idle, ("/", "/jobs")),
 }

@@ -15,6 +15,7 @@ from fedsecure.membership import versions
 from fedsecure.protocol.federation_versions import Federations
 from fedsecure.storage import database
 from fedsecure_aggregator.config import AggregatorSettings
+from fedsecure_aggregator.console.job_routes import JobRoutes
 from fedsecure_aggregator.console.reading import entries, mark, open_aggregator_store
 from fedsecure_aggregator.console.routes import Routes
 from fedsecure_aggregator.storage.audit import KIND
@@ -66,13 +67,14 @@ def parts_of(
             "role": "aggregator",
             "party": settings.name,
             "store": shown,
-            "pages": [("/", "Rounds"), ("/audit", "Audit")],
+            "pages": [("/", "Rounds"), ("/jobs", "Jobs"), ("/audit", "Audit")],
             "also": ALONE,
         },
         mark=lambda: asked(mark),
         entries=lambda: int(asked(lambda session: str(entries(session)))),
         routers=lambda console: [
             Routes(console, store, settings.policy).router(),
+            JobRoutes(console, store, settings.compute).router(),
         ],
         audits=Audits(audit, (shown,), clock),
     )
