@@ -25,6 +25,7 @@ from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Receipt
 from fedsecure.protocol.stored_statements import stored
 from fedsecure.system import private_files
+from fedsecure.system.crash_points import Point, crash_point
 
 DIGEST: Final = 64  # hex digits: the name of a job's folder
 Sealed = Mapping[str, tuple[Signed[JobInput], bytes]]  # by aggregator
@@ -63,6 +64,7 @@ class JobFolder:
         if key is not None:
             private_files.write_private(home / "key", key.to_bytes())
         write_public(home / "spec", spec.token.encode())
+        crash_point(Point.JOB_RECORDED)
 
     def save(self, handout: Handout) -> None:
         """Keep a job's handout, once it was granted.

@@ -34,6 +34,7 @@ from fedsecure.protocol.jobs.parts import InputKind, Method
 from fedsecure.protocol.jobs.statements import JobInput
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import Receipt
+from fedsecure.system.crash_points import Point, crash_point
 from fedsecure.transport.job_server import JobServer
 
 MASK: Final = sharing.RAND_BYTES
@@ -76,6 +77,7 @@ def contribute(
         words = encoded(handout, name, values, value)  # (5)
         shared_id = input_id or p.rand(INPUT_ID_BYTES)
         files.store(_sealed(p, handout, name, words, shared_id))  # (6)
+        crash_point(Point.INPUT_STORED)
     return _send(p, files)
 
 

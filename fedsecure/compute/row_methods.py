@@ -10,15 +10,18 @@ from typing import Final, Protocol
 from fedsecure.compute.handout import Handout
 from fedsecure.compute.inputs import plaintexts
 from fedsecure.compute.participant import Participant
+from fedsecure.core.homomorphic import keys, queries
 from fedsecure.core.layout import Buffer
+from fedsecure.core.mask import SEED_BYTES
 from fedsecure.core.mpc import ring, sharing
 from fedsecure.core.mpc.evaluate import open_outputs
 from fedsecure.core.mpc.plan import plan
 from fedsecure.core.mpc.program import LOGITS, Linear
 from fedsecure.core.mpc.sharing import QUERY, InputContext
-from fedsecure.protocol.jobs.parts import InputKind
+from fedsecure.protocol.jobs.parts import InputKind, Method
 
 BATCH: Final = 1000  # rows of one query
+MOST_POWERS: Final = 2**13  # of ciphertexts: some seconds at each aggregator
 
 Hidden = tuple[tuple[InputKind, bytes], tuple[InputKind, bytes]]
 """What the first aggregator of the pair gets, and what the second."""
@@ -83,6 +86,48 @@ class Shares:
         return open_outputs(plan(self._program, rows), *words)[LOGITS]
 
 
+class Paillier:
+    """Rows are encrypted under a key of this process; weights are shared.
+
+    Guarantee: both aggregators together learn nothing of a row.
+    """
+
+    def __init__(self, p: Participant, program: Linear) -> None:
+        self._p, self._program = p, program
+        self._key: Final = keys.generate(keys.DEFAULT_BITS, p.rand(SEED_BYTES))
+        self.key_bits: Final = self._key.n.bit_length()
+        powers = MOST_POWERS // (program.features * program.outputs)
+        self.batch: Final = max(1, min(BATCH, powers))
+
+    def hide(self, words: ring.Words, _query_id: bytes) -> Hidden:
+        """Encrypt rows: shape (rows, features), uint64. Both get the same."""
+        content = queries.encrypt(self._key, words, self._p.rand(SEED_BYTES))
+        one = InputKind.CIPHERTEXTS, content
+        return one, one
+
+    def answer_bytes(self, rows: int) -> int:
+        """Return the bytes of one aggregator's ciphertexts."""
+        return queries.answer_bytes(self.key_bits, rows, self._program.outputs)
+
+    def logits(self, answers: Sequence[Buffer], rows: int) -> ring.Numbers:
+        """Decrypt both answers and add them up: shape (rows, outputs), float64.
+
+        Raises:
+            PeerError: FS-725 for a logit that the program cannot give, FS-731.
+        """
+        shape = rows, self._program.outputs
+        words = [
+            queries.decrypt(self._key, answer, shape).reshape(-1) for answer in answers
+        ]
+        return open_outputs(plan(self._program, rows), *words)[LOGITS]
+
+
 def row_method(p: Participant, handout: Handout, program: Linear) -> RowMethod:
-    """Return how a service's clients hide their rows."""
+    """Return how a service's clients hide their rows.
+
+    Raises:
+        OperatorError: FS-563 when rows cannot be encrypted here.
+    """
+    if handout.spec.statement.method is Method.PAILLIER:
+        return Paillier(p, program)
     return Shares(p, handout, program)

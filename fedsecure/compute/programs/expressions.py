@@ -26,7 +26,7 @@ from fedsecure.errors import OperatorError
 
 FRACTION_BITS: Final = 16
 BOUND: Final = 1024.0  # of a secret number, where nothing else is said
-ROOM: Final = 56  # bits of a product's largest word that a factor may fill
+ROOM: Final = 59  # bits of a product's largest word that a factor may fill
 MOST_BITS: Final = 48  # of a public number
 
 Logical: TypeAlias = tuple[int, ...]  # the shape as numpy has it, at most 2 axes

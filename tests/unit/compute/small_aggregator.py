@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
-import numpy as np
 
 from fedsecure.core.mpc import evaluate, ring, zero_sharing
 from fedsecure.core.mpc.program import Linear
@@ -94,6 +93,7 @@ class SmallAggregator(httpx.BaseTransport):
     jobs: dict[str, Job] = field(default_factory=dict)
     lies: Lies = field(default_factory=Lies)
     asked: list[tuple[str, bytes]] = field(default_factory=list)
+    away: bool = False
 
     @property
     def federation(self) -> Federation:
@@ -104,13 +104,15 @@ class SmallAggregator(httpx.BaseTransport):
         return self.author.name == self.federation.pair[0].name
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if self.away:
+            raise httpx.ConnectError("refused", request=request)
         body = request.read()
         _, _, _, spec, *rest = request.url.path.split("/")
         self.asked.append((request.url.path, body))
         what = f"{request.method} {rest[0] if rest else ''}".strip()
         try:
-            answer = _ROUTES[what](self, spec, body, request)
-        except _Refused as refusal:
+            answer = getattr(self, ROUTES[what])(spec, body, request)
+        except Refused as refusal:
             content = {"code": refusal.code, "detail": refusal.detail}
             return httpx.Response(refusal.status, json=content)
         return httpx.Response(200, content=self.lies.answer(answer))
@@ -171,7 +173,7 @@ class SmallAggregator(httpx.BaseTransport):
         header = signing.verify(token, JobInput, self.federation).statement
         held = job.inputs.get(header.name)
         if held is not None and held[2] != signing.digest_of(token):
-            raise _Refused(409, "FS-320", "another input is stored")
+            raise Refused(409, "FS-320", "another input is stored")
         value = plan_of(job.spec.statement.program).inputs[header.name]
         info = seal_info.input_info(
             self._digests(digest),
@@ -200,7 +202,7 @@ class SmallAggregator(httpx.BaseTransport):
         job, (token, payload) = self.jobs[digest], _unframed(body)
         header = signing.verify(token, JobQuery, self.federation).statement
         if not header.query > job.queries.get(header.client, 0):
-            raise _Refused(409, "FS-320", f"query {header.query} is not above the last")
+            raise Refused(409, "FS-320", f"query {header.query} is not above the last")
         info = seal_info.query_info(
             self._digests(digest),
             header.client,
@@ -282,13 +284,12 @@ class SmallAggregator(httpx.BaseTransport):
         more: list[WentIn],
     ) -> bytes:
         job, (client, query, key) = self.jobs[digest], asked
+        words = self.lies.words(words.reshape(-1))
         context = zero_sharing.AnswerContext(bytes.fromhex(digest), client or "", query)
         # Both derive the same zeros, here of the spec alone: these are no secret.
         keys = (bytes.fromhex(digest), bytes(32))
         zeros = zero_sharing.zero_words(keys, context, words.size)
-        fresh = zero_sharing.refreshed(
-            self.lies.words(words.reshape(-1)), zeros, first=self.first
-        )
+        fresh = zero_sharing.refreshed(words, zeros, first=self.first)
         used = [
             WentIn(one.name, one.owner, one.input_id, one.plain)
             for one, _, _ in job.inputs.values()
@@ -343,21 +344,21 @@ class SmallAggregator(httpx.BaseTransport):
 
 
 @dataclass
-class _Refused(Exception):  # noqa: N818 - an answer, not a failure
+class Refused(Exception):  # noqa: N818 - an answer, not a failure
     status: int
     code: str
     detail: str
 
 
-_ROUTES: Final[dict[str, Callable[..., bytes]]] = {
-    "PUT": SmallAggregator.put_spec,
-    "POST start": SmallAggregator.start,
-    "PUT channel": SmallAggregator.put_channel,
-    "PUT inputs": SmallAggregator.put_input,
-    "POST queries": SmallAggregator.query,
-    "GET": SmallAggregator.standing,
-    "GET output": SmallAggregator.output,
-    "POST void": SmallAggregator.give_up,
+ROUTES: Final = {
+    "PUT": "put_spec",
+    "POST start": "start",
+    "PUT channel": "put_channel",
+    "PUT inputs": "put_input",
+    "POST queries": "query",
+    "GET": "standing",
+    "GET output": "output",
+    "POST void": "give_up",
 }
 
 
@@ -371,7 +372,3 @@ def _opened(key: SealingKey, info: seal_info.SealInfo, payload: bytes) -> bytes:
     plain = bytearray(len(payload) - SEALED_KEY_BYTES - TAG_BYTES)
     seal.open_sealed(key, info, payload, len(payload), memoryview(plain))
     return bytes(plain)
-
-
-def words_of(numbers: Any) -> ring.Words:
-    return np.asarray(numbers, np.uint64)
