@@ -51,11 +51,15 @@ from fedsecure.transport.aggregator_client import AggregatorClient
 from fedsecure.transport.retries import Patience
 from fedsecure_aggregator.http.app import create_app
 from fedsecure_aggregator.http.worker import Worker
+from fedsecure_aggregator.jobs import recovery as jobs_recovery
+from fedsecure_aggregator.jobs.context import JobContext
 from fedsecure_aggregator.rounds import recovery
 from fedsecure_aggregator.rounds.accumulator import Accumulator
 from fedsecure_aggregator.rounds.context import Context
+from fedsecure_aggregator.rules.compute_policy import ComputePolicy
 from fedsecure_aggregator.rules.policy import Policy as AggregatorPolicy
 from fedsecure_aggregator.storage.folder_spool import open_spool
+from fedsecure_aggregator.storage.jobs.folder_spool import FolderJobSpool
 from fedsecure_aggregator.storage.store import open_store
 from fedsecure_clients.agent.settling import Settling
 from fedsecure_clients.consent.checks import Consent
@@ -182,10 +186,12 @@ class Server:
             versions=self.versions,
         )
         self.running.callback(context.store.close)
+        jobs = JobContext(context, ComputePolicy(enabled=True), FolderJobSpool(spool))
         recovery.recover(context)
+        jobs_recovery.recover(jobs)
         worker = Worker()
         self.running.callback(worker.stop)
-        self.wire.connect(create_app(context, worker))
+        self.wire.connect(create_app(context, worker, jobs=jobs))
 
     def stop(self) -> None:
         self.wire.connect(None)
