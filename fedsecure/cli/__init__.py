@@ -33,10 +33,13 @@ STOPPED: Final = 130  # what shells expect of a command that Ctrl-C ended
 COMMANDS: Final = (
     *("keygen", "init", "join", "federation", "renew-tls", "doctor"),
     *("train", "study", "statistics", "privacy", "rounds", "audit", "console"),
-    *("serve", "store", "demo"),
+    *("serve", "job", "store", "demo"),
     "explain",
 )
-ROOMS: Final = {"serve": "jobs"}  # commands whose modules lie in a room of this package
+ROOMS: Final = {
+    "serve": "jobs",
+    "job": "jobs",
+}  # commands whose modules lie in a room of this package
 
 app = typer.Typer(
     name="fedsecure",

@@ -32,6 +32,9 @@ STYLES: Final = {
     "not reported": "yellow",
     "no receipt": "yellow",
     "lost": "red",
+    "held": "green",
+    "missing": "yellow",
+    "away": "yellow",
 }
 
 
