@@ -21,7 +21,7 @@ from fedsecure.errors import PeerError
 
 DEFAULT_BITS: Final = 3072
 SMALLEST_BITS: Final = 2048
-LARGEST_BITS: Final = 8192
+LARGEST_BITS: Final = 4096
 
 _STEP: Final = 64  # bits: keys' lengths are multiples of it
 _COFACTOR_BITS: Final = 20  # of a, in p = 2 a p' + 1
