@@ -324,6 +324,13 @@ class JobWorld(World):
     def words_in(
         self, job: Job, key: SealingKey, receiver: str, answer: bytes, size: int
     ) -> tuple[JobOutput, ring.Words]:
+        """Open an output of words as its receiver does, checking its header."""
+        header, plain = self.bytes_in(job, key, receiver, answer, size * 8)
+        return header, ring.from_bytes(plain, (1, size))[0]
+
+    def bytes_in(
+        self, job: Job, key: SealingKey, receiver: str, answer: bytes, size: int
+    ) -> tuple[JobOutput, bytearray]:
         """Open an output as its receiver does, checking its header."""
         length = int.from_bytes(answer[:4])
         token, payload = answer[4 : 4 + length].decode(), answer[4 + length :]
@@ -336,9 +343,9 @@ class JobWorld(World):
             header.query,
             bytes.fromhex(header.inputs),
         )
-        plain = bytearray(size * 8)
+        plain = bytearray(size)
         seal.open_sealed(key, info, payload, header.length, memoryview(plain))
-        return header, ring.from_bytes(plain, (1, size))[0]
+        return header, plain
 
     def opened(
         self, job: Job, answers: Mapping[str, bytes], went_in: Sequence[WentIn]
