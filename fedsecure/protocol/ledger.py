@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Integer, String, Text, literal_column, select
+from sqlalchemy import Integer, String, Text, insert, literal_column, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fedsecure.errors import OperatorError, PeerError
@@ -125,12 +125,15 @@ class Ledger:
         payload = self.author.sign(event).token
         event = Event.model_validate_json(canonical(event))  # as an audit will read it
         link = chain(before.hash, payload)
-        session.add(
-            self.table(
-                entry=event.entry, hash=link, kind=kind, at=event.at, payload=payload
-            )
-        )
-        session.flush()
+        # Of the table, not of the class: no row of it is ever changed.
+        values = {
+            "entry": event.entry,
+            "hash": link,
+            "kind": kind,
+            "at": event.at,
+            "payload": payload,
+        }
+        session.execute(insert(self.table.__table__), values)
         self.project(session, event)
         self._own = link
         return _noted(session, LedgerHead(entries=event.entry, hash=link))

@@ -9,13 +9,14 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from fedsecure.core.mpc.plan import Plan, plan
 from fedsecure.core.mpc.program import MODEL, Linear, Program
 from fedsecure.core.mpc.ranges import Value
+from fedsecure.core.mpc.ring import Words
 from fedsecure.core.sealing.sealing_key import SealingKey
 from fedsecure.errors import PeerError
 from fedsecure.protocol.jobs.digests import WentIn
@@ -130,23 +131,16 @@ class JobCache:
 
 
 @dataclass(slots=True)
-class Service:
-    """A service that answers.
+class Counts:
+    """How far a service is.
+
+    One for each service, as long as it lives: two who count apart could together pass
+    a limit.
 
     Args:
-        job: Its spec and plan.
-        key: Rows are sealed to it.
-        channel_keys: Of both aggregators, in the order of the pair.
-        model: What its method computes with: words, or this aggregator's share.
-        went_in: The inputs that every answer is made from.
         answered: Queries so far, of all clients; the worker's thread counts them.
     """
 
-    job: KnownJob
-    key: SealingKey = field(repr=False)
-    channel_keys: tuple[bytes, bytes] = field(repr=False)
-    model: Any = field(repr=False)
-    went_in: Sequence[WentIn]
     answered: int
     _progress: dict[str, Progress] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock, repr=False)
@@ -162,11 +156,33 @@ class Service:
             self._progress[client] = max(known, progress)
 
 
+@dataclass(slots=True)
+class Service:
+    """A service that answers.
+
+    Args:
+        job: Its spec and plan.
+        key: Rows are sealed to it.
+        channel_keys: Of both aggregators, in the order of the pair.
+        model: What its method computes with: words, or this aggregator's share.
+        went_in: The inputs that every answer is made from.
+        counts: How far it is.
+    """
+
+    job: KnownJob
+    key: SealingKey = field(repr=False)
+    channel_keys: tuple[bytes, bytes] = field(repr=False)
+    model: Words = field(repr=False)
+    went_in: Sequence[WentIn]
+    counts: Counts
+
+
 class ServiceCache:
     """The services that were asked last; for all threads."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Service] = OrderedDict()
+        self._counts: dict[str, Counts] = {}
         self._lock = Lock()
 
     def known(self, digest: str) -> Service | None:
@@ -178,8 +194,10 @@ class ServiceCache:
 
     def keep(self, service: Service) -> Service:
         """Keep a service that was read; return the one that is kept already, if so."""
+        digest = service.job.digest
         with self._lock:
-            kept = self._kept.setdefault(service.job.digest, service)
+            service.counts = self._counts.setdefault(digest, service.counts)
+            kept = self._kept.setdefault(digest, service)
             while len(self._kept) > MOST_SERVICES:
                 self._kept.popitem(last=False)
             return kept
@@ -188,3 +206,4 @@ class ServiceCache:
         """Drop a service that is over, with its keys."""
         with self._lock:
             self._kept.pop(digest, None)
+            self._counts.pop(digest, None)

@@ -135,7 +135,7 @@ def is_new(context: JobContext, asked: ExpectedQuery) -> bool | None:
         PeerError: FS-398, FS-443, FS-445.
         RoundStateError: FS-392.
     """
-    known = asked.service.progress(asked.header.statement.client)
+    known = asked.service.counts.progress(asked.header.statement.client)
     if known is None:
         return None
     if not asked.header.statement.query > known.query:
@@ -154,7 +154,7 @@ def find_answer(context: JobContext, asked: ExpectedQuery) -> Answer | None:
     said = asked.header.statement
     with context.server.store.reading("find query") as session:
         known = reading.progress(session, said.spec, said.client)
-        asked.service.note(said.client, known)
+        asked.service.counts.note(said.client, known)
         if not said.query > known.query:
             return _answered(context, session, asked)
     _require_allowed(context, asked, known)
@@ -192,7 +192,8 @@ def commit(context: JobContext, asked: ExpectedQuery, computed: Computed) -> Ans
     said = asked.header.statement
 
     def work(session: Session) -> tuple[Answer | None, Progress, LedgerHead | None]:
-        known = reading.progress(session, said.spec, said.client)
+        # Only this thread moves it on, so memory knows as well as the store does.
+        known = asked.service.counts.progress(said.client) or Progress()
         if not said.query > known.query:
             return _answered(context, session, asked), known, None
         _require_allowed(context, asked, known)
@@ -200,11 +201,11 @@ def commit(context: JobContext, asked: ExpectedQuery, computed: Computed) -> Ans
         return None, now, _append(context, session, asked, computed, now)
 
     answer, now, head = context.change("answer query", work)
-    asked.service.note(said.client, now)
+    asked.service.counts.note(said.client, now)
     crash_point(Point.QUERY_COMMITTED)
     if answer is not None or head is None:
         return answer or _gone(said)
-    asked.service.answered += 1
+    asked.service.counts.answered += 1
     made = computed.sealed.length, computed.sealed.digest.hex()
     token = output_token(context, said.spec, computed.about, made, head)
     return Answer(token, computed.content)
@@ -282,7 +283,7 @@ def _require_allowed(
             "FS-398",
             f"{known.rows} were answered, {said.rows} are asked, {spec.rows} allowed",
         )
-    compute_policy.require_one_more_query(asked.service.answered, context.policy)
+    compute_policy.require_one_more_query(asked.service.counts.answered, context.policy)
 
 
 def _plaintext_bytes(service: Service, said: JobQuery) -> int:

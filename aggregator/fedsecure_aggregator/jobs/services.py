@@ -18,7 +18,7 @@ from fedsecure.protocol.jobs.parts import InputKind, Method
 from fedsecure.protocol.jobs.statements import JobQuery
 from fedsecure_aggregator.jobs import paillier
 from fedsecure_aggregator.jobs.context import JobContext
-from fedsecure_aggregator.jobs.known_jobs import KnownJob, Service, linear
+from fedsecure_aggregator.jobs.known_jobs import Counts, KnownJob, Service, linear
 from fedsecure_aggregator.jobs.running import input_words, material
 from fedsecure_aggregator.rules.job_states import (
     JobStep,
@@ -59,7 +59,7 @@ def find(context: JobContext, digest: str) -> Service:
             channel_keys=found.channel_keys,
             model=input_words(context, found.job, found.rows[MODEL]),
             went_in=found.went_in,
-            answered=answered,
+            counts=Counts(answered),
         )
     )
 
