@@ -27,6 +27,7 @@ from fedsecure.storage import database, revisions, sql_failures
 from fedsecure.system.durability import sync
 from fedsecure_aggregator.config import AggregatorSettings
 from fedsecure_aggregator.storage.disk import disk
+from fedsecure_aggregator.storage.jobs.tables import Unrecorded
 from fedsecure_aggregator.storage.store import MIGRATIONS
 from fedsecure_aggregator.storage.tables import Base
 
@@ -152,9 +153,11 @@ def failing(name: str) -> Iterator[None]:
 
 
 def _as_they_are(connection: Connection) -> MetaData:
-    """Return the tables of a store: columns and keys, in types of any database."""
+    """Return a store's tables: columns and keys, in types of any database."""
     found, plain = MetaData(), MetaData()
-    found.reflect(connection)
+    # Sealed answers are no part of the record, and end with their service.
+    beside = set(Unrecorded.metadata.tables)
+    found.reflect(connection, only=lambda name, _: name not in beside)
     for table in found.sorted_tables:
         Table(
             table.name,

@@ -5,6 +5,7 @@ from pathlib import Path
 from shlex import quote
 from urllib.parse import urlsplit
 
+from fedsecure.core.homomorphic import gmp
 from fedsecure.doctor import own_machine
 from fedsecure.doctor.findings import Check, SkippedError, WaitsError
 from fedsecure.doctor.server_probe import Need, aggregator_server
@@ -33,6 +34,7 @@ def checks(config: Path, _schema: Path | None) -> Iterator[Check]:
     yield Check("spool", lambda: _spool(settings), lambda _: _spool_fix(settings))
     yield own_machine.store_check("database", settings.store, MIGRATIONS, "FS-525")
     yield Check("ledger", lambda: _ledger(settings))
+    yield Check("jobs", lambda: _jobs(settings))
     yield from tls_checks(_tls(settings), config, utc_now)
     yield Check("this server", lambda: _running(settings))
     yield from _other(settings, config)
@@ -61,6 +63,21 @@ def _ledger(settings: AggregatorSettings) -> str:
         if not require_own(session, settings.name, versions):
             return "it has no entry yet"
     return f"its last entry is {settings.name}'s, in this federation"
+
+
+def _jobs(settings: AggregatorSettings) -> str:
+    policy = settings.compute
+    if not policy.enabled:
+        return "none are computed: enabled is false in section [compute]"
+    return f"{' and '.join(sorted(policy.kinds))} are computed; {_encrypted()}"
+
+
+def _encrypted() -> str:
+    try:
+        gmp.library()
+    except OperatorError:
+        return "no encrypted rows are answered (FS-563)"
+    return "encrypted rows are answered, too"
 
 
 def _tls(settings: AggregatorSettings) -> ServerTls:

@@ -1,16 +1,29 @@
 """What is deleted of jobs: by the clock, by a void, at a start, after a restore."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import create_engine, select
+from sqlalchemy.orm import Session
 
 from fedsecure.errors import RoundStateError
+from fedsecure.protocol.ledger import read_chain
 from fedsecure_aggregator.jobs import deletion
+from fedsecure_aggregator.operations import backup
 from fedsecure_aggregator.rules.policy import Policy
 from fedsecure_aggregator.storage.jobs import reading
-from fedsecure_aggregator.storage.jobs.tables import AnswerRow, JobRow
+from fedsecure_aggregator.storage.jobs.tables import (
+    AnswerRow,
+    InputRow,
+    JobRow,
+    QueryRow,
+    Unrecorded,
+)
 from fedsecure_aggregator.storage.notes import RestoreNote
+from fedsecure_aggregator.storage.projection import project
+from fedsecure_aggregator.storage.tables import Base, EventRow
 from tests.unit.aggregator.jobs.conftest import JobPair, JobServer
 from tests.unit.aggregator.jobs.world import A, Job
 from tests.unit.aggregator.world import NOW
@@ -188,3 +201,44 @@ def test_a_job_of_another_version_of_the_federation_is_void(both: JobPair) -> No
     both.world.federation = type(both.world.federation).model_validate(content)
     again = both.restart("north")
     assert row(again, job).reason == "the federation changed"
+
+
+def test_no_copy_of_the_store_holds_sealed_answers(
+    both: JobPair, tmp_path: Path
+) -> None:
+    job = both.world.service()
+    both.ask(job, both.world.query(job, both.served(job), 1))
+    engine = both.north.jobs.server.store.engine
+    kept = backup.keep_aside(engine.url, tmp_path, "before-a-test")
+    assert kept is not None
+    with closing(sqlite3.connect(kept)) as copy:
+        names = {name for (name,) in copy.execute("SELECT name FROM sqlite_master")}
+        assert copy.execute("SELECT count(*) FROM queries").fetchone() == (1,)
+    assert {"jobs", "inputs", "queries"} < names
+    assert not names & {*Unrecorded.metadata.tables}
+    assert not {*Base.metadata.tables} & {*Unrecorded.metadata.tables}
+
+
+def test_an_audit_finds_the_same_jobs_in_the_ledger(both: JobPair) -> None:
+    """Projected again onto empty tables, every row comes out as it is."""
+    done, service, void = both.world.job(), both.world.service(), both.world.job()
+    both.summed(done)
+    both.north.run()
+    both.ask(service, both.world.query(service, both.served(service), 1))
+    both.started(void)
+    both.north.void(void, both.world.void(void))
+    store, keys = both.north.jobs.server.store, both.world.known
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    with store.reading("test") as recorded, Session(engine) as again:
+        for event in read_chain(recorded, EventRow, keys):
+            project(again, event)
+            again.flush()
+        for table in (JobRow, InputRow, QueryRow):
+            columns = list(table.__table__.c)
+            rows, projected = (
+                sorted(map(str, one.execute(select(*columns))))
+                for one in (recorded, again)
+            )
+            assert rows
+            assert rows == projected
