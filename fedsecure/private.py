@@ -6,6 +6,8 @@
         a, b = s.share([1.0, 2.0]), s.share([10.0, 20.0])
         print(s.open(a + 3 * b))                        # [31. 62.]
 
+    private.serve(model, "owner.toml").write(Path("heart.service.json"))
+
     clinic = private.connect("client.toml", "heart.service.json")
     print(clinic.predict(rows))
 
@@ -16,11 +18,11 @@ Guarantee: no aggregator alone learns anything of the numbers but shapes and bou
 Assumption: the two aggregators do not work together (docs/computing.md).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,9 +40,15 @@ from fedsecure.compute.programs.expressions import (
 )
 from fedsecure.compute.queries import Service
 from fedsecure.errors import OperatorError, PeerError
+from fedsecure.protocol.jobs.parts import Method
+from fedsecure.study.lowering.description import ServiceDescription, read_description
+from fedsecure.study.schema.tabular import TableSchema
 from fedsecure.transport.retries import UnreachableError
 
-__all__ = ["Connection", "Session", "connect", "shares"]
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["Connection", "Session", "connect", "serve", "shares"]
 
 Array = NDArray[np.float64]
 
@@ -143,42 +151,28 @@ def _job(p: Participant, compiled: Compiled) -> Iterator[tuple[Handout, Any]]:
         folder.forget(spec.digest)
 
 
-Activation = Callable[[Array], Array]
-
-
-def _softmax(logits: Array) -> Array:
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float64)
-
-
-def _sigmoid(logits: Array) -> Array:
-    # Without overflow, whatever the sign.
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), np.float64)
-
-
-ACTIVATIONS: Final[Mapping[str, Activation]] = {
-    "sigmoid": _sigmoid,
-    "softmax": _softmax,
-    "linear": lambda logits: logits,
-}
-"""What a client makes of logits, by the service's description."""
-
-
 @dataclass
 class Connection:
     """A service as one of its clients uses it; close it, or use it in a `with`."""
 
     handout: Handout
+    description: ServiceDescription = field(repr=False)
     _service: Service = field(repr=False)
     _close: Callable[[], object] = field(repr=False)
 
     @property
     def features(self) -> Sequence[str]:
-        """The names of the columns that a row has."""
-        return list((self.handout.description or {}).get("features", []))
+        """The names of a row's numbers, if it is made of a table's columns."""
+        schema = self.description.features
+        return schema.feature_names if isinstance(schema, TableSchema) else ()
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The names of the classes, by number."""
+        return self.description.labels
 
     def predict(self, rows: ArrayLike) -> Array:
-        """Return the model's outputs for rows, as its activation makes them.
+        """Return the model's outputs for rows: probabilities, if it is a classifier.
 
         Args:
             rows: Shape (rows, features), or (features,) for one row; float64.
@@ -192,10 +186,7 @@ class Connection:
                 refusal.
         """
         values = np.array(rows, np.float64)
-        named = (self.handout.description or {}).get("activation", "linear")
-        if named not in ACTIVATIONS:
-            raise PeerError("FS-701", f"the service's activation is {named!r:.40}")
-        made = ACTIVATIONS[named](self._service.ask(np.atleast_2d(values)))
+        made = self.description.scores(self._service.ask(np.atleast_2d(values)))
         return made[0] if values.ndim == 1 else made
 
     def close(self) -> None:
@@ -221,14 +212,55 @@ def connect(config: str | Path, service: str | Path) -> Connection:
     Raises:
         OperatorError: FS-7xx keys and versions, FS-8xx settings.
         PeerError: FS-341 when it serves others, FS-345 or FS-347 when it is over,
-            FS-7xx when the file is not what it should be.
+            FS-424 and FS-7xx when the file is not what it should be.
     """
     opened = open_participant(Path(config))
     p = opened.__enter__()
     try:
         handout = Handout.read(Path(service), p.federation)
         asked = Service(p, handout, Numbers(p.folder))
+        description = read_description(handout.description, handout.program)
     except BaseException:
         opened.__exit__(None, None, None)
         raise
-    return Connection(handout, asked, lambda: opened.__exit__(None, None, None))
+    return Connection(
+        handout, description, asked, lambda: opened.__exit__(None, None, None)
+    )
+
+
+def serve(  # noqa: PLR0913 - a service's own settings, all with defaults
+    model: "keras.Model",
+    config: str | Path = "owner.toml",
+    *,
+    clients: Sequence[str] | None = None,
+    method: str = "shares",
+    rows: int | None = None,
+    days: int | None = None,
+    name: str | None = None,
+) -> Handout:
+    """Serve a linear or logistic Keras model to clients. Run by the model owner.
+
+    It is tried through both aggregators first; `write` of what is returned makes the
+    file that clients need. `fedsecure serve --close NAME` ends it.
+
+    Args:
+        model: Over rows of the study that owner.toml names.
+        config: The model owner's owner.toml.
+        clients: Who may ask; None: as owner.toml says, or else all clients.
+        method: "shares" (both aggregators know the weights) or "paillier".
+        rows: The most that one client is answered in all; None: as owner.toml says.
+        days: Until it closes; None: as owner.toml says.
+        name: Of the service; None: the study's.
+
+    Raises:
+        OperatorError: FS-220 to FS-222, FS-843 when the model cannot be served, FS-341
+            or FS-741 for clients who cannot ask, FS-8xx settings.
+        RoundStateError: FS-602 when a service of that name is open.
+        PeerError: FS-396 when the aggregators answer otherwise than the model.
+    """
+    # Of a model owner alone, who has what this needs.
+    from fedsecure.frameworks.keras.model_service import serve_model  # noqa: PLC0415
+    from fedsecure.owner.jobs.service_offer import Wish  # noqa: PLC0415
+
+    wish = Wish(clients, Method(method), rows, days, name)
+    return serve_model(model, Path(config), wish).handout

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
+from fedsecure import private
 from fedsecure.demo.provision import AGGREGATORS, CLIENT, OWNER
 from fedsecure.study.config import load_study
 from fedsecure_clients.data.cells import inspect_unlabelled
@@ -247,12 +249,34 @@ def test_two_clients_ask_by_paillier_and_one_of_them_has_the_model_anyway(
     service = services.folder / "secret.service.json"
     served = services.serve(
         *("--method", "paillier", "--name", "secret", "--output", str(service)),
-        *("--clients", f"{CLIENT},cleveland"),
+        *("--clients", f"{CLIENT},cleveland", "--rows", "30"),
     )
     assert served["clients"] == ["cleveland", CLIENT]
     for party in (CLIENT, "cleveland"):
         services.predict(service, party)
         services.require_answers(party, served["run"])
+
+
+def test_the_same_is_done_from_python_with_a_model_in_memory(
+    services: Services,
+) -> None:
+    models = services.running.folder.config(OWNER).parent / "models"
+    model = keras.saving.load_model(min(models.glob("*/model.keras")))
+    folder, service = services.running.folder, services.folder / "python.service.json"
+    handout = private.serve(
+        model, folder.config(OWNER), clients=[CLIENT], rows=25, days=1, name="python"
+    )
+    handout.write(service)
+    schema = load_study(LOGISTIC).features
+    features = inspect_unlabelled(PATIENTS, schema).features
+    with private.connect(folder.config(CLIENT), service) as connection:
+        assert connection.features == schema.feature_names
+        assert connection.labels == schema.class_names
+        found = connection.predict(features)
+        (one,) = connection.predict(features[0])
+    expected = np.asarray(model(features))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert one == pytest.approx(expected[0, 0], abs=1e-4)
 
 
 def test_what_is_served_stands_in_the_round_store(services: Services) -> None:

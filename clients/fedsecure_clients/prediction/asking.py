@@ -16,8 +16,7 @@ from fedsecure.compute.numbers import Numbers
 from fedsecure.compute.participant import Participant
 from fedsecure.compute.public import standings
 from fedsecure.compute.queries import Service
-from fedsecure.core.mpc.program import Linear
-from fedsecure.errors import OperatorError, PeerError
+from fedsecure.errors import OperatorError
 from fedsecure.protocol.identity import Role
 from fedsecure.protocol.jobs.parts import Method
 from fedsecure.study.lowering.description import ServiceDescription, read_description
@@ -50,13 +49,7 @@ class Asking:
             PeerError: FS-701 when it is of another job, FS-424 when its description
                 does not fit.
         """
-        program = handout.program
-        if not isinstance(program, Linear):
-            name = handout.spec.statement.name
-            raise PeerError("FS-701", f"{name} is no service")
-        described = handout.description
-        description = read_description(described, program.outputs, program.features)
-        return cls(p, handout, description)
+        return cls(p, handout, read_description(handout.description, handout.program))
 
     @property
     def most(self) -> int:

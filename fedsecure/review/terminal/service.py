@@ -73,8 +73,9 @@ def _parts(
     yield _lines(_learnt(served, federation))
     if offer.rows > program.features:
         yield Text(f"\n{_warning(served)}", "yellow")
-    yield Text(f"\nNext: hand {file} to {_names(offer.clients)}, who types", "bold")
-    yield Padding(Text(_command(file)), (0, 2), expand=False)
+    who = "who types" if len(offer.clients) == 1 else "each of whom types"
+    yield Text(f"\nNext: hand {file} to {_names(offer.clients)}, {who}", "bold")
+    yield Text(_command(file))
 
 
 def _ending(served: Served, config: Path) -> RenderableType:
@@ -96,7 +97,7 @@ def _learnt(served: Served, federation: Federation) -> list[tuple[str, str]]:
     else:
         seen = "who asks, when, how many rows. Both together: the model, but no row"
     return [
-        (_names(served.offer.clients), f"{scores} of its rows"),
+        (_names(served.offer.clients), f"{scores} of its own rows"),
         (servers, seen),
         (federation.model_owner.name, "nothing of rows or answers"),
     ]
@@ -119,7 +120,7 @@ def _until(served: Served) -> str:
 def _command(file: Path) -> str:
     """Return what a client types, in lines that can be copied at any width."""
     words = shlex.join(["fedsecure", "predict", "--config", "client.toml", file.name])
-    return f"{words} \\\n    patients.csv --output predictions.csv"
+    return f"  {words} \\\n      patients.csv --output predictions.csv"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
+from fedsecure.core.mpc.program import Linear, Program
 from fedsecure.errors import PeerError
 from fedsecure.study.schema.columns import Text, Values
 from fedsecure.study.schema.features import FeatureSchema
@@ -81,25 +82,29 @@ def scores(activation: ActivationName, logits: Scores) -> Scores:
 
 
 def read_description(
-    content: Mapping[str, Any] | None, outputs: int, features: int
+    content: Mapping[str, Any] | None, program: Program
 ) -> ServiceDescription:
     """Read what came in a service's file; run by a client.
 
     Args:
         content: Its description.
-        outputs: Logits of the program.
-        features: Numbers of a row in the program.
+        program: What the aggregators compute.
 
     Raises:
-        PeerError: FS-424 when it is none, or describes another program.
+        PeerError: FS-701 when it is of a job that is no service, FS-424 when it is no
+            description, or one of another program.
     """
+    if not isinstance(program, Linear):
+        raise PeerError("FS-701", "the job is no service")
     try:
         found = ServiceDescription.model_validate_json(json.dumps(content))
     except ValidationError as error:
         raise PeerError("FS-424", f"the description: {explain(error)}") from error
     width, classes = int(np.prod(found.features.shape)), len(found.labels)
-    if width != features:
-        raise PeerError("FS-424", f"rows of {features} numbers, the schema has {width}")
-    if outputs not in {classes, 1 if classes == 2 else classes}:
-        raise PeerError("FS-424", f"{outputs} logits for {classes} labels")
+    if width != program.features:
+        raise PeerError(
+            "FS-424", f"rows of {program.features} numbers, the schema has {width}"
+        )
+    if program.outputs not in {classes, 1 if classes == 2 else classes}:
+        raise PeerError("FS-424", f"{program.outputs} logits for {classes} labels")
     return found
