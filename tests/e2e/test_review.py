@@ -187,12 +187,12 @@ class Services:
         return ask("serve", "--config", owner, *words)
 
     def predict(
-        self, service: Path, party: str, *words: str | Path, code: int = 0
+        self, service: Path, party: str, patients: Path = PATIENTS, code: int = 0
     ) -> Any:
         config = self.running.folder.config(party)
         output = self.folder / f"{party}.csv"
-        arguments = ["--config", config, service, PATIENTS, "--output", output]
-        return ask("predict", *arguments, "--id", "patient", *words, code=code)
+        arguments = ["--config", config, service, patients, "--output", output]
+        return ask("predict", *arguments, "--id", "patient", code=code)
 
     def expected(self, run: str) -> tuple[list[float], list[str]]:
         """Probabilities and labels of a run's last model, in plain float64."""
@@ -206,16 +206,16 @@ class Services:
         probabilities = (1 / (1 + np.exp(-logits))).tolist()
         return probabilities, [schema.class_names[p >= 0.5] for p in probabilities]
 
-    def require_answers(self, party: str, run: str) -> None:
-        """Check that a party's file says what the model says, of all its patients."""
+    def require_answers(self, party: str, run: str, count: int = 23) -> None:
+        """Check that a party's file says what the model says, of its first patients."""
         with (self.folder / f"{party}.csv").open(encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
-        probabilities, labels = self.expected(run)
-        assert [line["patient"] for line in lines] == [f"p{n:02}" for n in range(1, 24)]
+        probabilities, labels = (one[:count] for one in self.expected(run))
+        patients = [f"p{n:02}" for n in range(1, count + 1)]
+        assert [line["patient"] for line in lines] == patients
         found = [float(line["probability"]) for line in lines]
         assert found == pytest.approx(probabilities, abs=1e-4)
         assert [line["label"] for line in lines] == labels
-        assert len({*labels}) == 2
 
 
 @pytest.fixture
@@ -235,6 +235,7 @@ def test_a_clinic_predicts_as_the_model_does_and_nobody_else_may(
     answered = services.predict(service, CLIENT)
     assert (answered["rows"], answered["rows_left"]) == (23, 60 - 23)
     services.require_answers(CLIENT, served["run"])
+    assert min(answered["labels"].values()) > 0  # patients of either class
     assert "FS-341" in services.predict(service, "cleveland", code=1)
     services.predict(service, CLIENT)  # numbers of queries go on
     assert "FS-398" in services.predict(service, CLIENT, code=1)
@@ -252,9 +253,11 @@ def test_two_clients_ask_by_paillier_and_one_of_them_has_the_model_anyway(
         *("--clients", f"{CLIENT},cleveland", "--rows", "30"),
     )
     assert served["clients"] == ["cleveland", CLIENT]
+    few = services.folder / "few.csv"
+    few.write_text("".join(PATIENTS.read_text("utf-8").splitlines(keepends=True)[:4]))
     for party in (CLIENT, "cleveland"):
-        services.predict(service, party)
-        services.require_answers(party, served["run"])
+        services.predict(service, party, few)
+        services.require_answers(party, served["run"], 3)
 
 
 def test_the_same_is_done_from_python_with_a_model_in_memory(

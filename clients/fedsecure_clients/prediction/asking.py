@@ -16,12 +16,13 @@ from fedsecure.compute.numbers import Numbers
 from fedsecure.compute.participant import Participant
 from fedsecure.compute.public import standings
 from fedsecure.compute.queries import Service
-from fedsecure.errors import OperatorError
+from fedsecure.errors import OperatorError, PeerError
 from fedsecure.protocol.identity import Role
 from fedsecure.protocol.jobs.parts import Method
 from fedsecure.study.lowering.description import ServiceDescription, read_description
 
 PIECES: Final = {Method.SHARES: 1000, Method.PAILLIER: 20}  # rows between two tellings
+OVER: Final = frozenset({"closed", "void"})  # states, as aggregators tell them
 
 Features = NDArray[np.float32]  # shape (rows, features)
 Scores = NDArray[np.float64]  # shape (rows, outputs)
@@ -63,15 +64,24 @@ class Asking:
         return role is Role.DATA_OWNER
 
     def rows_left(self) -> int:
-        """Ask both aggregators how many rows this client may still ask about."""
-        standing = standings(self.p, self.handout.digest).values()
-        return self.most - max(one.rows for one in standing)
+        """Ask both aggregators how many rows this client may still ask about.
+
+        Raises:
+            PeerError: FS-392 when the service is over.
+        """
+        found = standings(self.p, self.handout.digest)
+        for aggregator, one in found.items():
+            if one.state in OVER:
+                why = f"{one.state} at {aggregator}: {one.reason or 'no reason given'}"
+                raise PeerError("FS-392", f"{self.handout.spec.statement.name}, {why}")
+        return self.most - max(one.rows for one in found.values())
 
     def require_left(self, count: int) -> None:
         """Check that all rows will be answered, before any is sent.
 
         Raises:
             OperatorError: FS-398, with both numbers.
+            PeerError: FS-392 when the service is over.
         """
         left, name = self.rows_left(), self.handout.spec.statement.name
         if count > left:
@@ -93,7 +103,7 @@ class Asking:
 
         Raises:
             OperatorError: FS-224, FS-398; nothing was sent.
-            PeerError: FS-341, FS-345, FS-347, FS-396, an aggregator's refusal.
+            PeerError: FS-341, FS-345, FS-347, FS-392, FS-396, an aggregator's refusal.
         """
         service = Service(self.p, self.handout, Numbers(self.p.folder))
         self.require_left(len(features))

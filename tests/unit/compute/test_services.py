@@ -249,6 +249,16 @@ def test_more_rows_than_are_left_are_refused_before_any_is_sent(world: World) ->
     assert after == before
 
 
+def test_a_service_that_was_closed_says_so_before_any_row_is_sent(
+    world: World,
+) -> None:
+    asking = world.asking(world.serve())
+    world.serving.close("heart", "no longer needed")
+    with refused("FS-392"):
+        asking.scores(features_of(world), lambda _: None)
+    assert not [path for path, _ in world.parties.north.asked if CLINIC in path]
+
+
 def test_fewer_rows_than_are_tried_are_all_that_the_owner_asks_about(
     world: World,
 ) -> None:
