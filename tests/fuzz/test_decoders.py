@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import ConfigRecord, Message, RecordDict
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
+from fedsecure.core.homomorphic import gmp, queries
+from fedsecure.core.homomorphic.keys import Prime, SecretKey
 from fedsecure.core.sealing import seal, seal_info, sealing_key
 from fedsecure.errors import FedsecureError
 from fedsecure.frameworks.flower import wire
@@ -408,6 +410,31 @@ def sealed_target() -> Target:
     return Target(decode, (bytes(sealed),))
 
 
+ENCRYPTED: Final = json.loads(
+    (ROOT / "tests" / "vectors" / "paillier.json").read_text("utf-8")
+)[1]
+
+
+def encrypted_rows_target() -> Target:
+    """A client's key, its proof and its rows under it, at an aggregator."""
+
+    def decode(data: bytes) -> object:
+        return queries.read_query(data, ENCRYPTED["bits"], (2, 3))
+
+    return Target(decode, (bytes.fromhex(ENCRYPTED["payload"]),))
+
+
+def encrypted_answer_target() -> Target:
+    """An aggregator's ciphertexts, at the client."""
+    p, q = (gmp.integer(int(ENCRYPTED[name])) for name in ("p", "q"))
+    key = SecretKey(Prime(p, 2), Prime(q, 2))
+
+    def decode(data: bytes) -> object:
+        return queries.decrypt(key, data, (2, 2))
+
+    return Target(decode, (bytes.fromhex(ENCRYPTED["answers"][0]["answer"]),))
+
+
 def task_message_target() -> Target:
     """What arrives at an agent through Flower."""
     tokens = {"layers": '[["a",[2,3]],["b",[3]]]', "spec": "x", "grants": ["y", "z"]}
@@ -506,6 +533,8 @@ def targets(folder: Path) -> dict[str, Callable[[], Target]]:
         "study.toml": lambda: study_target(folder),
         "ledger-head": lambda: note_target(folder),
         "sealed": sealed_target,
+        "encrypted rows": encrypted_rows_target,
+        "encrypted answer": encrypted_answer_target,
         "task message": task_message_target,
     }
 
