@@ -147,6 +147,7 @@ OF_BOTH: Final = (_INPUTS, _OUTPUTS, _QUERIES)
 def look(walked: Walked, report: Report) -> None:
     """Check what one aggregator answered: (24)."""
     party = walked.party
+    report.look(24, 0)
     with walked.engine.connect() as connection:
         for row in connection.execute(_IN_ORDER):
             report.look(24)
