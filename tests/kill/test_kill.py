@@ -9,12 +9,21 @@ points, whose result stands in docs/reliability.md.
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pytest
 
-from fedsecure.demo.provision import AGGREGATORS
+from fedsecure.compute.inputs import contribute
+from fedsecure.compute.numbers import Numbers
+from fedsecure.compute.participant import open_participant
+from fedsecure.compute.proposal import Request, propose
+from fedsecure.compute.queries import Service
+from fedsecure.core.mpc.program import MODEL, Linear
+from fedsecure.demo.provision import AGGREGATORS, CLIENT, OWNER
+from fedsecure.protocol.jobs.parts import JobKind
 from fedsecure.system.crash_points import Point
 from tests.e2e.federation import PATIENCE, wait_until
 from tests.kill.scene import Scene, scene
@@ -33,6 +42,9 @@ EACH_REPORT: Final = {
     Point.RECEIPT_SIGNED,
 }
 SITE: Final = "hungary"
+LINEAR: Final = Linear(3, 1, 16, 14, 64.0, 4.0, 4.0)
+WEIGHTS: Final = np.array([[0.5], [-1.0], [2.0], [0.25]])  # the last row is the bias
+ROWS: Final = np.array([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0]])
 
 
 def in_round(number: int, point: Point) -> str:
@@ -102,6 +114,38 @@ def test_everybody_dies_once(
     held.unlink()
     made.finish(training)
     made.check()
+
+
+def test_the_aggregators_die_before_and_after_they_commit_an_answer(
+    on_postgresql: Scene, server: Cluster
+) -> None:
+    """And so does the database: the client hears one answer, both hold one query."""
+    made, folder = on_postgresql, on_postgresql.running.folder
+    for name, point in ((A, Point.QUERY_COMPUTED), (B, Point.QUERY_COMMITTED)):
+        made.restart_aggregator(name, f"{point}@2")
+    with (
+        open_participant(folder.config(OWNER)) as owner,
+        open_participant(folder.config(CLIENT)) as clinic,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        asked = Request("k", LINEAR, JobKind.LINEAR, clients=[CLIENT], rows=10)
+        handout = propose(owner, asked)
+        contribute(owner, handout, MODEL, WEIGHTS)
+        service = Service(clinic, handout, Numbers(clinic.folder))
+        first = service.ask(ROWS)
+        again = pool.submit(service.ask, ROWS)
+        for name in AGGREGATORS:
+            assert made.aggregators[name].wait(PATIENCE) == -signal.SIGKILL
+        server.kill()
+        server.start()
+        for name in AGGREGATORS:
+            made.start_aggregator(name)
+        np.testing.assert_allclose(again.result(PATIENCE), first, atol=1e-6)
+        np.testing.assert_allclose(first, ROWS @ WEIGHTS[:-1] + WEIGHTS[-1], atol=1e-3)
+    query = "SELECT client, query, query_id, rows, answered FROM queries ORDER BY query"
+    held = [made.ask(name, query) for name in AGGREGATORS]
+    assert held[0] == held[1]
+    assert [row[3:] for row in held[0]] == [(2, 2), (2, 4)]
 
 
 @pytest.mark.slow
