@@ -125,6 +125,7 @@ class Ledger:
         payload = self.author.sign(event).token
         event = Event.model_validate_json(canonical(event))  # as an audit will read it
         link = chain(before.hash, payload)
+        session.flush()
         # Of the table, not of the class: no row of it is ever changed.
         values = {
             "entry": event.entry,
@@ -133,7 +134,7 @@ class Ledger:
             "at": event.at,
             "payload": payload,
         }
-        session.execute(insert(self.table.__table__), values)
+        session.connection().execute(insert(self.table.__table__), values)
         self.project(session, event)
         self._own = link
         return _noted(session, LedgerHead(entries=event.entry, hash=link))

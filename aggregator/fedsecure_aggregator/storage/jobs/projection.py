@@ -38,7 +38,8 @@ from fedsecure_aggregator.storage.jobs.tables import InputRow, JobRow, QueryRow
 RESTORED: Final = "the store was restored"
 
 _QUERIES: Final = cast("Table", QueryRow.__table__)
-_STATE: Final = select(JobRow.state).where(JobRow.spec == bindparam("spec"))
+_JOBS: Final = cast("Table", JobRow.__table__)
+_STATE: Final = select(_JOBS.c.state).where(_JOBS.c.spec == bindparam("spec"))
 
 
 class JobEvent(StrEnum):
@@ -122,10 +123,12 @@ def _done(session: Session, event: Event) -> None:
 
 def _query(session: Session, event: Event) -> None:
     # Of tables, not of classes: one for each query, and the job stays as it is.
-    state = session.execute(_STATE, {"spec": event.body["spec"]}).scalar_one()
+    session.flush()
+    connection, spec = session.connection(), event.body["spec"]
+    state = connection.execute(_STATE, {"spec": spec}).scalar_one()
     advance(state, JobStep.ANSWER)
     values = {**event.body, "entry": event.entry, "answered_at": event.at}
-    session.execute(insert(_QUERIES), values)
+    connection.execute(insert(_QUERIES), values)
 
 
 def _ended(session: Session, event: Event) -> None:

@@ -104,7 +104,7 @@ def add_answer(
 ) -> None:
     """Keep a sealed answer, so that it can be asked for again."""
     values = {"spec": spec, "client": client, "query": number, "content": content}
-    session.execute(insert(_ANSWERS), values)
+    session.connection().execute(insert(_ANSWERS), values)
 
 
 def find_answer(session: Session, spec: str, client: str, number: int) -> bytes | None:
