@@ -10,6 +10,7 @@
     rollback         a run that starts from an earlier round's model
     recorded_model   the trained model of a run, without its framework
     serve            no round: a linear model that answers clients' rows
+    servable         a trained model as what can be served
     service_offer    what is offered where nothing is said
 
 The run loop (`owner.run`) runs whatever a job asks for.

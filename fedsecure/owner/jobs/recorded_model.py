@@ -1,8 +1,9 @@
 """The trained model of a run, from the round store's files, without its framework.
 
 Weights come from the store, which knows their digest; layers from model.keras, which
-`fedsecure train` wrote beside them. Both belong together, or the digest of the global
-model would be another: it is over the layers' shapes and the weights.
+`fedsecure train` wrote beside them. The digest of the global model is over the shapes
+of arrays, too, so layers of other arrays are refused; what a layer without any does
+stands in model.keras alone.
 """
 
 import json

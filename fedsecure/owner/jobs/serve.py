@@ -28,22 +28,20 @@ from fedsecure.compute.queries import Service
 from fedsecure.core.mpc.program import MODEL
 from fedsecure.errors import FedsecureError, OperatorError, PeerError, RoundStateError
 from fedsecure.owner.jobs.recorded_model import TrainedModel
+from fedsecure.owner.jobs.servable import described, lowered, trial_rows
 from fedsecure.owner.store.records import JobProposed, JobResult
 from fedsecure.owner.store.rounds import RoundStore
 from fedsecure.owner.store.states import JobState
 from fedsecure.protocol.identity import Federation, Role
 from fedsecure.protocol.jobs.parts import JobKind, Method
 from fedsecure.study.lowering.description import ServiceDescription
-from fedsecure.study.lowering.linear import LinearModel, lower
-from fedsecure.study.lowering.scales import PRECISION, FixedPoint, fit
-from fedsecure.study.schema.extremes import ends
+from fedsecure.study.lowering.linear import LinearModel
+from fedsecure.study.lowering.scales import PRECISION, FixedPoint
 from fedsecure.study.schema.features import AnySchema
 
 TRIED: Final = 20  # rows
-TRIED_SEED: Final = 19
 SUFFIX: Final = ".service.json"  # of a service's file
-
-Numbers64 = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+NOT_THERE: Final = frozenset({"FS-390", "FS-392"})  # no such job, or it is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +147,17 @@ class Serving:
             raise OperatorError("FS-861", f"no service {name!r} is open")
         if job.deadline > self.p.clock():
             self.stage("closing it at both aggregators")
-            proposal.void_spec(self.p, job.spec_digest, reason)
+            self._end(job.spec_digest, reason)
         self.store.note_job(JobResult(job.spec_digest, JobState.CLOSED, reason))
         return job.spec_digest
+
+    def _end(self, spec: str, reason: str) -> None:
+        """End a job at both aggregators; one that they never got is none there."""
+        try:
+            proposal.void_spec(self.p, spec, reason)
+        except PeerError as error:
+            if error.code not in NOT_THERE:
+                raise
 
     def _require_new(self, name: str) -> None:
         """Check that no service of that name is open; one whose time is over is not.
@@ -236,60 +242,6 @@ class Serving:
                 f"{PRECISION * scale:g}; labels are {'equal' if same else 'others'}",
             )
         return off
-
-
-def lowered(
-    trained: TrainedModel, features: AnySchema
-) -> tuple[LinearModel, FixedPoint]:
-    """Return a model as W and b, and its fixed point for rows of a schema.
-
-    Raises:
-        OperatorError: FS-220 to FS-222; FS-843 for rows or classes of another number.
-    """
-    model = lower(trained.layers, trained.arrays)
-    width, classes = int(np.prod(features.shape)), len(features.class_names)
-    if model.features != width:
-        raise OperatorError(
-            "FS-843",
-            f"the model takes {model.features} numbers, the schema has {width}",
-        )
-    if model.outputs not in {classes, 1 if classes == 2 else classes}:
-        raise OperatorError(
-            "FS-843", f"the model returns {model.outputs}, there are {classes} classes"
-        )
-    low, high = (end.reshape(-1).astype(np.float64) for end in ends(features))
-    return model, fit(model, low, high)
-
-
-def described(
-    title: str, features: AnySchema, model: LinearModel
-) -> ServiceDescription:
-    """Return what clients are told of a service beside its program."""
-    return ServiceDescription.model_validate(
-        {
-            "title": title,
-            "schema": features,
-            "activation": model.activation,
-            "labels": features.class_names,
-        }
-    )
-
-
-def trial_rows(features: AnySchema, count: int) -> Numbers64:
-    """Return rows within a schema's ranges: the lowest, the highest, and random ones.
-
-    Nobody's: they are the same for every model of the schema.
-
-    Args:
-        features: The schema.
-        count: How many.
-
-    Returns:
-        Shape (count, features), float64.
-    """
-    low, high = (end.reshape(-1).astype(np.float64) for end in ends(features))
-    rand = np.random.default_rng(TRIED_SEED)
-    return np.vstack([low, high, rand.uniform(low, high, (count, len(low)))])[:count]
 
 
 def require_clients(federation: Federation, names: Sequence[str]) -> None:

@@ -11,8 +11,10 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from fedsecure.compute import proposal
 from fedsecure.compute.handout import Handout
 from fedsecure.core.mpc.ring import Words
+from fedsecure.errors import PeerError
 from fedsecure.owner.jobs.recorded_model import TrainedModel
 from fedsecure.owner.jobs.serve import Offer, Served, Serving
 from fedsecure.owner.store.rounds import RoundStore
@@ -235,6 +237,25 @@ def test_one_service_of_a_name_is_open_at_a_time(world: World) -> None:
     world.parties.clock.sleep(2 * DAY)
     world.serve()
     assert [state for state, *_ in world.jobs()] == ["closed", "closed", "ready"]
+
+
+@pytest.mark.parametrize(("code", "after"), [("FS-390", "closed"), ("FS-551", "ready")])
+def test_a_service_that_no_aggregator_knows_can_be_closed(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: str, after: str
+) -> None:
+    """As after a model owner that died between its record and the first message."""
+    world.serve()
+
+    def refuse(*_: object) -> None:
+        raise PeerError(code, "north")
+
+    monkeypatch.setattr(proposal, "void_spec", refuse)
+    if after == "closed":
+        world.serving.close("heart", "it never began")
+    else:
+        with refused(code):
+            world.serving.close("heart", "it never began")
+    assert [state for state, *_ in world.jobs()] == [after]
 
 
 def test_more_rows_than_are_left_are_refused_before_any_is_sent(world: World) -> None:
