@@ -292,3 +292,11 @@ def test_what_is_served_stands_in_the_round_store(services: Services) -> None:
     assert [tuple(row.values()) for row in rows][:1] == [
         ("heart-logistic", "closed", "shares", newest, 20)
     ]
+
+
+def test_the_records_of_what_was_served_agree(services: Services) -> None:
+    """Of everybody's own stores: what the model owner tried, and what clients asked."""
+    answer = ask("audit", "verify", *stores(services.running))
+    assert answer["findings"] == []
+    looked_at = {one["check"]: one["looked_at"] for one in answer["checks"]}
+    assert all(looked_at[check] > 0 for check in (22, 23, 24, 25))
