@@ -69,7 +69,7 @@ def play(root: Path, study: Path, rounds: int | None, *, stay: bool = False) -> 
         _draw_curves(folder)
         show_where_it_lies(console, folder)
         if stay:
-            show_what_is_left_running(console, folder)
+            show_what_is_left_running(console, folder, study)
             _stay(servers)
 
 

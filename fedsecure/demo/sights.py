@@ -23,6 +23,8 @@ from fedsecure.storage import database
 from fedsecure.terminal.screen import Console
 from fedsecure.terminal.text_tables import Column, table
 
+PATIENTS: Final = "patients.csv"  # of a study whose model can be asked about rows
+ASKED: Final = "heart-logistic"  # such a study
 OF_ROUNDS: Final = "'SELECT * FROM v_round'"
 OF_REPORTS: Final = "'SELECT * FROM v_report'"
 
@@ -89,12 +91,27 @@ def show_where_it_lies(console: Console, folder: DemoFolder) -> None:
         console.print(f"  {line}", markup=False, soft_wrap=True)  # to be copied whole
 
 
-def show_what_is_left_running(console: Console, folder: DemoFolder) -> None:
+def show_what_is_left_running(
+    console: Console, folder: DemoFolder, study: Path
+) -> None:
     """Print what to type in another terminal while both aggregators run."""
     console.print("\n[bold]Both aggregators run on[/], until you press Ctrl-C here.")
     console.print("In another terminal, for example:")
-    line = f"fedsecure doctor --config {folder.config(CLIENT)}"
-    console.print(f"  {line}", markup=False, soft_wrap=True)
+    owner, clinic = folder.config(OWNER), folder.config(CLIENT)
+    lines = [f"fedsecure doctor --config {clinic}"]
+    if (rows := study / PATIENTS).is_file():
+        file, found = folder.root / "demo.service.json", folder.root / "predictions.csv"
+        lines += [
+            f"fedsecure serve --config {owner} --output {file}",
+            f"fedsecure predict --config {clinic} {file} {rows} --output {found}",
+        ]
+    for line in lines:
+        console.print(f"  {line}", markup=False, soft_wrap=True)  # to be copied whole
+    if len(lines) == 1:
+        console.print(
+            "What the clinic can ask about rows of its own is a linear model: "
+            f"`fedsecure demo --study {ASKED} --stay` trains one."
+        )
 
 
 def what_everybody_saw(folder: DemoFolder) -> list[Seen]:

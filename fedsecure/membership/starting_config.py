@@ -94,7 +94,7 @@ def agent(name: str, data: str) -> str:
 def client(name: str) -> str:
     """Return client.toml."""
     return (
-        _head("A client", "what shares numbers and asks for predictions reads", name)
+        _head("A client", "`fedsecure predict` reads", name)
         + _lines(("queries", "queries", "numbers of what was asked; never delete it"))
         + _JOBS
     )

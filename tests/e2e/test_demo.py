@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,19 @@ def start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def typed(line: str) -> Any:
+    """Type a line as it was printed, in another terminal; return what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", *line.split(), "--json"],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, (line, done.stdout, done.stderr)
+    return json.loads(done.stdout)
 
 
 def processes_of(folder: Path) -> list[str]:
@@ -83,26 +97,24 @@ def test_demo_leaves_nothing_running_when_interrupted_and_then_runs_again(
 @pytest.mark.timeout(300)
 def test_demo_that_stays_serves_its_clinic_until_it_is_stopped(tmp_path: Path) -> None:
     folder, output = tmp_path / "demo", tmp_path / "output.txt"
-    demo = start(folder, 1, output, "--stay")
+    demo = start(folder, 1, output, "--stay", "--study", "studies/heart-logistic")
     try:
         wait_until(lambda: "run on" in output.read_text(encoding="utf-8"), "the end")
         assert (folder / "result.json").exists()
         running = processes_of(folder)
         assert sum(" aggregator --config" in one for one in running) == 2
         assert not [one for one in running if " agent " in one or " train " in one]
-        (line,) = re.findall(r"^  (fedsecure doctor .*)$", output.read_text(), re.M)
-        done = subprocess.run(
-            [sys.executable, "-m", *line.split(), "--json"],
-            env={**os.environ, "PYTHONPATH": PYTHONPATH},
-            capture_output=True,
-            check=False,
-            cwd=ROOT,
-        )
-        rows = json.loads(done.stdout)["checks"]
-        assert {row["state"] for row in rows} == {"ok"}, rows
-        assert {"aggregator-a federation", "aggregator-b TLS", "receivers"} <= {
-            row["check"] for row in rows
-        }
+        wait_until(lambda: "predict" in output.read_text(encoding="utf-8"), "its lines")
+        told = output.read_text(encoding="utf-8").partition("run on")[2]
+        doctor, serve, predict = re.findall(r"^  (fedsecure .*)$", told, re.M)
+        rows = {row["check"]: row["state"] for row in typed(doctor)["checks"]}
+        assert set(rows.values()) == {"ok"}, rows
+        assert {"aggregator-a federation", "aggregator-b TLS", "receivers"} <= {*rows}
+        typed(serve)
+        typed(predict)
+        asked = (ROOT / "studies/heart-logistic/patients.csv").read_text("utf-8")
+        found = (folder / "predictions.csv").read_text("utf-8")
+        assert len(found.splitlines()) == len(asked.splitlines()) > 20
         demo.send_signal(signal.SIGINT)
         assert demo.wait(60) == 0
     finally:

@@ -1,5 +1,6 @@
 """docs/policies.md lists every rule that a party can set, as the code has it."""
 
+import json
 import re
 from collections.abc import Iterator
 from enum import Enum
@@ -11,11 +12,15 @@ from pydantic.fields import FieldInfo
 
 from fedsecure.errors import PROBLEMS
 from fedsecure.owner.settings import ServeSettings
+from fedsecure_aggregator.rules.compute_policy import ComputePolicy
 from fedsecure_aggregator.rules.policy import Policy as AggregatorPolicy
 from tests.unit.docs import page
 
 PAGE = page.read("policies.md")
-POLICIES: dict[str, type[BaseModel]] = {"aggregator": AggregatorPolicy}
+POLICIES: dict[str, type[BaseModel]] = {
+    "aggregator": AggregatorPolicy,
+    "compute": ComputePolicy,
+}
 LIMITS: dict[str, type[BaseModel]] = {"serve": ServeSettings}  # of a party for itself
 
 
@@ -27,6 +32,8 @@ def rows_of(name: str) -> list[list[str]]:
 def in_toml(value: object) -> str:
     if isinstance(value, Enum):
         return f'"{value.value}"'
+    if isinstance(value, frozenset):
+        return json.dumps(sorted(value))
     return str(value).lower()
 
 
