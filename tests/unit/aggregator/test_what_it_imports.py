@@ -1,10 +1,10 @@
-"""An aggregator's image has neither TensorFlow and Flower nor all of numpy."""
+"""An aggregator's image has neither TensorFlow, Flower and GMP nor all of numpy."""
 
 import subprocess
 import sys
 
 ABSENT = (
-    *("tensorflow", "keras", "flwr", "pandas", "pyarrow", "matplotlib", "PIL"),
+    *("tensorflow", "keras", "flwr", "pandas", "pyarrow", "matplotlib", "PIL", "gmpy2"),
     *("numpy.random", "numpy.fft", "numpy.ma", "numpy.polynomial", "fedsecure_clients"),
 )
 MOUNT = """

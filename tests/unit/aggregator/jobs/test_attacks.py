@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from fedsecure.core.homomorphic import keys, queries
+from fedsecure.core.homomorphic import gmp, keys, queries
 from fedsecure.core.mpc import ring
 from fedsecure.core.mpc.program import Circuit, Linear, Operation
 from fedsecure.core.sealing import seal_info
 from fedsecure.core.sealing.sealing_key import SealingKey
+from fedsecure.errors import OperatorError
 from fedsecure.protocol.encodings import base64url
 from fedsecure.protocol.jobs.statements import JobQuery, JobSpec
+from fedsecure_aggregator.jobs.paillier import MOST_POWERS
 from tests.conftest import Databases
 from tests.unit.aggregator.jobs.conftest import Http, JobPair, path_of
 from tests.unit.aggregator.jobs.world import (
@@ -156,6 +158,32 @@ def test_a_kind_that_is_not_allowed_and_one_job_too_many(
     assert one.send("PUT", first.path, first.spec.token).is_success
     assert one.refused("PUT", second.path, second.spec.token) == "FS-402"
     one.close()
+
+
+def test_encrypted_rows_where_nothing_can_answer_them(
+    both: JobPair, north: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise OperatorError("FS-563", "gmpy2 is not installed here")
+
+    monkeypatch.setattr(gmp, "library", missing)
+    job, plain = both.world.service(method="paillier"), both.world.service()
+    assert north.refused("PUT", job.path, job.spec.token) == "FS-563"
+    assert north.send("PUT", plain.path, plain.spec.token).is_success
+
+
+def test_more_encrypted_rows_than_a_server_has_time_for(
+    both: JobPair, north: Http
+) -> None:
+    """Each takes a power; one client's query would keep all others waiting."""
+    world, wide = both.world, Linear(MOST_POWERS, 1, BITS, 14, 1.0, 1.0, 1.0)
+    job = world.service(wide, method="paillier")
+    tokens = both.started(job)
+    model = np.zeros((MOST_POWERS + 1, 1))
+    both.put(job, world.shared(job, tokens, "model", model, bits=0))
+    size = queries.query_bytes(2048, 2, MOST_POWERS)
+    asked, _ = encrypted(world, job, tokens, 1, bytes(size), rows=2)
+    assert north.refused("POST", path_of(job, asked), asked.body) == "FS-443"
 
 
 # --- starting -------------------------------------------------------------------------
