@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from fedsecure.compute import inputs, outputs, proposal
 from fedsecure.compute.handout import Handout
@@ -14,6 +15,7 @@ from fedsecure.compute.numbers import Numbers
 from fedsecure.compute.participant import Participant
 from fedsecure.compute.queries import Service
 from fedsecure.core.sealing.sealing_key import SealingKey
+from fedsecure.errors import PeerError
 from fedsecure.protocol.framing import LENGTH
 from fedsecure.protocol.jobs.statements import JobGrant, JobOutput
 from tests.unit.compute.conftest import (
@@ -277,6 +279,31 @@ def test_a_handout_that_is_not_what_was_granted_is_refused(
     path = tmp_path / "sums.job.json"
     path.write_text(json.dumps(content))
     with refused(code):
+        Handout.read(path, parties.federation)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@given(
+    content=st.binary(max_size=200)
+    | JSON.map(lambda one: json.dumps(one).encode())
+    | st.fixed_dictionaries(
+        {"spec": st.text(), "grants": st.dictionaries(st.text(), st.text())},
+        optional={"description": JSON},
+    ).map(lambda one: json.dumps(one).encode())
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_a_file_holds_it_is_refused_as_no_job(
+    parties: Parties, content: bytes
+) -> None:
+    path = parties.folder / "any.job.json"
+    path.write_bytes(content)
+    with pytest.raises(PeerError):
         Handout.read(path, parties.federation)
 
 
