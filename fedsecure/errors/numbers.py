@@ -12,6 +12,7 @@ FAMILIES: Final = (
         "anything is sent; aggregators and agents refuse a spec with such numbers.",
         answered=True,
     ),
+    Family(219, "An update's numbers", f"What was trained cannot be shared. {ALONE}"),
     Family(
         229,
         "A program's numbers",
@@ -19,7 +20,12 @@ FAMILIES: Final = (
         "into words. Its proposer meets it before anything is sent; aggregators and "
         "whoever is asked for numbers refuse it.",
     ),
-    Family(299, "An update's numbers", f"What was trained cannot be shared. {ALONE}"),
+    Family(
+        299,
+        "What a training leaves",
+        "It cannot be used, or nothing was trained. Of FS-230 and FS-231 only this "
+        "data owner hears; the others are the model owner's.",
+    ),
 )
 
 PROBLEMS: Final = (

@@ -24,10 +24,11 @@ class Finality(Enum):
 
 
 class Stands(Enum):
-    """How a round stands at the aggregator that answers with an error."""
+    """How a round or a job stands at the aggregator that answers with an error."""
 
     NEVER_GRANTED = auto()
     OPENED = auto()
+    ENDED = auto()  # a job that is void or closed
 
 
 class Spoiled(Enum):
@@ -61,7 +62,7 @@ class Problem:
         answered: An aggregator answers with it, though not with all of its family.
         final: What it settles for the model owner when an aggregator says so, or when
             it is found in shares.
-        stands: How the round stands at the aggregator that says so.
+        stands: How the round or job stands at the aggregator that says so.
         spoiled: Which bytes may be whole the next time, or at their source.
         passes: It passes with time: a run waits and goes on by itself, an agent waits
             for the next training.

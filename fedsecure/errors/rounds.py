@@ -535,6 +535,7 @@ PROBLEMS: Final = (
         "propose, ask its proposer for a new file.",
         HTTPStatus.NOT_FOUND,
         evidence=Evidence.NONE,  # asked about a job never granted here
+        stands=Stands.NEVER_GRANTED,
     ),
     Problem(
         "FS-391",
@@ -550,6 +551,7 @@ PROBLEMS: Final = (
         "Propose a new job; of one that is over nothing is kept.",
         HTTPStatus.GONE,
         evidence=Evidence.NONE,
+        stands=Stands.ENDED,
     ),
     Problem(
         "FS-395",

@@ -3,7 +3,7 @@
     reading      rows of the store's views, by page
     page_tables  the same as tables
     routes       the pages
-    job_...      the same for jobs
+    job_reading, job_tables, job_routes  the same for jobs
     start        puts it together; what all consoles share is `fedsecure.console`
 
 It is a process of its own beside the server, needs neither matplotlib nor Flower, and

@@ -41,7 +41,6 @@ from fedsecure.study.schema.features import AnySchema
 
 TRIED: Final = 20  # rows
 SUFFIX: Final = ".service.json"  # of a service's file
-NOT_THERE: Final = frozenset({"FS-390", "FS-392"})  # no such job, or it is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,7 @@ class Serving:
         try:
             proposal.void_spec(self.p, spec, reason)
         except PeerError as error:
-            if error.code not in NOT_THERE:
+            if error.problem.stands is None:
                 raise
 
     def _require_new(self, name: str) -> None:

@@ -151,12 +151,21 @@ class Parties:
         return handout
 
 
+NUMBER: Final = {
+    "type": "number",
+    "range": [-10.0, 10.0],
+    "scale": {"centre": 0.0, "spread": 1.0},
+}
 DESCRIPTION: Final = {
     "title": "Heart",
-    "features": ["age", "rest", "slope"],
-    "outputs": ["no", "yes"],
+    "schema": {
+        "kind": "table",
+        "version": 1,
+        "label": {"column": "num", "classes": ["no", "yes"]},
+        "columns": [{"name": name, **NUMBER} for name in ("age", "rest", "slope")],
+    },
     "activation": "softmax",
-    "schema": {},
+    "labels": ["no", "yes"],
 }
 
 

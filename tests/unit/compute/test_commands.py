@@ -258,7 +258,7 @@ def test_python_asks_a_service_and_applies_its_activation(
     logits = np.exp(rows @ WEIGHTS + BIAS)
     expected = logits / logits.sum(axis=1, keepdims=True)
     with private.connect(folders[CLINIC], path) as clinic:
-        assert clinic.features == ["age", "rest", "slope"]
+        assert clinic.features == ("age", "rest", "slope")
         np.testing.assert_allclose(clinic.predict(rows), expected, atol=1e-4)
         np.testing.assert_allclose(clinic.predict(rows[0]), expected[0], atol=1e-4)
     with refused("FS-341"):

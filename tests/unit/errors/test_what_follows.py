@@ -157,7 +157,12 @@ def test_a_void_ends_where_the_round_was_never_granted_or_is_opened() -> None:
         client: Any = SimpleNamespace(void=refused_with(code))
         with suppress(PeerError):
             ended[code] = _void_at(client, Signed.__new__(Signed))
-    assert ended == {"FS-300": Stands.NEVER_GRANTED, "FS-304": Stands.OPENED}
+    assert ended == {
+        "FS-300": Stands.NEVER_GRANTED,
+        "FS-304": Stands.OPENED,
+        "FS-390": Stands.NEVER_GRANTED,
+        "FS-392": Stands.ENDED,
+    }
 
 
 def test_shares_that_do_not_belong_together_are_fetched_once_more() -> None:

@@ -105,7 +105,7 @@ class InputRow(Base):
         ForeignKey("jobs.spec"), primary_key=True, comment="digest of the spec"
     )
     name: Mapped[str] = mapped_column(
-        String(63), primary_key=True, comment="the input, as in the program"
+        String(64), primary_key=True, comment="the input, as in the program"
     )
     owner: Mapped[str] = mapped_column(String(63), comment="whose it is")
     input_id: Mapped[str] = mapped_column(

@@ -429,7 +429,9 @@ def _inputs() -> None:
     op.create_table(
         "inputs",
         _column("spec", DIGEST, "digest of the spec", primary_key=True),
-        _column("name", NAME, "the input, as in the program", primary_key=True),
+        _column(
+            "name", sa.String(64), "the input, as in the program", primary_key=True
+        ),
         _column("owner", NAME, "whose it is"),
         _column(
             "input_id",
