@@ -60,9 +60,9 @@ hostile: setup  ## Strangers do their worst for two minutes beside honest rounds
 browser: setup  ## The consoles in a real Chromium: every page, live, attacks
 	timeout 300 $(PYTEST) tests/browser
 
-# Most of it is waiting, so two federations run at a time.
+# Most of it is waiting, so three federations run at a time.
 parties: setup  ## e2e and kill: whole federations of real processes
-	timeout 1500 $(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/kill
+	timeout 1500 $(PYTEST) --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/kill
 
 e2e: setup  ## A whole federation of real processes
 	timeout 1800 $(PYTEST) tests/e2e
