@@ -39,7 +39,9 @@ COLUMNS = [
     for table, column in columns(party)
     if table in tables
 ]
-TABLES = [(party, table) for party, tables in PARTIES.items() for table in tables]
+TABLES = [
+    (party, table) for party, tables in PARTIES.items() for table in sorted(tables)
+]
 
 
 @pytest.fixture(scope="module")
