@@ -32,9 +32,22 @@ def tidy(context: JobContext) -> None:
     Raises:
         Exception: The first that kept something from being deleted; all else is gone.
     """
-    failures = [tidied(context, digest) for digest in context.spool.jobs()]
+    failures = [tidied(context, digest) for digest in due(context)]
     for failure in filter(None, failures):
         raise failure
+
+
+def due(context: JobContext) -> list[str]:
+    """Return the jobs of which something may have to be deleted now.
+
+    Of a job that is done its output is kept, mostly for days: it is looked at again
+    when that expires.
+
+    Raises:
+        OperatorError: FS-524 when the spool is away.
+    """
+    now, memory = context.server.clock(), context.server.memory
+    return [one for one in context.spool.jobs() if not memory.is_settled(one, now)]
 
 
 def tidied(context: JobContext, digest: str) -> Exception | None:
@@ -61,7 +74,9 @@ def _tidy(context: JobContext, digest: str) -> None:
     elif row.state is JobState.DONE:
         context.spool.scrub(digest)
         kept = row.expires + context.server.policy.share_seconds
-        if not context.server.clock() < kept:
+        if context.server.clock() < kept:
+            context.server.memory.settle(digest, kept)
+        else:
             voids.forget(context, digest)
 
 

@@ -18,7 +18,7 @@ class ProcessMemory:
         self._receipts: dict[str, dict[str, int]] = {}
         self._faults: set[tuple[str, str]] = set()
         self._refusals: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._settled: dict[str, float] = {}
+        self._settled: dict[str, float] = {}  # of rounds and of jobs
         self._lock = Lock()
 
     def receipt_given(self, spec: str, reporter: str, entries: int) -> None:
@@ -41,11 +41,11 @@ class ProcessMemory:
         self._settled.pop(spec, None)
 
     def settle(self, spec: str, until: float) -> None:
-        """Keep that nothing of a round is to be deleted before a time."""
+        """Keep that nothing of a round or job is to be deleted before a time."""
         self._settled[spec] = until
 
     def is_settled(self, spec: str, now: float) -> bool:
-        """Tell whether nothing of a round is to be deleted yet."""
+        """Tell whether nothing of a round or job is to be deleted yet."""
         return now < self._settled.get(spec, now)
 
     def refusal_recorded(self, digest: str, code: str) -> None:

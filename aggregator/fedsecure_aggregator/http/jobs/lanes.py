@@ -56,7 +56,7 @@ class Lanes:
             Exception: The first that kept something from being deleted.
         """
         context = self.context
-        jobs = await run_in_threadpool(context.spool.jobs)
+        jobs = await run_in_threadpool(deletion.due, context)
         # One at a time: nobody waits for the worker until all are tidied.
         failures = [
             await self.worker.run(deletion.tidied, context, one) for one in jobs

@@ -95,6 +95,20 @@ def test_an_output_is_kept_as_long_as_a_share_and_nothing_else(both: JobPair) ->
         both.north.output(job)
 
 
+def test_a_kept_output_is_not_looked_at_again_before_it_expires(both: JobPair) -> None:
+    job = both.world.job()
+    both.summed(job)
+    both.north.run()
+    context = both.north.jobs
+    assert deletion.due(context) == [job.digest]
+    tidied_at(both, NOW)
+    assert deletion.due(context) == []
+    both.clock.now = EXPIRES + Policy().share_seconds
+    assert deletion.due(context) == [job.digest]
+    tidied_at(both, both.clock.now)
+    assert context.spool.jobs() == []
+
+
 def test_a_void_deletes_everything_and_is_confirmed_again(both: JobPair) -> None:
     service, job = both.world.service(), both.world.job()
     asked = both.world.query(service, both.served(service), 1)
