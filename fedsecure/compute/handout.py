@@ -24,6 +24,7 @@ from fedsecure.core.mpc.program import Program
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.membership.files import write_public
 from fedsecure.protocol import signing
+from fedsecure.protocol.grants import require_pair
 from fedsecure.protocol.identity import Federation, Role
 from fedsecure.protocol.jobs.digests import description_digest
 from fedsecure.protocol.jobs.programs import plan_of, program_of
@@ -170,16 +171,7 @@ def require_grants(
             signatures.
     """
     grants = [signing.verify(token, JobGrant, federation) for token in tokens.values()]
-    by_name = {grant.signer: grant for grant in grants}
-    names = sorted(party.name for party in federation.aggregators)
-    if sorted(grant.signer for grant in grants) != names:
-        raise PeerError("FS-344", f"grants of {', '.join(by_name) or 'nobody'}")
-    if any(grant.statement.spec != spec.digest for grant in grants):
-        raise PeerError("FS-345", "a grant is for another job")
-    keys = {grant.statement.sealing_key for grant in grants}
-    if len(keys | {spec.statement.sealing_key}) != len(grants) + 1:
-        raise PeerError("FS-345", "two parties have the same sealing key")
-    return by_name
+    return require_pair(federation, spec, grants)
 
 
 def _read(path: Path) -> _File:

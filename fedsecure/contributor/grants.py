@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fedsecure.errors import PeerError
 from fedsecure.protocol import signing
+from fedsecure.protocol.grants import require_pair
 from fedsecure.protocol.identity import Federation
 from fedsecure.protocol.signing import Signed
 from fedsecure.protocol.statements import RoundGrant, RoundSpec
@@ -25,15 +26,7 @@ def require_grants(
             signatures.
     """
     grants = [signing.verify(token, RoundGrant, federation) for token in tokens]
-    by_name = {grant.signer: grant for grant in grants}
-    names = sorted(party.name for party in federation.aggregators)
-    if sorted(grant.signer for grant in grants) != names:
-        raise PeerError("FS-344", f"grants of {', '.join(by_name) or 'nobody'}")
-    if any(grant.statement.spec != spec.digest for grant in grants):
-        raise PeerError("FS-345", "a grant is for another spec")
-    keys = {grant.statement.sealing_key for grant in grants}
-    if len(keys | {spec.statement.sealing_key}) != len(grants) + 1:
-        raise PeerError("FS-345", "two parties have the same sealing key")
+    by_name = require_pair(federation, spec, grants)
     if any(not now < grant.statement.expires for grant in grants):
         raise PeerError("FS-345", "a grant has expired")
     _require_noise(spec.statement, [grant.statement.noise for grant in grants])

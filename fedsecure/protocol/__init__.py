@@ -10,6 +10,7 @@
     statement_fields     the types and limits of what a statement holds
     signing              signatures over statements, and the steps of a check
     stored_statements    statements of the own store, read without a check
+    grants               both aggregators' consent to one spec
     jobs                 statements and programs of computations beside rounds
     parameters           a round's spec as the core's parameters
     ledger               the chain of signed events that every store keeps

@@ -4,6 +4,7 @@ connection      what uvicorn makes for each; `body_stream` takes bodies off the 
 admission       who may come in, how often (`rate_limit`)
 app             the application; `routes` its handlers, `problems` their refusals
 request_body    a body read with bounds; `intake` streams a report into the spool
+under_way       how many uploads of one party there may be at a time
 worker          the one thread that changes anything
 background      what is done now and then
 jobs            requests about jobs

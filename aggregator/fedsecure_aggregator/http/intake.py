@@ -4,12 +4,8 @@ The header is checked before the payload is read, so only a data owner of the ro
 cohort can make this server write, and only as many bytes as its report has.
 """
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -23,13 +19,12 @@ from fedsecure.protocol.statements import ReportHeader
 from fedsecure.transport.bounded_connection import peer_of, vouch
 from fedsecure_aggregator.http.rate_limit import RateLimit
 from fedsecure_aggregator.http.request_body import Body, require_length
+from fedsecure_aggregator.http.under_way import UnderWay
 from fedsecure_aggregator.http.worker import Worker
 from fedsecure_aggregator.rounds import receipts, refusals, reports
 from fedsecure_aggregator.rounds.context import Context
 from fedsecure_aggregator.rounds.reports import Expected
 from fedsecure_aggregator.storage.spool import Upload
-
-UPLOADS_EACH: Final = 2  # of one data owner in one round: one that hangs, one that runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ class Intake:
         self._context = context
         self._worker = worker
         self._rate_limit = rate_limit
-        self._under_way: Counter[tuple[str, str]] = Counter()
+        self._under_way = UnderWay()
 
     async def receive(self, request: Request, digest: str, reporter: str) -> str:
         """Stream a report into the spool and return its receipt.
@@ -72,7 +67,7 @@ class Intake:
         offset = framing.offset_after(token)
         _require_exact(length, offset, expected)
         # Not before the header is verified, or strangers could take all the slots.
-        with self._slot(digest, reporter):
+        with self._under_way.slot(digest, reporter):
             if expected.stored:
                 await self._compare(body, expected)
                 return await run_in_threadpool(
@@ -114,19 +109,6 @@ class Intake:
         if granted is not None:
             return reports.longest_payload(granted.params)
         return await run_in_threadpool(reports.most_bytes, self._context, digest)
-
-    @contextmanager
-    def _slot(self, digest: str, reporter: str) -> Iterator[None]:
-        slot = (digest, reporter)
-        if not self._under_way[slot] < UPLOADS_EACH:
-            raise RoundStateError("FS-318", f"{reporter} has {UPLOADS_EACH} under way")
-        self._under_way[slot] += 1
-        try:
-            yield
-        finally:
-            self._under_way[slot] -= 1
-            if not self._under_way[slot]:
-                del self._under_way[slot]
 
     async def _compare(self, body: Body, expected: Expected) -> None:
         digest = PayloadDigest(expected.header.statement.length)

@@ -73,16 +73,8 @@ class Upload(Sealed, Protocol):
         """Delete it, unless it was committed."""
 
 
-class Spool(Protocol):
-    """Where one aggregator keeps what its database must never hold."""
-
-    @property
-    def place(self) -> str:
-        """Where it is, for messages."""
-
-    @property
-    def notes(self) -> Notes:
-        """By which the database is recognised that belongs to it."""
+class KeySpool(Protocol):
+    """What the spools of rounds and of jobs have alike; `spec` names either."""
 
     def uploading(self, what: str) -> AbstractContextManager[Upload]:
         """Write new bytes within a block; if it fails, they are gone.
@@ -97,6 +89,39 @@ class Spool(Protocol):
     def stored(self, name: str) -> Sealed:
         """Return what was committed under a name; whether it is there shows later."""
 
+    def save_key(self, spec: str, key: SealingKey) -> None:
+        """Keep a new private key, and nothing else under its spec; durable on return.
+
+        Raises:
+            OperatorError: FS-523, FS-524, or FS-743.
+        """
+
+    def load_key(self, spec: str) -> SealingKey:
+        """Read a private key.
+
+        Raises:
+            OperatorError: FS-541 when it is damaged, FS-744, FS-801.
+        """
+
+    def has_key(self, spec: str) -> bool:
+        """Tell whether a private key is still there, and whole.
+
+        Raises:
+            OperatorError: FS-744, FS-801.
+        """
+
+
+class Spool(KeySpool, Protocol):
+    """Where one aggregator keeps what its database must never hold."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+
+    @property
+    def notes(self) -> Notes:
+        """By which the database is recognised that belongs to it."""
+
     def reports(self, spec: str) -> list[str]:
         """Return the reporters of whom a report is here, in order."""
 
@@ -109,27 +134,6 @@ class Spool(Protocol):
 
     def has_round(self, spec: str) -> bool:
         """Tell whether anything of a round is here."""
-
-    def save_key(self, spec: str, key: SealingKey) -> None:
-        """Keep a new round's private key, and nothing else of it; durable on return.
-
-        Raises:
-            OperatorError: FS-523, FS-524, or FS-743.
-        """
-
-    def load_key(self, spec: str) -> SealingKey:
-        """Read a round's private key.
-
-        Raises:
-            OperatorError: FS-541 when it is damaged, FS-744, FS-801.
-        """
-
-    def has_key(self, spec: str) -> bool:
-        """Tell whether a round's private key is still there, and whole.
-
-        Raises:
-            OperatorError: FS-744, FS-801.
-        """
 
     def save_seed(self, spec: str, seed: bytes) -> None:
         """Keep what the randomness of a round's release is made from, for good.

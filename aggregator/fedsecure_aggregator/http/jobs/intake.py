@@ -5,10 +5,9 @@ says, and a query as its rows; all queries under way together take at most as ma
 as a job may.
 """
 
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -27,6 +26,7 @@ from fedsecure_aggregator.http.jobs.lanes import Lanes
 from fedsecure_aggregator.http.prometheus import Metrics
 from fedsecure_aggregator.http.rate_limit import RateLimit
 from fedsecure_aggregator.http.request_body import Body, require_length
+from fedsecure_aggregator.http.under_way import UnderWay
 from fedsecure_aggregator.jobs import inputs, queries, services
 from fedsecure_aggregator.jobs.context import JobContext
 from fedsecure_aggregator.jobs.inputs import ExpectedInput
@@ -34,8 +34,6 @@ from fedsecure_aggregator.jobs.outputs import Answer
 from fedsecure_aggregator.jobs.queries import Address, ExpectedQuery
 from fedsecure_aggregator.rounds import refusals
 from fedsecure_aggregator.storage.spool import Upload
-
-EACH: Final = 2  # uploads of one party for one job: one that hangs, one that runs
 
 S = TypeVar("S", bound=Statement)
 
@@ -46,7 +44,7 @@ class JobIntake:
     def __init__(self, lanes: Lanes, rate_limit: RateLimit, metrics: Metrics) -> None:
         self._lanes, self._metrics = lanes, metrics
         self._rate_limit = rate_limit
-        self._under_way: Counter[tuple[str, str]] = Counter()
+        self._under_way = UnderWay()
         self._holding = HeldBodies(lanes.context.policy.max_memory)
 
     @property
@@ -69,7 +67,7 @@ class JobIntake:
                 inputs.expect, self._context, digest, name, header
             )
             _require_exact(length, token, header.statement.length)
-            with self._slot(digest, header.signer):
+            with self._under_way.slot(digest, header.signer):
                 return await self._take(body, token, expected)
 
     async def query(self, request: Request, asked: Address) -> Answer:
@@ -91,7 +89,7 @@ class JobIntake:
         async with self._recording(header):
             expected = queries.expect(self._context, service, asked, header)
             _require_exact(length, token, header.statement.length)
-            with self._slot(asked.digest, header.signer):
+            with self._under_way.slot(asked.digest, header.signer):
                 return await self._answer(request, body, expected)
 
     async def _begin(self, request: Request, longest: int) -> tuple[Body, int, str]:
@@ -174,19 +172,6 @@ class JobIntake:
             if await run_in_threadpool(refusals.is_new, server, header, error):
                 await self._lanes.worker.run(refusals.record, server, header, error)
             raise
-
-    @contextmanager
-    def _slot(self, digest: str, party: str) -> Iterator[None]:
-        slot = (digest, party)
-        if not self._under_way[slot] < EACH:
-            raise RoundStateError("FS-318", f"{party} has {EACH} under way")
-        self._under_way[slot] += 1
-        try:
-            yield
-        finally:
-            self._under_way[slot] -= 1
-            if not self._under_way[slot]:
-                del self._under_way[slot]
 
 
 async def _stream(

@@ -10,11 +10,9 @@ A spool keeps of each job, under the digest of its spec:
 Its promises are those of the spool of rounds (`fedsecure_aggregator.storage.spool`).
 """
 
-from contextlib import AbstractContextManager
 from typing import Protocol
 
-from fedsecure.core.sealing.sealing_key import SealingKey
-from fedsecure_aggregator.storage.spool import Sealed, Upload
+from fedsecure_aggregator.storage.spool import KeySpool
 
 
 def input_name(spec: str, name: str) -> str:
@@ -27,18 +25,8 @@ def output_name(spec: str) -> str:
     return f"{spec}/output"
 
 
-class JobSpool(Protocol):
+class JobSpool(KeySpool, Protocol):
     """Where one aggregator keeps what its database must never hold of jobs."""
-
-    def uploading(self, what: str) -> AbstractContextManager[Upload]:
-        """Write new bytes within a block; if it fails, they are gone.
-
-        Raises:
-            OperatorError: FS-523 to FS-526, FS-536; also for what fails in the block.
-        """
-
-    def stored(self, name: str) -> Sealed:
-        """Return what was committed under a name; whether it is there shows later."""
 
     def jobs(self) -> list[str]:
         """Return the jobs of which something is here, in order.
@@ -49,23 +37,6 @@ class JobSpool(Protocol):
 
     def has_job(self, spec: str) -> bool:
         """Tell whether anything of a job is here."""
-
-    def save_key(self, spec: str, key: SealingKey) -> None:
-        """Keep a new job's private key, and nothing else of it; durable on return.
-
-        Raises:
-            OperatorError: FS-523, FS-524, or FS-743.
-        """
-
-    def load_key(self, spec: str) -> SealingKey:
-        """Read a job's private key.
-
-        Raises:
-            OperatorError: FS-541 when it is damaged, FS-744, FS-801.
-        """
-
-    def has_key(self, spec: str) -> bool:
-        """Tell whether a job's private key is still there, and whole."""
 
     def save_channel(self, spec: str, key: bytes) -> None:
         """Keep a job's channel key; durable on return.
