@@ -55,7 +55,8 @@ RUN find /venv \( -type d \( -name tests -o -name testing \
 
 FROM base AS aggregator
 COPY --from=aggregator-venv /venv /venv
-# numpy's BLAS, unused here, would start a thread for each of the host's processors.
+# numpy's BLAS would start a thread for each of the host's processors; products of jobs
+# are made one at a time.
 ENV OPENBLAS_NUM_THREADS=1
 USER 10001
 WORKDIR /federation
