@@ -46,7 +46,6 @@ JOBS: Final[tuple[Column[ShownJob], ...]] = (
     Column("what", kind),
     Column("proposed by", lambda row: plain(row.proposer)),
     Column("for", _for_whom),
-    Column("inputs", lambda row: plain(f"{row.inputs:,}"), "right"),
     Column("queries", lambda row: plain(f"{row.queries:,}"), "right"),
     Column("granted (UTC)", lambda row: moment(row.granted_at)),
     Column("until (UTC)", lambda row: moment(row.deadline)),
