@@ -6,8 +6,11 @@ had been killed (`scene.check`). CI kills everybody once; `make slow` goes throu
 points, whose result stands in docs/reliability.md.
 """
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +27,7 @@ from fedsecure.compute.queries import Service
 from fedsecure.core.mpc.program import MODEL, Linear
 from fedsecure.demo.provision import AGGREGATORS, CLIENT, OWNER
 from fedsecure.protocol.jobs.parts import JobKind
-from fedsecure.system.crash_points import Point
+from fedsecure.system.crash_points import VARIABLE, Point
 from tests.e2e.federation import PATIENCE, wait_until
 from tests.kill.scene import Scene, scene
 from tests.postgres import Cluster, cluster
@@ -45,6 +48,26 @@ SITE: Final = "hungary"
 LINEAR: Final = Linear(3, 1, 16, 14, 64.0, 4.0, 4.0)
 WEIGHTS: Final = np.array([[0.5], [-1.0], [2.0], [0.25]])  # the last row is the bias
 ROWS: Final = np.array([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0]])
+OF_CLIENT: Final = (
+    Point.QUERY_NUMBERED,
+    Point.QUERY_ANSWERED_A,
+    Point.QUERY_ANSWERED_B,
+)
+ASKING: Final = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from fedsecure.compute.handout import Handout
+from fedsecure.compute.numbers import Numbers
+from fedsecure.compute.participant import open_participant
+from fedsecure.compute.queries import Service
+config, file, rows = sys.argv[1:]
+with open_participant(Path(config)) as clinic:
+    service = Service(
+        clinic, Handout.read(Path(file), clinic.federation), Numbers(clinic.folder)
+    )
+    print(json.dumps(service.ask(np.array(json.loads(rows))).tolist()))
+"""  # a clinic, as a process that can be killed
 
 
 def in_round(number: int, point: Point) -> str:
@@ -146,6 +169,40 @@ def test_the_aggregators_die_before_and_after_they_commit_an_answer(
     held = [made.ask(name, query) for name in AGGREGATORS]
     assert held[0] == held[1]
     assert [row[3:] for row in held[0]] == [(2, 2), (2, 4)]
+
+
+def test_the_client_dies_at_each_step_of_a_query_and_asks_again(
+    on_postgresql: Scene, tmp_path: Path
+) -> None:
+    """A new process has a new number and the right answer; none is answered twice."""
+    made, folder = on_postgresql, on_postgresql.running.folder
+    file = tmp_path / "k.service.json"
+    with open_participant(folder.config(OWNER)) as owner:
+        asked = Request("dying", LINEAR, JobKind.LINEAR, clients=[CLIENT], rows=100)
+        handout = propose(owner, asked)
+        contribute(owner, handout, MODEL, WEIGHTS)
+        handout.write(file)
+    words = [sys.executable, "-c", ASKING, str(folder.config(CLIENT)), str(file)]
+    words.append(json.dumps(ROWS.tolist()))
+    for point in OF_CLIENT:
+        for fault in ({VARIABLE: str(point)}, {}):
+            done = subprocess.run(
+                words,
+                env={**os.environ, **fault},
+                stdout=subprocess.PIPE,
+                timeout=PATIENCE,
+                check=False,
+            )
+            assert done.returncode == (-signal.SIGKILL if fault else 0), point
+        exact = ROWS @ WEIGHTS[:-1] + WEIGHTS[-1]
+        np.testing.assert_allclose(json.loads(done.stdout), exact, atol=1e-3)
+    query = "SELECT query, query_id FROM queries WHERE spec = :spec ORDER BY query"
+    first, second = (made.ask(n, query, spec=handout.digest) for n in AGGREGATORS)
+    both = {*first} & {*second}
+    assert len(both) >= len(OF_CLIENT)  # those whose process lived
+    assert dict(first).items() | dict(second).items() == {*first, *second}
+    numbers = [number for number, _ in {*first, *second}]
+    assert len(numbers) == len({*numbers})  # no number stands for two queries
 
 
 @pytest.mark.slow
