@@ -355,7 +355,10 @@ def test_a_round_passes_every_point_in_the_order_of_the_list(
     ):
         monkeypatch.setattr(f"{module}.crash_point", note)
     owner.run()
-    assert set(passed) == set(Point) - {Point.REPLYING}  # the agent's own loop
+    of_rounds = {
+        one for one in Point if not one.startswith(("aggregator-job:", "job:"))
+    }
+    assert set(passed) == of_rounds - {Point.REPLYING}  # the agent's own loop
     for party in ("aggregator:", "owner:", "agent:"):
         first = [one for one in dict.fromkeys(passed) if one.startswith(party)]
         either = {Point.SHARE_A_FETCHED, Point.SHARE_B_FETCHED, Point.SENT_A}

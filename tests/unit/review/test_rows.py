@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from fedsecure.console.owner.job_reading import ShownJob
 from fedsecure.errors import OperatorError, PeerError
 from fedsecure.owner.store.views import VIEWS
 from fedsecure.protocol.statements import Purpose, RoundSpec
@@ -19,6 +20,7 @@ def test_rows_have_all_columns_of_their_views() -> None:
         records.RunRow,
         records.RoundRow,
         records.ParticipationRow,
+        ShownJob,
         records.EventRow,
     )
     assert tuple(kind.VIEW for kind in rows) == VIEWS

@@ -221,7 +221,10 @@ PAGES: dict[str, tuple[Callable[[], RenderableType], tuple[str, ...]]] = {
         (f"reaches {NORTH}", "fails"),
     ),
     "data check": (problems, ("row 12,345", "FS-104", "A number is out of range")),
-    "explain": (explain._list, ("FS-310", "A report does not belong to this round")),
+    "explain": (
+        explain._list,
+        ("FS-310", "An upload does not belong where it was sent"),
+    ),
     "demo": (
         lambda: text_tables.table(
             demo.COLUMNS,
