@@ -126,7 +126,7 @@ def fuzz(target: Target, seconds: float) -> int:
 
 # --- what is decoded --------------------------------------------------------------
 
-WORLD: Final = World("fuzz")
+WORLD: Final = World("fuzz", clients=[CLINIC])
 
 
 def _signed() -> dict[str, tuple[signing.Signed[Any], str]]:
@@ -262,8 +262,20 @@ def _signed() -> dict[str, tuple[signing.Signed[Any], str]]:
     return found
 
 
-SIGNED: Final = _signed()
+def _signed_about_jobs() -> dict[str, tuple[signing.Signed[Any], str]]:
+    """Return the same for jobs: what the vectors say, in this federation."""
+    found = {}
+    for case in json.loads((VECTORS / "job_statements.json").read_text("utf-8")):
+        said = case["statement"] | {"federation": WORLD.federation.digest}
+        statement = KINDS[case["typ"]].model_validate_json(json.dumps(said))
+        signed = WORLD.author(case["signer"]).sign(statement)
+        found[case["typ"]] = (signed, case["signer"])
+    return found
+
+
+VECTORS: Final = Path(__file__).parents[1] / "vectors"
 KINDS: Final = {kind.typ: kind for kind in statements.Statement.__subclasses__()}
+SIGNED: Final = _signed() | _signed_about_jobs()
 
 
 def token_target(typ: str) -> Target:
