@@ -115,7 +115,7 @@ def test_it_says_who_it_is_and_how_it_is(federation: Federation) -> None:
         assert server.http.get("/health/live").json() == {"status": "live"}
         ready = server.http.get("/health/ready").json()
         assert ready.pop("status") == "ready"
-        assert {*ready.pop("done_before")} == {"deletion", "warning"}
+        assert {*ready.pop("done_before")} == {"deletion", "jobs", "warning"}
         assert not ready
 
 
