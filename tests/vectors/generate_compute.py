@@ -7,7 +7,6 @@ Vectors are never edited by hand. Words and other large integers are decimal tex
 many readers of JSON round them; bytes are hex.
 """
 
-import json
 import sys
 from collections.abc import Callable
 from hashlib import sha256
@@ -17,8 +16,8 @@ from typing import Any, TypeAlias
 import compute_reference as compute
 from compute_reference import Matrix
 from reference import sample_bytes
+from vector_files import write_or_compare
 
-FOLDER = Path(__file__).parent
 Case: TypeAlias = dict[str, Any]
 
 SPEC = sample_bytes("compute spec", 32).hex()
@@ -486,16 +485,5 @@ FILES: dict[str, Callable[[], list[Case]]] = {
 }
 
 
-def main() -> None:
-    """Write all files, or compare them."""
-    for name, cases in FILES.items():
-        text = json.dumps(cases(), indent=1, allow_nan=False) + "\n"
-        path = FOLDER / name
-        if "--check" not in sys.argv[1:]:
-            path.write_text(text, "utf-8")
-        elif path.read_text("utf-8") != text:
-            sys.exit(f"{name} is not what {Path(__file__).name} writes")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_compare(FILES, Path(__file__).name)

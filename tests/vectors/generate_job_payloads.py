@@ -7,8 +7,6 @@ From the reference alone; vectors are never edited by hand. HPKE draws its own
 randomness, so the sealed keys are taken over from the files that exist.
 """
 
-import json
-import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -19,8 +17,8 @@ import reference
 from generate import sealed_key, stored_sealed_keys
 from job_reference import identifier
 from statement_reference import Content, base64url, digest
+from vector_files import write_or_compare
 
-FOLDER = Path(__file__).parent
 FACTS: dict[str, tuple[str, dict[str, Any]]] = {
     # name: label, and what `info` is made of, in this order, after both digests
     "sealed vector of an input": (
@@ -227,16 +225,5 @@ FILES: dict[str, Callable[[], list[Content]]] = {
 }
 
 
-def main() -> None:
-    """Write all files, or compare them."""
-    for name, cases in FILES.items():
-        text = json.dumps(cases(), indent=1, allow_nan=False) + "\n"
-        path = FOLDER / name
-        if "--check" not in sys.argv[1:]:
-            path.write_text(text, "utf-8")
-        elif path.read_text("utf-8") != text:
-            sys.exit(f"{name} is not what {Path(__file__).name} writes")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_compare(FILES, Path(__file__).name)

@@ -6,8 +6,6 @@
 Vectors are never edited by hand.
 """
 
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,8 +20,8 @@ from statement_reference import (
     sign,
     token_digest,
 )
+from vector_files import write_or_compare
 
-FOLDER = Path(__file__).parent
 SEALING_KEY = str(STATEMENTS["job-query"][2]["sealing_key"])
 CHANNEL_KEY = str(STATEMENTS["job-channel"][2]["key"])
 PLAIN = str(STATEMENTS["public input"][2]["plain"])
@@ -225,16 +223,5 @@ FILES: dict[str, Callable[[], list[Content]]] = {
 }
 
 
-def main() -> None:
-    """Write all files, or compare them."""
-    for name, cases in FILES.items():
-        text = json.dumps(cases(), indent=1, allow_nan=False) + "\n"
-        path = FOLDER / name
-        if "--check" not in sys.argv[1:]:
-            path.write_text(text, "utf-8")
-        elif path.read_text("utf-8") != text:
-            sys.exit(f"{name} is not what {Path(__file__).name} writes")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_compare(FILES, Path(__file__).name)

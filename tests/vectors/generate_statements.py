@@ -8,7 +8,6 @@ Vectors are never edited by hand.
 
 import hmac
 import json
-import sys
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from hashlib import sha256
@@ -29,8 +28,8 @@ from statement_reference import (
     said,
     sign,
 )
+from vector_files import write_or_compare
 
-FOLDER = Path(__file__).parent
 ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's base point
 HASH = str(HEAD["hash"])
 VOID = STATEMENTS["void"][1]
@@ -437,16 +436,5 @@ FILES: dict[str, Callable[[], list[Content]]] = {
 }
 
 
-def main() -> None:
-    """Write all files, or compare them."""
-    for name, cases in FILES.items():
-        text = json.dumps(cases(), indent=1, allow_nan=False) + "\n"
-        path = FOLDER / name
-        if "--check" not in sys.argv[1:]:
-            path.write_text(text, "utf-8")
-        elif path.read_text("utf-8") != text:
-            sys.exit(f"{name} is not what {Path(__file__).name} writes")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_compare(FILES, Path(__file__).name)
