@@ -49,7 +49,7 @@ unit: setup  ## Arithmetic, statements, stores; the protocol in memory
 	PYTEST_DEBUG_TEMPROOT=$(ROOM) timeout 1200 $(PYTEST) -o tmp_path_retention_policy=failed --numprocesses auto --maxprocesses 4 --dist worksteal tests/unit tests/vectors tests/recordings tests/protocol
 
 fuzz: setup  ## Decoders and an aggregator under changed bytes
-	timeout 120 $(PYTEST) tests/fuzz
+	timeout 120 $(PYTEST) --numprocesses auto --maxprocesses 4 tests/fuzz
 
 service: setup  ## Real servers over TLS, also with a client that is not ours
 	timeout 720 $(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile tests/service tests/interop
