@@ -246,7 +246,6 @@ def test_a_clinic_predicts_as_the_model_does_and_nobody_else_may(
 def test_two_clients_ask_by_paillier_and_one_of_them_has_the_model_anyway(
     services: Services,
 ) -> None:
-    pytest.importorskip("paillier")
     service = services.folder / "secret.service.json"
     served = services.serve(
         *("--method", "paillier", "--name", "secret", "--output", str(service)),

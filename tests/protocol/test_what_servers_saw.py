@@ -135,8 +135,6 @@ def everything(jobs: Jobs) -> Everything:
 def test_servers_have_no_number_of_a_service(
     everything: Everything, method: Method, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    if method is Method.PAILLIER:
-        pytest.importorskip("gmpy2")
     ask_a_service(everything.jobs, method)
     places = everything.places("".join(capfd.readouterr()))
     assert any(
