@@ -42,11 +42,13 @@ COPY --from=wheel /dist /dist
 RUN pip --python /venv/bin/python install --no-deps --no-index \
         /dist/fedsecure-*.whl /dist/fedsecure_aggregator-*.whl
 # The packages' own tests, stubs, what is for compiling against them, what colours
-# source texts of other languages, and parts of numpy that no server loads: 43 MB.
+# source texts of other languages, and parts of numpy and pydantic that no server
+# loads: 44 MB.
 RUN find /venv \( -type d \( -name tests -o -name testing \
         -o -path '*/numpy/f2py' -o -path '*/numpy/distutils' \
         -o -path '*/numpy/ma' -o -path '*/numpy/polynomial' \
-        -o -path '*/numpy/random' -o -path '*/numpy/fft' \) \
+        -o -path '*/numpy/random' -o -path '*/numpy/fft' \
+        -o -path '*/pydantic/v1' \) \
         -o -name '*.py[ix]' -o -name '*.pxd' -o -name '*.[ach]' \
         -o -path '*/numpy/_core/_simd.*' -o -path '*/numpy/_core/*_tests.*' \
         -o -path '*/pygments/lexers/*' \
