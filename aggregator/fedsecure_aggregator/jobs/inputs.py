@@ -8,7 +8,6 @@ Whoever asks again gets the same receipt, for as long as the job has it.
 import hashlib
 from dataclasses import dataclass
 
-import numpy as np
 import structlog
 from sqlalchemy.orm import Session
 
@@ -301,6 +300,5 @@ def _opened(
 
 
 def _require_bound(name: str, value: Value, plain: Buffer) -> None:
-    words = ring.from_bytes(plain, value.shape)
-    if np.any(words + np.uint64(value.bound) > np.uint64(2 * value.bound)):
+    if not ring.is_within(ring.from_bytes(plain, value.shape), value.bound):
         raise PeerError("FS-224", f"a word of input {name!r} is beyond {value.bound}")

@@ -106,7 +106,7 @@ def open_outputs(plan: Plan, first: Words, second: Words) -> Mapping[str, Number
 
 
 def _read(name: str, value: Value, words: Words) -> Numbers:
-    if np.any(words + np.uint64(value.bound) > np.uint64(2 * value.bound)):
+    if not ring.is_within(words, value.bound):
         raise PeerError(
             "FS-725",
             f"output {name!r} holds a number that no inputs within their bounds give",

@@ -61,6 +61,16 @@ def largest_word(bound: float, fraction_bits: int) -> int:
     return round(exact)  # ties to even, as `encode`
 
 
+def is_within(words: Words, bound: int) -> bool:
+    """Tell whether no signed word is beyond a bound, either sign.
+
+    Args:
+        words: Any shape, uint64.
+        bound: Below LIMIT.
+    """
+    return not np.any(words + np.uint64(bound) > np.uint64(2 * bound))
+
+
 def decode(words: Words, fraction_bits: int) -> Numbers:
     """Turn opened words back into numbers. Run by the receiver.
 
