@@ -10,20 +10,17 @@ closed, void          nothing is kept
 from functools import partial
 from typing import Final
 
-import structlog
 from sqlalchemy.orm import Session
 
-from fedsecure.errors import described
 from fedsecure_aggregator.jobs import voids
 from fedsecure_aggregator.jobs.context import JobContext
+from fedsecure_aggregator.rounds.deletion import attempted
 from fedsecure_aggregator.rules.job_states import OVER, JobState
 from fedsecure_aggregator.storage.jobs import reading
 from fedsecure_aggregator.storage.jobs.tables import JobRow
 
 LATE: Final = "its deadline passed"
 EXPIRED: Final = "its grant expired"
-
-log = structlog.get_logger()
 
 
 def tidy(context: JobContext) -> None:
@@ -55,13 +52,7 @@ def tidied(context: JobContext, digest: str) -> Exception | None:
 
     Run by the worker's thread alone. Nothing is raised: one job keeps no other.
     """
-    try:
-        _tidy(context, digest)
-    except Exception as error:  # noqa: BLE001 - and the next time may do
-        code, detail = described(error)
-        log.error("cannot tidy", job=digest, code=code, detail=detail)
-        return error
-    return None
+    return attempted("job", digest, partial(_tidy, context, digest))
 
 
 def _tidy(context: JobContext, digest: str) -> None:

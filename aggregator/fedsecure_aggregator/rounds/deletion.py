@@ -8,6 +8,7 @@ again when the share expires, and not before: the time that what has expired wai
 its deletion does not grow with the number of shares that are kept.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -56,11 +57,16 @@ def tidied(context: Context, digest: str) -> Exception | None:
 
     Run by the worker's thread alone. Nothing is raised: one round keeps no other.
     """
+    return attempted("round", digest, partial(_tidy, context, digest))
+
+
+def attempted(what: str, digest: str, work: Callable[[], None]) -> Exception | None:
+    """Tidy one round or job; log and return why it could not be, if so."""
     try:
-        _tidy(context, digest)
+        work()
     except Exception as error:  # noqa: BLE001 - and the next time may do
         code, detail = described(error)
-        log.error("cannot tidy", round=digest, code=code, detail=detail)
+        log.error("cannot tidy", code=code, detail=detail, **{what: digest})
         return error
     return None
 
