@@ -138,10 +138,10 @@ def encoded(handout: Handout, name: str, values: Numbers, value: Value) -> Words
             f"{name} has {value.rows} rows and {value.columns} columns, not "
             f"{' x '.join(map(str, values.shape)) or 'one number'}",
         )
-    if isinstance(handout.program, Linear):
-        return _model(handout.program, values)
-    assert isinstance(handout.program, Circuit)  # noqa: S101 - there are two kinds
-    bound = next(one.bound for one in handout.program.inputs if one.name == name)
+    program = handout.program
+    if isinstance(program, Linear):
+        return _model(program, values)
+    bound = next(one.bound for one in program.inputs if one.name == name)
     return ring.encode(values, value.fraction_bits, bound)
 
 
