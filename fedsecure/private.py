@@ -145,7 +145,7 @@ def _job(p: Participant, compiled: Compiled) -> Iterator[tuple[Handout, Any]]:
     except PeerError as error:
         if not isinstance(error, UnreachableError):
             with suppress(PeerError):
-                proposal.void_spec(p, spec.digest, "its result was not opened")
+                proposal.void(p, spec.digest, "its result was not opened")
         raise
     finally:
         folder.forget(spec.digest)

@@ -148,12 +148,12 @@ def grant(
     return Handout(spec, grants, description)
 
 
-def void(p: Participant, handout: Handout, reason: str) -> dict[str, Signed[JobVoid]]:
+def void(p: Participant, spec: str, reason: str) -> dict[str, Signed[JobVoid]]:
     """End a job at both aggregators. Run by its proposer.
 
     Args:
         p: The proposer.
-        handout: Of the job.
+        spec: Digest of the job's spec.
         reason: For people, one line.
 
     Returns:
@@ -162,11 +162,6 @@ def void(p: Participant, handout: Handout, reason: str) -> dict[str, Signed[JobV
     Raises:
         PeerError: One of them is away, or has the job done or closed.
     """
-    return void_spec(p, handout.digest, reason)
-
-
-def void_spec(p: Participant, spec: str, reason: str) -> dict[str, Signed[JobVoid]]:
-    """End a job of which no more than the digest of its spec is left; as `void`."""
     said = p.author.sign(
         JobVoid(federation=p.federation.digest, spec=spec, author=p.name, reason=reason)
     )

@@ -231,7 +231,7 @@ def test_a_service_that_ended_answers_no_more(jobs: Jobs) -> None:
     handout = jobs.serve()
     service = jobs.service(handout)
     service.ask(ROWS)
-    proposal.void(jobs.start(OWNER), handout, "the model is old")
+    proposal.void(jobs.start(OWNER), handout.digest, "the model is old")
     with refused("FS-392"):
         service.ask(ROWS)
 

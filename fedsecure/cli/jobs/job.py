@@ -189,7 +189,7 @@ def void(
     """
     with _participant(config) as p:
         digest = _digest(p, which)
-        for name, said in sorted(proposal.void_spec(p, digest, reason).items()):
+        for name, said in sorted(proposal.void(p, digest, reason).items()):
             typer.echo(f"{name} ended it: {said.statement.reason}")
 
 

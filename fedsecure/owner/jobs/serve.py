@@ -153,7 +153,7 @@ class Serving:
     def _end(self, spec: str, reason: str) -> None:
         """End a job at both aggregators; one that they never got is none there."""
         try:
-            proposal.void_spec(self.p, spec, reason)
+            proposal.void(self.p, spec, reason)
         except PeerError as error:
             if error.problem.stands is None:
                 raise
@@ -208,7 +208,7 @@ class Serving:
             stopped = isinstance(error, KeyboardInterrupt)
             reason = "stopped by its owner" if stopped else _said(error)
             with suppress(FedsecureError):  # one may be away, or not know it
-                proposal.void_spec(self.p, spec, reason)
+                proposal.void(self.p, spec, reason)
             self.store.note_job(JobResult(spec, JobState.FAILED, reason))
             raise
 

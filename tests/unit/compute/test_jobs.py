@@ -58,7 +58,7 @@ def test_a_receiver_waits_for_inputs_until_the_deadline(parties: Parties) -> Non
 
 def test_a_job_is_ended_at_both_by_its_proposer(parties: Parties) -> None:
     clinic, handout, _ = parties.propose(CLINIC, program({"total": "a + b"}))
-    said = proposal.void(clinic, handout, "not needed any more")
+    said = proposal.void(clinic, handout.digest, "not needed any more")
     assert {one.signer for one in said.values()} == {"north", "south"}
     assert all(one.jobs[handout.digest].void for one in parties.aggregators.values())
 

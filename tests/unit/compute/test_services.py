@@ -249,7 +249,7 @@ def test_a_service_that_no_aggregator_knows_can_be_closed(
     def refuse(*_: object) -> None:
         raise PeerError(code, "north")
 
-    monkeypatch.setattr(proposal, "void_spec", refuse)
+    monkeypatch.setattr(proposal, "void", refuse)
     if after == "closed":
         world.serving.close("heart", "it never began")
     else:
